@@ -1,0 +1,50 @@
+"""The entry file for pam_python.so: PAM calls in here, `trex.pam` answers.
+
+pam_python compiles this file at every call, and runs it for setcred and sessions too: it stays
+small, and nothing is imported before it is needed.
+"""
+
+import gc
+import os.path
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.pam import PamHandle
+
+
+def pam_sm_authenticate(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
+    """Log in. Whatever goes wrong, the import of the package included, is a refusal."""
+    gc.disable()  # a login is too short to leave garbage; walking all of Python's modules is not
+    try:
+        here = os.path.dirname(os.path.realpath(__file__))
+        if here not in sys.path:
+            sys.path.insert(0, here)
+        from trex.pam import authenticate
+
+        return authenticate(pamh, flags, argv[1:])
+    except BaseException as error:
+        _log(f"pam_trex: unforeseen error, is the installation whole? {type(error).__name__}")
+        return pamh.PAM_SYSTEM_ERR
+    finally:
+        gc.enable()
+
+
+def pam_sm_setcred(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
+    """Succeed: a login brings no credentials beyond itself."""
+    return pamh.PAM_SUCCESS
+
+
+def pam_sm_acct_mgmt(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
+    """Leave accounts, sessions and passwords to the modules that care for them."""
+    return pamh.PAM_IGNORE
+
+
+pam_sm_open_session = pam_sm_close_session = pam_sm_chauthtok = pam_sm_acct_mgmt
+
+
+def _log(text: str) -> None:
+    import syslog
+
+    syslog.syslog(syslog.LOG_AUTHPRIV | syslog.LOG_ERR, text)
+    syslog.closelog()  # the caller's next syslog(3) opens it anew

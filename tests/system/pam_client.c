@@ -1,0 +1,278 @@
+/* A PAM client for the tests and the benchmark: it authenticates, answers the
+ * conversation as told, and prints what happened, one fact a line:
+ *
+ *   prompt-us N             microseconds from pam_authenticate to the prompt
+ *   private-dirty-kb N      private dirty pages while the prompt is open (--memory)
+ *   resident-kb N           resident memory between two authentications (--memory)
+ *   descriptors A B         descriptors open before pam_start and after pam_end (--descriptors)
+ *   say STYLE TEXT          what a module said without asking, escaped
+ *   verdict N TEXT          what pam_authenticate returned
+ *   setcred N TEXT          what pam_setcred returned (--setcred)
+ *   others A B C D          acct_mgmt, open_session, close_session, chauthtok (--others)
+ *   sigchld ignored|default|other   what the module left behind (--ignore-sigchld)
+ *   fail-delay N            the microseconds asked of pam_fail_delay
+ *   run-us N                microseconds, fork to end, of the command that --run-as runs at the prompt
+ *
+ * It is also built setuid root by a test that attacks through the environment.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <fcntl.h>
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
+#include <security/pam_appl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct {
+    const char *answer, *program, *rhost, *prompt_file;
+    const char *run_ids;
+    char **command;
+    int conversation_error, no_response, memory, keep_delay;
+} want;
+static struct timespec begun;
+static long prompts, fail_delay_us;
+
+static long since_begun_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (now.tv_sec - begun.tv_sec) * 1000000L + (now.tv_nsec - begun.tv_nsec) / 1000;
+}
+
+static long from_proc(const char *path, const char *key)
+{
+    char line[256];
+    long value = 0, found;
+    FILE *file = fopen(path, "re");
+    while (file && fgets(line, sizeof line, file))
+        if (!strncmp(line, key, strlen(key)) && sscanf(line + strlen(key), " %ld", &found) == 1)
+            value += found;
+    if (file)
+        fclose(file);
+    return value;
+}
+
+static int open_descriptors(void)
+{
+    int count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    while (dir && readdir(dir))
+        count++;
+    if (dir)
+        closedir(dir);
+    return count - 3; /* ".", ".." and the directory itself */
+}
+
+static void print_escaped(const char *text)
+{
+    for (; *text; text++)
+        if (*text == '\n')
+            fputs("\\n", stdout);
+        else
+            putchar(*text);
+    putchar('\n');
+}
+
+/* The prompt goes to the program's standard input, its first line is the response. */
+static char *ask_program(const char *prompt)
+{
+    int in[2], out[2];
+    char *answer = calloc(1, 4096);
+    size_t used = 0;
+    ssize_t got;
+    pid_t pid;
+    void (*old)(int) = signal(SIGCHLD, SIG_DFL);
+    if (pipe(in) || pipe(out))
+        abort();
+    pid = fork();
+    if (pid == 0) {
+        dup2(in[0], 0);
+        dup2(out[1], 1);
+        close(in[0]); close(in[1]); close(out[0]); close(out[1]);
+        execl("/bin/sh", "sh", "-c", want.program, (char *)NULL);
+        _exit(127);
+    }
+    close(in[0]);
+    close(out[1]);
+    if (write(in[1], prompt, strlen(prompt)) < 0)
+        perror("pam_client: prompt");
+    close(in[1]);
+    while (used < 4000 && (got = read(out[0], answer + used, 4000 - used)) > 0)
+        used += (size_t)got;
+    close(out[0]);
+    waitpid(pid, NULL, 0);
+    signal(SIGCHLD, old);
+    answer[strcspn(answer, "\n")] = 0;
+    return answer;
+}
+
+/* For the benchmark: one run of a program as an account, from a process in a login's state. */
+static void run_as(const char *ids, char **command)
+{
+    int uid = 0, gid = 0, status = -1;
+    char *environment[] = {"LC_ALL=C", NULL};
+    pid_t pid;
+    if (sscanf(ids, "%d:%d", &uid, &gid) != 2)
+        abort();
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    pid = fork();
+    if (pid == 0) {
+        if (!freopen("/dev/null", "w", stdout) || setgroups(0, NULL)
+            || setresgid((gid_t)gid, (gid_t)gid, (gid_t)gid)
+            || setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid))
+            _exit(126);
+        execve(command[0], command, environment);
+        _exit(127);
+    }
+    waitpid(pid, &status, 0);
+    if (status)
+        abort();
+    printf("run-us %ld\n", since_begun_us());
+}
+
+static int converse(int count, const struct pam_message **messages,
+                    struct pam_response **responses, void *data)
+{
+    struct pam_response *reply = calloc((size_t)count, sizeof *reply);
+    (void)data;
+    for (int i = 0; i < count; i++) {
+        int style = messages[i]->msg_style;
+        const char *text = messages[i]->msg;
+        if (style != PAM_PROMPT_ECHO_ON && style != PAM_PROMPT_ECHO_OFF) {
+            printf("say %d ", style);
+            print_escaped(text);
+            continue;
+        }
+        printf("prompt-us %ld\n", since_begun_us());
+        prompts++;
+        if (want.memory)
+            printf("private-dirty-kb %ld\n", from_proc("/proc/self/smaps_rollup", "Private_Dirty:"));
+        if (want.prompt_file) {
+            FILE *file = fopen(want.prompt_file, "we");
+            if (!file)
+                abort();
+            fputs(text, file);
+            fclose(file);
+        }
+        fflush(stdout);
+        if (want.run_ids)
+            run_as(want.run_ids, want.command);
+        if (want.conversation_error) {
+            free(reply);
+            return PAM_CONV_ERR;
+        }
+        if (want.no_response)
+            reply[i].resp = NULL;
+        else
+            reply[i].resp = want.program ? ask_program(text) : strdup(want.answer);
+    }
+    *responses = reply;
+    return PAM_SUCCESS;
+}
+
+static void note_delay(int status, unsigned microseconds, void *data)
+{
+    (void)status;
+    (void)data;
+    fail_delay_us = microseconds;
+}
+
+static void usage(void)
+{
+    fputs("usage: pam_client [--answer TEXT | --answer-with SHELL-COMMAND | --no-response |\n"
+          "  --conversation-error] [--rhost HOST] [--times N] [--silent] [--memory] [--setcred]\n"
+          "  [--others] [--descriptors] [--ignore-sigchld] [--delay] [--prompt-file FILE]\n"
+          "  [--run-as UID:GID] SERVICE USER [COMMAND...]\n", stderr);
+    exit(2);
+}
+
+int main(int argc, char **argv)
+{
+    enum { ANSWER = 1, WITH, NONE, CONVERR, RHOST, TIMES, SILENT, MEMORY, SETCRED, OTHERS,
+           DESCRIPTORS, SIGCHLD_IGNORED, DELAY, PROMPT_FILE, RUN_AS };
+    static const struct option options[] = {
+        {"answer", 1, 0, ANSWER}, {"answer-with", 1, 0, WITH}, {"no-response", 0, 0, NONE},
+        {"conversation-error", 0, 0, CONVERR}, {"rhost", 1, 0, RHOST}, {"times", 1, 0, TIMES},
+        {"silent", 0, 0, SILENT}, {"memory", 0, 0, MEMORY}, {"setcred", 0, 0, SETCRED},
+        {"others", 0, 0, OTHERS}, {"descriptors", 0, 0, DESCRIPTORS},
+        {"ignore-sigchld", 0, 0, SIGCHLD_IGNORED}, {"delay", 0, 0, DELAY},
+        {"prompt-file", 1, 0, PROMPT_FILE}, {"run-as", 1, 0, RUN_AS}, {0, 0, 0, 0}};
+    int option, times = 1, flags = 0, setcred = 0, others = 0, descriptors = 0, ignore = 0;
+    int verdict = PAM_SYSTEM_ERR;
+    want.answer = "";
+    while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1)
+        switch (option) {
+        case ANSWER: want.answer = optarg; break;
+        case WITH: want.program = optarg; break;
+        case NONE: want.no_response = 1; break;
+        case CONVERR: want.conversation_error = 1; break;
+        case RHOST: want.rhost = optarg; break;
+        case TIMES: times = atoi(optarg); break;
+        case SILENT: flags |= PAM_SILENT; break;
+        case MEMORY: want.memory = 1; break;
+        case SETCRED: setcred = 1; break;
+        case OTHERS: others = 1; break;
+        case DESCRIPTORS: descriptors = 1; break;
+        case SIGCHLD_IGNORED: ignore = 1; break;
+        case DELAY: want.keep_delay = 1; break;
+        case RUN_AS: want.run_ids = optarg; break;
+        case PROMPT_FILE: want.prompt_file = optarg; break;
+        default: usage();
+        }
+    if (argc - optind < 2 || (argc - optind > 2) != (want.run_ids != NULL))
+        usage();
+    want.command = argv + optind + 2;
+    /* As su and sudo do: a setuid client is root in earnest before it calls PAM. */
+    if (geteuid() == 0 && getuid() != 0 && (setgid(0) || setgroups(0, NULL) || setuid(0)))
+        abort();
+    if (ignore)
+        signal(SIGCHLD, SIG_IGN);
+    getpwnam(argv[optind + 1]); /* as sshd, su, sudo and login do before they ask PAM */
+    for (int i = 0; i < times; i++) {
+        struct pam_conv conversation = {converse, NULL};
+        pam_handle_t *pam = NULL;
+        int before = open_descriptors();
+        if (pam_start(argv[optind], argv[optind + 1], &conversation, &pam) != PAM_SUCCESS)
+            abort();
+        if (want.rhost)
+            pam_set_item(pam, PAM_RHOST, want.rhost);
+        fail_delay_us = 0;
+        if (!want.keep_delay) /* an application may do the waiting itself: this one does not wait */
+            pam_set_item(pam, PAM_FAIL_DELAY, (const void *)note_delay);
+        clock_gettime(CLOCK_MONOTONIC, &begun);
+        verdict = pam_authenticate(pam, flags);
+        printf("verdict %d %s\n", verdict, pam_strerror(pam, verdict));
+        if (fail_delay_us)
+            printf("fail-delay %ld\n", fail_delay_us);
+        if (setcred) {
+            int code = pam_setcred(pam, PAM_ESTABLISH_CRED);
+            printf("setcred %d %s\n", code, pam_strerror(pam, code));
+        }
+        if (others) {
+            int account = pam_acct_mgmt(pam, 0), opened = pam_open_session(pam, 0);
+            int closed = pam_close_session(pam, 0), token = pam_chauthtok(pam, 0);
+            printf("others %d %d %d %d\n", account, opened, closed, token);
+        }
+        pam_end(pam, verdict);
+        if (descriptors)
+            printf("descriptors %d %d\n", before, open_descriptors());
+        if (ignore) {
+            struct sigaction now;
+            sigaction(SIGCHLD, NULL, &now);
+            printf("sigchld %s\n", now.sa_handler == SIG_IGN ? "ignored"
+                                   : now.sa_handler == SIG_DFL ? "default" : "other");
+        }
+        if (want.memory && times > 1)
+            printf("resident-kb %ld\n", from_proc("/proc/self/status", "VmRSS:"));
+        fflush(stdout);
+    }
+    return verdict == PAM_SUCCESS ? 0 : 1;
+}

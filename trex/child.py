@@ -1,0 +1,245 @@
+"""Running one program as another account: no way back, nothing inherited, a certain end."""
+
+import fcntl
+import os
+import select
+from contextlib import contextmanager
+from time import monotonic
+
+from trex.errors import GpgFailed, GpgNotRunnable, GpgTimedOut
+from trex.privilege import become, native
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Iterator
+
+    from trex.privilege import Account
+
+    Leash = Callable[[int], None]
+else:
+    import _signal as signal  # signal.py builds enumerations for a millisecond: not needed here
+
+STATUS_FD = 3  # where the program writes its status lines
+LIFELINE_FD = 4  # a pipe that the parent holds open as long as it lives
+INSTRUCTIONS_FD = 5  # a pipe with what became known only after the program was started
+MAX_DESCRIPTORS = 1 << 20  # Linux's own limit (fs.nr_open); close_range(2) takes it in one call
+ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
+MAX_OUTPUT = 256 * 1024  # sixteen recipients and a signature need less than 20 kB
+GRACE_MS = 2000  # for a supervisor to end its daemons, before it is killed
+NOT_STARTED = b"TREX-NOT-STARTED "
+
+
+class Finished:
+    """What a program left: exit status (-N for signal N, None if unknown), and what it wrote."""
+
+    __slots__ = ("code", "output", "status")
+
+    def __init__(self, code: int | None, output: bytes, status: bytes) -> None:
+        self.code = code
+        self.output = output
+        self.status = status
+
+
+class Child:
+    """A program that runs. It ends by itself before `finish` returns, or is ended by `end`."""
+
+    def __init__(self) -> None:
+        self._program = ""
+        self._descriptors: set[int] = set()
+        self._pid = 0
+        self._pidfd = -1
+        self._stdin, self._instructions, self._lifeline = -1, -1, -1
+        self._output, self._status = -1, -1
+
+    def start(self, arguments: list[str], account: "Account", leash: "Leash") -> None:
+        """Fork, become `account` and exec `arguments[0]`, an absolute path.
+
+        `leash` is called in the child, with the ids already dropped, and sees to it that whatever
+        starts there ends when the lifeline closes.
+        Raises GpgNotRunnable where not even a child can be had.
+        """
+        self._program = arguments[0]
+        try:
+            child_in, self._stdin = self._pipe()
+            self._output, child_out = self._pipe()
+            self._status, child_status = self._pipe()
+            child_lifeline, self._lifeline = self._pipe()
+            child_instructions, self._instructions = self._pipe()
+            # It is opened by its name in /proc, which follows the inode's owner.
+            os.fchown(child_instructions, account.uid, account.gid)
+            self._pid = os.fork()
+            if self._pid == 0:
+                ends = (child_in, child_out, child_status, child_lifeline, child_instructions)
+                _exec(arguments, account, ends, leash)
+            self._pidfd = os.pidfd_open(self._pid)
+        except OSError as error:
+            raise GpgNotRunnable(f"{self._program}: {error.strerror}") from None
+        self._descriptors.add(self._pidfd)
+
+    def feed(self, stdin: bytes, instructions: bytes) -> None:
+        """Write both whole, and close them.
+
+        This process still holds the reading ends too: no SIGPIPE can come of a child that is gone.
+        Raises GpgFailed if they do not fit into a pipe that nobody reads.
+        """
+        for descriptor, text in ((self._instructions, instructions), (self._stdin, stdin)):
+            os.set_blocking(descriptor, False)
+            try:
+                complete = os.write(descriptor, text) == len(text)
+            except BlockingIOError:
+                complete = False
+            if not complete:
+                raise GpgFailed("gpg does not read what it is told")
+            self._close(descriptor)
+
+    def finish(self, deadline: float) -> "Finished":
+        """Read what the program writes until it ends, at the latest at `deadline` (monotonic).
+
+        Raises GpgNotRunnable, GpgTimedOut or GpgFailed.
+        """
+        output, status = _collect(self._pidfd, self._output, self._status, deadline)
+        code = self.end()
+        if status.startswith(NOT_STARTED):
+            reason = status.removeprefix(NOT_STARTED).decode("utf-8", "replace").strip()
+            raise GpgNotRunnable(f"{self._program}: {reason}")
+        return Finished(code, output, status)
+
+    def end(self) -> int | None:
+        """Cut the lifeline, wait for the end, kill what lingers; return the exit status.
+
+        None where there is none: never started, ended before, or the caller took it away.
+        """
+        self._close(self._lifeline)
+        code = self._reap() if self._pid else None
+        self._pid = 0
+        for descriptor in list(self._descriptors):
+            self._close(descriptor)
+        return code
+
+    def _reap(self) -> int | None:
+        if self._pidfd >= 0:
+            poll = select.poll()
+            poll.register(self._pidfd, select.POLLIN)
+            if not poll.poll(GRACE_MS):
+                os.kill(self._pid, signal.SIGKILL)
+                poll.poll(GRACE_MS)
+            patience = os.WNOHANG
+        else:  # pidfd_open failed: the program's end is certain, and only its moment is not
+            os.kill(self._pid, signal.SIGKILL)
+            patience = 0
+        try:
+            ended, status = os.waitpid(self._pid, patience)
+        except ChildProcessError:
+            return None
+        return os.waitstatus_to_exitcode(status) if ended else None
+
+    def _pipe(self) -> tuple[int, int]:
+        ends = os.pipe()
+        self._descriptors.update(ends)
+        return ends
+
+    def _close(self, descriptor: int) -> None:
+        if descriptor in self._descriptors:
+            self._descriptors.remove(descriptor)
+            os.close(descriptor)
+
+
+def end_with_parent(lifeline: int) -> None:
+    """Have the kernel kill this process as soon as nobody holds the lifeline's other end.
+
+    O_ASYNC on a pipe (fcntl(2), F_SETSIG) survives exec and works without prctl(2), which Python
+    reaches through ctypes only, at 2 ms. Other than PR_SET_PDEATHSIG it follows the process and
+    not the thread that forked.
+    """
+    fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    if lost(lifeline, 0):
+        os._exit(1)
+
+
+def lost(lifeline: int, milliseconds: int) -> bool:
+    """Wait up to `milliseconds` for the parent's end of the lifeline to close."""
+    poll = select.poll()
+    poll.register(lifeline, 0)  # POLLHUP is always reported
+    return bool(poll.poll(milliseconds))
+
+
+def _exec(
+    arguments: list[str], account: "Account", descriptors: tuple[int, ...], leash: "Leash"
+) -> None:
+    """Become the program. Returns never; what fails is told on the status pipe."""
+    step = "prepare"
+    try:
+        _place(descriptors)
+        os.setsid()  # no controlling terminal that a pinentry could find
+        os.chdir("/")
+        os.umask(0o077)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        step = f"become {account.name}"
+        become(account)
+        step = "attach"
+        leash(LIFELINE_FD)
+        step = "run"
+        os.execve(native(arguments[0]), [native(text) for text in arguments], ENVIRONMENT)
+    except BaseException as error:
+        reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+        os.write(STATUS_FD, NOT_STARTED + f"{step}: {reason}\n".encode())
+    finally:
+        os._exit(127)
+
+
+def _place(descriptors: tuple[int, ...]) -> None:
+    """Put the pipes' ends where they belong, stderr into nothing, and close all else."""
+    first_free = INSTRUCTIONS_FD + 1
+    child_in, child_out, *others = (
+        fcntl.fcntl(descriptor, fcntl.F_DUPFD, first_free) for descriptor in descriptors
+    )
+    null = fcntl.fcntl(os.open("/dev/null", os.O_RDWR), fcntl.F_DUPFD, first_free)
+    for target, descriptor in enumerate((child_in, child_out, null, *others)):
+        os.dup2(descriptor, target, inheritable=True)
+    os.closerange(first_free, MAX_DESCRIPTORS)
+
+
+def _collect(pidfd: int, output: int, status: int, deadline: float) -> list[bytes]:
+    """Read both pipes until the child ends: a daemon of its may hold them open for longer."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    for source in (output, status):
+        os.set_blocking(source, False)
+        poll.register(source, select.POLLIN)
+    texts = [b"", b""]
+    while True:
+        left = max(0, int((deadline - monotonic()) * 1000) + 1)
+        ready = [descriptor for descriptor, _ in poll.poll(left)]
+        texts = [texts[0] + _drain(output), texts[1] + _drain(status)]
+        if pidfd in ready:
+            return texts
+        if monotonic() >= deadline:
+            raise GpgTimedOut("gpg did not finish in time and was ended")
+        if max(map(len, texts)) > MAX_OUTPUT:
+            raise GpgFailed(f"gpg wrote more than {MAX_OUTPUT} bytes and was ended")
+
+
+def _drain(source: int) -> bytes:
+    try:
+        return os.read(source, MAX_OUTPUT)
+    except BlockingIOError:
+        return b""
+
+
+@contextmanager
+def own_children() -> "Iterator[None]":
+    """Keep the caller from reaping this module's child: it may ignore or handle SIGCHLD."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
+    ignored = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
+    try:
+        if ignored:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        yield
+    finally:
+        if ignored:
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -1,0 +1,87 @@
+"""Why gpg made no message: its status lines, and where they are too vague a listing of the key.
+
+Runs only where a login has failed already. Colon listings: doc/DETAILS in GnuPG's source.
+"""
+
+import time
+
+from trex.errors import GpgFailed, OpenPGPError
+from trex.keyerrors import (
+    KeyExpired,
+    KeyNotFound,
+    KeyNotTrusted,
+    KeyRevoked,
+    KeyUnusable,
+    NoEncryptionSubkey,
+    SigningKeyLocked,
+    SigningKeyUnusable,
+)
+from trex.openpgp import user_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.authfile import AuthRecord
+    from trex.openpgp import Gpg, Status
+
+INV_RECP_NOT_TRUSTED = "10"
+# Low 16 bits of a FAILURE line's code, from libgpg-error: BAD_PASSPHRASE, NO_PIN_ENTRY, CANCELED,
+# NO_PASSPHRASE, FULLY_CANCELED.
+WANTED_PASSPHRASE = (11, 85, 99, 177, 198)
+REVOKED, EXPIRED = "r", "e"
+
+
+def diagnose(status: "Status", record: "AuthRecord", gpg: "Gpg") -> OpenPGPError:
+    """Return the error that says why."""
+    for key in record.recipients:
+        for code, *_ in _complaints(status, "INV_RECP", key):
+            if code == INV_RECP_NOT_TRUSTED:
+                return KeyNotTrusted(key, "; gpg --check-trustdb may bring it up to date")
+            return examine(key, gpg.list_key(key))
+    if record.sign_as and _complaints(status, "INV_SGNR", record.sign_as):
+        listing = gpg.list_key(record.sign_as)
+        return SigningKeyUnusable(record.sign_as, _signing_detail(record.sign_as, listing))
+    codes = [int(words[1]) & 0xFFFF for words in status.get("FAILURE", []) if words[1:]]
+    if record.sign_as and any(code in WANTED_PASSPHRASE for code in codes):
+        return SigningKeyLocked(record.sign_as)
+    return GpgFailed(f"gpg made no message (libgpg-error codes {codes})")
+
+
+def examine(key: str, listing: str) -> OpenPGPError:
+    """Return what is wrong with `key` as a recipient, from `gpg --with-colons --list-keys`."""
+    rows = [line.split(":") for line in listing.split("\n")]
+    primary = [row for row in rows if row[0] == "pub" and len(row) > 11]
+    if not primary:
+        return KeyNotFound(key)
+    candidates = [row for row in rows if row[0] in ("pub", "sub") and "e" in row[11]]
+    for row in primary[:1] if len(primary) == 1 else []:
+        if row[1] == REVOKED:
+            return KeyRevoked(key)
+        if row[1] == EXPIRED:
+            return KeyExpired(key, _date(row[6]))
+        if "D" in row[11]:
+            return KeyUnusable(key, ": it is disabled")
+    if not candidates:
+        return NoEncryptionSubkey(key)
+    expired = [row for row in candidates if row[1] == EXPIRED]
+    if expired and all(row[1] in (REVOKED, EXPIRED) for row in candidates):
+        return KeyExpired(key, _date(max(row[6] for row in expired)))
+    if all(row[1] == REVOKED for row in candidates):
+        return KeyRevoked(key)
+    return KeyUnusable(key)
+
+
+def _complaints(status: "Status", keyword: str, key: str) -> list[list[str]]:
+    return [words for words in status.get(keyword, []) if words and words[-1] == user_id(key)]
+
+
+def _signing_detail(key: str, listing: str) -> str:
+    found = examine(key, listing)
+    if isinstance(found, (KeyNotFound, KeyExpired, KeyRevoked)):
+        return f": it {found.reason}{found.detail}"
+    return ": its secret key is not in the keyring, or is not for signing"
+
+
+def _date(seconds: str) -> str:
+    if not seconds.isdigit():
+        return ""
+    return time.strftime(", on %Y-%m-%d", time.gmtime(int(seconds)))

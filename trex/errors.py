@@ -1,0 +1,99 @@
+"""What a login can come to, and why it could not be checked: each leaf one sentence in the log.
+
+A wrong answer is an `Outcome` and no error; an error says that no answer could be judged.
+No message may hold a challenge, a response or key material. The errors about one key are in
+`trex.keyerrors`, because only a login that fails needs them and each class takes its time to make.
+"""
+
+
+class Outcome:
+    """The verdict on one login, as the log says it. (An `enum` takes longer than a record.)"""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return f"<Outcome: {self.text}>"
+
+
+ACCEPTED = Outcome("accepted")
+WRONG = Outcome("wrong response")
+MISSING = Outcome("no response")
+LATE = Outcome("late response")
+USER_UNKNOWN = Outcome("unknown user")
+NO_RECORD = Outcome("no record")
+NOT_ASKED = Outcome("not asked, because of nullok")
+UNAVAILABLE = Outcome("could not check")
+CONVERSATION_FAILED = Outcome("the conversation failed")
+UNFORESEEN = Outcome("unforeseen error")
+
+
+class TrexError(Exception):
+    """The root; `outcome` is what the login comes to."""
+
+    outcome = UNAVAILABLE
+
+
+class UserUnknown(TrexError):
+    """There is no such account, or its name is not one that an account may have."""
+
+    outcome = USER_UNKNOWN
+
+
+class NoRecord(TrexError):
+    """The user has no `.auth_gpg`."""
+
+    outcome = NO_RECORD
+
+
+class ConversationFailed(TrexError):
+    """The application could not show the prompt or bring an answer."""
+
+    outcome = CONVERSATION_FAILED
+
+
+class OptionError(TrexError):
+    """A module argument in the PAM service file is unknown or malformed."""
+
+
+class RecordError(TrexError):
+    """A line of a record says something that it may not say."""
+
+    def __init__(self, path: str, line: int, found: str, meant: str) -> None:
+        super().__init__(f"{path}:{line}: found {found}; meant is {meant}")
+        self.path = path
+        self.line = line
+        self.found = found
+        self.meant = meant
+
+
+class FileUnsafe(TrexError):
+    """A file or directory cannot be trusted, or not be read."""
+
+    def __init__(self, path: str, found: str, meant: str) -> None:
+        super().__init__(f"{path}: found {found}; meant is {meant}")
+        self.path = path
+        self.found = found
+        self.meant = meant
+
+
+class PrivilegeError(TrexError):
+    """The process can not become the account that it must become."""
+
+
+class OpenPGPError(TrexError):
+    """gpg made no message."""
+
+
+class GpgNotRunnable(OpenPGPError):
+    """gpg could not be started."""
+
+
+class GpgTimedOut(OpenPGPError):
+    """gpg was ended because it did not finish in `gpg_timeout=` seconds."""
+
+
+class GpgFailed(OpenPGPError):
+    """gpg ended without a message and without one of the reasons below."""

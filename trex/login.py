@@ -1,0 +1,82 @@
+"""The story of one login, with no PAM in it."""
+
+from trex.errors import NOT_ASKED, NoRecord, OptionError, Outcome, UserUnknown
+from trex.openpgp import Gpg, list_home
+from trex.options import expand, parse_options
+from trex.privilege import acting_as, find_account, native, readable
+from trex.safefile import read_safely
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trex.options import Options
+    from trex.privilege import Account
+
+
+class Login:
+    """Who asks for what, and what there is to say about it in the log."""
+
+    def __init__(self, user: str, service: str, remote_host: str, arguments: list[str]) -> None:
+        self.user = user
+        self.service = service
+        self.remote_host = remote_host
+        self.arguments = arguments  # the module's, without its name
+        self.debug = False
+        self.steps: list[str] = []
+        self.warnings: list[str] = []
+        self.fingerprints: list[str] = []
+
+
+def log_in(login: Login, ask: "Callable[[str], str | None]") -> Outcome:
+    """Ask one challenge and judge one response. `ask` shows a prompt and brings the response.
+
+    Raises a TrexError where that cannot be done; its `outcome` is the verdict then.
+    """
+    options = parse_options(login.arguments)
+    login.debug = options.debug
+    account = find_account(login.user)
+    reader = find_reader(options, account)
+    login.steps.append(f"reading as {reader.name}")
+    path, home = place(options.auth_file, account), place(options.gnupg_home, account)
+    try:
+        with acting_as(reader):
+            content = read_safely(path, reader)
+            contents = list_home(home, reader)
+    except NoRecord:
+        if options.nullok:
+            return NOT_ASKED
+        raise
+    with Gpg(options.gpg, reader, home, contents, options.gpg_timeout) as gpg:
+        # gpg takes its time to start. What it does not depend on is loaded meanwhile.
+        from trex.audit import write_notes
+        from trex.authfile import parse_record
+        from trex.challenge import Challenge
+        from trex.prompt import context, prompt_text
+
+        record = parse_record(content, path, readable(account.home))
+        login.warnings += record.warnings
+        write_notes(login)
+        challenge = Challenge(options.timeout)
+        message = gpg.encrypt(challenge.plaintext, record, context(login, options.timeout))
+    login.fingerprints = message.fingerprints
+    response = ask(prompt_text(account.name, message.armored, options.timeout, options.prompt))
+    return challenge.judge(response)
+
+
+def find_reader(options: "Options", account: "Account") -> "Account":
+    """Return the account that reads the record and runs gpg: the user, or `run_as=`."""
+    if not options.run_as:
+        return account
+    try:
+        reader = find_account(options.run_as)
+    except UserUnknown as error:
+        raise OptionError(f"run_as=: {error}") from None
+    if reader.uid == 0:
+        raise OptionError(f"run_as={options.run_as}: an account without root's rights is meant")
+    return reader
+
+
+def place(template: str, account: "Account") -> str:
+    """Expand a path for `account`, ready for `os` calls."""
+    return native(expand(template, user=account.name, home=readable(account.home)))

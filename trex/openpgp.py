@@ -1,0 +1,188 @@
+"""The challenge as an armored message: one run of gpg, and what its status lines mean.
+
+Status lines: doc/DETAILS in GnuPG's source, "Format of the --status-fd output".
+"""
+
+import os
+from contextlib import ExitStack
+from time import monotonic
+
+from trex.child import INSTRUCTIONS_FD, STATUS_FD, Child, end_with_parent, own_children
+from trex.errors import GpgFailed
+from trex.privilege import readable
+from trex.safefile import check_directories
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.authfile import AuthRecord
+    from trex.child import Finished, Leash
+    from trex.privilege import Account
+
+    Status = dict[str, list[list[str]]]
+
+# A domain that nobody can own (RFC 2606): OpenPGP wants one in a notation's name (RFC 4880, 5.2.3.16).
+NOTATION = "login@trex-pam.invalid"
+BEGIN, END = b"-----BEGIN PGP MESSAGE-----\n", b"-----END PGP MESSAGE-----\n"
+KEYBOXD = "common.conf"  # where GnuPG 2.4 is told to keep its keys in a daemon (use-keyboxd)
+
+
+# Read nothing but the keyring, ask nobody, write nothing. The pipe in place of gpg.conf: that file
+# could add recipients, rename keys (`group`) or name programs. No locks: a reader needs none, and a
+# stale one must not keep the owner out.
+COMMON = [
+    "--options", f"/proc/self/fd/{INSTRUCTIONS_FD}", "--status-fd", str(STATUS_FD),
+    "--batch", "--no-tty", "--quiet", "--lock-never", "--no-random-seed-file", "--no-auto-key-locate",
+    "--no-auto-check-trustdb", "--disable-dirmngr", "--pinentry-mode", "error",
+]  # fmt: skip
+ENCRYPT = ["--armor", "--encrypt"]
+LIST = ["--with-colons", "--list-keys"]
+
+
+class Message:
+    """An encrypted challenge, and the fingerprints of the keys that took part."""
+
+    __slots__ = ("armored", "fingerprints")
+
+    def __init__(self, armored: str, fingerprints: list[str]) -> None:
+        self.armored = armored
+        self.fingerprints = fingerprints
+
+
+class Gpg:
+    """gpg for one login, started by `with` and told later what to do.
+
+    Half of its time it needs only to start. It does so while the record is parsed and the
+    challenge made, and reads what depends on them from a pipe that it takes for its options file.
+    """
+
+    def __init__(
+        self, path: str, account: "Account", home: str, contents: list[str], seconds: int
+    ) -> None:
+        self.path = path
+        self.account = account
+        self.home = home
+        self._contents = contents  # of the home directory
+        self._deadline = monotonic() + seconds
+        self._blocks = ExitStack()
+
+    def __enter__(self) -> "Gpg":
+        """Start gpg. Raises GpgNotRunnable where no process can be had."""
+        self._blocks.enter_context(own_children())
+        self._child = self._start(ENCRYPT)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """End gpg, if it has not ended."""
+        self._blocks.close()
+
+    def encrypt(self, plaintext: bytes, record: "AuthRecord", context: str) -> Message:
+        """Encrypt to all of the record's recipients, and sign where it says so.
+
+        Raises a KeyUnusable that names the key, or another OpenPGPError.
+        """
+        _check_home(self._contents, record, self.home)
+        if record.sign_as:  # that needs an agent, and gpg runs without one: begin again
+            self._child.end()
+            self._child = self._start_with_daemons(ENCRYPT)
+        self._child.feed(plaintext, _instructions(record, context))
+        finished = self._child.finish(self._deadline)
+        status = parse_status(finished.status)
+        if _is_complete(finished, status, record):
+            return Message(finished.output.decode("ascii"), _fingerprints(status))
+        from trex.diagnosis import diagnose  # needed only where a login fails
+
+        raise diagnose(status, record, self)
+
+    def list_key(self, key: str) -> str:
+        """Return the colon listing of a public key (doc/DETAILS), "" if there is none."""
+        # "always" keeps gpg from making a trust database; what is expired or revoked shows still.
+        child = self._start([*LIST, "--", user_id(key)])
+        child.feed(b"", b"trust-model always\n")
+        return child.finish(self._deadline).output.decode("utf-8", "replace")
+
+    def _start(self, command: list[str]) -> Child:
+        """Start gpg so that it can start no daemon, unless the keyring is kept by one."""
+        if KEYBOXD in self._contents:
+            return self._start_with_daemons(command)
+        return self._launch([*command, "--no-autostart"], end_with_parent)
+
+    def _start_with_daemons(self, command: list[str]) -> Child:
+        """Start gpg so that it can start gpg-agent or keyboxd; they end with it."""
+        from trex.supervisor import supervised  # ctypes: 2 ms that only these logins pay
+
+        return self._launch(command, supervised(self.home))
+
+    def _launch(self, command: list[str], leash: "Leash") -> Child:
+        child = Child()
+        self._blocks.callback(child.end)
+        child.start([self.path, *COMMON, "--homedir", readable(self.home), *command],
+                    self.account, leash)  # fmt: skip
+        return child
+
+
+def _instructions(record: "AuthRecord", context: str) -> bytes:
+    """Return lines for an options file (gpg(1)): no value in them can hold a newline."""
+    lines = ["utf8-strings", f"set-filename {context}"]
+    lines += [f"recipient {user_id(recipient)}" for recipient in record.recipients]
+    if record.trust:
+        lines.append("trust-model always")
+    if record.sign_as:
+        notation = context.replace("%", "%%")
+        lines += ["sign", f"local-user {user_id(record.sign_as)}"]
+        lines.append(f"sig-notation {NOTATION}={notation}")
+    return "".join(f"{line}\n" for line in lines).encode("utf-8")
+
+
+def _is_complete(finished: "Finished", status: "Status", record: "AuthRecord") -> bool:
+    """Tell whether there is a whole message, and a signature in it if one was asked for."""
+    done = ("END_ENCRYPTION", "SIG_CREATED") if record.sign_as else ("END_ENCRYPTION",)
+    return (
+        finished.code in (0, None)
+        and finished.output.startswith(BEGIN)
+        and finished.output.endswith(END)
+        and all(keyword in status for keyword in done)
+        and "FAILURE" not in status
+    )
+
+
+def list_home(home: str, account: "Account") -> list[str]:
+    """Return the names in gpg's home directory, if only `account` or root can write there.
+
+    To be called while acting as `account`. Raises FileUnsafe or GpgFailed.
+    """
+    try:
+        check_directories(home, account)
+        return os.listdir(home)
+    except OSError as error:
+        raise GpgFailed(f"{readable(home)}: no keyring: {error.strerror}") from None
+
+
+def _check_home(present: list[str], record: "AuthRecord", home: str) -> None:
+    """See to it that gpg finds its files: it would make them, and nothing in a home may change."""
+    if not {"pubring.kbx", "pubring.gpg", KEYBOXD}.intersection(present):
+        from trex.keyerrors import KeyNotFound
+
+        raise KeyNotFound(record.recipients[0], f": {readable(home)} has no keyring")
+    if not record.trust and "trustdb.gpg" not in present:
+        from trex.keyerrors import KeyNotTrusted
+
+        raise KeyNotTrusted(record.recipients[0], f": {readable(home)} has no trustdb.gpg")
+
+
+def user_id(key: str) -> str:
+    """Return gpg's exact form: angle brackets keep `alice@...` from finding `malice@...`."""
+    return f"<{key}>" if "@" in key else key
+
+
+def parse_status(text: bytes) -> "Status":
+    """Return `{keyword: [arguments, ...]}` of the lines that start with `[GNUPG:]`."""
+    lines: Status = {}
+    for line in text.decode("utf-8", "replace").split("\n"):
+        prefix, *words = line.split(" ")
+        if prefix == "[GNUPG:]" and words:
+            lines.setdefault(words[0], []).append(words[1:])
+    return lines
+
+
+def _fingerprints(status: "Status") -> list[str]:
+    return list(dict.fromkeys(words[0] for words in status.get("KEY_CONSIDERED", []) if words))

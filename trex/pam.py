@@ -1,0 +1,138 @@
+"""Between PAM and the story: values in, one PAM code out, one line in the log."""
+
+from time import monotonic
+
+from trex.errors import (
+    ACCEPTED,
+    CONVERSATION_FAILED,
+    LATE,
+    MISSING,
+    NO_RECORD,
+    NOT_ASKED,
+    UNAVAILABLE,
+    UNFORESEEN,
+    USER_UNKNOWN,
+    WRONG,
+    ConversationFailed,
+    Outcome,
+    TrexError,
+    UserUnknown,
+)
+from trex.login import Login, log_in
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Response(Protocol):
+        resp: str | None
+
+    class PamHandle(Protocol):
+        """What pam_python gives to the entry points, as far as it is used here."""
+
+        PAM_SILENT: int
+        PAM_PROMPT_ECHO_ON: int
+        PAM_ERROR_MSG: int
+        PAM_SUCCESS: int
+        PAM_IGNORE: int
+        PAM_SYSTEM_ERR: int
+        exception: type[Exception]
+
+        def get_user(self, prompt: str | None = None) -> str | None: ...
+        def Message(self, style: int, text: str) -> object: ...  # noqa: N802 (pam_python's name)
+        def conversation(self, message: object) -> Response: ...
+        def fail_delay(self, microseconds: int) -> None: ...
+
+
+FAIL_DELAY_US = 2_000_000
+
+PAM_CODES = {
+    ACCEPTED: "PAM_SUCCESS",
+    WRONG: "PAM_AUTH_ERR",
+    MISSING: "PAM_AUTH_ERR",
+    LATE: "PAM_AUTH_ERR",
+    USER_UNKNOWN: "PAM_USER_UNKNOWN",
+    NO_RECORD: "PAM_AUTHINFO_UNAVAIL",
+    NOT_ASKED: "PAM_IGNORE",
+    UNAVAILABLE: "PAM_AUTHINFO_UNAVAIL",
+    CONVERSATION_FAILED: "PAM_CONV_ERR",
+    UNFORESEEN: "PAM_SYSTEM_ERR",
+}
+
+# What the user is told beyond the refusal itself; the reasons are for the log alone.
+EXPLANATIONS = {
+    LATE: "Trex: this response came too late.",
+    UNAVAILABLE: "Trex: this login could not be checked; the system's log says why.",
+}
+
+
+def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
+    """Run one login and return its PAM code; whatever goes wrong is a refusal."""
+    started = monotonic()
+    outcome, detail = UNFORESEEN, ""
+    login = Login("", _item(pamh, "service"), _item(pamh, "rhost"), arguments)
+    try:
+        login.user = _user(pamh)
+        outcome = log_in(login, lambda prompt: _ask(pamh, prompt))
+    except TrexError as error:
+        outcome, detail = error.outcome, str(error)
+    except BaseException as error:
+        detail = _frames(error)
+    from trex.audit import write_verdict  # log_in loads it while it waits
+
+    write_verdict(login, outcome, detail, monotonic() - started)
+    if outcome not in (ACCEPTED, NOT_ASKED):
+        _refuse(pamh, outcome, silent=bool(flags & pamh.PAM_SILENT))
+    code: int = getattr(pamh, PAM_CODES[outcome])
+    return code
+
+
+def _user(pamh: "PamHandle") -> str:
+    """Return whom the application names, or have it ask (pam_get_user(3))."""
+    try:
+        return pamh.get_user(None) or ""
+    except UnicodeDecodeError:
+        raise UserUnknown("the user name is not UTF-8") from None
+    except pamh.exception:
+        raise ConversationFailed("the application did not say who logs in") from None
+
+
+def _item(pamh: "PamHandle", name: str) -> str:
+    try:
+        return getattr(pamh, name) or ""
+    except UnicodeDecodeError:
+        return "?"
+
+
+def _ask(pamh: "PamHandle", prompt: str) -> str | None:
+    try:
+        return pamh.conversation(pamh.Message(pamh.PAM_PROMPT_ECHO_ON, prompt)).resp
+    except UnicodeDecodeError:
+        return "\N{REPLACEMENT CHARACTER}"  # not UTF-8, so a response, and a wrong one
+    except pamh.exception:
+        raise ConversationFailed("the application could not ask the user") from None
+
+
+def _refuse(pamh: "PamHandle", outcome: Outcome, *, silent: bool) -> None:
+    """Ask for the delay that slows guessing, and say what may be said."""
+    pamh.fail_delay(FAIL_DELAY_US)
+    if silent or outcome not in EXPLANATIONS:
+        return
+    try:
+        pamh.conversation(pamh.Message(pamh.PAM_ERROR_MSG, EXPLANATIONS[outcome]))
+    except pamh.exception:
+        return  # only a courtesy: the verdict stands without it
+
+
+def _frames(error: BaseException) -> str:
+    """Return the kind of an unforeseen error and where it arose.
+
+    Not its message and no values: those may hold the response or the challenge.
+    """
+    from traceback import extract_tb
+
+    places = [
+        f"{frame.filename}:{frame.lineno} in {frame.name}"
+        for frame in extract_tb(error.__traceback__)
+    ]
+    return f"{type(error).__name__} at " + ", ".join(places)

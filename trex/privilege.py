@@ -1,0 +1,105 @@
+"""Accounts, and becoming one of them: for a moment to read a file, or for good before an exec.
+
+pam_python's interpreter may run with ASCII as its file system encoding (Debian 13 without a
+locale), so a name that is not ASCII goes through `native` on its way to the operating system.
+"""
+
+import os
+import pwd
+from contextlib import contextmanager
+
+from trex.errors import PrivilegeError, UserUnknown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def native(text: str) -> str:
+    """Spell UTF-8 text the way the `os` functions expect it, with surrogates where they must."""
+    return os.fsdecode(text.encode("utf-8", "surrogateescape"))
+
+
+def readable(path: str) -> str:
+    """Undo `native` for a reader, or for a list that goes through it again."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+class Account:
+    """One line of the account database. `name` is UTF-8 as PAM has it; `home` is for `os` calls."""
+
+    __slots__ = ("gid", "groups", "home", "name", "uid")
+
+    def __init__(self, name: str, uid: int, gid: int, home: str, groups: list[int]) -> None:
+        self.name = name
+        self.uid = uid
+        self.gid = gid
+        self.home = home
+        self.groups = groups
+
+
+def find_account(name: str) -> "Account":
+    """Look `name` up, with all its groups (as initgroups(3) would set them).
+
+    Raises UserUnknown, also for a name that could leave its place in a path.
+    """
+    if not name or name.startswith(".") or "/" in name or not name.isprintable():
+        raise UserUnknown(f'"{name}" is no name of an account')
+    try:
+        entry = pwd.getpwnam(native(name))
+        groups = os.getgrouplist(native(name), entry.pw_gid)
+    except (KeyError, ValueError):
+        raise UserUnknown(f'there is no account "{name}"') from None
+    return Account(name, entry.pw_uid, entry.pw_gid, entry.pw_dir, groups)
+
+
+@contextmanager
+def acting_as(account: "Account") -> "Iterator[None]":
+    """Borrow the account's effective ids and groups; for reading only, never around an exec.
+
+    The real and saved ids stay, so that they can be given back. In a caller with several threads
+    glibc changes the ids of all of them meanwhile: a risk accepted, because it lasts for a few
+    reads, and because the callers of PAM that run as root ask from one thread.
+    Raises PrivilegeError if the process is neither root nor that account.
+    """
+    if not _must_change(account):
+        yield
+        return
+    before = os.geteuid(), os.getegid(), os.getgroups()
+    try:
+        try:
+            os.setgroups(account.groups)
+            os.setegid(account.gid)
+            os.seteuid(account.uid)
+        except OSError as error:
+            raise PrivilegeError(f"cannot act as {account.name}: {error.strerror}") from None
+        yield
+    finally:
+        os.seteuid(before[0])
+        os.setegid(before[1])
+        os.setgroups(before[2])
+
+
+def become(account: "Account") -> None:
+    """Take the account's real, effective and saved ids and its groups, for good.
+
+    For a child before exec: a program that a user's configuration names must find no way back
+    (setresuid(2)). Raises OSError or PrivilegeError; the caller then must not go on.
+    """
+    if _must_change(account):
+        os.setgroups(account.groups)
+        os.setresgid(account.gid, account.gid, account.gid)
+    # From a set-user-id caller whose effective id is the account's, the real id follows here.
+    os.setresuid(account.uid, account.uid, account.uid)
+    if os.getresuid() != (account.uid,) * 3:
+        raise PrivilegeError(f"the ids did not become those of {account.name}")
+
+
+def _must_change(account: "Account") -> bool:
+    """Tell whether ids must change: not for a caller, such as a screen locker, that is the user."""
+    effective = os.geteuid()
+    if effective == 0:
+        return True
+    if effective == account.uid:
+        return False
+    raise PrivilegeError(f"neither root nor {account.name} asks (effective uid {effective})")

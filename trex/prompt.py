@@ -1,0 +1,66 @@
+"""What the user reads, and what travels inside the message for whoever decrypts it."""
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.login import Login
+
+MAX_CONTEXT = 255  # the file name in a literal data packet has one byte of length (RFC 4880, 5.9)
+MAX_FIELD = 60
+
+
+def prompt_text(user: str, message: str, seconds: int, question: str) -> str:
+    """Return the one prompt: what this is, the message, how long there is, the question.
+
+    It starts with a newline, because OpenSSH's client puts `(user@host) ` before a prompt, and
+    `-----BEGIN` must stand at the start of a line to be pasted into gpg.
+    """
+    return (
+        f"\nTrex: to log in as {user}, decrypt this message and answer with what it says.\n"
+        f"{message.strip()}\n"
+        f"You have {spoken_duration(seconds)}.\n"
+        f"{question}"
+    )
+
+
+def spoken_duration(seconds: int) -> str:
+    """Return 600 as `10 minutes`, 90 as `1 minute 30 seconds`."""
+    minutes, rest = divmod(seconds, 60)
+    parts = [(minutes, "minute"), (rest, "second")]
+    return " ".join(f"{n} {unit}{'s' * (n != 1)}" for n, unit in parts if n)
+
+
+def context(login: "Login", seconds: int) -> str:
+    """Return `trex user=... host=... service=... from=... until=<UTC>` in at most 255 ASCII bytes.
+
+    It travels as the message's file name (and, signed, as a notation), so that the plaintext can
+    be the challenge alone. Names are percent-encoded; one that had to be cut ends in `*`.
+    """
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+    fields = {
+        "user": login.user,
+        "host": os.uname().nodename,
+        "service": login.service,
+        "from": login.remote_host or "-",
+    }
+    longest = MAX_FIELD
+    while True:
+        named = " ".join(f"{key}={_cut(_encoded(text), longest)}" for key, text in fields.items())
+        text = f"trex {named} until={until}"
+        if len(text) <= MAX_CONTEXT:
+            return text
+        longest -= 5
+
+
+def _encoded(text: str) -> str:
+    plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~@:[]"
+    return "".join(
+        chr(byte) if byte in plain else f"%{byte:02X}"
+        for byte in text.encode("utf-8", "backslashreplace")
+    )
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}*"

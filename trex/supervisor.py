@@ -1,0 +1,107 @@
+"""A process between the login and a gpg that starts daemons: when gpg ends, so do they.
+
+Signing needs gpg-agent, and a keyring kept by keyboxd needs that. gpg starts them as daemons that
+would outlive the login. Here their ancestor adopts them (PR_SET_CHILD_SUBREAPER, prctl(2)) and
+ends what it adopted. An agent that ran before the login is nobody's child here and stays.
+"""
+
+import ctypes
+import fcntl
+import os
+import select
+import signal
+from time import monotonic, sleep
+
+from trex.child import lost
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.child import Leash
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+TERMINATION_SECONDS = 1.0
+
+
+def supervised(directory: str) -> "Leash":
+    """Return a leash for `child.run`; logins that use the same `directory` take turns.
+
+    Else one login would end the agent that another one has just begun to ask.
+    """
+
+    def leash(lifeline: int) -> None:
+        _take_turn(directory, lifeline)
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+        supervisor = os.getpid()
+        program = os.fork()
+        if program == 0:
+            _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != supervisor:
+                os._exit(1)
+            return
+        code = _watch(program, lifeline)
+        _end_descendants()
+        os._exit(code)
+
+    return leash
+
+
+def _take_turn(directory: str, lifeline: int) -> None:
+    """Lock the directory until this process ends. The login's deadline bounds the wait."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if lost(lifeline, 10):
+                os._exit(1)
+
+
+def _watch(program: int, lifeline: int) -> int:
+    """Wait until the program ends or the login is gone; return an exit status as a shell would."""
+    poll = select.poll()
+    poll.register(os.pidfd_open(program), select.POLLIN)
+    poll.register(lifeline, 0)
+    poll.poll()  # no deadline of its own: the login has one, and closes the lifeline then
+    ended, status = os.waitpid(program, os.WNOHANG)
+    code = os.waitstatus_to_exitcode(status) if ended else -signal.SIGKILL
+    return code if code >= 0 else 128 - code
+
+
+def _end_descendants() -> None:
+    """End what is left, politely first: gpg-agent then removes its sockets."""
+    deadline = monotonic() + TERMINATION_SECONDS
+    while children := _children():
+        kind = signal.SIGTERM if monotonic() < deadline else signal.SIGKILL
+        for child in children:
+            os.kill(child, kind)
+        sleep(0.002)
+        _reap_all()
+
+
+def _reap_all() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return
+
+
+def _children() -> list[int]:
+    """Return this process's children: its own program, and the orphans that it adopted."""
+    own = os.getpid()
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _parent(name) == own]
+
+
+def _parent(pid: str) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except OSError:  # ended meanwhile, or hidden because it is somebody else's
+        return 0
+
+
+def _prctl(option: int, value: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl failed")
