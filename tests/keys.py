@@ -50,6 +50,10 @@ class Holder:
         """Export secret keys that have no passphrase."""
         return self._run("--export-secret-keys", *keys)
 
+    def take(self, exported: bytes) -> None:
+        """Import keys from another holder."""
+        self._run("--import", stdin=exported)
+
     def revoke(self, fingerprint: str) -> None:
         """Import the revocation certificate that gpg made with the key."""
         path = self.home / "openpgp-revocs.d" / f"{fingerprint}.rev"

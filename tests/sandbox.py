@@ -258,9 +258,11 @@ def processes_here() -> dict[int, str]:
             continue
         try:
             if os.stat(entry / "ns/mnt").st_ino == here:
-                name = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                name = (
+                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
                 found[int(entry.name)] = name or (entry / "comm").read_text().strip()
-        except (FileNotFoundError, ProcessLookupError):
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
     return found
 

@@ -19,6 +19,7 @@ AUTHPRIV = 10 << 3  # RFC 5424, section 6.2.1
 ERROR, WARNING, NOTICE, INFO, DEBUG = 3, 4, 5, 6, 7
 SEND_SECONDS = 1.0
 MAX_LINE = 1900  # what every syslog daemon takes whole
+MAX_NAME = 255  # a longer one leaves no room for the rest
 
 
 PRIORITIES = {
@@ -44,9 +45,9 @@ def write_verdict(login: "Login", outcome: Outcome, detail: str, seconds: float)
     """Write the login's one line, after what else was noted."""
     write_notes(login)
     pairs = {
-        "user": login.user,
-        "service": login.service,
-        "rhost": login.remote_host,
+        "user": login.user[:MAX_NAME],
+        "service": login.service[:MAX_NAME],
+        "rhost": login.remote_host[:MAX_NAME],
         "keys": ",".join(login.fingerprints),
         "ms": str(round(seconds * 1000)),
     }

@@ -58,7 +58,7 @@ class Challenge:
         words = (response or "").split()
         if not words:
             return MISSING
-        offered = words[-1].encode("utf-8", "surrogateescape")
+        offered = words[-1].encode("utf-8", "surrogatepass")
         right = equal_in_constant_time(offered, self._text.encode("ascii"))
         if arrived >= self.deadline:
             return LATE

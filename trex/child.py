@@ -67,7 +67,7 @@ class Child:
             child_lifeline, self._lifeline = self._pipe()
             child_instructions, self._instructions = self._pipe()
             # It is opened by its name in /proc, which follows the inode's owner.
-            os.fchown(child_instructions, account.uid, account.gid)
+            os.fchown(child_instructions, account.uid, -1)
             self._pid = os.fork()
             if self._pid == 0:
                 ends = (child_in, child_out, child_status, child_lifeline, child_instructions)
@@ -146,14 +146,14 @@ class Child:
 
 
 def end_with_parent(lifeline: int) -> None:
-    """Have the kernel kill this process as soon as nobody holds the lifeline's other end.
+    """Have the kernel kill this process group as soon as nobody holds the lifeline's other end.
 
     O_ASYNC on a pipe (fcntl(2), F_SETSIG) survives exec and works without prctl(2), which Python
     reaches through ctypes only, at 2 ms. Other than PR_SET_PDEATHSIG it follows the process and
     not the thread that forked.
     """
     fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpid())  # negative: the group that setsid made
     fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
     if lost(lifeline, 0):
         os._exit(1)

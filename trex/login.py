@@ -56,6 +56,7 @@ def log_in(login: Login, ask: "Callable[[str], str | None]") -> Outcome:
 
         record = parse_record(content, path, readable(account.home))
         login.warnings += record.warnings
+        login.steps.append(f"line {record.line}: {len(record.recipients)} recipients")
         write_notes(login)
         challenge = Challenge(options.timeout)
         message = gpg.encrypt(challenge.plaintext, record, context(login, options.timeout))
@@ -71,7 +72,7 @@ def find_reader(options: "Options", account: "Account") -> "Account":
     try:
         reader = find_account(options.run_as)
     except UserUnknown as error:
-        raise OptionError(f"run_as=: {error}") from None
+        raise OptionError(f"run_as={options.run_as}: {error}") from None
     if reader.uid == 0:
         raise OptionError(f"run_as={options.run_as}: an account without root's rights is meant")
     return reader

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Status = dict[str, list[list[str]]]
 
-# A domain that nobody can own (RFC 2606): OpenPGP wants one in a notation's name (RFC 4880, 5.2.3.16).
+# RFC 4880, 5.2.3.16, wants a domain in a notation's name: one that nobody can own (RFC 2606).
 NOTATION = "login@trex-pam.invalid"
 BEGIN, END = b"-----BEGIN PGP MESSAGE-----\n", b"-----END PGP MESSAGE-----\n"
 KEYBOXD = "common.conf"  # where GnuPG 2.4 is told to keep its keys in a daemon (use-keyboxd)
@@ -31,10 +31,12 @@ KEYBOXD = "common.conf"  # where GnuPG 2.4 is told to keep its keys in a daemon 
 # stale one must not keep the owner out.
 COMMON = [
     "--options", f"/proc/self/fd/{INSTRUCTIONS_FD}", "--status-fd", str(STATUS_FD),
-    "--batch", "--no-tty", "--quiet", "--lock-never", "--no-random-seed-file", "--no-auto-key-locate",
-    "--no-auto-check-trustdb", "--disable-dirmngr", "--pinentry-mode", "error",
+    "--batch", "--no-tty", "--quiet", "--lock-never", "--no-random-seed-file",
+    "--no-auto-key-locate", "--no-auto-check-trustdb", "--disable-dirmngr",
+    "--pinentry-mode", "error",
 ]  # fmt: skip
 ENCRYPT = ["--armor", "--encrypt"]
+SIGN_AND_ENCRYPT = ["--armor", "--sign", "--encrypt"]
 LIST = ["--with-colons", "--list-keys"]
 
 
@@ -67,8 +69,12 @@ class Gpg:
 
     def __enter__(self) -> "Gpg":
         """Start gpg. Raises GpgNotRunnable where no process can be had."""
-        self._blocks.enter_context(own_children())
-        self._child = self._start(ENCRYPT)
+        try:
+            self._blocks.enter_context(own_children())
+            self._child = self._start(ENCRYPT)
+        except BaseException:
+            self._blocks.close()
+            raise
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -83,7 +89,7 @@ class Gpg:
         _check_home(self._contents, record, self.home)
         if record.sign_as:  # that needs an agent, and gpg runs without one: begin again
             self._child.end()
-            self._child = self._start_with_daemons(ENCRYPT)
+            self._child = self._start_with_daemons(SIGN_AND_ENCRYPT)
         self._child.feed(plaintext, _instructions(record, context))
         finished = self._child.finish(self._deadline)
         status = parse_status(finished.status)
@@ -128,7 +134,7 @@ def _instructions(record: "AuthRecord", context: str) -> bytes:
         lines.append("trust-model always")
     if record.sign_as:
         notation = context.replace("%", "%%")
-        lines += ["sign", f"local-user {user_id(record.sign_as)}"]
+        lines.append(f"local-user {user_id(record.sign_as)}")
         lines.append(f"sig-notation {NOTATION}={notation}")
     return "".join(f"{line}\n" for line in lines).encode("utf-8")
 

@@ -8,7 +8,7 @@ MAX_PROMPT = 200
 
 
 class Options:
-    """One login's arguments. The class attributes are the defaults; docs/configuration.md has all."""
+    """One login's arguments; the class attributes are the defaults (docs/configuration.md)."""
 
     auth_file: str = "%h/.auth_gpg"
     gnupg_home: str = "%h/.gnupg"
@@ -48,17 +48,16 @@ def parse_options(arguments: list[str]) -> "Options":
 def expand(template: str, *, user: str, home: str) -> str:
     """Return `template` with `%u`, `%h` and `%%` replaced.
 
-    Raises OptionError where the result is no absolute path, as with an account without a home.
+    Raises OptionError for an account without a home.
     """
+    if "%h" in template and not home.startswith("/"):
+        raise OptionError(f'"{template}" needs a home directory, and the account has none')
     path, rest = "", template
     while "%" in rest:
         before, _, rest = rest.partition("%")
         path += before + {"u": user, "h": home, "%": "%"}[rest[0]]
         rest = rest[1:]
-    path += rest
-    if not path.startswith("/"):
-        raise OptionError(f'"{template}" names no absolute path for this user')
-    return path
+    return path + rest
 
 
 def _template(value: str) -> str:

@@ -83,6 +83,7 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
     write_verdict(login, outcome, detail, monotonic() - started)
     if outcome not in (ACCEPTED, NOT_ASKED):
         _refuse(pamh, outcome, silent=bool(flags & pamh.PAM_SILENT))
+    _keep_libpython()
     code: int = getattr(pamh, PAM_CODES[outcome])
     return code
 
@@ -115,13 +116,24 @@ def _ask(pamh: "PamHandle", prompt: str) -> str | None:
 
 def _refuse(pamh: "PamHandle", outcome: Outcome, *, silent: bool) -> None:
     """Ask for the delay that slows guessing, and say what may be said."""
-    pamh.fail_delay(FAIL_DELAY_US)
-    if silent or outcome not in EXPLANATIONS:
-        return
     try:
-        pamh.conversation(pamh.Message(pamh.PAM_ERROR_MSG, EXPLANATIONS[outcome]))
-    except pamh.exception:
-        return  # only a courtesy: the verdict stands without it
+        pamh.fail_delay(FAIL_DELAY_US)
+        if not silent and outcome in EXPLANATIONS:
+            pamh.conversation(pamh.Message(pamh.PAM_ERROR_MSG, EXPLANATIONS[outcome]))
+    except Exception:  # only courtesies: the verdict stands without them
+        return
+
+
+def _keep_libpython() -> None:
+    """Load some extension module from `lib-dynload`: it keeps libpython in the process.
+
+    pam_python finalizes Python after each login and unloads it. A caller that authenticates many
+    times then grows by 2 MB a login, and by a fraction of that where libpython stays.
+    """
+    try:
+        import _contextvars  # noqa: F401 (the smallest that both Debian 12 and 13 have there)
+    except ImportError:
+        return
 
 
 def _frames(error: BaseException) -> str:

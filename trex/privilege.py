@@ -44,12 +44,12 @@ def find_account(name: str) -> "Account":
     Raises UserUnknown, also for a name that could leave its place in a path.
     """
     if not name or name.startswith(".") or "/" in name or not name.isprintable():
-        raise UserUnknown(f'"{name}" is no name of an account')
+        raise UserUnknown("that is no name of an account")
     try:
         entry = pwd.getpwnam(native(name))
         groups = os.getgrouplist(native(name), entry.pw_gid)
     except (KeyError, ValueError):
-        raise UserUnknown(f'there is no account "{name}"') from None
+        raise UserUnknown("there is no such account") from None
     return Account(name, entry.pw_uid, entry.pw_gid, entry.pw_dir, groups)
 
 

@@ -5,7 +5,6 @@ would outlive the login. Here their ancestor adopts them (PR_SET_CHILD_SUBREAPER
 ends what it adopted. An agent that ran before the login is nobody's child here and stays.
 """
 
-import ctypes
 import fcntl
 import os
 import select
@@ -103,5 +102,7 @@ def _parent(pid: str) -> int:
 
 
 def _prctl(option: int, value: int) -> None:
+    import ctypes  # here, in the child: it may want memory that a confined sshd must not have
+
     if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl failed")

@@ -1,0 +1,139 @@
+"""Real logins in a sandbox of their own: see tests/sandbox.py."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import sandbox
+from tests.keys import Holder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.sandbox import Account, Asked, Log
+
+
+@pytest.fixture(scope="session", autouse=True)
+def place() -> Path:
+    sandbox.enter()
+    return sandbox.PLACE
+
+
+@pytest.fixture(scope="session")
+def session_log(place: Path) -> Log:
+    return sandbox.Log()
+
+
+@pytest.fixture
+def log(session_log: Log) -> Log:
+    session_log.clear()
+    return session_log
+
+
+@pytest.fixture(scope="session")
+def client(place: Path, session_log: Log) -> Path:
+    return sandbox.build_pam_client(place)
+
+
+@pytest.fixture(scope="session")
+def holder(place: Path) -> Iterator[Holder]:
+    """Hold the secret keys, as a user does at home."""
+    holder = Holder(place / "holder")
+    yield holder
+    holder.close()
+
+
+class Keys(dict[str, str]):
+    """Fingerprints by kind, each made when first asked for; the address is `<kind>@example.org`."""
+
+    def __init__(self, holder: Holder) -> None:
+        super().__init__()
+        self.holder = holder
+
+    def __missing__(self, kind: str) -> str:
+        base = kind.split("-")[0]
+        self[kind] = self.holder.make(f"{kind}@example.org", base)
+        return self[kind]
+
+
+@pytest.fixture(scope="session")
+def keys(holder: Holder) -> Keys:
+    return Keys(holder)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(place: Path, holder: Holder) -> Iterator[None]:
+    """Advisories CVE-2019-12210 and CVE-2018-9275: no process survives a login, however it ends."""
+    before = set(sandbox.processes_here())
+    yield
+    deadline = time.monotonic() + 5
+    agent = str(holder.home)
+    while time.monotonic() < deadline:
+        left = {
+            pid: name
+            for pid, name in sandbox.processes_here().items()
+            if pid not in before and agent not in name
+        }
+        if not left:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"left behind: {left}")
+
+
+@pytest.fixture
+def account(place: Path) -> Iterator[Callable[[str], Account]]:
+    """Make accounts that are gone after the test."""
+    made = []
+
+    def make(name: str) -> Account:
+        made.append(sandbox.Account(name))
+        return made[-1]
+
+    yield make
+    for one in reversed(made):
+        one.remove()
+
+
+@pytest.fixture
+def alice(account: Callable[[str], Account], holder: Holder, keys: Keys) -> Account:
+    """A user who is set up: a cv25519 key, named by fingerprint, trusted by her record."""
+    user = account("alice")
+    user.import_keys(holder.public(keys["cv25519"]))
+    user.write(f"{keys['cv25519']} trust nosign\n")
+    return user
+
+
+@pytest.fixture(scope="session")
+def service(place: Path) -> Callable[..., str]:
+    """Write a PAM service with these module arguments; return its name."""
+    numbers = itertools.count()
+
+    def write(*arguments: str, control: str = "required") -> str:
+        return sandbox.trex_service(f"trex-test-{next(numbers)}", *arguments, control=control)
+
+    return write
+
+
+@pytest.fixture
+def ask(client: Path, service: Callable[..., str]) -> Callable[..., Asked]:
+    """Authenticate a user: `ask("alice", "--answer", "x", arguments=["debug"])`."""
+
+    def ask_pam(user: str, *options: str, arguments: tuple[str, ...] = ()) -> Asked:
+        return sandbox.ask_pam(client, service(*arguments), user, *options)
+
+    return ask_pam
+
+
+@pytest.fixture
+def log_in(holder: Holder, ask: Callable[..., Asked]) -> Callable[..., Asked]:
+    """Authenticate with the right response, brought by gpg and the holder's gpg-agent."""
+
+    def answer(user: str, *options: str, arguments: tuple[str, ...] = ()) -> Asked:
+        return ask(user, "--answer-with", holder.command(), *options, arguments=arguments)
+
+    return answer

@@ -1,0 +1,128 @@
+"""The module's arguments."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trex.errors import OptionError
+from trex.options import Options, expand, parse_options
+
+OTHER_THAN_DEFAULT = {
+    "auth_file": ("auth_file=/etc/trex/users/%u", "/etc/trex/users/%u"),
+    "gnupg_home": ("gnupg_home=/var/lib/trex/gnupg", "/var/lib/trex/gnupg"),
+    "run_as": ("run_as=_trex", "_trex"),
+    "timeout": ("timeout=90", 90),
+    "gpg_timeout": ("gpg_timeout=3", 3),
+    "gpg": ("gpg=/opt/gnupg/bin/gpg", "/opt/gnupg/bin/gpg"),
+    "prompt": ("prompt=Was steht darin? ", "Was steht darin? "),
+    "nullok": ("nullok", True),
+    "debug": ("debug", True),
+}
+
+
+def test_every_option_is_flipped_below() -> None:
+    assert set(OTHER_THAN_DEFAULT) == set(Options.__annotations__)
+
+
+@pytest.mark.parametrize("option", OTHER_THAN_DEFAULT)
+def test_an_argument_changes_its_option_and_no_other(option: str) -> None:
+    argument, value = OTHER_THAN_DEFAULT[option]
+    options = parse_options([argument])
+    assert getattr(Options, option) != value
+    assert getattr(options, option) == value
+    for other in OTHER_THAN_DEFAULT.keys() - {option}:
+        assert getattr(options, other) == getattr(Options, other)
+
+
+def test_one_login_s_options_are_not_another_s() -> None:
+    parse_options(["nullok", "timeout=5"])
+    assert parse_options([]).nullok is False
+    assert parse_options([]).timeout == 600
+
+
+@pytest.mark.parametrize(
+    ("argument", "reason"),
+    [
+        ("nulok", 'unknown, did you mean "nullok"?'),
+        ("timeot=5", 'unknown, did you mean "timeout="?'),
+        ("NULLOK", 'unknown, did you mean "nullok"?'),
+        ("nullok=yes", 'unknown, did you mean "nullok"?'),
+        ("debug=1", 'unknown, did you mean "debug"?'),
+        ("timeout", 'unknown, did you mean "timeout="?'),
+        ("", "unknown"),
+        ("xyzzy", "unknown"),
+        ("timeout=", "seconds from 1 to 3600"),
+        ("timeout=0", "seconds from 1 to 3600"),
+        ("timeout=3601", "seconds from 1 to 3600"),
+        ("timeout=-5", "seconds from 1 to 3600"),
+        ("timeout=+5", "seconds from 1 to 3600"),
+        ("timeout= 5", "seconds from 1 to 3600"),
+        ("timeout=5_0", "seconds from 1 to 3600"),
+        ("timeout=5.0", "seconds from 1 to 3600"),
+        ("timeout=0x10", "seconds from 1 to 3600"),
+        ("timeout=\u0665", "seconds from 1 to 3600"),
+        ("timeout=" + "9" * 5000, "seconds from 1 to 3600"),
+        ("gpg_timeout=301", "seconds from 1 to 300"),
+        ("gpg=gpg", "an absolute path"),
+        ("gpg=", "an absolute path"),
+        ("auth_file=.auth_gpg", "an absolute path"),
+        ("auth_file=%u", "an absolute path"),
+        ("auth_file=/etc/%x", "% may be followed by"),
+        ("auth_file=/etc/%", "% may be followed by"),
+        ("auth_file=/etc/%%%", "% may be followed by"),
+        ("gnupg_home=gnupg", "an absolute path"),
+        ("run_as=", "the name of an account"),
+        ("run_as=../root", "the name of an account"),
+        ("run_as=-x", "the name of an account"),
+        ("prompt=", "a text of 1 to 200 characters"),
+        ("prompt=" + "x" * 201, "a text of 1 to 200 characters"),
+        ("prompt=a\nb", "control characters"),
+        ("prompt=\x1b[31m", "control characters"),
+        ("auth_file=/a\nb", "control characters"),
+    ],
+)
+def test_whatever_is_not_an_argument_is_refused_with_its_reason(argument: str, reason: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        parse_options([argument])
+    assert argument in str(caught.value)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("twice", [["debug", "debug"], ["timeout=5", "timeout=6"]])
+def test_an_argument_given_twice_is_refused(twice: list[str]) -> None:
+    with pytest.raises(OptionError, match="given twice"):
+        parse_options(twice)
+
+
+@given(st.lists(st.text(max_size=30), max_size=5))
+def test_any_arguments_give_options_or_an_option_error(arguments: list[str]) -> None:
+    try:
+        parse_options(arguments)
+    except OptionError:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("template", "path"),
+    [
+        ("%h/.auth_gpg", "/home/alice/.auth_gpg"),
+        ("/etc/trex/users/%u", "/etc/trex/users/alice"),
+        ("/a/%%u/%u%u", "/a/%u/alicealice"),
+        ("/a/%%%%h", "/a/%%h"),
+    ],
+)
+def test_places_are_expanded(template: str, path: str) -> None:
+    assert parse_options([f"auth_file={template}"]).auth_file == template
+    assert expand(template, user="alice", home="/home/alice") == path
+
+
+def test_a_percent_sign_in_a_home_is_not_expanded_again() -> None:
+    assert expand("%h/x", user="alice", home="/home/%u%h") == "/home/%u%h/x"
+
+
+@pytest.mark.parametrize("home", ["", "home/alice", "."])
+def test_an_account_without_an_absolute_home_is_an_error(home: str) -> None:
+    with pytest.raises(OptionError, match="needs a home directory"):
+        expand("%h/.auth_gpg", user="alice", home=home)
