@@ -19,14 +19,15 @@ from tests import sandbox
 from tests.keys import Holder
 
 LIMIT = 1.15
-BARE = '''\
+BARE = """\
 def pam_sm_authenticate(pamh, flags, argv):
     pamh.conversation(pamh.Message(pamh.PAM_PROMPT_ECHO_ON, "Response: "))
     return pamh.PAM_AUTH_ERR
-'''
+"""
 
 
 def main() -> int:
+    """Set up a user, measure, report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=40)
     rounds = parser.parse_args().rounds

@@ -1,0 +1,1 @@
+"""Tests; `sudo script/test` runs them all."""

@@ -35,7 +35,7 @@ PAM_CODES = {
 
 
 def mount(*arguments: str | Path) -> None:
-    """Call mount(8)."""
+    """Attach a file system or a directory."""
     subprocess.run(["mount", *map(str, arguments)], check=True)
 
 

@@ -9,6 +9,7 @@ from trex.errors import FileUnsafe, RecordError
 from trex.privilege import readable
 
 RECORD = "<recipients> <trust|notrust> <sign-as|nosign> [web-QR mode] [TLS key] [TLS certificate]"
+FEWEST_FIELDS, MOST_FIELDS = 3, 6
 MEANT_KEY = "an e-mail address or a fingerprint of 40 hexadecimal digits"
 MAX_RECIPIENTS = 16
 MAX_QUOTED = 60
@@ -109,8 +110,8 @@ def _parse_line(line: _Line, home: str) -> AuthRecord:
             "a record in the form of Trex for C++, <recipient> <web-QR mode> [key] [certificate]",
             " ".join([fields[0], "trust", "nosign", *fields[1:]]),
         )
-    if not 3 <= len(fields) <= 6:
-        raise line.error(f"{len(fields)} fields", f"3 to 6: {RECORD}")
+    if not FEWEST_FIELDS <= len(fields) <= MOST_FIELDS:
+        raise line.error(f"{len(fields)} fields", f"{FEWEST_FIELDS} to {MOST_FIELDS}: {RECORD}")
     recipients, trust, sign_as, *web = fields
     if trust not in ("trust", "notrust"):
         raise line.error(_quoted(trust), "trust or notrust")

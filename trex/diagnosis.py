@@ -27,6 +27,7 @@ INV_RECP_NOT_TRUSTED = "10"
 # Low 16 bits of a FAILURE line's code, from libgpg-error: BAD_PASSPHRASE, NO_PIN_ENTRY, CANCELED,
 # NO_PASSPHRASE, FULLY_CANCELED.
 WANTED_PASSPHRASE = (11, 85, 99, 177, 198)
+VALIDITY, EXPIRY, CAPABILITIES = 1, 6, 11  # fields of a colon listing
 REVOKED, EXPIRED = "r", "e"
 
 
@@ -49,25 +50,33 @@ def diagnose(status: "Status", record: "AuthRecord", gpg: "Gpg") -> OpenPGPError
 def examine(key: str, listing: str) -> OpenPGPError:
     """Return what is wrong with `key` as a recipient, from `gpg --with-colons --list-keys`."""
     rows = [line.split(":") for line in listing.split("\n")]
-    primary = [row for row in rows if row[0] == "pub" and len(row) > 11]
+    rows = [row for row in rows if row[0] in ("pub", "sub") and len(row) > CAPABILITIES]
+    primary = [row for row in rows if row[0] == "pub"]
     if not primary:
         return KeyNotFound(key)
-    candidates = [row for row in rows if row[0] in ("pub", "sub") and "e" in row[11]]
-    for row in primary[:1] if len(primary) == 1 else []:
-        if row[1] == REVOKED:
-            return KeyRevoked(key)
-        if row[1] == EXPIRED:
-            return KeyExpired(key, _date(row[6]))
-        if "D" in row[11]:
-            return KeyUnusable(key, ": it is disabled")
-    if not candidates:
-        return NoEncryptionSubkey(key)
-    expired = [row for row in candidates if row[1] == EXPIRED]
-    if expired and all(row[1] in (REVOKED, EXPIRED) for row in candidates):
-        return KeyExpired(key, _date(max(row[6] for row in expired)))
-    if all(row[1] == REVOKED for row in candidates):
+    if len(primary) == 1 and (error := _fault_of_primary(key, primary[0])):
+        return error
+    return _fault_of_subkeys(key, [row for row in rows if "e" in row[CAPABILITIES]])
+
+
+def _fault_of_primary(key: str, row: list[str]) -> KeyUnusable | None:
+    if row[VALIDITY] == REVOKED:
         return KeyRevoked(key)
-    return KeyUnusable(key)
+    if row[VALIDITY] == EXPIRED:
+        return KeyExpired(key, _date(row[EXPIRY]))
+    if "D" in row[CAPABILITIES]:
+        return KeyUnusable(key, ": it is disabled")
+    return None
+
+
+def _fault_of_subkeys(key: str, encrypting: list[list[str]]) -> KeyUnusable:
+    """Tell why none of the rows that could be encrypted to serves."""
+    if not encrypting:
+        return NoEncryptionSubkey(key)
+    expired = [row[EXPIRY] for row in encrypting if row[VALIDITY] == EXPIRED]
+    if any(row[VALIDITY] not in (REVOKED, EXPIRED) for row in encrypting):
+        return KeyUnusable(key)
+    return KeyExpired(key, _date(max(expired))) if expired else KeyRevoked(key)
 
 
 def _complaints(status: "Status", keyword: str, key: str) -> list[list[str]]:

@@ -7,7 +7,7 @@ No message may hold a challenge, a response or key material. The errors about on
 
 
 class Outcome:
-    """The verdict on one login, as the log says it. (An `enum` takes longer than a record.)"""
+    """The verdict on one login, as the log says it; an `enum` would take longer to make."""
 
     __slots__ = ("text",)
 

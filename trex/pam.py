@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Response(Protocol):
+        """What the application brought back (pam_conv(3))."""
+
         resp: str | None
 
     class PamHandle(Protocol):
@@ -109,7 +111,7 @@ def _ask(pamh: "PamHandle", prompt: str) -> str | None:
     try:
         return pamh.conversation(pamh.Message(pamh.PAM_PROMPT_ECHO_ON, prompt)).resp
     except UnicodeDecodeError:
-        return "\N{REPLACEMENT CHARACTER}"  # not UTF-8, so a response, and a wrong one
+        return "\ufffd"  # not UTF-8, so a response, and a wrong one
     except pamh.exception:
         raise ConversationFailed("the application could not ask the user") from None
 

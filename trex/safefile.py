@@ -33,14 +33,18 @@ def open_safely(path: str, account: "Account") -> int:
     except OSError as error:
         raise FileUnsafe(readable(path), _why_not_opened(path, error), MEANT_FILE) from None
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise FileUnsafe(readable(path), _kind(status.st_mode), MEANT_FILE)
-        _check_writers(path, status, account, descriptor)
+        _check_file(path, descriptor, account)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _check_file(path: str, descriptor: int, account: "Account") -> None:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise FileUnsafe(readable(path), _kind(status.st_mode), MEANT_FILE)
+    _check_writers(path, status, account, descriptor)
 
 
 def read_safely(path: str, account: "Account") -> bytes:

@@ -56,7 +56,7 @@ class Keys(dict[str, str]):
         self.holder = holder
 
     def __missing__(self, kind: str) -> str:
-        base = kind.split("-")[0]
+        base = kind.split("-", maxsplit=1)[0]
         self[kind] = self.holder.make(f"{kind}@example.org", base)
         return self[kind]
 

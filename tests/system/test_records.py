@@ -108,7 +108,7 @@ def test_a_record_of_64_kib_is_read_and_one_byte_more_is_not(
 )
 def test_modes(
     alice: Account, log_in: Callable[..., Asked], log: Log, mode: int, accepted: bool
-) -> None:  # noqa: FBT001
+) -> None:
     """Accounts of Debian may have umask 002: their own private group may write."""
     alice.record.chmod(mode)
     if accepted:

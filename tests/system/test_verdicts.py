@@ -14,9 +14,9 @@ from tests import sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from tests.keys import Holder
     from tests.sandbox import Account, Asked, Log
-    from tests.system.conftest import Keys
 
 
 def test_the_right_response_succeeds(

@@ -1,0 +1,1 @@
+"""Tests of single modules; they need no rights."""

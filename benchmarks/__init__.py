@@ -1,0 +1,1 @@
+"""What a login costs, measured side by side with what it must cost."""

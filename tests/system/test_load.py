@@ -1,0 +1,97 @@
+"""What a login loads, and what a process that authenticates many times keeps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests import sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.keys import Holder
+    from tests.sandbox import Account, Asked, Log
+
+# What pam_python's interpreter has loaded itself is free; this is all that a login adds.
+OWN = {
+    "trex", "trex.audit", "trex.authfile", "trex.challenge", "trex.child", "trex.errors",
+    "trex.login", "trex.openpgp", "trex.options", "trex.pam", "trex.privilege", "trex.prompt",
+    "trex.safefile",
+}  # fmt: skip
+BUILT_IN = {"_contextvars", "_signal", "_socket", "errno", "fcntl", "gc", "pwd", "select"}
+SPY = """\
+import sys
+sys.path.insert(0, {checkout!r})
+before = set(sys.modules)
+import pam_trex
+
+def pam_sm_authenticate(pamh, flags, argv):
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(pamh, name)
+        def conversation(self, message):
+            tell("prompt")
+            return pamh.conversation(message)
+    verdict = pam_trex.pam_sm_authenticate(Watched(), flags, argv)
+    tell("end")
+    return verdict
+
+def tell(when):
+    with open({report!r}, "a", encoding="utf-8") as file:
+        file.write(when + " " + " ".join(sorted(set(sys.modules) - before)) + "\\n")
+"""
+
+
+def test_a_login_loads_no_module_that_it_can_do_without(
+    alice: Account, client: Path, place: Path
+) -> None:
+    """And what it needs after the prompt is there before: an upgrade may come in ten minutes."""
+    report = place / "loaded"
+    (place / "spy.py").write_text(SPY.format(checkout=str(sandbox.PROJECT), report=str(report)))
+    name = sandbox.pam_service("trex-loaded", f"auth required pam_python.so {place}/spy.py")
+    assert sandbox.ask_pam(client, name, "alice").verdict == "PAM_AUTH_ERR"
+    at = {line.split()[0]: set(line.split()[1:]) for line in report.read_text().splitlines()}
+    assert at["prompt"] >= OWN
+    assert at["prompt"] - OWN - BUILT_IN == {"pam_trex", "encodings.utf_8"}
+    assert at["end"] - at["prompt"] <= BUILT_IN, "built into the interpreter: no file to lose"
+
+
+def test_setcred_and_sessions_load_nothing(alice: Account, client: Path, place: Path) -> None:
+    report = place / "loaded-setcred"
+    spy = place / "spy-setcred.py"
+    spy.write_text(
+        SPY.format(checkout=str(sandbox.PROJECT), report=str(report))
+        + "\ndef pam_sm_setcred(pamh, flags, argv):\n"
+        "    code = pam_trex.pam_sm_setcred(pamh, flags, argv)\n    tell('setcred')\n    return code\n"
+    )
+    name = sandbox.pam_service("trex-setcred", f"auth optional pam_python.so {spy}")
+    # A module that never authenticates: setcred alone, as sshd has it in another process.
+    spy.write_text(spy.read_text().replace("verdict = pam_trex", "return pamh.PAM_SUCCESS #"))
+    asked = sandbox.ask_pam(client, name, "alice", "--setcred")
+    assert asked.numbers("setcred") == [0]
+    assert set(report.read_text().split()[1:]) == {"pam_trex", "gc", "encodings.utf_8"}
+
+
+def test_a_thousand_authentications_in_one_process(
+    alice: Account, client: Path, service: Callable[..., str], log: Log
+) -> None:
+    """pam_python unloads libpython after each login, which leaks 2 MB a time; see trex.pam."""
+    asked = sandbox.ask_pam(client, service(), "alice", "--times", "1000", "--memory",
+                            "--descriptors", seconds=400)  # fmt: skip
+    assert asked.verdicts == ["PAM_AUTH_ERR"] * 1000
+    resident = asked.numbers("resident-kb")
+    growth = (resident[-1] - resident[99]) / 900
+    assert growth < 1000, f"{growth:.0f} kB a login"
+    assert set(asked.facts["descriptors"][1:]) == {asked.facts["descriptors"][1]}
+
+
+def test_logins_of_two_users_in_one_process_do_not_mix(
+    alice: Account, account: Callable[[str], Account], log_in: Callable[..., Asked], holder: Holder
+) -> None:
+    bob = account("bob")
+    bob.import_keys(holder.public(holder.make("bob@example.org", "cv25519")))
+    bob.write("bob@example.org trust nosign\n")
+    first, second = log_in("alice"), log_in("bob")
+    assert first.verdict == second.verdict == "PAM_SUCCESS"
+    assert str(holder.decrypt(first.prompt)) != str(holder.decrypt(second.prompt))
