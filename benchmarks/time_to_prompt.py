@@ -10,7 +10,6 @@ Exits with 1 if the ratio of the medians is above LIMIT.
 from __future__ import annotations
 
 import argparse
-import compileall
 import statistics
 import sys
 from pathlib import Path
@@ -33,7 +32,6 @@ def main() -> int:
     rounds = parser.parse_args().rounds
     sandbox.enter()
     place = sandbox.PLACE
-    compileall.compile_dir(sandbox.PROJECT / "trex", quiet=1)  # as script/install does
     client = sandbox.build_pam_client(place)
     holder = Holder(place / "client")
     user = sandbox.Account("bench")

@@ -7,6 +7,8 @@ here, and the machine itself never sees them, even if the process is killed.
 
 from __future__ import annotations
 
+import atexit
+import compileall
 import ctypes
 import os
 import re
@@ -23,9 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PROJECT = Path(__file__).resolve().parent.parent
-ENTRY = PROJECT / "pam_trex.py"
 CLONE_NEWNS = 0x00020000
 PLACE = Path("/run/trex")
+MODULE = PLACE / "module"
+ENTRY = MODULE / "pam_trex.py"
+MOUNTED: list[str | Path] = []
 PAM_SERVICES = Path("/etc/pam.d")
 PAM_CODES = {
     0: "PAM_SUCCESS", 3: "PAM_SERVICE_ERR", 4: "PAM_SYSTEM_ERR", 6: "PAM_PERM_DENIED",
@@ -35,8 +39,15 @@ PAM_CODES = {
 
 
 def mount(*arguments: str | Path) -> None:
-    """Attach a file system or a directory."""
+    """Attach a file system or a directory; the last argument says where."""
     subprocess.run(["mount", *map(str, arguments)], check=True)
+    MOUNTED.append(arguments[-1])
+
+
+def unmount_all() -> None:
+    """Take the mounts away again, those in a plain chroot included."""
+    for place in reversed(MOUNTED):
+        subprocess.run(["umount", "--lazy", str(place)], check=False, capture_output=True)
 
 
 def enter() -> None:
@@ -45,7 +56,10 @@ def enter() -> None:
         raise PermissionError("the system tests make accounts and PAM services: run them as root")
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
         raise OSError(ctypes.get_errno(), "no private mount namespace to be had")
-    mount("--make-rprivate", "/")
+    # In a plain chroot "/" is no mount point: what is mounted there may be seen outside until the
+    # end, when it is taken away in any case.
+    subprocess.run(["mount", "--make-rprivate", "/"], check=False, capture_output=True)
+    atexit.register(unmount_all)
     mount("-t", "tmpfs", "-o", "mode=755", "trex-run", "/run")
     PLACE.mkdir()
     for directory in ("/home", "/var/log", "/var/mail"):
@@ -57,6 +71,16 @@ def enter() -> None:
     for directory in ("/run/sshd", "/run/lock", "/run/sudo"):
         Path(directory).mkdir(mode=0o755)
     (PLACE / "etc/nologin").unlink(missing_ok=True)
+    install_module()
+
+
+def install_module() -> None:
+    """Put the module where every account can read it, compiled as script/install does it."""
+    shutil.copytree(PROJECT / "trex", MODULE / "trex", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / "pam_trex.py", MODULE)
+    for path in [MODULE, *MODULE.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    compileall.compile_dir(MODULE / "trex", quiet=1)
 
 
 def _keep_owners(source: Path, copy: Path) -> None:
@@ -190,7 +214,7 @@ def pam_service(name: str, *lines: str) -> str:
 
 
 def trex_service(name: str, *arguments: str, control: str = "required") -> str:
-    """Write a PAM service that logs in with this checkout's module alone."""
+    """Write a PAM service that logs in with this module alone."""
     module = " ".join(["auth", control, "pam_python.so", str(ENTRY), *arguments])
     return pam_service(name, module, "account required pam_permit.so",
                        "session required pam_permit.so", "password required pam_deny.so")  # fmt: skip

@@ -48,7 +48,7 @@ def test_a_login_loads_no_module_that_it_can_do_without(
 ) -> None:
     """And what it needs after the prompt is there before: an upgrade may come in ten minutes."""
     report = place / "loaded"
-    (place / "spy.py").write_text(SPY.format(checkout=str(sandbox.PROJECT), report=str(report)))
+    (place / "spy.py").write_text(SPY.format(checkout=str(sandbox.MODULE), report=str(report)))
     name = sandbox.pam_service("trex-loaded", f"auth required pam_python.so {place}/spy.py")
     assert sandbox.ask_pam(client, name, "alice").verdict == "PAM_AUTH_ERR"
     at = {line.split()[0]: set(line.split()[1:]) for line in report.read_text().splitlines()}
@@ -61,7 +61,7 @@ def test_setcred_and_sessions_load_nothing(alice: Account, client: Path, place: 
     report = place / "loaded-setcred"
     spy = place / "spy-setcred.py"
     spy.write_text(
-        SPY.format(checkout=str(sandbox.PROJECT), report=str(report))
+        SPY.format(checkout=str(sandbox.MODULE), report=str(report))
         + "\ndef pam_sm_setcred(pamh, flags, argv):\n"
         "    code = pam_trex.pam_sm_setcred(pamh, flags, argv)\n    tell('setcred')\n    return code\n"
     )
