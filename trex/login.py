@@ -1,10 +1,11 @@
 """The story of one login, with no PAM in it."""
 
+import os
+
 from trex.errors import NOT_ASKED, NoRecord, OptionError, Outcome, UserUnknown
-from trex.openpgp import Gpg, list_home
+from trex.openpgp import Gpg
 from trex.options import expand, parse_options
 from trex.privilege import acting_as, find_account, native, readable
-from trex.safefile import read_safely
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,21 +40,20 @@ def log_in(login: Login, ask: "Callable[[str], str | None]") -> Outcome:
     reader = find_reader(options, account)
     login.steps.append(f"reading as {reader.name}")
     path, home = place(options.auth_file, account), place(options.gnupg_home, account)
-    try:
-        with acting_as(reader):
-            content = read_safely(path, reader)
-            contents = list_home(home, reader)
-    except NoRecord:
+    if is_absent(path, reader):
         if options.nullok:
             return NOT_ASKED
-        raise
-    with Gpg(options.gpg, reader, home, contents, options.gpg_timeout) as gpg:
-        # gpg takes its time to start. What it does not depend on is loaded meanwhile.
+        raise NoRecord(f"{readable(path)}: no such file")
+    with Gpg(options.gpg, reader, home, options.gpg_timeout) as gpg:
+        # gpg takes its time to start. What it does not wait for is loaded meanwhile.
         from trex.audit import write_notes
         from trex.authfile import parse_record
         from trex.challenge import Challenge
         from trex.prompt import context, prompt_text
+        from trex.safefile import read_safely
 
+        with acting_as(reader):
+            content = read_safely(path, reader)
         record = parse_record(content, path, readable(account.home))
         login.warnings += record.warnings
         login.steps.append(f"line {record.line}: {len(record.recipients)} recipients")
@@ -76,6 +76,18 @@ def find_reader(options: "Options", account: "Account") -> "Account":
     if reader.uid == 0:
         raise OptionError(f"run_as={options.run_as}: an account without root's rights is meant")
     return reader
+
+
+def is_absent(path: str, reader: "Account") -> bool:
+    """Tell whether there is nothing at `path`: not whether it may be read, or is fit to be."""
+    with acting_as(reader):
+        try:
+            os.lstat(path)
+        except FileNotFoundError:
+            return True
+        except OSError:  # read_safely says what is wrong
+            return False
+    return False
 
 
 def place(template: str, account: "Account") -> str:

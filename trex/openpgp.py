@@ -9,8 +9,7 @@ from time import monotonic
 
 from trex.child import INSTRUCTIONS_FD, STATUS_FD, Child, end_with_parent, own_children
 from trex.errors import GpgFailed
-from trex.privilege import readable
-from trex.safefile import check_directories
+from trex.privilege import acting_as, readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,13 +56,11 @@ class Gpg:
     challenge made, and reads what depends on them from a pipe that it takes for its options file.
     """
 
-    def __init__(
-        self, path: str, account: "Account", home: str, contents: list[str], seconds: int
-    ) -> None:
+    def __init__(self, path: str, account: "Account", home: str, seconds: int) -> None:
         self.path = path
         self.account = account
         self.home = home
-        self._contents = contents  # of the home directory
+        self._contents: list[str] = []  # of the home directory
         self._deadline = monotonic() + seconds
         self._blocks = ExitStack()
 
@@ -71,7 +68,7 @@ class Gpg:
         """Start gpg. Raises GpgNotRunnable where no process can be had."""
         try:
             self._blocks.enter_context(own_children())
-            self._child = self._start(ENCRYPT)
+            self._child = self._start_alone(ENCRYPT)
         except BaseException:
             self._blocks.close()
             raise
@@ -84,12 +81,15 @@ class Gpg:
     def encrypt(self, plaintext: bytes, record: "AuthRecord", context: str) -> Message:
         """Encrypt to all of the record's recipients, and sign where it says so.
 
-        Raises a KeyUnusable that names the key, or another OpenPGPError.
+        Raises a KeyUnusable that names the key, another OpenPGPError, or FileUnsafe for a keyring
+        that others can write. Nothing of it was read before: gpg waits for its instructions.
         """
+        self._contents = _list_home(self.home, self.account)
         _check_home(self._contents, record, self.home)
-        if record.sign_as:  # that needs an agent, and gpg runs without one: begin again
+        if record.sign_as or KEYBOXD in self._contents:  # for these gpg needs a daemon: begin again
             self._child.end()
-            self._child = self._start_with_daemons(SIGN_AND_ENCRYPT)
+            command = SIGN_AND_ENCRYPT if record.sign_as else ENCRYPT
+            self._child = self._start_with_daemons(command)
         self._child.feed(plaintext, _instructions(record, context))
         finished = self._child.finish(self._deadline)
         status = parse_status(finished.status)
@@ -102,14 +102,13 @@ class Gpg:
     def list_key(self, key: str) -> str:
         """Return the colon listing of a public key (doc/DETAILS), "" if there is none."""
         # "always" keeps gpg from making a trust database; what is expired or revoked shows still.
-        child = self._start([*LIST, "--", user_id(key)])
+        start = self._start_with_daemons if KEYBOXD in self._contents else self._start_alone
+        child = start([*LIST, "--", user_id(key)])
         child.feed(b"", b"trust-model always\n")
         return child.finish(self._deadline).output.decode("utf-8", "replace")
 
-    def _start(self, command: list[str]) -> Child:
-        """Start gpg so that it can start no daemon, unless the keyring is kept by one."""
-        if KEYBOXD in self._contents:
-            return self._start_with_daemons(command)
+    def _start_alone(self, command: list[str]) -> Child:
+        """Start gpg so that it can start no daemon."""
         return self._launch([*command, "--no-autostart"], end_with_parent)
 
     def _start_with_daemons(self, command: list[str]) -> Child:
@@ -151,16 +150,16 @@ def _is_complete(finished: "Finished", status: "Status", record: "AuthRecord") -
     )
 
 
-def list_home(home: str, account: "Account") -> list[str]:
-    """Return the names in gpg's home directory, if only `account` or root can write there.
+def _list_home(home: str, account: "Account") -> list[str]:
+    """Return the names in gpg's home directory, if only `account` or root can write there."""
+    from trex.safefile import check_directories  # while gpg starts
 
-    To be called while acting as `account`. Raises FileUnsafe or GpgFailed.
-    """
-    try:
-        check_directories(home, account)
-        return os.listdir(home)
-    except OSError as error:
-        raise GpgFailed(f"{readable(home)}: no keyring: {error.strerror}") from None
+    with acting_as(account):
+        try:
+            check_directories(home, account)
+            return os.listdir(home)
+        except OSError as error:
+            raise GpgFailed(f"{readable(home)}: no keyring: {error.strerror}") from None
 
 
 def _check_home(present: list[str], record: "AuthRecord", home: str) -> None:
