@@ -28,9 +28,10 @@ require_root() {
 exit_on_signals() {
   trap 'exit 129' HUP
   trap 'exit 130' INT
+  trap 'exit 141' PIPE
   trap 'exit 143' TERM
 }
 
 ignore_signals() {
-  trap '' HUP INT TERM
+  trap '' HUP INT PIPE TERM
 }
