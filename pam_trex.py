@@ -8,6 +8,10 @@ import gc
 import os.path
 import sys
 
+# libpython takes its standard library from beside the first `python3` on PATH. Elsewhere than here
+# it is not the system's, and if somebody planted it, refusing is all that is left to do.
+SYSTEM_PREFIX = "/usr"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.pam import PamHandle
@@ -15,6 +19,9 @@ if TYPE_CHECKING:
 
 def pam_sm_authenticate(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
     """Log in. Whatever goes wrong, the import of the package included, is a refusal."""
+    if sys.prefix != SYSTEM_PREFIX:
+        _log(f"pam_trex: PATH led to the Python library in {sys.prefix}; see docs/security.md")
+        return pamh.PAM_SYSTEM_ERR
     gc.disable()  # a login is too short to leave garbage; walking all of Python's modules is not
     try:
         here = os.path.dirname(os.path.realpath(__file__))

@@ -38,7 +38,7 @@ def log_in(login: Login, ask: "Callable[[str], str | None]") -> Outcome:
     login.debug = options.debug
     account = find_account(login.user)
     reader = find_reader(options, account)
-    login.steps.append(f"reading as {reader.name}")
+    login.steps.append(f"acting as {reader.name}")
     path, home = place(options.auth_file, account), place(options.gnupg_home, account)
     if is_absent(path, reader):
         if options.nullok:
@@ -56,11 +56,13 @@ def log_in(login: Login, ask: "Callable[[str], str | None]") -> Outcome:
             content = read_safely(path, reader)
         record = parse_record(content, path, readable(account.home))
         login.warnings += record.warnings
-        login.steps.append(f"line {record.line}: {len(record.recipients)} recipients")
+        signer = f", signed as {record.sign_as}" if record.sign_as else ""
+        login.steps.append(f"line {record.line}: to {', '.join(record.recipients)}{signer}")
         write_notes(login)
         challenge = Challenge(options.timeout)
         message = gpg.encrypt(challenge.plaintext, record, context(login, options.timeout))
     login.fingerprints = message.fingerprints
+    login.steps.append(f"asked with a message of {len(message.armored)} characters")
     response = ask(prompt_text(account.name, message.armored, options.timeout, options.prompt))
     return challenge.judge(response)
 

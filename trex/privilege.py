@@ -6,7 +6,7 @@ locale), so a name that is not ASCII goes through `native` on its way to the ope
 
 import os
 import pwd
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from trex.errors import PrivilegeError, UserUnknown
 
@@ -67,17 +67,23 @@ def acting_as(account: "Account") -> "Iterator[None]":
         return
     before = os.geteuid(), os.getegid(), os.getgroups()
     try:
-        try:
-            os.setgroups(account.groups)
-            os.setegid(account.gid)
-            os.seteuid(account.uid)
-        except OSError as error:
-            raise PrivilegeError(f"cannot act as {account.name}: {error.strerror}") from None
+        os.setgroups(account.groups)
+        os.setegid(account.gid)
+        os.seteuid(account.uid)
+    except OSError as error:
+        with suppress(OSError):  # what could not be set at all cannot be given back either
+            _give_back(*before)
+        raise PrivilegeError(f"cannot act as {account.name}: {error.strerror}") from None
+    try:
         yield
     finally:
-        os.seteuid(before[0])
-        os.setegid(before[1])
-        os.setgroups(before[2])
+        _give_back(*before)
+
+
+def _give_back(uid: int, gid: int, groups: list[int]) -> None:
+    os.seteuid(uid)  # first: the others need root
+    os.setegid(gid)
+    os.setgroups(groups)
 
 
 def become(account: "Account") -> None:
@@ -102,4 +108,4 @@ def _must_change(account: "Account") -> bool:
         return True
     if effective == account.uid:
         return False
-    raise PrivilegeError(f"neither root nor {account.name} asks (effective uid {effective})")
+    raise PrivilegeError(f"the caller, uid {effective}, is neither root nor {account.name}")

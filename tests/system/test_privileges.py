@@ -265,7 +265,7 @@ def test_a_caller_that_is_the_user_works_for_that_user_and_for_no_other(
     told = as_account(mallory, client, name, "alice")
     assert b"verdict 9 " in told
     assert b"prompt-us" not in told
-    assert f"neither root nor alice asks (effective uid {mallory.uid})" in log.verdict()
+    assert f"the caller, uid {mallory.uid}, is neither root nor alice" in log.verdict()
 
 
 def program(place: Path, name: str, text: str) -> str:
@@ -334,7 +334,7 @@ def test_gpg_ends_with_its_login_however_that_ends(
         alice.write(f"{keys['cv25519']} trust signing@example.org\n")
     argument = program(place, "slow-gpg", "#!/bin/sh\nexec sleep 4242\n")
     caller = subprocess.Popen([client, service(argument, "gpg_timeout=300"), "alice"],
-                              stdout=subprocess.DEVNULL)  # fmt: skip
+                              stdout=subprocess.DEVNULL, env={"PATH": "/usr/bin:/bin"})  # fmt: skip
 
     def hanging() -> list[int]:
         return [pid for pid, name in sandbox.processes_here().items() if "sleep 4242" in name]
@@ -362,6 +362,18 @@ def test_a_full_process_table_is_refused(
     )  # fmt: skip
     assert b"verdict 9 " in done.stdout
     assert "Resource temporarily unavailable" in log.verdict()
+
+
+def test_a_root_that_may_not_change_its_ids_is_refused(
+    alice: Account, client: Path, service: Callable[..., str], log: Log
+) -> None:
+    """As in a container without these capabilities: nothing is read as root instead."""
+    done = subprocess.run(
+        ["setpriv", "--bounding-set=-setuid,-setgid", client, service("nullok"), "alice"],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert b"verdict 9 " in done.stdout
+    assert "cannot act as alice: Operation not permitted" in log.verdict()
 
 
 def test_no_free_descriptors_are_refused(

@@ -1,0 +1,135 @@
+"""libpython finds its standard library along PATH: what that means for su and sudo.
+
+Advisory CVE-2019-16729: the caller's environment reached the interpreter.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pexpect
+import pytest
+
+from tests import sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.keys import Holder
+    from tests.sandbox import Account, Log
+
+VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+CANARY = "\n__import__('builtins').open({fired!r}, 'a').write({name!r} + '\\n')\n"
+
+
+class Attacker:
+    """A local user with a standard library of his own, which sings."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.fired = account.home / "fired"
+        library = account.home / "lib" / VERSION
+        shutil.copytree(
+            f"/usr/lib/{VERSION}", library, ignore=shutil.ignore_patterns("__pycache__", "test")
+        )
+        for path in library.glob("*.py"):
+            canary = CANARY.format(fired=str(self.fired), name=path.name)
+            if b"from __future__" not in path.read_bytes():
+                path.write_text(path.read_text("utf-8") + canary, "utf-8")
+        (account.home / "bin").mkdir()
+        shutil.copy("/bin/true", account.home / "bin/python3")
+        subprocess.run(["chown", "-R", f"{account.name}:", account.home], check=True)
+
+    def run(self, *command: str) -> pexpect.spawn[str]:
+        """Run a set-user-ID program with a PATH that leads to that library."""
+        name = self.account.name
+        path = f"{self.account.home}/bin:/usr/bin:/bin"
+        return pexpect.spawn(
+            "/usr/bin/setpriv", [f"--reuid={name}", f"--regid={name}", "--init-groups", *command],
+            env={"PATH": path, "HOME": str(self.account.home), "TERM": "dumb"},
+            encoding="utf-8", timeout=20,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def mallory(account: Callable[[str], Account]) -> Attacker:
+    return Attacker(account("mallory"))
+
+
+@pytest.fixture(scope="session")
+def guard(place: Path) -> Path:
+    """Build pam_trex_path.so."""
+    library = place / "pam_trex_path.so"
+    source = sandbox.PROJECT / "script/pam_trex_path.c"
+    subprocess.run(
+        ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", library, source],
+        check=True,
+    )
+    return library
+
+
+def stack(service: str, *first: str) -> Path:
+    """Write a service in which Trex follows after `first`."""
+    sandbox.pam_service(
+        service, *first, f"auth required pam_python.so {sandbox.ENTRY}",
+        "account required pam_permit.so", "session required pam_permit.so",
+    )  # fmt: skip
+    return sandbox.PAM_SERVICES / service
+
+
+def test_su_needs_the_guard_before_it(
+    alice: Account, mallory: Attacker, holder: Holder, guard: Path
+) -> None:
+    service = sandbox.PAM_SERVICES / "su"
+    before = service.read_bytes()
+    try:
+        stack("su", f"auth requisite {guard}")
+        terminal = mallory.run("su", "alice", "-c", "id -un")
+        terminal.expect(r"-----BEGIN PGP MESSAGE-----.*-----END PGP MESSAGE-----")
+        message = terminal.after.replace("\r\n", "\n")
+        terminal.expect("Response: ")
+        terminal.sendline(str(holder.decrypt(message)).strip())
+        terminal.expect("alice\r\n")
+        terminal.expect(pexpect.EOF)
+        assert not mallory.fired.exists()
+    finally:
+        service.write_bytes(before)
+
+
+def test_without_the_guard_su_runs_the_caller_s_library_and_trex_refuses_to_go_on(
+    alice: Account, mallory: Attacker, log: Log
+) -> None:
+    """The control: it shows the hole in pam_python that the guard is for."""
+    service = sandbox.PAM_SERVICES / "su"
+    before = service.read_bytes()
+    try:
+        stack("su")
+        terminal = mallory.run("su", "alice", "-c", "id -un")
+        terminal.expect(pexpect.EOF)
+        assert "Response: " not in (terminal.before or "")
+        assert mallory.fired.exists()
+        assert "PATH led to the Python library in /home/mallory" in log.everything()
+    finally:
+        service.write_bytes(before)
+
+
+def test_sudo_has_a_path_of_its_own(alice: Account, mallory: Attacker) -> None:
+    """sudo's own getenv(3) answers libpython: neither guard nor luck is needed."""
+    service = sandbox.PAM_SERVICES / "sudo"
+    before = service.read_bytes()
+    sudoers = Path("/etc/sudoers.d/mallory")
+    sudoers.write_text("mallory ALL=(ALL) ALL\n")
+    sudoers.chmod(0o440)
+    mallory.account.write("nobody@example.org trust nosign\n")
+    try:
+        stack("sudo")
+        terminal = mallory.run("sudo", "true")
+        terminal.expect(pexpect.EOF)
+        assert not mallory.fired.exists()
+    finally:
+        sudoers.unlink()
+        service.write_bytes(before)

@@ -1,0 +1,69 @@
+"""What the documents say of arguments, verdicts and limits is what the code has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from trex import __version__
+from trex.authfile import MAX_RECIPIENTS, RECORD, WEB_QR_MODES
+from trex.options import FLAGS, Options
+from trex.pam import PAM_CODES
+from trex.safefile import MAX_SIZE
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_the_table_of_arguments_has_every_argument_with_its_default() -> None:
+    rows = re.findall(r"^\| `(\w+)(=?)` \| (.*?) \|", text("docs/configuration.md"), re.MULTILINE)
+    documented = {name: default for name, _, default in rows}
+    assert list(documented) == list(Options.__annotations__)
+    for name, default in documented.items():
+        value = getattr(Options, name)
+        in_words = {"run_as": "the user"}.get(name) or ("off" if name in FLAGS else f"`{value}`")
+        assert default == in_words
+    assert {name for name, equals, _ in rows if not equals} == set(FLAGS)
+
+
+def test_every_code_that_a_login_can_end_with_is_in_the_table_of_verdicts() -> None:
+    rows = re.findall(r"^\| .* \| `(PAM_\w+)` \|$", text("docs/configuration.md"), re.MULTILINE)
+    assert set(rows) == set(PAM_CODES.values())
+
+
+def test_the_record_s_form_is_given_as_the_messages_give_it() -> None:
+    page = text("docs/auth_gpg.md")
+    assert RECORD in page
+    assert all(f"`{mode}`" in page for mode in WEB_QR_MODES)
+    assert str(MAX_RECIPIENTS) in page
+    assert f"{MAX_SIZE // 1024} KiB" in page
+
+
+def test_every_module_is_in_the_picture_of_the_house() -> None:
+    page = text("docs/architecture.md")
+    for path in (ROOT / "trex").glob("*.py"):
+        if path.stem != "__init__":
+            assert re.search(rf"trex[./]{path.stem}\b|`{path.stem}`", page), path.stem
+
+
+def test_the_changelog_knows_this_version() -> None:
+    assert f"[{__version__}]" in text("CHANGELOG.md")
+
+
+def test_links_between_the_documents_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_headings_that_links_name_exist() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]*)\)", page.read_text("utf-8")):
+            there = page if not target else page.parent / target
+            headings = re.findall(r"^#+ (.*)$", there.read_text("utf-8"), re.MULTILINE)
+            anchors = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+            assert anchor in anchors, f"{page.name}: {target}#{anchor}"
