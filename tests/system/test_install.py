@@ -62,6 +62,24 @@ def test_an_installed_module_is_found_by_its_bare_name(
     assert len(list(version.glob("trex/__pycache__/*.pyc"))) == len(list(version.glob("trex/*.py")))
 
 
+def test_the_guard_for_su_is_installed_where_it_is_asked_for(
+    usr_lib: None, alice: Account, client: Path
+) -> None:
+    guard = Path("/lib/security/pam_trex_path.so")
+    install()
+    assert not guard.exists()
+    done = install("--su")
+    assert done.returncode == 0, done.stderr
+    service = sandbox.pam_service(
+        "trex-guarded", "auth requisite pam_trex_path.so", "auth required pam_python.so pam_trex.py"
+    )
+    assert sandbox.ask_pam(client, service, "alice").verdict == "PAM_AUTH_ERR"
+    assert install("--uninstall").returncode != 0
+    assert guard.exists()
+    install("--uninstall", "--force")
+    assert not guard.exists()
+
+
 def test_an_upgrade_is_one_step_and_a_login_in_progress_keeps_its_version(usr_lib: None) -> None:
     install()
     first = ENTRY.resolve()
