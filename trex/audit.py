@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SOCKET = "/dev/log"
 AUTHPRIV = 10 << 3  # RFC 5424, section 6.2.1
 ERROR, WARNING, NOTICE, INFO, DEBUG = 3, 4, 5, 6, 7
+# Not strftime's: login and su have set the locale of whoever started them.
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SEND_SECONDS = 1.0
 MAX_LINE = 1900  # what every syslog daemon takes whole
 MAX_NAME = 255  # a longer one leaves no room for the rest
@@ -59,7 +61,8 @@ def write_verdict(login: "Login", outcome: Outcome, detail: str, seconds: float)
 def _write(login: "Login", priority: int, text: str) -> None:
     """Send one line. A log that cannot be reached neither fails a login nor holds it up."""
     line = one_line(f"pam_trex({login.service}:auth): {text}")[:MAX_LINE]
-    stamp = time.strftime("%b %e %H:%M:%S")
+    now = time.localtime()
+    stamp = f"{MONTHS[now.tm_mon - 1]} {now.tm_mday:2} {time.strftime('%H:%M:%S', now)}"
     message = f"<{AUTHPRIV | priority}>{stamp} {_program()}[{os.getpid()}]: {line}"
     import _socket  # built in; socket.py costs 3 ms
 

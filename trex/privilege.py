@@ -21,8 +21,8 @@ def native(text: str) -> str:
 
 
 def readable(path: str) -> str:
-    """Undo `native` for a reader, or for a list that goes through it again."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """Undo `native`: bytes that are no UTF-8 stay surrogates, which the log escapes."""
+    return os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
 class Account:
@@ -47,7 +47,7 @@ def find_account(name: str) -> "Account":
         raise UserUnknown("that is no name of an account")
     try:
         entry = pwd.getpwnam(native(name))
-        groups = os.getgrouplist(native(name), entry.pw_gid)
+        groups = os.getgrouplist(name, entry.pw_gid)  # this one encodes as UTF-8 by itself
     except (KeyError, ValueError):
         raise UserUnknown("there is no such account") from None
     return Account(name, entry.pw_uid, entry.pw_gid, entry.pw_dir, groups)

@@ -23,7 +23,7 @@ TERMINATION_SECONDS = 1.0
 
 
 def supervised(directory: str) -> "Leash":
-    """Return a leash for `child.run`; logins that use the same `directory` take turns.
+    """Return a leash for `Child.start`; logins that use the same `directory` take turns.
 
     Else one login would end the agent that another one has just begun to ask.
     """
