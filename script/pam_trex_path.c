@@ -1,8 +1,9 @@
 /* pam_trex_path.so: a fixed PATH for what follows in the stack of a set-user-ID program.
  *
  * libpython looks along PATH for a `python3` and takes the standard library beside it, in isolated
- * mode too. Whoever calls su chooses PATH, and so would choose what pam_python.so runs as root.
- * This line before it, and in Python nothing could do that: by then it is too late.
+ * mode too; without PATH it looks below the working directory. Whoever calls su chooses both, and so
+ * would choose what pam_python.so runs as root. In Python nothing can be done about it: by then it
+ * is too late. So this line comes before it:
  *
  *     auth  requisite  pam_trex_path.so
  *

@@ -1,4 +1,4 @@
-"""libpython finds its standard library along PATH: what that means for su and sudo.
+"""libpython finds its standard library along PATH, or below the working directory: su and sudo.
 
 Advisory CVE-2019-16729: the caller's environment reached the interpreter.
 """
@@ -44,14 +44,18 @@ class Attacker:
         shutil.copy("/bin/true", account.home / "bin/python3")
         subprocess.run(["chown", "-R", f"{account.name}:", account.home], check=True)
 
-    def run(self, *command: str) -> pexpect.spawn[str]:
-        """Run a set-user-ID program with a PATH that leads to that library."""
-        name = self.account.name
-        path = f"{self.account.home}/bin:/usr/bin:/bin"
+    def run(self, *command: str, path: bool = True) -> pexpect.spawn[str]:
+        """Run a set-user-ID program so that PATH, or the working directory, leads to that library.
+
+        Without PATH, libpython looks below the working directory.
+        """
+        name, home = self.account.name, str(self.account.home)
+        environment = {"HOME": home, "TERM": "dumb"}
+        if path:
+            environment["PATH"] = f"{home}/bin:/usr/bin:/bin"
         return pexpect.spawn(
             "/usr/bin/setpriv", [f"--reuid={name}", f"--regid={name}", "--init-groups", *command],
-            env={"PATH": path, "HOME": str(self.account.home), "TERM": "dumb"},
-            encoding="utf-8", timeout=20,
+            env=environment, cwd="/" if path else home, encoding="utf-8", timeout=20,
         )  # fmt: skip
 
 
@@ -81,14 +85,15 @@ def stack(service: str, *first: str) -> Path:
     return sandbox.PAM_SERVICES / service
 
 
-def test_su_needs_the_guard_before_it(
-    alice: Account, mallory: Attacker, holder: Holder, guard: Path
+@pytest.mark.parametrize("path", [True, False])
+def test_su_is_safe_with_the_guard_before_it(
+    alice: Account, mallory: Attacker, holder: Holder, guard: Path, path: bool
 ) -> None:
     service = sandbox.PAM_SERVICES / "su"
     before = service.read_bytes()
     try:
         stack("su", f"auth requisite {guard}")
-        terminal = mallory.run("su", "alice", "-c", "id -un")
+        terminal = mallory.run("/usr/bin/su", "alice", "-c", "id -un", path=path)
         terminal.expect(r"-----BEGIN PGP MESSAGE-----.*-----END PGP MESSAGE-----")
         message = terminal.after.replace("\r\n", "\n")
         terminal.expect("Response: ")
@@ -100,15 +105,16 @@ def test_su_needs_the_guard_before_it(
         service.write_bytes(before)
 
 
+@pytest.mark.parametrize("path", [True, False])
 def test_without_the_guard_su_runs_the_caller_s_library_and_trex_refuses_to_go_on(
-    alice: Account, mallory: Attacker, log: Log
+    alice: Account, mallory: Attacker, log: Log, path: bool
 ) -> None:
     """The control: it shows the hole in pam_python that the guard is for."""
     service = sandbox.PAM_SERVICES / "su"
     before = service.read_bytes()
     try:
         stack("su")
-        terminal = mallory.run("su", "alice", "-c", "id -un")
+        terminal = mallory.run("/usr/bin/su", "alice", "-c", "id -un", path=path)
         terminal.expect(pexpect.EOF)
         assert "Response: " not in (terminal.before or "")
         assert mallory.fired.exists()
@@ -117,19 +123,29 @@ def test_without_the_guard_su_runs_the_caller_s_library_and_trex_refuses_to_go_o
         service.write_bytes(before)
 
 
-def test_sudo_has_a_path_of_its_own(alice: Account, mallory: Attacker) -> None:
-    """sudo's own getenv(3) answers libpython: neither guard nor luck is needed."""
-    service = sandbox.PAM_SERVICES / "sudo"
-    before = service.read_bytes()
-    sudoers = Path("/etc/sudoers.d/mallory")
-    sudoers.write_text("mallory ALL=(ALL) ALL\n")
-    sudoers.chmod(0o440)
+@pytest.mark.parametrize("environment", ["PATH of his own", "no PATH, and his directory"])
+@pytest.mark.parametrize("settings", ["secure_path", "no secure_path, but the guard"])
+def test_sudo_is_safe_with_secure_path_or_with_the_guard(
+    alice: Account, mallory: Attacker, guard: Path, environment: str, settings: str
+) -> None:
+    """sudo's own getenv(3) answers libpython, with secure_path if that is set, as Debian has it."""
+    service, sudoers = sandbox.PAM_SERVICES / "sudo", Path("/etc/sudoers")
+    before = service.read_bytes(), sudoers.read_bytes()
+    rule = Path("/etc/sudoers.d/mallory")
+    rule.write_text("mallory ALL=(ALL) ALL\n")
+    rule.chmod(0o440)
     mallory.account.write("nobody@example.org trust nosign\n")
     try:
-        stack("sudo")
-        terminal = mallory.run("sudo", "true")
+        if settings == "secure_path":
+            stack("sudo")
+        else:
+            stack("sudo", f"auth requisite {guard}")
+            sudoers.write_text("Defaults env_reset\n@includedir /etc/sudoers.d\n")
+        terminal = mallory.run("/usr/bin/sudo", "true", path="no PATH" not in environment)
         terminal.expect(pexpect.EOF)
+        assert "incorrect" in (terminal.before or "")
         assert not mallory.fired.exists()
     finally:
-        sudoers.unlink()
-        service.write_bytes(before)
+        rule.unlink()
+        service.write_bytes(before[0])
+        sudoers.write_bytes(before[1])
