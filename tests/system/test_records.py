@@ -206,6 +206,23 @@ def test_a_record_in_a_world_writable_directory_counts_only_if_that_is_sticky(
     refused(log_in("alice", arguments=arguments), log, f"{shared}: found mode 0777")
 
 
+def test_a_sticky_directory_counts_only_if_it_is_root_s(
+    alice: Account, account: Callable[[str], Account], log_in: Callable[..., Asked], log: Log,
+    place: Path,
+) -> None:  # fmt: skip
+    """Its owner may put another file in place of any in it."""
+    mallory = account("mallory")
+    shared = place / "mallory-s"
+    shared.mkdir()
+    record = shared / "alice"
+    record.write_bytes(alice.record.read_bytes())
+    alice.own(record, 0o600)
+    mallory.own(shared, 0o1777)
+    refused(
+        log_in("alice", arguments=(f"auth_file={shared}/%u",)), log, f"{shared}: found owner uid"
+    )
+
+
 def test_a_missing_directory_is_a_missing_record(
     alice: Account, ask: Callable[..., Asked], log: Log
 ) -> None:

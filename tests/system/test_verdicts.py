@@ -94,6 +94,20 @@ def test_an_unknown_user_and_a_bad_name_are_unknown(
         assert "user=%s%n " in line
 
 
+@pytest.mark.parametrize("name", ["a/b", ".alice", "..", "al\x1bice", "al\u202eice"], ids=ascii)
+def test_a_bad_name_is_unknown_even_if_there_is_such_an_account(
+    alice: Account, log_in: Callable[..., Asked], log: Log, name: str
+) -> None:
+    """It could leave its place in `auth_file=/etc/trex/users/%u`, or forge a line."""
+    passwd = Path("/etc/passwd")
+    before = passwd.read_text()
+    passwd.write_text(f"{before}{name}:x:{alice.uid}:{alice.gid}::{alice.home}:/bin/sh\n")
+    try:
+        assert log_in(name).verdict == "PAM_USER_UNKNOWN"
+    finally:
+        passwd.write_text(before)
+
+
 def test_no_record(account: Callable[[str], Account], ask: Callable[..., Asked], log: Log) -> None:
     account("bob")
     asked = ask("bob")
