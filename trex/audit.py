@@ -12,7 +12,19 @@ from trex.errors import ACCEPTED, NO_RECORD, NOT_ASKED, UNAVAILABLE, UNFORESEEN,
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from trex.login import Login
+    from typing import Protocol
+
+    class Told(Protocol):
+        """What there is to say about a login."""
+
+        user: str
+        service: str
+        remote_host: str
+        debug: bool
+        steps: list[str]
+        warnings: list[str]
+        fingerprints: list[str]
+
 
 SOCKET = "/dev/log"
 AUTHPRIV = 10 << 3  # RFC 5424, section 6.2.1
@@ -33,7 +45,7 @@ PRIORITIES = {
 }  # and NOTICE for every other refusal
 
 
-def write_notes(login: "Login") -> None:
+def write_notes(login: "Told") -> None:
     """Write what was noted so far: warnings, and with `debug` the steps."""
     for text in login.warnings:
         _write(login, WARNING, text)
@@ -43,7 +55,7 @@ def write_notes(login: "Login") -> None:
     login.warnings, login.steps = [], []
 
 
-def write_verdict(login: "Login", outcome: Outcome, detail: str, seconds: float) -> None:
+def write_verdict(login: "Told", outcome: Outcome, detail: str, seconds: float) -> None:
     """Write the login's one line, after what else was noted."""
     write_notes(login)
     pairs = {
@@ -58,7 +70,7 @@ def write_verdict(login: "Login", outcome: Outcome, detail: str, seconds: float)
     _write(login, PRIORITIES.get(outcome, NOTICE), f"{outcome.text}: {described}{reason}")
 
 
-def _write(login: "Login", priority: int, text: str) -> None:
+def _write(login: "Told", priority: int, text: str) -> None:
     """Send one line. A log that cannot be reached neither fails a login nor holds it up."""
     line = one_line(f"pam_trex({login.service}:auth): {text}")[:MAX_LINE]
     now = time.localtime()

@@ -16,7 +16,6 @@ from trex.keyerrors import (
     SigningKeyLocked,
     SigningKeyUnusable,
 )
-from trex.openpgp import user_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,11 +33,11 @@ REVOKED, EXPIRED = "r", "e"
 def diagnose(status: "Status", record: "AuthRecord", gpg: "Gpg") -> OpenPGPError:
     """Return the error that says why."""
     for key in record.recipients:
-        for code, *_ in _complaints(status, "INV_RECP", key):
+        for code, *_ in _complaints(status, "INV_RECP", gpg.user_id(key)):
             if code == INV_RECP_NOT_TRUSTED:
                 return KeyNotTrusted(key, "; gpg --check-trustdb may bring it up to date")
             return examine(key, gpg.list_key(key))
-    if record.sign_as and _complaints(status, "INV_SGNR", record.sign_as):
+    if record.sign_as and _complaints(status, "INV_SGNR", gpg.user_id(record.sign_as)):
         listing = gpg.list_key(record.sign_as)
         return SigningKeyUnusable(record.sign_as, _signing_detail(record.sign_as, listing))
     codes = [int(words[1]) & 0xFFFF for words in status.get("FAILURE", []) if words[1:]]
@@ -79,8 +78,8 @@ def _fault_of_subkeys(key: str, encrypting: list[list[str]]) -> KeyUnusable:
     return KeyExpired(key, _date(max(expired))) if expired else KeyRevoked(key)
 
 
-def _complaints(status: "Status", keyword: str, key: str) -> list[list[str]]:
-    return [words for words in status.get(keyword, []) if words and words[-1] == user_id(key)]
+def _complaints(status: "Status", keyword: str, user_id: str) -> list[list[str]]:
+    return [words for words in status.get(keyword, []) if words and words[-1] == user_id]
 
 
 def _signing_detail(key: str, listing: str) -> str:

@@ -60,7 +60,8 @@ def log_in(login: Login, ask: "Callable[[str], str | None]") -> Outcome:
         login.steps.append(f"line {record.line}: to {', '.join(record.recipients)}{signer}")
         write_notes(login)
         challenge = Challenge(options.timeout)
-        message = gpg.encrypt(challenge.plaintext, record, context(login, options.timeout))
+        told = context(login.user, login.service, login.remote_host, options.timeout)
+        message = gpg.encrypt(challenge.plaintext, record, told)
     login.fingerprints = message.fingerprints
     login.steps.append(f"asked with a message of {len(message.armored)} characters")
     response = ask(prompt_text(account.name, message.armored, options.timeout, options.prompt))

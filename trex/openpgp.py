@@ -78,6 +78,11 @@ class Gpg:
         """End gpg, if it has not ended."""
         self._blocks.close()
 
+    @staticmethod
+    def user_id(key: str) -> str:
+        """Return gpg's exact form: angle brackets keep `alice@...` from finding `malice@...`."""
+        return f"<{key}>" if "@" in key else key
+
     def encrypt(self, plaintext: bytes, record: "AuthRecord", context: str) -> Message:
         """Encrypt to all of the record's recipients, and sign where it says so.
 
@@ -103,7 +108,7 @@ class Gpg:
         """Return the colon listing of a public key (doc/DETAILS), "" if there is none."""
         # "always" keeps gpg from making a trust database; what is expired or revoked shows still.
         start = self._start_with_daemons if KEYBOXD in self._contents else self._start_alone
-        child = start([*LIST, "--", user_id(key)])
+        child = start([*LIST, "--", self.user_id(key)])
         child.feed(b"", b"trust-model always\n")
         return child.finish(self._deadline).output.decode("utf-8", "replace")
 
@@ -128,12 +133,12 @@ class Gpg:
 def _instructions(record: "AuthRecord", context: str) -> bytes:
     """Return lines for an options file (gpg(1)): no value in them can hold a newline."""
     lines = ["utf8-strings", f"set-filename {context}"]
-    lines += [f"recipient {user_id(recipient)}" for recipient in record.recipients]
+    lines += [f"recipient {Gpg.user_id(recipient)}" for recipient in record.recipients]
     if record.trust:
         lines.append("trust-model always")
     if record.sign_as:
         notation = context.replace("%", "%%")
-        lines.append(f"local-user {user_id(record.sign_as)}")
+        lines.append(f"local-user {Gpg.user_id(record.sign_as)}")
         lines.append(f"sig-notation {NOTATION}={notation}")
     return "".join(f"{line}\n" for line in lines).encode("utf-8")
 
@@ -172,11 +177,6 @@ def _check_home(present: list[str], record: "AuthRecord", home: str) -> None:
         from trex.keyerrors import KeyNotTrusted
 
         raise KeyNotTrusted(record.recipients[0], f": {readable(home)} has no trustdb.gpg")
-
-
-def user_id(key: str) -> str:
-    """Return gpg's exact form: angle brackets keep `alice@...` from finding `malice@...`."""
-    return f"<{key}>" if "@" in key else key
 
 
 def parse_status(text: bytes) -> "Status":

@@ -3,10 +3,6 @@
 import os
 import time
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from trex.login import Login
-
 MAX_CONTEXT = 255  # the file name in a literal data packet has one byte of length (RFC 4880, 5.9)
 MAX_FIELD = 60
 
@@ -32,7 +28,7 @@ def spoken_duration(seconds: int) -> str:
     return " ".join(f"{n} {unit}{'s' * (n != 1)}" for n, unit in parts if n)
 
 
-def context(login: "Login", seconds: int) -> str:
+def context(user: str, service: str, remote_host: str, seconds: int) -> str:
     """Return `trex user=... host=... service=... from=... until=<UTC>` in at most 255 ASCII bytes.
 
     It travels as the message's file name (and, signed, as a notation), so that the plaintext can
@@ -40,10 +36,10 @@ def context(login: "Login", seconds: int) -> str:
     """
     until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
     fields = {
-        "user": login.user,
+        "user": user,
         "host": os.uname().nodename,
-        "service": login.service,
-        "from": login.remote_host or "-",
+        "service": service,
+        "from": remote_host or "-",
     }
     longest = MAX_FIELD
     while True:

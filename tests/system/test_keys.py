@@ -92,7 +92,7 @@ def test_a_signed_challenge(
     log_in("alice")  # gpg-agent rewrites an imported secret key when it first uses it
     log.clear()
     before = sandbox.listing(alice.home, *AGENT_S)
-    asked = log_in("alice", "--rhost", "2001:db8::7")
+    asked = log_in("alice", "--rhost", "fe80::7%eth0")
     assert asked.verdict == "PAM_SUCCESS"
     assert sandbox.listing(alice.home, *AGENT_S) == before
     assert signer in log.verdict()
@@ -104,7 +104,7 @@ def test_a_signed_challenge(
     told = re.search(r"\[GNUPG:\] PLAINTEXT 62 \d+ (\S+)", status)
     assert told
     assert unquote(notation) == unquote(told[1])
-    assert "from=2001:db8::7" in unquote(notation)
+    assert "from=fe80::7%25eth0" in unquote(notation), "gpg expands % in a notation"
 
 
 def test_the_signing_agent_ends_and_one_that_ran_before_stays(
