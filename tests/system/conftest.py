@@ -66,37 +66,46 @@ def keys(holder: Holder) -> Keys:
     return Keys(holder)
 
 
+def assert_nothing_left(before: set[int], holder: Holder) -> None:
+    """Wait a little for every process to end that is neither of before nor the holder's agent."""
+    deadline = time.monotonic() + 5
+    while True:
+        left = {
+            pid: name
+            for pid, name in sandbox.processes_here().items()
+            if pid not in before and str(holder.home) not in name
+        }
+        if not left:
+            return
+        assert time.monotonic() < deadline, f"left behind: {left}"
+        time.sleep(0.05)
+
+
 @pytest.fixture(autouse=True)
 def nothing_left(place: Path, holder: Holder) -> Iterator[None]:
     """Advisories CVE-2019-12210 and CVE-2018-9275: no process survives a login, however it ends."""
     before = set(sandbox.processes_here())
     yield
-    deadline = time.monotonic() + 5
-    agent = str(holder.home)
-    while time.monotonic() < deadline:
-        left = {
-            pid: name
-            for pid, name in sandbox.processes_here().items()
-            if pid not in before and agent not in name
-        }
-        if not left:
-            return
-        time.sleep(0.05)
-    pytest.fail(f"left behind: {left}")
+    assert_nothing_left(before, holder)
 
 
 @pytest.fixture
-def account(place: Path) -> Iterator[Callable[[str], Account]]:
+def account(place: Path, holder: Holder) -> Iterator[Callable[[str], Account]]:
     """Make accounts that are gone after the test."""
     made = []
+    before = set(sandbox.processes_here())
 
     def make(name: str) -> Account:
         made.append(sandbox.Account(name))
         return made[-1]
 
     yield make
-    for one in reversed(made):
-        one.remove()
+    # Before their homes are: a gpg-agent ends by itself when its home has gone.
+    try:
+        assert_nothing_left(before, holder)
+    finally:
+        for one in reversed(made):
+            one.remove()
 
 
 @pytest.fixture

@@ -186,6 +186,22 @@ def test_a_caller_that_ignores_its_children_is_no_problem_and_goes_on_to(
     assert asked.facts["sigchld"] == ["ignored"]
 
 
+def test_its_exit_status_counts_there_too(
+    alice: Account, ask: Callable[..., Asked], place: Path, log: Log
+) -> None:
+    """A message that gpg itself does not stand by is not shown."""
+    text = """#!/bin/sh
+cat >/dev/null
+echo '[GNUPG:] END_ENCRYPTION' >&3
+printf -- '-----BEGIN PGP MESSAGE-----\\n\\nx\\n-----END PGP MESSAGE-----\\n'
+exit $STATUS
+"""
+    for status, verdict in (("0", "PAM_AUTH_ERR"), ("2", "PAM_AUTHINFO_UNAVAIL")):
+        argument = program(place, f"gpg-{status}", text.replace("$STATUS", status))
+        asked = ask("alice", "--ignore-sigchld", arguments=(argument,))
+        assert asked.verdict == verdict
+
+
 HOSTILE = {
     "PYTHONPATH": "{here}", "PYTHONHOME": "{here}", "PYTHONSTARTUP": "{here}/canary.py",
     "PYTHONINSPECT": "1", "PYTHONUSERBASE": "{here}", "PYTHONWARNINGS": "error",
