@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 def pam_sm_authenticate(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
     """Log in. Whatever goes wrong, the import of the package included, is a refusal."""
-    if sys.prefix not in SYSTEM_PREFIXES:
-        _log(f"pam_trex: PATH led to the Python library in {sys.prefix}; see docs/security.md")
+    if sys.base_prefix not in SYSTEM_PREFIXES:
+        _log(f"pam_trex: PATH led to the Python library in {sys.base_prefix}; see docs/security.md")
         return pamh.PAM_SYSTEM_ERR
+    collecting = gc.isenabled()
     gc.disable()  # a login is too short to leave garbage; walking all of Python's modules is not
     try:
         here = os.path.dirname(os.path.realpath(__file__))
@@ -35,7 +36,8 @@ def pam_sm_authenticate(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
         _log(f"pam_trex: unforeseen error, is the installation whole? {type(error).__name__}")
         return pamh.PAM_SYSTEM_ERR
     finally:
-        gc.enable()
+        if collecting:
+            gc.enable()
 
 
 def pam_sm_setcred(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
@@ -55,4 +57,4 @@ def _log(text: str) -> None:
     import syslog
 
     syslog.syslog(syslog.LOG_AUTHPRIV | syslog.LOG_ERR, text)
-    syslog.closelog()  # the caller's next syslog(3) opens it anew
+    syslog.closelog()  # what the caller told openlog(3) is lost: accepted, trex.audit cannot be had

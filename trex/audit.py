@@ -72,7 +72,7 @@ def write_verdict(login: "Told", outcome: Outcome, detail: str, seconds: float) 
 
 def _write(login: "Told", priority: int, text: str) -> None:
     """Send one line. A log that cannot be reached neither fails a login nor holds it up."""
-    line = one_line(f"pam_trex({login.service}:auth): {text}")[:MAX_LINE]
+    line = one_line(f"pam_trex({login.service[:MAX_NAME]}:auth): {text}")[:MAX_LINE]
     now = time.localtime()
     stamp = f"{MONTHS[now.tm_mon - 1]} {now.tm_mday:2} {time.strftime('%H:%M:%S', now)}"
     message = f"<{AUTHPRIV | priority}>{stamp} {_program()}[{os.getpid()}]: {line}"
@@ -105,9 +105,10 @@ def _field(value: str) -> str:
 
 
 def _program() -> str:
-    """Return the calling program's name, as syslog(3) would show it."""
+    """Return the calling program's name: made plain, because a link may have given it any."""
     try:
         with open("/proc/self/comm", "rb") as file:
-            return one_line(file.read().decode("utf-8", "replace").strip())
+            name = file.read().decode("ascii", "replace").strip()
     except OSError:
         return "pam_trex"
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)

@@ -23,7 +23,7 @@ else:
 STATUS_FD = 3  # where the program writes its status lines
 LIFELINE_FD = 4  # a pipe that the parent holds open as long as it lives
 INSTRUCTIONS_FD = 5  # a pipe with what became known only after the program was started
-MAX_DESCRIPTORS = 1 << 20  # Linux's own limit (fs.nr_open); close_range(2) takes it in one call
+MAX_DESCRIPTORS = 1 << 20  # unless fs.nr_open was raised; close_range(2) takes it in one call
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
 MAX_OUTPUT = 256 * 1024  # sixteen recipients and a signature need less than 20 kB
 GRACE_MS = 2000  # for a supervisor to end its daemons, before it is killed
@@ -118,16 +118,15 @@ class Child:
         return code
 
     def _reap(self) -> int | None:
+        patience = 0  # without a pidfd: the lifeline is cut, so the end is certain
         if self._pidfd >= 0:
+            patience = os.WNOHANG
             poll = select.poll()
             poll.register(self._pidfd, select.POLLIN)
             if not poll.poll(GRACE_MS):
-                os.kill(self._pid, signal.SIGKILL)
+                # Not by its number: if the caller ignores its children, that may be another's now.
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
                 poll.poll(GRACE_MS)
-            patience = os.WNOHANG
-        else:  # pidfd_open failed: the program's end is certain, and only its moment is not
-            os.kill(self._pid, signal.SIGKILL)
-            patience = 0
         try:
             ended, status = os.waitpid(self._pid, patience)
         except ChildProcessError:
@@ -170,14 +169,14 @@ def _exec(
     arguments: list[str], account: "Account", descriptors: tuple[int, ...], leash: "Leash"
 ) -> None:
     """Become the program. Returns never; what fails is told on the status pipe."""
-    step = "prepare"
+    step, report = "prepare", descriptors[2]
     try:
         _place(descriptors)
+        report = STATUS_FD
         os.setsid()  # no controlling terminal that a pinentry could find
         os.chdir("/")
         os.umask(0o077)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        _forget_handlers()
         step = f"become {account.name}"
         become(account)
         step = "attach"
@@ -186,7 +185,7 @@ def _exec(
         os.execve(native(arguments[0]), [native(text) for text in arguments], ENVIRONMENT)
     except BaseException as error:
         reason = error.strerror if isinstance(error, OSError) else type(error).__name__
-        os.write(STATUS_FD, NOT_STARTED + f"{step}: {reason}\n".encode())
+        os.write(report, NOT_STARTED + f"{step}: {reason}\n".encode())
     finally:
         os._exit(127)
 
@@ -201,6 +200,16 @@ def _place(descriptors: tuple[int, ...]) -> None:
     for target, descriptor in enumerate((child_in, child_out, null, *others)):
         os.dup2(descriptor, target, inheritable=True)
     os.closerange(first_free, MAX_DESCRIPTORS)
+
+
+def _forget_handlers() -> None:
+    """Undo what the caller has set for signals: a supervisor has no exec that would do it."""
+    for number in range(1, signal.NSIG):
+        try:
+            signal.signal(number, signal.SIG_DFL)
+        except (OSError, ValueError):  # KILL and STOP, and those that libc keeps for itself
+            continue
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _collect(pidfd: int, output: int, status: int, deadline: float) -> list[bytes]:
@@ -232,14 +241,13 @@ def _drain(source: int) -> bytes:
 
 @contextmanager
 def own_children() -> "Iterator[None]":
-    """Keep the caller from reaping this module's child: it may ignore or handle SIGCHLD."""
+    """Keep a handler of the caller's from reaping this module's child.
+
+    A caller that ignores SIGCHLD goes on to: its kernel reaps, a pidfd tells the end all the same,
+    and only the exit status is lost. To set it to default meanwhile would leave zombies of its own.
+    """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
-    ignored = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
     try:
-        if ignored:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         yield
     finally:
-        if ignored:
-            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -26,7 +26,7 @@ INV_RECP_NOT_TRUSTED = "10"
 # Low 16 bits of a FAILURE line's code, from libgpg-error: BAD_PASSPHRASE, NO_PIN_ENTRY, CANCELED,
 # NO_PASSPHRASE, FULLY_CANCELED.
 WANTED_PASSPHRASE = (11, 85, 99, 177, 198)
-VALIDITY, EXPIRY, CAPABILITIES = 1, 6, 11  # fields of a colon listing
+VALIDITY, CREATION, EXPIRY, CAPABILITIES = 1, 5, 6, 11  # fields of a colon listing
 REVOKED, EXPIRED = "r", "e"
 
 
@@ -40,7 +40,8 @@ def diagnose(status: "Status", record: "AuthRecord", gpg: "Gpg") -> OpenPGPError
     if record.sign_as and _complaints(status, "INV_SGNR", gpg.user_id(record.sign_as)):
         listing = gpg.list_key(record.sign_as)
         return SigningKeyUnusable(record.sign_as, _signing_detail(record.sign_as, listing))
-    codes = [int(words[1]) & 0xFFFF for words in status.get("FAILURE", []) if words[1:]]
+    numbers = [words[1] for words in status.get("FAILURE", []) if words[1:]]
+    codes = [int(number) & 0xFFFF for number in numbers if _is_number(number)]
     if record.sign_as and any(code in WANTED_PASSPHRASE for code in codes):
         return SigningKeyLocked(record.sign_as)
     return GpgFailed(f"gpg made no message (libgpg-error codes {codes})")
@@ -65,6 +66,8 @@ def _fault_of_primary(key: str, row: list[str]) -> KeyUnusable | None:
         return KeyExpired(key, _date(row[EXPIRY]))
     if "D" in row[CAPABILITIES]:
         return KeyUnusable(key, ": it is disabled")
+    if _is_number(row[CREATION]) and int(row[CREATION]) > time.time():
+        return KeyUnusable(key, ": it was made in the future, so the clock may be wrong")
     return None
 
 
@@ -89,7 +92,11 @@ def _signing_detail(key: str, listing: str) -> str:
     return ": its secret key is not in the keyring, or is not for signing"
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= len("4294967295")  # 32 bits
+
+
 def _date(seconds: str) -> str:
-    if not seconds.isdigit():
+    if not _is_number(seconds):
         return ""
     return time.strftime(", on %Y-%m-%d", time.gmtime(int(seconds)))

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 NOTATION = "login@trex-pam.invalid"
 BEGIN, END = b"-----BEGIN PGP MESSAGE-----\n", b"-----END PGP MESSAGE-----\n"
 KEYBOXD = "common.conf"  # where GnuPG 2.4 is told to keep its keys in a daemon (use-keyboxd)
-
+PRIVATE, PUBLIC = "private-keys-v1.d", "public-keys.d"
+KEYRING = frozenset(("pubring.kbx", "pubring.gpg", "trustdb.gpg", KEYBOXD, PRIVATE, PUBLIC))
 
 # Read nothing but the keyring, ask nobody, write nothing. The pipe in place of gpg.conf: that file
 # could add recipients, rename keys (`group`) or name programs. No locks: a reader needs none, and a
@@ -120,7 +121,9 @@ class Gpg:
         """Start gpg so that it can start gpg-agent or keyboxd; they end with it."""
         from trex.supervisor import supervised  # ctypes: 2 ms that only these logins pay
 
-        return self._launch(command, supervised(self.home))
+        # gpg gives these directories to their owner alone, so nobody else can hold the lock.
+        own = [name for name in (PRIVATE, PUBLIC) if name in self._contents]
+        return self._launch(command, supervised(os.path.join(self.home, *own[:1])))
 
     def _launch(self, command: list[str], leash: "Leash") -> Child:
         child = Child()
@@ -146,8 +149,10 @@ def _instructions(record: "AuthRecord", context: str) -> bytes:
 def _is_complete(finished: "Finished", status: "Status", record: "AuthRecord") -> bool:
     """Tell whether there is a whole message, and a signature in it if one was asked for."""
     done = ("END_ENCRYPTION", "SIG_CREATED") if record.sign_as else ("END_ENCRYPTION",)
+    plain = finished.output.isascii() and finished.output.replace(b"\n", b"").decode().isprintable()
     return (
         finished.code in (0, None)
+        and plain  # it is written to a terminal
         and finished.output.startswith(BEGIN)
         and finished.output.endswith(END)
         and all(keyword in status for keyword in done)
@@ -156,13 +161,16 @@ def _is_complete(finished: "Finished", status: "Status", record: "AuthRecord") -
 
 
 def _list_home(home: str, account: "Account") -> list[str]:
-    """Return the names in gpg's home directory, if only `account` or root can write there."""
-    from trex.safefile import check_directories  # while gpg starts
+    """Return the names in gpg's home directory, if only `account` or root can write the keyring."""
+    from trex.safefile import check_directories, check_writers  # while gpg starts
 
     with acting_as(account):
         try:
             check_directories(home, account)
-            return os.listdir(home)
+            present = os.listdir(home)
+            for name in KEYRING.intersection(present):
+                check_writers(os.path.join(home, name), account)
+            return present
         except OSError as error:
             raise GpgFailed(f"{readable(home)}: no keyring: {error.strerror}") from None
 

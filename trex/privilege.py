@@ -38,19 +38,27 @@ class Account:
         self.groups = groups
 
 
-def find_account(name: str) -> "Account":
+def find_account(name: str) -> Account:
     """Look `name` up, with all its groups (as initgroups(3) would set them).
 
+    The account has the name that the database gives it, and so one record, however it was typed:
+    some databases ignore case, or take `name@domain`.
     Raises UserUnknown, also for a name that could leave its place in a path.
     """
-    if not name or name.startswith(".") or "/" in name or not name.isprintable():
-        raise UserUnknown("that is no name of an account")
+    _check_name(name)
     try:
         entry = pwd.getpwnam(native(name))
-        groups = os.getgrouplist(name, entry.pw_gid)  # this one encodes as UTF-8 by itself
+        proper = readable(entry.pw_name)
+        groups = os.getgrouplist(proper, entry.pw_gid)  # this one encodes as UTF-8 by itself
     except (KeyError, ValueError):
         raise UserUnknown("there is no such account") from None
-    return Account(name, entry.pw_uid, entry.pw_gid, entry.pw_dir, groups)
+    _check_name(proper)
+    return Account(proper, entry.pw_uid, entry.pw_gid, entry.pw_dir, groups)
+
+
+def _check_name(name: str) -> None:
+    if not name or name.startswith(".") or "/" in name or not name.isprintable():
+        raise UserUnknown("that is no name of an account")
 
 
 @contextmanager

@@ -83,6 +83,16 @@ def check_directories(directory: str, account: "Account") -> None:
         place = os.path.dirname(place)
 
 
+def check_writers(path: str, account: "Account") -> None:
+    """Check that nobody else can write what `path` leads to, or put another in its place.
+
+    Raises FileUnsafe, or OSError where it cannot be looked at.
+    """
+    place = os.path.realpath(path)
+    check_directories(os.path.dirname(place), account)
+    _check_writers(place, os.stat(place), account, place)
+
+
 MEANT_FILE = "a regular file, no link, that its user may read"
 
 

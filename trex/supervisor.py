@@ -9,6 +9,7 @@ import fcntl
 import os
 import select
 import signal
+from contextlib import suppress
 from time import monotonic, sleep
 
 from trex.child import lost
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-TERMINATION_SECONDS = 1.0
+TERMINATION_SECONDS = 0.9  # twice, and the login still waits (child.GRACE_MS)
 
 
 def supervised(directory: str) -> "Leash":
@@ -70,11 +71,12 @@ def _watch(program: int, lifeline: int) -> int:
 
 def _end_descendants() -> None:
     """End what is left, politely first: gpg-agent then removes its sockets."""
-    deadline = monotonic() + TERMINATION_SECONDS
-    while children := _children():
-        kind = signal.SIGTERM if monotonic() < deadline else signal.SIGKILL
+    polite = monotonic() + TERMINATION_SECONDS
+    while (children := _children()) and monotonic() < polite + TERMINATION_SECONDS:
+        kind = signal.SIGTERM if monotonic() < polite else signal.SIGKILL
         for child in children:
-            os.kill(child, kind)
+            with suppress(PermissionError):  # a set-user-ID program that an agent's settings name
+                os.kill(child, kind)
         sleep(0.002)
         _reap_all()
 

@@ -185,11 +185,21 @@ static void note_delay(int status, unsigned microseconds, void *data)
     fail_delay_us = microseconds;
 }
 
+/* A caller such as a daemon that counts its children; see signal-safety(7). */
+static void reap_all(int signal_number)
+{
+    int kept = errno;
+    (void)signal_number;
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        ;
+    errno = kept;
+}
+
 static void usage(void)
 {
     fputs("usage: pam_client [--answer TEXT | --answer-with SHELL-COMMAND | --no-response |\n"
           "  --conversation-error] [--rhost HOST] [--times N] [--silent] [--memory] [--setcred]\n"
-          "  [--others] [--descriptors] [--ignore-sigchld] [--delay] [--prompt-file FILE]\n"
+          "  [--others] [--descriptors] [--ignore-sigchld | --reap-sigchld] [--delay] [--prompt-file FILE]\n"
           "  [--run-as UID:GID] SERVICE USER [COMMAND...]\n", stderr);
     exit(2);
 }
@@ -197,14 +207,15 @@ static void usage(void)
 int main(int argc, char **argv)
 {
     enum { ANSWER = 1, WITH, NONE, CONVERR, RHOST, TIMES, SILENT, MEMORY, SETCRED, OTHERS,
-           DESCRIPTORS, SIGCHLD_IGNORED, DELAY, PROMPT_FILE, RUN_AS };
+           DESCRIPTORS, SIGCHLD_IGNORED, DELAY, PROMPT_FILE, RUN_AS, REAP };
     static const struct option options[] = {
         {"answer", 1, 0, ANSWER}, {"answer-with", 1, 0, WITH}, {"no-response", 0, 0, NONE},
         {"conversation-error", 0, 0, CONVERR}, {"rhost", 1, 0, RHOST}, {"times", 1, 0, TIMES},
         {"silent", 0, 0, SILENT}, {"memory", 0, 0, MEMORY}, {"setcred", 0, 0, SETCRED},
         {"others", 0, 0, OTHERS}, {"descriptors", 0, 0, DESCRIPTORS},
         {"ignore-sigchld", 0, 0, SIGCHLD_IGNORED}, {"delay", 0, 0, DELAY},
-        {"prompt-file", 1, 0, PROMPT_FILE}, {"run-as", 1, 0, RUN_AS}, {0, 0, 0, 0}};
+        {"prompt-file", 1, 0, PROMPT_FILE}, {"run-as", 1, 0, RUN_AS}, {"reap-sigchld", 0, 0, REAP},
+        {0, 0, 0, 0}};
     int option, times = 1, flags = 0, setcred = 0, others = 0, descriptors = 0, ignore = 0;
     int verdict = PAM_SYSTEM_ERR;
     want.answer = "";
@@ -223,6 +234,7 @@ int main(int argc, char **argv)
         case DESCRIPTORS: descriptors = 1; break;
         case SIGCHLD_IGNORED: ignore = 1; break;
         case DELAY: want.keep_delay = 1; break;
+        case REAP: signal(SIGCHLD, reap_all); break;
         case RUN_AS: want.run_ids = optarg; break;
         case PROMPT_FILE: want.prompt_file = optarg; break;
         default: usage();

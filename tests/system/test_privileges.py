@@ -186,20 +186,64 @@ def test_a_caller_that_ignores_its_children_is_no_problem_and_goes_on_to(
     assert asked.facts["sigchld"] == ["ignored"]
 
 
-def test_its_exit_status_counts_there_too(
-    alice: Account, ask: Callable[..., Asked], place: Path, log: Log
+def test_a_message_that_gpg_does_not_stand_by_is_not_shown(
+    alice: Account, ask: Callable[..., Asked], place: Path
 ) -> None:
-    """A message that gpg itself does not stand by is not shown."""
     text = """#!/bin/sh
 cat >/dev/null
 echo '[GNUPG:] END_ENCRYPTION' >&3
-printf -- '-----BEGIN PGP MESSAGE-----\\n\\nx\\n-----END PGP MESSAGE-----\\n'
+printf -- '-----BEGIN PGP MESSAGE-----\\n\\nBODY\\n-----END PGP MESSAGE-----\\n'
 exit $STATUS
 """
-    for status, verdict in (("0", "PAM_AUTH_ERR"), ("2", "PAM_AUTHINFO_UNAVAIL")):
-        argument = program(place, f"gpg-{status}", text.replace("$STATUS", status))
-        asked = ask("alice", "--ignore-sigchld", arguments=(argument,))
-        assert asked.verdict == verdict
+    for status, body, verdict in (
+        ("0", "x", "PAM_AUTH_ERR"),
+        ("2", "x", "PAM_AUTHINFO_UNAVAIL"),
+        ("0", "\\033[31m", "PAM_AUTHINFO_UNAVAIL"),
+        ("0", "\\303\\244", "PAM_AUTHINFO_UNAVAIL"),
+    ):
+        script = text.replace("$STATUS", status).replace("BODY", body)
+        argument = program(place, f"gpg-{status}", script)
+        assert ask("alice", arguments=(argument,)).verdict == verdict
+
+
+def test_a_child_that_fails_early_writes_to_no_descriptor_of_the_caller_s(
+    alice: Account, client: Path, service: Callable[..., str], place: Path
+) -> None:
+    """Where its pipes could not be put in place, 3 is still the caller's own."""
+    precious = place / "precious"
+    name = service()
+    for limit in range(8, 24):
+        precious.write_text("precious")
+        subprocess.run(
+            ["sh", "-c", f'exec 3>>{precious}; exec prlimit --nofile={limit} "$@"', "sh",
+             client, name, "alice"], capture_output=True, check=False,
+        )  # fmt: skip
+        assert precious.read_text() == "precious"
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_caller_whose_handler_reaps_all_children(
+    alice: Account, holder: Holder, keys: Keys, log_in: Callable[..., Asked], signed: bool
+) -> None:
+    if signed:
+        alice.import_keys(holder.secret(keys["signing"]))
+        alice.write(f"{keys['cv25519']} trust signing@example.org\n")
+    assert log_in("alice", "--reap-sigchld").verdict == "PAM_SUCCESS"
+
+
+def test_a_lock_on_the_keyring_s_directory_keeps_nobody_out(
+    alice: Account, holder: Holder, keys: Keys, log_in: Callable[..., Asked]
+) -> None:
+    """Any local user can hold one on a directory that he may open."""
+    alice.import_keys(holder.secret(keys["signing"]))
+    alice.write(f"{keys['cv25519']} trust signing@example.org\n")
+    alice.gnupg.chmod(0o755)
+    blocker = subprocess.Popen(["flock", alice.gnupg, "sleep", "60"], start_new_session=True)
+    try:
+        assert log_in("alice", arguments=("gpg_timeout=5",)).verdict == "PAM_SUCCESS"
+    finally:
+        os.killpg(blocker.pid, signal.SIGKILL)
+        blocker.wait()
 
 
 HOSTILE = {

@@ -190,6 +190,32 @@ def test_a_keyring_that_others_may_write_is_refused(
     refused(log_in("alice"), log, "/home/alice/.gnupg: found mode 0777")
 
 
+@pytest.mark.parametrize("name", ["pubring.kbx", "trustdb.gpg"])
+@pytest.mark.parametrize("how", ["writable by all", "another's", "a link to another's"])
+def test_a_keyring_file_that_others_may_write_is_refused(
+    alice: Account, account: Callable[[str], Account], log_in: Callable[..., Asked], log: Log,
+    name: str, how: str,
+) -> None:  # fmt: skip
+    """Else another could put a key of his own for the record's address there."""
+    alice.run("gpg", "--batch", "--check-trustdb")
+    mallory = account("mallory")
+    path = alice.gnupg / name
+    if how == "writable by all":
+        path.chmod(0o666)
+    elif how == "another's":
+        os.chown(path, mallory.uid, mallory.gid)
+    else:
+        path.rename(mallory.home / name)
+        path.symlink_to(mallory.home / name)
+        mallory.home.chmod(0o755)
+        os.chown(mallory.home / name, alice.uid, alice.gid)
+    refused(
+        log_in("alice"),
+        log,
+        f"{name}: found" if "link" not in how else "/home/mallory: found owner",
+    )
+
+
 def test_a_record_in_a_world_writable_directory_counts_only_if_that_is_sticky(
     alice: Account, log_in: Callable[..., Asked], log: Log, place: Path
 ) -> None:
