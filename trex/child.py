@@ -26,6 +26,7 @@ INSTRUCTIONS_FD = 5  # a pipe with what became known only after the program was 
 MAX_DESCRIPTORS = 1 << 20  # unless fs.nr_open was raised; close_range(2) takes it in one call
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
 MAX_OUTPUT = 256 * 1024  # sixteen recipients and a signature need less than 20 kB
+FIRST_REALTIME_SIGNAL = 32
 GRACE_MS = 2000  # for a supervisor to end its daemons, before it is killed
 NOT_STARTED = b"TREX-NOT-STARTED "
 
@@ -204,11 +205,9 @@ def _place(descriptors: tuple[int, ...]) -> None:
 
 def _forget_handlers() -> None:
     """Undo what the caller has set for signals: a supervisor has no exec that would do it."""
-    for number in range(1, signal.NSIG):
-        try:
+    for number in range(1, FIRST_REALTIME_SIGNAL):
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
             signal.signal(number, signal.SIG_DFL)
-        except (OSError, ValueError):  # KILL and STOP, and those that libc keeps for itself
-            continue
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
