@@ -26,7 +26,7 @@ INSTRUCTIONS_FD = 5  # a pipe with what became known only after the program was 
 MAX_DESCRIPTORS = 1 << 20  # unless fs.nr_open was raised; close_range(2) takes it in one call
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
 MAX_OUTPUT = 256 * 1024  # sixteen recipients and a signature need less than 20 kB
-FIRST_REALTIME_SIGNAL = 32
+UNDISTURBED_MS = 50
 GRACE_MS = 2000  # for a supervisor to end its daemons, before it is killed
 NOT_STARTED = b"TREX-NOT-STARTED "
 
@@ -177,7 +177,9 @@ def _exec(
         os.setsid()  # no controlling terminal that a pinentry could find
         os.chdir("/")
         os.umask(0o077)
-        _forget_handlers()
+        for number in (signal.SIGPIPE, signal.SIGCHLD):  # ignored ones stay ignored after exec
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         step = f"become {account.name}"
         become(account)
         step = "attach"
@@ -203,25 +205,18 @@ def _place(descriptors: tuple[int, ...]) -> None:
     os.closerange(first_free, MAX_DESCRIPTORS)
 
 
-def _forget_handlers() -> None:
-    """Undo what the caller has set for signals: a supervisor has no exec that would do it."""
-    for number in range(1, FIRST_REALTIME_SIGNAL):
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
 def _collect(pidfd: int, output: int, status: int, deadline: float) -> list[bytes]:
     """Read both pipes until the child ends: a daemon of its may hold them open for longer."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
+    # What gpg writes fits into its pipes, as a rule, and it ends soon: no need to wake at each line.
+    poll.poll(min(UNDISTURBED_MS, _milliseconds_until(deadline)))
     for source in (output, status):
         os.set_blocking(source, False)
         poll.register(source, select.POLLIN)
     texts = [b"", b""]
     while True:
-        left = max(0, int((deadline - monotonic()) * 1000) + 1)
-        ready = [descriptor for descriptor, _ in poll.poll(left)]
+        ready = [descriptor for descriptor, _ in poll.poll(_milliseconds_until(deadline))]
         texts = [texts[0] + _drain(output), texts[1] + _drain(status)]
         if pidfd in ready:
             return texts
@@ -229,6 +224,10 @@ def _collect(pidfd: int, output: int, status: int, deadline: float) -> list[byte
             raise GpgTimedOut("gpg did not finish in time and was ended")
         if max(map(len, texts)) > MAX_OUTPUT:
             raise GpgFailed(f"gpg wrote more than {MAX_OUTPUT} bytes and was ended")
+
+
+def _milliseconds_until(deadline: float) -> int:
+    return max(0, int((deadline - monotonic()) * 1000) + 1)
 
 
 def _drain(source: int) -> bytes:

@@ -30,6 +30,7 @@ def supervised(directory: str) -> "Leash":
     """
 
     def leash(lifeline: int) -> None:
+        _forget_handlers()
         _take_turn(directory, lifeline)
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
         supervisor = os.getpid()
@@ -44,6 +45,13 @@ def supervised(directory: str) -> "Leash":
         os._exit(code)
 
     return leash
+
+
+def _forget_handlers() -> None:
+    """Undo what the caller has set for signals: there is no exec here that would do it."""
+    for number in range(1, signal.SIGRTMIN):
+        with suppress(OSError, ValueError):  # KILL and STOP, and those that libc keeps for itself
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _take_turn(directory: str, lifeline: int) -> None:

@@ -195,6 +195,16 @@ static void reap_all(int signal_number)
     errno = kept;
 }
 
+/* As sshd (for the public key) and sudo do before they ask PAM: libc has then loaded what it needs. */
+static void look_up(const char *user)
+{
+    gid_t groups[64];
+    int count = 64;
+    struct passwd *entry = getpwnam(user);
+    if (entry)
+        getgrouplist(user, entry->pw_gid, groups, &count);
+}
+
 static void usage(void)
 {
     fputs("usage: pam_client [--answer TEXT | --answer-with SHELL-COMMAND | --no-response |\n"
@@ -247,7 +257,7 @@ int main(int argc, char **argv)
         abort();
     if (ignore)
         signal(SIGCHLD, SIG_IGN);
-    getpwnam(argv[optind + 1]); /* as sshd, su, sudo and login do before they ask PAM */
+    look_up(argv[optind + 1]);
     for (int i = 0; i < times; i++) {
         struct pam_conv conversation = {converse, NULL};
         pam_handle_t *pam = NULL;
