@@ -209,7 +209,7 @@ def _collect(pidfd: int, output: int, status: int, deadline: float) -> list[byte
     """Read both pipes until the child ends: a daemon of its may hold them open for longer."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    # What gpg writes fits into its pipes, as a rule, and it ends soon: no need to wake at each line.
+    # What gpg writes fits into its pipes, as a rule, and it ends soon: no need to wake each time.
     poll.poll(min(UNDISTURBED_MS, _milliseconds_until(deadline)))
     for source in (output, status):
         os.set_blocking(source, False)
