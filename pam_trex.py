@@ -26,9 +26,9 @@ def pam_sm_authenticate(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
     collecting = gc.isenabled()
     gc.disable()  # a login is too short to leave garbage; walking all of Python's modules is not
     try:
-        here = os.path.dirname(os.path.realpath(__file__))
-        if here not in sys.path:
-            sys.path.insert(0, here)
+        if "trex" not in sys.modules:  # made by hand: no search along sys.path, and no change of it
+            package = sys.modules["trex"] = type(sys)("trex")
+            package.__path__ = [os.path.join(os.path.dirname(os.path.realpath(__file__)), "trex")]
         from trex.pam import authenticate
 
         return authenticate(pamh, flags, argv[1:])
