@@ -8,11 +8,6 @@ import gc
 import os.path
 import sys
 
-# libpython takes its standard library from beside the first `python3` on PATH: /usr/bin, or /bin,
-# which is the same. Elsewhere it is not the system's, and if somebody planted it, refusing is all
-# that is left to do.
-SYSTEM_PREFIXES = ("/usr", "/")
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.pam import PamHandle
@@ -20,9 +15,6 @@ if TYPE_CHECKING:
 
 def pam_sm_authenticate(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
     """Log in. Whatever goes wrong, the import of the package included, is a refusal."""
-    if sys.base_prefix not in SYSTEM_PREFIXES:
-        _log(f"pam_trex: PATH led to the Python library in {sys.base_prefix}; see docs/security.md")
-        return pamh.PAM_SYSTEM_ERR
     collecting = gc.isenabled()
     gc.disable()  # a login is too short to leave garbage; walking all of Python's modules is not
     try:

@@ -11,6 +11,7 @@ import atexit
 import compileall
 import ctypes
 import os
+import py_compile
 import re
 import shutil
 import socket
@@ -80,7 +81,8 @@ def install_module() -> None:
     shutil.copy(PROJECT / "pam_trex.py", MODULE)
     for path in [MODULE, *MODULE.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
-    compileall.compile_dir(MODULE / "trex", quiet=1)
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    compileall.compile_dir(MODULE / "trex", quiet=1, invalidation_mode=unchecked)
 
 
 def _keep_owners(source: Path, copy: Path) -> None:

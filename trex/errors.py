@@ -54,6 +54,10 @@ class ConversationFailed(TrexError):
     outcome = CONVERSATION_FAILED
 
 
+class ForeignLibrary(TrexError):
+    """Python runs with another standard library than the system's (docs/security.md)."""
+
+
 class OptionError(TrexError):
     """A module argument in the PAM service file is unknown or malformed."""
 

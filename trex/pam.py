@@ -1,5 +1,6 @@
 """Between PAM and the story: values in, one PAM code out, one line in the log."""
 
+import sys
 from time import monotonic
 
 from trex.errors import (
@@ -14,6 +15,7 @@ from trex.errors import (
     USER_UNKNOWN,
     WRONG,
     ConversationFailed,
+    ForeignLibrary,
     Outcome,
     TrexError,
     UserUnknown,
@@ -46,6 +48,10 @@ if TYPE_CHECKING:
         def fail_delay(self, microseconds: int) -> None: ...
 
 
+# libpython takes its standard library from beside the first `python3` on PATH: /usr/bin, or /bin,
+# which is the same. Elsewhere it is not the system's, and if somebody planted it, refusing is all
+# that is left to do.
+SYSTEM_PREFIXES = ("/usr", "/")
 FAIL_DELAY_US = 2_000_000
 
 PAM_CODES = {
@@ -75,6 +81,7 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
     login = Login("", _item(pamh, "service"), _item(pamh, "rhost"), arguments)
     try:
         login.user = _user(pamh)
+        _check_library()
         outcome = log_in(login, lambda prompt: _ask(pamh, prompt))
     except TrexError as error:
         outcome, detail = error.outcome, str(error)
@@ -88,6 +95,11 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
     _keep_libpython()
     code: int = getattr(pamh, PAM_CODES[outcome])
     return code
+
+
+def _check_library() -> None:
+    if sys.base_prefix not in SYSTEM_PREFIXES:
+        raise ForeignLibrary(f"PATH led to the Python library in {sys.base_prefix}")
 
 
 def _user(pamh: "PamHandle") -> str:
