@@ -302,10 +302,3 @@ def listing(root: Path, *leaving_out: str) -> dict[str, tuple[object, ...]]:
             seen[str(path)] = (status.st_mode, status.st_uid, status.st_gid, status.st_size,
                                status.st_mtime_ns, status.st_ctime_ns, status.st_ino)  # fmt: skip
     return seen
-
-
-def shell_words(words: Sequence[str | Path]) -> str:
-    """Quote for sh."""
-    import shlex
-
-    return shlex.join(map(str, words))

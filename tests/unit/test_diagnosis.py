@@ -56,3 +56,19 @@ def test_any_status_is_read(text: bytes) -> None:
 @given(st.text(max_size=400))
 def test_any_listing_is_examined(listing: str) -> None:
     assert isinstance(examine("alice@example.org", f"pub:u:{listing}"), OpenPGPError)
+
+
+def test_a_key_from_the_future_points_at_the_clock() -> None:
+    """A machine that boots in 1970 would else say that no key can encrypt."""
+    listing = (
+        "pub:-:255:22:65CEDC39199A46F9:4102444800:::-:::scESC:::::ed25519:::0:\n"
+        "sub:-:255:18:802AAB47CAA2CBB5:4102444800::::::e:::::cv25519::\n"
+    )
+    assert "so the clock may be wrong" in str(examine("alice@example.org", listing))
+
+
+def test_a_failure_code_that_is_no_number_is_only_vague() -> None:
+    record = AuthRecord(1, ["alice@example.org"], trust=True)
+    for code in (b"x", b"9" * 5000, "\u0661".encode()):
+        error = diagnose(parse_status(b"[GNUPG:] FAILURE encrypt " + code), record, Listed(""))
+        assert type(error).__name__ == "GpgFailed"
