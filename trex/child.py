@@ -6,7 +6,7 @@ import select
 from contextlib import contextmanager
 from time import monotonic
 
-from trex.errors import GpgFailed, GpgNotRunnable, GpgTimedOut
+from trex.errors import GpgFailed, GpgTimedOut, NotStarted
 from trex.privilege import become, native
 
 TYPE_CHECKING = False
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # signal.py builds enumerations for a millisecond: not needed here
 
+STDIN_FD, STDOUT_FD, STDERR_FD = 0, 1, 2
 STATUS_FD = 3  # where the program writes its status lines
 LIFELINE_FD = 4  # a pipe that the parent holds open as long as it lives
 INSTRUCTIONS_FD = 5  # a pipe with what became known only after the program was started
@@ -43,80 +44,66 @@ class Finished:
 
 
 class Child:
-    """A program that runs. It ends by itself before `finish` returns, or is ended by `end`."""
+    """A program that runs until it ends by itself, or `end` is called, or this process is gone."""
 
     def __init__(self) -> None:
         self._program = ""
         self._descriptors: set[int] = set()
         self._pid = 0
-        self._pidfd = -1
-        self._stdin, self._instructions, self._lifeline = -1, -1, -1
-        self._output, self._status = -1, -1
+        self._pidfd, self._lifeline, self.status = -1, -1, -1
 
-    def start(self, arguments: list[str], account: "Account", leash: "Leash") -> None:
+    def start(
+        self, arguments: list[str], account: "Account", leash: "Leash", places: "dict[int, int]"
+    ) -> None:
         """Fork, become `account` and exec `arguments[0]`, an absolute path.
 
-        `leash` is called in the child, with the ids already dropped, and sees to it that whatever
-        starts there ends when the lifeline closes.
-        Raises GpgNotRunnable where not even a child can be had.
+        `places` says which of this process's descriptors the child has at which number; beside
+        them it has the status pipe and the lifeline. `leash` is called in the child, with the ids
+        already dropped, and sees to it that whatever starts there ends when the lifeline closes.
+        Raises NotStarted where not even a child can be had.
         """
         self._program = arguments[0]
         try:
-            child_in, self._stdin = self._pipe()
-            self._output, child_out = self._pipe()
-            self._status, child_status = self._pipe()
-            child_lifeline, self._lifeline = self._pipe()
-            child_instructions, self._instructions = self._pipe()
-            # It is opened by its name in /proc, which follows the inode's owner.
-            os.fchown(child_instructions, account.uid, -1)
+            self.status, child_status = self.pipe()
+            child_lifeline, self._lifeline = self.pipe()
+            places = {**places, STATUS_FD: child_status, LIFELINE_FD: child_lifeline}
             self._pid = os.fork()
             if self._pid == 0:
-                ends = (child_in, child_out, child_status, child_lifeline, child_instructions)
-                _exec(arguments, account, ends, leash)
+                _exec(arguments, account, places, leash)
             self._pidfd = os.pidfd_open(self._pid)
         except OSError as error:
-            raise GpgNotRunnable(f"{self._program}: {error.strerror}") from None
+            raise NotStarted(f"{self._program}: {error.strerror}") from None
         self._descriptors.add(self._pidfd)
-
-    def feed(self, stdin: bytes, instructions: bytes) -> None:
-        """Write both whole, and close them.
-
-        This process still holds the reading ends too: no SIGPIPE can come of a child that is gone.
-        Raises GpgFailed if they do not fit into a pipe that nobody reads.
-        """
-        for descriptor, text in ((self._instructions, instructions), (self._stdin, stdin)):
-            os.set_blocking(descriptor, False)
-            try:
-                complete = os.write(descriptor, text) == len(text)
-            except BlockingIOError:
-                complete = False
-            if not complete:
-                raise GpgFailed("gpg does not read what it is told")
-            self._close(descriptor)
-
-    def finish(self, deadline: float) -> "Finished":
-        """Read what the program writes until it ends, at the latest at `deadline` (monotonic).
-
-        Raises GpgNotRunnable, GpgTimedOut or GpgFailed.
-        """
-        output, status = _collect(self._pidfd, self._output, self._status, deadline)
-        code = self.end()
-        if status.startswith(NOT_STARTED):
-            reason = status.removeprefix(NOT_STARTED).decode("utf-8", "replace").strip()
-            raise GpgNotRunnable(f"{self._program}: {reason}")
-        return Finished(code, output, status)
 
     def end(self) -> int | None:
         """Cut the lifeline, wait for the end, kill what lingers; return the exit status.
 
         None where there is none: never started, ended before, or the caller took it away.
         """
-        self._close(self._lifeline)
+        self.close(self._lifeline)
         code = self._reap() if self._pid else None
         self._pid = 0
         for descriptor in list(self._descriptors):
-            self._close(descriptor)
+            self.close(descriptor)
         return code
+
+    def pipe(self) -> tuple[int, int]:
+        """Return a pipe's reading and writing end, both to be closed by `end` at the latest."""
+        ends = os.pipe()
+        self._descriptors.update(ends)
+        return ends
+
+    def close(self, descriptor: int) -> None:
+        """Close one of this child's descriptors; nothing happens if it is closed."""
+        if descriptor in self._descriptors:
+            self._descriptors.remove(descriptor)
+            os.close(descriptor)
+
+    def check_started(self, status: bytes) -> None:
+        """Raise NotStarted if what came on the status pipe says so."""
+        if status.startswith(NOT_STARTED):
+            reason = status.removeprefix(NOT_STARTED).decode("utf-8", "replace").strip()
+            raise NotStarted(f"{self._program}: {reason}")
 
     def _reap(self) -> int | None:
         patience = 0  # without a pidfd: the lifeline is cut, so the end is certain
@@ -134,15 +121,52 @@ class Child:
             return None
         return os.waitstatus_to_exitcode(status) if ended else None
 
-    def _pipe(self) -> tuple[int, int]:
-        ends = os.pipe()
-        self._descriptors.update(ends)
-        return ends
 
-    def _close(self, descriptor: int) -> None:
-        if descriptor in self._descriptors:
-            self._descriptors.remove(descriptor)
-            os.close(descriptor)
+class Filter(Child):
+    """A program that is told what to do, reads, writes, and ends: gpg."""
+
+    def start_filter(self, arguments: list[str], account: "Account", leash: "Leash") -> None:
+        """Start the program with pipes for all that it reads and writes; see `start`."""
+        try:
+            child_in, self._stdin = self.pipe()
+            self._output, child_out = self.pipe()
+            child_instructions, self._instructions = self.pipe()
+            # It is opened by its name in /proc, which follows the inode's owner.
+            os.fchown(child_instructions, account.uid, -1)
+        except OSError as error:
+            raise NotStarted(f"{arguments[0]}: {error.strerror}") from None
+        places = {STDIN_FD: child_in, STDOUT_FD: child_out, INSTRUCTIONS_FD: child_instructions}
+        self.start(arguments, account, leash, places)
+
+    def feed(self, stdin: bytes, instructions: bytes) -> None:
+        """Write both whole, and close them.
+
+        This process still holds the reading ends too: no SIGPIPE can come of a child that is gone.
+        Raises GpgFailed if they do not fit into a pipe that nobody reads.
+        """
+        for descriptor, text in ((self._instructions, instructions), (self._stdin, stdin)):
+            if not write_whole(descriptor, text):
+                raise GpgFailed("gpg does not read what it is told")
+            self.close(descriptor)
+
+    def finish(self, deadline: float) -> "Finished":
+        """Read what the program writes until it ends, at the latest at `deadline` (monotonic).
+
+        Raises NotStarted, GpgTimedOut or GpgFailed.
+        """
+        output, status = _collect(self._pidfd, self._output, self.status, deadline)
+        code = self.end()
+        self.check_started(status)
+        return Finished(code, output, status)
+
+
+def write_whole(descriptor: int, text: bytes) -> bool:
+    """Write into a pipe that nobody may be reading; tell whether it has taken everything."""
+    os.set_blocking(descriptor, False)
+    try:
+        return os.write(descriptor, text) == len(text)
+    except BlockingIOError:
+        return False
 
 
 def end_with_parent(lifeline: int) -> None:
@@ -159,6 +183,17 @@ def end_with_parent(lifeline: int) -> None:
         os._exit(1)
 
 
+def prctl(option: int, value: int) -> None:
+    """Set a property of this process (prctl(2)); for a child, because it costs 2 ms.
+
+    Raises OSError.
+    """
+    import ctypes  # it may want memory that a confined sshd must not have
+
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl failed")
+
+
 def lost(lifeline: int, milliseconds: int) -> bool:
     """Wait up to `milliseconds` for the parent's end of the lifeline to close."""
     poll = select.poll()
@@ -167,12 +202,12 @@ def lost(lifeline: int, milliseconds: int) -> bool:
 
 
 def _exec(
-    arguments: list[str], account: "Account", descriptors: tuple[int, ...], leash: "Leash"
+    arguments: list[str], account: "Account", places: "dict[int, int]", leash: "Leash"
 ) -> None:
     """Become the program. Returns never; what fails is told on the status pipe."""
-    step, report = "prepare", descriptors[2]
+    step, report = "prepare", places[STATUS_FD]
     try:
-        _place(descriptors)
+        _place(places)
         report = STATUS_FD
         os.setsid()  # no controlling terminal that a pinentry could find
         os.chdir("/")
@@ -193,14 +228,16 @@ def _exec(
         os._exit(127)
 
 
-def _place(descriptors: tuple[int, ...]) -> None:
-    """Put the pipes' ends where they belong, stderr into nothing, and close all else."""
-    first_free = INSTRUCTIONS_FD + 1
-    child_in, child_out, *others = (
-        fcntl.fcntl(descriptor, fcntl.F_DUPFD, first_free) for descriptor in descriptors
-    )
-    null = fcntl.fcntl(os.open("/dev/null", os.O_RDWR), fcntl.F_DUPFD, first_free)
-    for target, descriptor in enumerate((child_in, child_out, null, *others)):
+def _place(places: "dict[int, int]") -> None:
+    """Put each descriptor where it belongs, nothing where a standard one is not, close all else."""
+    first_free = max(places) + 1
+    null = os.open("/dev/null", os.O_RDWR)
+    wanted = {STDIN_FD: null, STDOUT_FD: null, STDERR_FD: null, **places}
+    moved = {
+        target: fcntl.fcntl(descriptor, fcntl.F_DUPFD, first_free)
+        for target, descriptor in wanted.items()
+    }
+    for target, descriptor in moved.items():
         os.dup2(descriptor, target, inheritable=True)
     os.closerange(first_free, MAX_DESCRIPTORS)
 
@@ -210,13 +247,13 @@ def _collect(pidfd: int, output: int, status: int, deadline: float) -> list[byte
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     # What gpg writes fits into its pipes, as a rule, and it ends soon: no need to wake each time.
-    poll.poll(min(UNDISTURBED_MS, _milliseconds_until(deadline)))
+    poll.poll(min(UNDISTURBED_MS, milliseconds_until(deadline)))
     for source in (output, status):
         os.set_blocking(source, False)
         poll.register(source, select.POLLIN)
     texts = [b"", b""]
     while True:
-        ready = [descriptor for descriptor, _ in poll.poll(_milliseconds_until(deadline))]
+        ready = [descriptor for descriptor, _ in poll.poll(milliseconds_until(deadline))]
         texts = [texts[0] + _drain(output), texts[1] + _drain(status)]
         if pidfd in ready:
             return texts
@@ -226,7 +263,8 @@ def _collect(pidfd: int, output: int, status: int, deadline: float) -> list[byte
             raise GpgFailed(f"gpg wrote more than {MAX_OUTPUT} bytes and was ended")
 
 
-def _milliseconds_until(deadline: float) -> int:
+def milliseconds_until(deadline: float) -> int:
+    """Return what poll(2) takes for a `deadline` on the monotonic clock."""
     return max(0, int((deadline - monotonic()) * 1000) + 1)
 
 

@@ -87,12 +87,16 @@ class PrivilegeError(TrexError):
     """The process can not become the account that it must become."""
 
 
+class NotStarted(TrexError):
+    """A program could not be started."""
+
+
+class PageUnavailable(TrexError):
+    """There is no page for this login; the login goes on without it."""
+
+
 class OpenPGPError(TrexError):
     """gpg made no message."""
-
-
-class GpgNotRunnable(OpenPGPError):
-    """gpg could not be started."""
 
 
 class GpgTimedOut(OpenPGPError):

@@ -7,7 +7,7 @@ import os
 from contextlib import ExitStack
 from time import monotonic
 
-from trex.child import INSTRUCTIONS_FD, STATUS_FD, Child, end_with_parent, own_children
+from trex.child import INSTRUCTIONS_FD, STATUS_FD, Filter, end_with_parent, own_children
 from trex.errors import GpgFailed
 from trex.privilege import acting_as, readable
 
@@ -66,7 +66,7 @@ class Gpg:
         self._blocks = ExitStack()
 
     def __enter__(self) -> "Gpg":
-        """Start gpg. Raises GpgNotRunnable where no process can be had."""
+        """Start gpg. Raises NotStarted where no process can be had."""
         try:
             self._blocks.enter_context(own_children())
             self._child = self._start_alone(ENCRYPT)
@@ -113,11 +113,11 @@ class Gpg:
         child.feed(b"", b"trust-model always\n")
         return child.finish(self._deadline).output.decode("utf-8", "replace")
 
-    def _start_alone(self, command: list[str]) -> Child:
+    def _start_alone(self, command: list[str]) -> Filter:
         """Start gpg so that it can start no daemon."""
         return self._launch([*command, "--no-autostart"], end_with_parent)
 
-    def _start_with_daemons(self, command: list[str]) -> Child:
+    def _start_with_daemons(self, command: list[str]) -> Filter:
         """Start gpg so that it can start gpg-agent or keyboxd; they end with it."""
         from trex.supervisor import supervised  # ctypes: 2 ms that only these logins pay
 
@@ -125,11 +125,11 @@ class Gpg:
         own = [name for name in (PRIVATE, PUBLIC) if name in self._contents]
         return self._launch(command, supervised(os.path.join(self.home, *own[:1])))
 
-    def _launch(self, command: list[str], leash: "Leash") -> Child:
-        child = Child()
+    def _launch(self, command: list[str], leash: "Leash") -> Filter:
+        child = Filter()
         self._blocks.callback(child.end)
-        child.start([self.path, *COMMON, "--homedir", readable(self.home), *command],
-                    self.account, leash)  # fmt: skip
+        child.start_filter([self.path, *COMMON, "--homedir", readable(self.home), *command],
+                           self.account, leash)  # fmt: skip
         return child
 
 

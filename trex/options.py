@@ -5,6 +5,10 @@ from trex.errors import OptionError
 MAX_TIMEOUT = 3600
 MAX_GPG_TIMEOUT = 300
 MAX_PROMPT = 200
+MAX_HOST = 253  # RFC 1035, section 2.3.4, as text
+MAX_LABEL = 63
+MAX_PORT = 65535
+MAX_PAGES = 1000
 
 
 class Options:
@@ -17,6 +21,12 @@ class Options:
     gpg_timeout: int = 15
     gpg: str = "/usr/bin/gpg"
     prompt: str = "Response: "
+    web: bool = True
+    web_bind: str = ""  # all addresses, IPv4 and IPv6
+    web_ports: tuple[int, int] = (0, 0)  # first and last; zero is one that the system chooses
+    web_host: str = ""  # the host's full name
+    web_max: int = 32
+    web_user: str = "nobody"
     nullok: bool = False
     debug: bool = False
 
@@ -94,19 +104,73 @@ def _printable(value: str) -> str:
 
 
 def _timeout(value: str) -> int:
-    return _seconds(value, MAX_TIMEOUT)
+    return _number(value, MAX_TIMEOUT, "seconds")
 
 
 def _gpg_timeout(value: str) -> int:
-    return _seconds(value, MAX_GPG_TIMEOUT)
+    return _number(value, MAX_GPG_TIMEOUT, "seconds")
 
 
-def _seconds(value: str, most: int) -> int:
+def _web_max(value: str) -> int:
+    return _number(value, MAX_PAGES, "pages")
+
+
+def _number(value: str, most: int, unit: str) -> int:
     # int() alone would take " 5", "+5", "5_0" and Arabic digits.
     plain = value.isascii() and value.isdigit() and len(value) <= len(str(most))
     if not plain or not 1 <= int(value) <= most:
-        raise ValueError(f"seconds from 1 to {most} are meant")
+        raise ValueError(f"{unit} from 1 to {most} are meant")
     return int(value)
+
+
+def _web(value: str) -> bool:
+    if value not in ("on", "off"):
+        raise ValueError("on or off is meant")
+    return value == "on"
+
+
+def _web_ports(value: str) -> tuple[int, int]:
+    first, dash, last = value.partition("-")
+    try:
+        ports = (_number(first, MAX_PORT, ""), _number(last if dash else first, MAX_PORT, ""))
+    except ValueError:
+        ports = (1, 0)
+    if ports[0] > ports[1]:
+        raise ValueError(f"a port from 1 to {MAX_PORT}, or a range such as 8440-8449, is meant")
+    return ports
+
+
+def _web_bind(value: str) -> str:
+    if not is_address(value):
+        raise ValueError("an IPv4 or IPv6 address is meant")
+    return value
+
+
+def _web_host(value: str) -> str:
+    labels = value.removesuffix(".").split(".")
+    is_name = len(value) <= MAX_HOST and all(map(_is_label, labels)) and not labels[-1].isdigit()
+    if not is_name and not is_address(value):
+        raise ValueError("a host's name or address is meant")
+    return value
+
+
+def _is_label(label: str) -> bool:
+    """Tell whether `label` may stand in a host's name (RFC 1123, section 2.1)."""
+    plain = label.isascii() and label.replace("-", "a").replace("_", "a").isalnum()
+    return plain and len(label) <= MAX_LABEL and label[0] != "-" != label[-1]
+
+
+def is_address(text: str) -> bool:
+    """Tell whether `text` is an IPv4 or IPv6 address."""
+    import _socket  # built in; socket.py costs 3 ms
+
+    for family in (_socket.AF_INET, _socket.AF_INET6):
+        try:
+            _socket.inet_pton(family, text)
+        except (OSError, ValueError):
+            continue
+        return True
+    return False
 
 
 FLAGS = ("nullok", "debug")
@@ -118,6 +182,12 @@ READERS = {
     "gpg_timeout": _gpg_timeout,
     "gpg": _absolute_path,
     "prompt": _prompt,
+    "web": _web,
+    "web_bind": _web_bind,
+    "web_ports": _web_ports,
+    "web_host": _web_host,
+    "web_max": _web_max,
+    "web_user": _account_name,
 }
 
 

@@ -7,15 +7,17 @@ MAX_CONTEXT = 255  # the file name in a literal data packet has one byte of leng
 MAX_FIELD = 60
 
 
-def prompt_text(user: str, message: str, seconds: int, question: str) -> str:
-    """Return the one prompt: what this is, the message, how long there is, the question.
+def prompt_text(user: str, message: str, where: str, seconds: int, question: str) -> str:
+    """Return the one prompt: what this is, the message, its page, how long there is, the question.
 
     It starts with a newline, because OpenSSH's client puts `(user@host) ` before a prompt, and
-    `-----BEGIN` must stand at the start of a line to be pasted into gpg.
+    `-----BEGIN` must stand at the start of a line to be pasted into gpg. `where` is whole lines
+    about the page, or "".
     """
     return (
         f"\nTrex: to log in as {user}, decrypt this message and answer with what it says.\n"
         f"{message.strip()}\n"
+        f"{where}"
         f"You have {spoken_duration(seconds)}.\n"
         f"{question}"
     )

@@ -12,7 +12,7 @@ import signal
 from contextlib import suppress
 from time import monotonic, sleep
 
-from trex.child import lost
+from trex.child import lost, prctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ def supervised(directory: str) -> "Leash":
     def leash(lifeline: int) -> None:
         _forget_handlers()
         _take_turn(directory, lifeline)
-        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
         supervisor = os.getpid()
         program = os.fork()
         if program == 0:
-            _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != supervisor:
                 os._exit(1)
             return
@@ -109,10 +109,3 @@ def _parent(pid: str) -> int:
             return int(file.read().rpartition(b")")[2].split()[1])
     except OSError:  # ended meanwhile, or hidden because it is somebody else's
         return 0
-
-
-def _prctl(option: int, value: int) -> None:
-    import ctypes  # here, in the child: it may want memory that a confined sshd must not have
-
-    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl failed")

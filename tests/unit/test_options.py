@@ -17,6 +17,12 @@ OTHER_THAN_DEFAULT = {
     "gpg_timeout": ("gpg_timeout=3", 3),
     "gpg": ("gpg=/opt/gnupg/bin/gpg", "/opt/gnupg/bin/gpg"),
     "prompt": ("prompt=Was steht darin? ", "Was steht darin? "),
+    "web": ("web=off", False),
+    "web_bind": ("web_bind=192.0.2.1", "192.0.2.1"),
+    "web_ports": ("web_ports=8440-8449", (8440, 8449)),
+    "web_host": ("web_host=login.example.org", "login.example.org"),
+    "web_max": ("web_max=8", 8),
+    "web_user": ("web_user=_trex-web", "_trex-web"),
     "nullok": ("nullok", True),
     "debug": ("debug", True),
 }
@@ -81,6 +87,38 @@ def test_one_login_s_options_are_not_another_s() -> None:
         ("prompt=a\nb", "control characters"),
         ("prompt=\x1b[31m", "control characters"),
         ("auth_file=/a\nb", "control characters"),
+        ("web=no", "on or off"),
+        ("web", 'unknown, did you mean "web="?'),
+        ("web=", "on or off"),
+        ("web_bind=", "an IPv4 or IPv6 address"),
+        ("web_bind=localhost", "an IPv4 or IPv6 address"),
+        ("web_bind=127.0.0.1:80", "an IPv4 or IPv6 address"),
+        ("web_bind=127.0.0", "an IPv4 or IPv6 address"),
+        ("web_bind=[::1]", "an IPv4 or IPv6 address"),
+        ("web_bind=\u0661.0.0.1", "an IPv4 or IPv6 address"),
+        ("web_bind=127.0.0.1\0", "an IPv4 or IPv6 address"),
+        ("web_ports=", "a port from 1 to 65535"),
+        ("web_ports=0", "a port from 1 to 65535"),
+        ("web_ports=65536", "a port from 1 to 65535"),
+        ("web_ports=8449-8440", "a port from 1 to 65535"),
+        ("web_ports=8440-", "a port from 1 to 65535"),
+        ("web_ports=-8440", "a port from 1 to 65535"),
+        ("web_ports=8440-8445-8449", "a port from 1 to 65535"),
+        ("web_ports=8440,8441", "a port from 1 to 65535"),
+        ("web_host=", "a host's name or address"),
+        ("web_host=a b", "a host's name or address"),
+        ("web_host=a/b", "a host's name or address"),
+        ("web_host=a:80", "a host's name or address"),
+        ("web_host=user@a", "a host's name or address"),
+        ("web_host=-a", "a host's name or address"),
+        ("web_host=a..b", "a host's name or address"),
+        ("web_host=" + "a" * 64, "a host's name or address"),
+        ("web_host=" + "a." * 127 + "a", "a host's name or address"),
+        ("web_host=192.0.2.256", "a host's name or address"),
+        ("web_host=\u00e9", "a host's name or address"),
+        ("web_max=0", "pages from 1 to 1000"),
+        ("web_max=1001", "pages from 1 to 1000"),
+        ("web_user=", "the name of an account"),
     ],
 )
 def test_whatever_is_not_an_argument_is_refused_with_its_reason(argument: str, reason: str) -> None:
@@ -88,6 +126,21 @@ def test_whatever_is_not_an_argument_is_refused_with_its_reason(argument: str, r
         parse_options([argument])
     assert argument in str(caught.value)
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "host", ["server", "server.example.org", "server.example.org.", "192.0.2.1", "2001:db8::1",
+             "a" * 63 + ".example", "xn--bcher-kva.example", "web_1.example"],
+)  # fmt: skip
+def test_a_page_s_host_is_a_name_or_an_address(host: str) -> None:
+    assert parse_options([f"web_host={host}"]).web_host == host
+
+
+@pytest.mark.parametrize(
+    ("ports", "both"), [("1", (1, 1)), ("443", (443, 443)), ("65000-65535", (65000, 65535))]
+)
+def test_a_page_s_port_is_one_or_a_range(ports: str, both: tuple[int, int]) -> None:
+    assert parse_options([f"web_ports={ports}"]).web_ports == both
 
 
 @pytest.mark.parametrize("twice", [["debug", "debug"], ["timeout=5", "timeout=6"]])

@@ -14,7 +14,7 @@ MESSAGE = "-----BEGIN PGP MESSAGE-----\n\nabc\n-----END PGP MESSAGE-----\n"
 
 
 def test_the_prompt_s_shape() -> None:
-    lines = prompt_text("alice", MESSAGE, 600, "Response: ").split("\n")
+    lines = prompt_text("alice", MESSAGE, "", 600, "Response: ").split("\n")
     assert lines[0] == "", "it starts with a newline, after the client's (user@host)"
     assert "Trex" in lines[1]
     assert "alice" in lines[1]
@@ -22,6 +22,11 @@ def test_the_prompt_s_shape() -> None:
     assert lines[-3] == "-----END PGP MESSAGE-----"
     assert lines[-2] == "You have 10 minutes."
     assert lines[-1] == "Response: "
+
+
+def test_what_is_said_of_the_page_stands_behind_the_message() -> None:
+    text = prompt_text("alice", MESSAGE, "first\nsecond\n", 600, "Response: ")
+    assert text.endswith("MESSAGE-----\nfirst\nsecond\nYou have 10 minutes.\nResponse: ")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""What a visitor gets: one HTML document without anything to fetch, and its headers."""
+
+import os
+from html import escape
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.page.settings import Settings
+
+DIRECTORY = os.path.dirname(os.path.realpath(__file__))
+LABELS = {"login": "Log in as", "server": "on", "service": "with", "from": "from"}
+TOO_LONG = (
+    '<p class="none">This message is too long for one QR code. '
+    "Take the text below to the device that holds your key.</p>"
+)
+
+
+class Response:
+    """Status, headers and body of one answer (RFC 9110)."""
+
+    __slots__ = ("body", "headers", "reason", "status")
+
+    def __init__(self, status: int, reason: str, headers: dict[str, str], body: bytes) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.body = body
+
+
+class Document:
+    """The page, written anew for each visit, because the time that is left changes."""
+
+    def __init__(self, settings: "Settings", message: str, code: str) -> None:
+        """Take the armored message and its QR code as SVG, "" if there is none."""
+        self._settings = settings
+        self._message = message.strip()
+        self._code = code
+        self._parts = {name: _read(name) for name in ("page.html", "page.css", "page.js")}
+
+    def page(self) -> Response:
+        """Return the page itself."""
+        nonce = os.urandom(16).hex()
+        left = max(0, int(self._settings.seconds_left))
+        values = {
+            "nonce": nonce,
+            "style": self._parts["page.css"].replace("SECONDS", str(left)),
+            "script": self._parts["page.js"],
+            "seconds": str(left),
+            "until": escape(self._settings.until),
+            "details": self._details(),
+            "code": f'<div class="code">{self._code}</div>' if self._code else TOO_LONG,
+            "message": escape(self._message),
+            "rows": str(self._message.count("\n") + 1),
+        }
+        text = self._parts["page.html"]
+        for name, value in values.items():
+            text = text.replace(f"{{{{{name}}}}}", value)
+        return self.plain(200, "OK", text, nonce=nonce)
+
+    def plain(self, status: int, reason: str, text: str, *, nonce: str = "") -> Response:
+        """Return any answer: the headers are the strictest that the page can live with."""
+        source = f"'nonce-{nonce}'" if nonce else "'none'"
+        kind = "text/html" if nonce else "text/plain"
+        return Response(status, reason, {
+            "Content-Type": f"{kind}; charset=utf-8",
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": (
+                f"default-src 'none'; script-src {source}; style-src {source}; img-src data:; "
+                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            ),
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+        }, text.encode("utf-8"))  # fmt: skip
+
+    def _details(self) -> str:
+        """Return for whom this is, where a visitor has shown that he may know."""
+        rows = "".join(
+            f"<div><dt>{LABELS[name]}</dt><dd>{escape(value)}</dd></div>"
+            for name, value in self._settings.told.items()
+            if value
+        )
+        return f"<dl>{rows}</dl>" if rows else ""
+
+
+def _read(name: str) -> str:
+    with open(os.path.join(DIRECTORY, name), encoding="utf-8") as file:
+        return file.read()

@@ -1,0 +1,91 @@
+"""The program that serves one login's page. `trex.webqr` says what it finds at which descriptor.
+
+It runs isolated and without site-packages: what it imports is the package that it belongs to, the
+standard library, and Debian's packages.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+
+    from trex.page.settings import Settings
+
+STATUS_FD = 3
+PR_SET_DUMPABLE = 4
+DEBIAN_PACKAGES = "/usr/lib/python3/dist-packages"
+
+
+def main() -> None:
+    """Get ready, say so in one line, take the message, serve it until the deadline."""
+    from trex.child import prctl
+    from trex.errors import PageUnavailable
+    from trex.page.settings import read_message, read_settings
+
+    prctl(PR_SET_DUMPABLE, 0)  # other processes of this account cannot look into this one
+    settings = read_settings()
+    settings.end_at_deadline()
+    try:
+        context, fingerprint = secured(settings)
+        check_libraries()
+    except PageUnavailable as error:
+        report(f"unavailable {error}")
+        return
+    report(f"ready {fingerprint}")
+    message = read_message()
+
+    from trex.page.aside import Aside
+    from trex.page.drawing import draw
+
+    drawing = Aside(lambda: draw(message))  # while the server's library is imported
+    from trex.page.document import Document
+    from trex.page.server import serve
+
+    serve(Document(settings, message, drawing.result().decode("ascii")), settings, context)
+
+
+def secured(settings: "Settings") -> "tuple[ssl.SSLContext | None, str]":
+    """Return the server's TLS context and its certificate's fingerprint, or None and ""."""
+    if not settings.tls:
+        return None, ""
+    if settings.tls == "files":
+        from trex.page.tls import user_context
+
+        return user_context()
+    from trex.page.aside import Aside
+
+    def make() -> bytes:
+        from trex.page.certificate import make_certificate
+
+        return make_certificate(settings.host, settings.seconds_left)
+
+    made = Aside(make)  # beside, because `cryptography` takes 10 MB and as long as `ssl` does
+    from trex.page.tls import own_context
+
+    return own_context(made)
+
+
+def check_libraries() -> None:
+    """See to it that what is imported later, while the user reads, is there."""
+    from importlib.util import find_spec
+
+    from trex.errors import PageUnavailable
+
+    for name, package in (("tornado", "python3-tornado"), ("qrcode", "python3-qrcode")):
+        if find_spec(name) is None:
+            raise PageUnavailable(f"Debian's package {package} is missing")
+
+
+def report(line: str) -> None:
+    """Tell the login, once, how it stands."""
+    os.write(STATUS_FD, f"{line}\n".encode("utf-8", "backslashreplace"))
+    os.close(STATUS_FD)
+
+
+if __name__ == "__main__":
+    sys.path.append(DEBIAN_PACKAGES)
+    package = sys.modules["trex"] = type(sys)("trex")  # not along sys.path: see pam_trex.py
+    package.__path__ = [os.path.dirname(os.path.dirname(os.path.realpath(__file__)))]
+    main()

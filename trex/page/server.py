@@ -1,0 +1,161 @@
+"""The page's HTTP server: Tornado's, with a short patience for each of its visitors.
+
+docs/architecture.md says why this one.
+"""
+
+import asyncio
+import logging
+import resource
+import socket
+import time
+from base64 import b64decode
+from hmac import compare_digest
+
+from tornado.httpserver import HTTPServer
+from tornado.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    HTTPServerConnectionDelegate,
+    RequestStartLine,
+    ResponseStartLine,
+    format_timestamp,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+    from typing import Any
+
+    from tornado.iostream import IOStream
+
+    from trex.page.document import Document, Response
+    from trex.page.settings import Settings
+
+LISTENER_FD = 5
+MAX_CONNECTIONS = 96  # one more, and the oldest is closed
+CONNECTION_SECONDS = 10.0  # from the accept to the end, TLS handshake included
+MAX_HEADERS = 16 * 1024
+MAX_BODY = 1 << 40  # no body is read, however long it claims to be
+BUFFER = 64 * 1024
+REALM = 'Basic realm="Trex", charset="UTF-8"'  # RFC 7617
+NOT_SHOWN = "User name and password are shown at the prompt in your terminal.\n"
+
+
+def serve(document: "Document", settings: "Settings", context: "ssl.SSLContext | None") -> None:
+    """Serve the document until the deadline."""
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))  # nothing is started from here on
+    logging.disable()  # nothing reads it, and what strangers send is worth no line
+    asyncio.run(_serve(_Door(document, settings), settings, context))
+
+
+async def _serve(door: "_Door", settings: "Settings", context: "ssl.SSLContext | None") -> None:
+    server = _Server(
+        door,
+        ssl_options=context,
+        idle_connection_timeout=CONNECTION_SECONDS,
+        body_timeout=CONNECTION_SECONDS,
+        max_header_size=MAX_HEADERS,
+        max_body_size=MAX_BODY,
+        max_buffer_size=BUFFER,
+        chunk_size=MAX_HEADERS,
+    )
+    listener = socket.socket(fileno=LISTENER_FD)
+    listener.settimeout(0)  # Tornado wants it non-blocking
+    server.add_socket(listener)
+    while (left := settings.seconds_left) > 0:
+        await asyncio.sleep(min(1.0, left))
+        server.close_overdue()
+
+
+class _Server(HTTPServer):
+    """Tornado's server, with few connections at a time and none for long."""
+
+    def initialize(self, *arguments: "Any", **options: "Any") -> None:
+        super().initialize(*arguments, **options)
+        self._since: dict[IOStream, float] = {}  # the oldest first
+
+    def handle_stream(self, stream: "IOStream", address: tuple[object, ...]) -> None:
+        """Make room for a new visitor: whoever floods the page pushes out his own connections."""
+        self._forget_closed()
+        while len(self._since) >= MAX_CONNECTIONS:
+            oldest = next(iter(self._since))
+            del self._since[oldest]
+            oldest.close()
+        self._since[stream] = asyncio.get_running_loop().time()
+        super().handle_stream(stream, address)
+
+    def close_overdue(self) -> None:
+        """Close what has lasted for too long."""
+        limit = asyncio.get_running_loop().time() - CONNECTION_SECONDS
+        for stream, since in self._since.items():
+            if since < limit:
+                stream.close()
+        self._forget_closed()
+
+    def _forget_closed(self) -> None:
+        closed = [stream for stream in self._since if stream.closed()]
+        for stream in closed:
+            del self._since[stream]
+
+
+class _Door(HTTPServerConnectionDelegate):
+    """Decides what each request gets."""
+
+    def __init__(self, document: "Document", settings: "Settings") -> None:
+        self._document = document
+        self._expected = f"{settings.user_name}:{settings.password}".encode("ascii")
+        self._is_open = not settings.user_name
+
+    def start_request(
+        self,
+        server_conn: object,  # noqa: ARG002 (Tornado's interface)
+        request_conn: HTTPConnection,
+    ) -> HTTPMessageDelegate:
+        """Hand a connection's request to a delegate of its own (Tornado's interface)."""
+        return _Visit(self, request_conn)
+
+    def answer(self, method: str, path: str, headers: HTTPHeaders) -> "Response":
+        """Return what is said to this request. `HEAD` gets the same, and its body is not sent."""
+        if path != "/":
+            return self._document.plain(404, "Not Found", "There is only one page: /\n")
+        if method not in ("GET", "HEAD"):
+            answer = self._document.plain(405, "Method Not Allowed", "Only GET and HEAD.\n")
+            answer.headers["Allow"] = "GET, HEAD"
+            return answer
+        if not (self._is_open or self._knows(headers.get("Authorization", ""))):
+            answer = self._document.plain(401, "Unauthorized", NOT_SHOWN)
+            answer.headers["WWW-Authenticate"] = REALM
+            return answer
+        return self._document.page()
+
+    def _knows(self, authorization: str) -> bool:
+        scheme, _, token = authorization.partition(" ")
+        try:
+            offered = b64decode(token.strip(), validate=True)
+        except ValueError:
+            return False
+        return compare_digest(offered, self._expected) and scheme.lower() == "basic"
+
+
+class _Visit(HTTPMessageDelegate):
+    """One request, answered as soon as its headers are there; a body is not waited for."""
+
+    def __init__(self, door: _Door, connection: HTTPConnection) -> None:
+        self._door = door
+        self._connection = connection
+
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> None:
+        """Answer (Tornado's interface; a server gets no ResponseStartLine)."""
+        method, path, _ = start_line
+        answer = self._door.answer(str(method), str(path), headers)
+        fields = HTTPHeaders(answer.headers)
+        fields["Date"] = format_timestamp(time.time())
+        fields["Content-Length"] = str(len(answer.body))
+        fields["Connection"] = "close"
+        body = b"" if method == "HEAD" else answer.body
+        status = ResponseStartLine("HTTP/1.1", answer.status, answer.reason)
+        self._connection.write_headers(status, fields, body)
+        self._connection.finish()

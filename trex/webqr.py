@@ -1,0 +1,250 @@
+"""The page with the QR code, seen from the login: started early, told the message, ended in time.
+
+The page itself is `trex.page`, a program of its own: pam_python holds its lock while the prompt is
+open, and a fork alone would carry the caller's memory to whoever talks to strangers.
+"""
+
+import os
+import select
+import stat
+from time import monotonic
+
+from trex.audit import one_line
+from trex.challenge import random_text
+from trex.child import STDIN_FD, Child, end_with_parent, milliseconds_until, prctl, write_whole
+from trex.errors import FileUnsafe, NotStarted, PageUnavailable, PrivilegeError, UserUnknown
+from trex.privilege import acting_as, find_account, native
+from trex.safefile import MAX_SIZE, check_writers
+from trex.webport import listen, take_place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.authfile import AuthRecord
+    from trex.login import Login
+    from trex.options import Options
+    from trex.privilege import Account
+
+PYTHON = "/usr/bin/python3"
+# Isolated, without site-packages that root's group `staff` may write, and nothing written.
+FLAGS = ["-I", "-S", "-B"]
+LISTENER_FD, KEY_FD, CERTIFICATE_FD = 5, 6, 7
+READY = "ready"
+REPORT_SECONDS = 5.0  # an overloaded host's page is not worth waiting for
+MAX_REPORT = 4096
+MAX_DESCRIPTORS = 256
+HOSTS = "/etc/hosts"
+PR_SET_NO_NEW_PRIVS = 38
+UNAVAILABLE = "There is no page with a QR code: the system's log says why.\n"
+
+
+class Page:
+    """One login's page. What keeps it from being shown is a warning in the log, not an error."""
+
+    def __init__(self, login: "Login", options: "Options", record: "AuthRecord") -> None:
+        self._login = login
+        self._options = options
+        self._record = record
+        self._server = Child()
+        self._descriptors: list[int] = []  # as long as the page
+        self._deadline = monotonic()
+        self._available = False
+        self._address = ""
+        self._credentials: tuple[str, str] | tuple[()] = ()
+
+    def __enter__(self) -> "Page":
+        """Nothing is open yet; whatever is, ends with the block."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """End the page's process, and with it its port."""
+        self.end()
+
+    def open(self, reader: "Account", user: "Account", deadline: float) -> None:
+        """Start the page's process, for a message that is yet to come.
+
+        `reader` reads the TLS files; `deadline` is the challenge's.
+        Raises PrivilegeError, because then nothing is sure any more.
+        """
+        self._deadline = monotonic() + REPORT_SECONDS
+        try:
+            self._start(reader, user, deadline)
+            self._available = True
+        except PrivilegeError:
+            raise
+        except (PageUnavailable, FileUnsafe, NotStarted) as error:
+            self._give_up(str(error))
+        except OSError as error:
+            self._give_up(error.strerror or type(error).__name__)
+
+    def show(self, message: str) -> str:
+        """Hand the message over, and return what the prompt says about the page: whole lines."""
+        if not self._available:
+            return UNAVAILABLE
+        try:
+            self._hand_over(message)
+            fingerprint = self._fingerprint()
+        except (PageUnavailable, NotStarted) as error:
+            self._give_up(str(error))
+            return UNAVAILABLE
+        self._login.steps.append(f"page at {self._address}")
+        return self._announcement(fingerprint)
+
+    def end(self) -> None:
+        """End the page's process, and with it its port; nothing happens if there is none."""
+        self._available = False
+        self._server.end()
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+    def _give_up(self, reason: str) -> None:
+        self._login.warnings.append(f"no page with a QR code: {reason}")
+        self.end()
+
+    def _start(self, reader: "Account", user: "Account", deadline: float) -> None:
+        if os.geteuid() != 0:
+            raise PageUnavailable("only root can give it an account of its own")
+        try:
+            server = find_account(self._options.web_user)
+        except UserUnknown as error:
+            raise PageUnavailable(f"web_user={self._options.web_user}: {error}") from None
+        if server.uid in (0, user.uid, reader.uid):
+            raise PageUnavailable(f"web_user={server.name} must be neither root nor who logs in")
+        places = {}
+        if self._record.tls_key:
+            places[KEY_FD] = self._copy(self._record.tls_key, reader)
+            places[CERTIFICATE_FD] = self._copy(self._record.tls_certificate, reader)
+        self._descriptors.append(take_place(self._options.web_max))
+        listener, port = listen(self._options)
+        places[LISTENER_FD] = listener.fileno()
+        try:
+            places[STDIN_FD], self._settings = self._server.pipe()
+            self._server.start([PYTHON, *FLAGS, _program()], server, _confine, places)
+        finally:
+            listener.close()  # the page's process has it now: the port ends with that
+        if not write_whole(self._settings, self._tell(user, deadline, port)):
+            raise PageUnavailable("its process cannot be told what it is for")
+
+    def _tell(self, user: "Account", deadline: float, port: int) -> bytes:
+        """Return the settings, as trex.page.settings reads them: lines, the last one empty."""
+        host = self._options.web_host or full_name()
+        mode = self._record.web_qr
+        lines = [f"deadline {deadline}", f"host {host.removesuffix('.')}"]
+        if mode and mode.tls:
+            lines.append("tls files" if self._record.tls_key else "tls made")
+        if mode and mode.authentication:
+            self._credentials = random_text(), random_text()
+            lines += ["credentials {} {}".format(*self._credentials)]
+            lines += [f"login {one_line(user.name)}", f"service {one_line(self._login.service)}"]
+            lines += [f"from {one_line(self._login.remote_host)}"]
+            lines += [f"server {one_line(os.uname().nodename)}"]
+        scheme = "https" if mode and mode.tls else "http"
+        bracketed = f"[{host}]" if ":" in host else host
+        self._address = f"{scheme}://{bracketed}:{port}/"
+        return "".join(f"{line}\n" for line in [*lines, ""]).encode("utf-8", "backslashreplace")
+
+    def _hand_over(self, message: str) -> None:
+        if not write_whole(self._settings, message.encode("ascii")):
+            raise PageUnavailable("its process does not read what it is told")
+        self._server.close(self._settings)
+
+    def _fingerprint(self) -> str:
+        """Wait until the page's process has proved that it can serve, and return what it says."""
+        word, _, rest = self._report().partition(" ")
+        if word != READY:
+            raise PageUnavailable(rest or "its process did not get ready")
+        return rest
+
+    def _report(self) -> str:
+        poll = select.poll()
+        poll.register(self._server.status, select.POLLIN)
+        text = b""
+        while b"\n" not in text and len(text) < MAX_REPORT:
+            if not poll.poll(milliseconds_until(self._deadline)):
+                raise PageUnavailable(f"its process was not ready in {REPORT_SECONDS:.0f} seconds")
+            more = os.read(self._server.status, MAX_REPORT)
+            if not more:
+                break
+            text += more
+        self._server.check_started(text)
+        return text.partition(b"\n")[0].decode("utf-8", "replace")
+
+    def _announcement(self, fingerprint: str) -> str:
+        lines = [f"The same as a QR code: {self._address}"]
+        if self._credentials:
+            lines.append("User name: {}  Password: {}".format(*self._credentials))
+        if fingerprint:
+            lines.append(f"SHA-256 fingerprint of its certificate: {fingerprint}")
+        return "".join(f"{line}\n" for line in lines)
+
+    def _copy(self, path: str, reader: "Account") -> int:
+        """Return a memory file with what `reader` may read at `path`.
+
+        A link is followed, because that is how certbot keeps its files.
+        """
+        with acting_as(reader):
+            try:
+                check_writers(native(path), reader)
+                content, mode = _read(path)
+            except OSError as error:
+                raise PageUnavailable(f"{path}: {error.strerror}") from None
+        if path == self._record.tls_key and mode & stat.S_IROTH:
+            self._login.warnings.append(f"{path}: this TLS key can be read by everybody")
+        copy = os.memfd_create("tls")
+        self._descriptors.append(copy)
+        if os.write(copy, content) != len(content):
+            raise PageUnavailable(f"{path}: it could not be handed on")
+        return copy
+
+
+def full_name() -> str:
+    """Return the host's full name, as far as it is known without asking the network.
+
+    A name server that does not answer would hold the login up: what only DNS knows, `web_host=`
+    has to say. Debian's installer writes the full name into /etc/hosts.
+    """
+    short = os.uname().nodename
+    if "." in short:
+        return short
+    try:
+        with open(HOSTS, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                _, *names = line.partition("#")[0].split() or [""]
+                if short in names and "." in names[0]:
+                    return names[0]
+    except OSError:
+        pass
+    return short
+
+
+def _read(path: str) -> tuple[bytes, int]:
+    """Return a regular file's content and mode; neither a FIFO nor a device makes this wait."""
+    descriptor = os.open(native(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise PageUnavailable(f"{path}: this is no regular file")
+        content = os.read(descriptor, MAX_SIZE + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > MAX_SIZE:
+        raise PageUnavailable(f"{path}: more than {MAX_SIZE // 1024} KiB")
+    return content, status.st_mode
+
+
+def _program() -> str:
+    return os.path.join(os.path.dirname(os.path.realpath(__file__)), "page", "serve.py")
+
+
+def _confine(lifeline: int) -> None:
+    """Bind the page's process to the login's life, and take from it what it does not need."""
+    end_with_parent(lifeline)
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    import resource  # here, in the child
+
+    for limit, most in (
+        (resource.RLIMIT_CORE, 0),  # no secret in a core file
+        (resource.RLIMIT_FSIZE, 0),  # no file at all
+        (resource.RLIMIT_NOFILE, MAX_DESCRIPTORS),
+        (resource.RLIMIT_DATA, 256 << 20),
+    ):
+        resource.setrlimit(limit, (most, most))
