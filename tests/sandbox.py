@@ -2,7 +2,8 @@
 
 The process moves to a private mount namespace (unshare(2)) in which /etc is a copy and /home, /run,
 /dev and the logs are new. So accounts and PAM services are real for every program started from
-here, and the machine itself never sees them, even if the process is killed.
+here, and the machine itself never sees them, even if the process is killed. Its network is a
+loopback interface of its own: what is served there is seen by nobody else, and every port is ours.
 """
 
 from __future__ import annotations
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parent.parent
 CLONE_NEWNS = 0x00020000
+CLONE_NEWNET = 0x40000000
+LISTENING = "0A"  # proc(5), /proc/net/tcp
 PLACE = Path("/run/trex")
 MODULE = PLACE / "module"
 ENTRY = MODULE / "pam_trex.py"
 MOUNTED: list[str | Path] = []
+PAGE_PLACES = "/run/trex-pam.pages"  # one for the host, and it stays
 PAM_SERVICES = Path("/etc/pam.d")
 PAM_CODES = {
     0: "PAM_SUCCESS", 3: "PAM_SERVICE_ERR", 4: "PAM_SYSTEM_ERR", 6: "PAM_PERM_DENIED",
@@ -55,8 +59,9 @@ def enter() -> None:
     """Move this process into its own mount namespace. Needs root and CAP_SYS_ADMIN."""
     if os.geteuid() != 0:
         raise PermissionError("the system tests make accounts and PAM services: run them as root")
-    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
-        raise OSError(ctypes.get_errno(), "no private mount namespace to be had")
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "no private mount and network namespaces to be had")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     # In a plain chroot "/" is no mount point: what is mounted there may be seen outside until the
     # end, when it is taken away in any case.
     subprocess.run(["mount", "--make-rprivate", "/"], check=False, capture_output=True)
@@ -291,6 +296,25 @@ def processes_here() -> dict[int, str]:
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
     return found
+
+
+def listening_ports() -> set[int]:
+    """Return the TCP ports that anything in this network namespace listens on."""
+    ports = set()
+    for table in ("tcp", "tcp6"):
+        path = Path("/proc/self/net") / table
+        for line in path.read_text().splitlines()[1:] if path.exists() else []:
+            _, local, _, state, *_ = line.split()
+            if state == LISTENING:
+                ports.add(int(local.rpartition(":")[2], 16))
+    return ports
+
+
+def stray_files() -> set[str]:
+    """Return what lies where temporary files lie."""
+    places = [Path("/run"), Path("/run/lock"), Path("/dev/shm"), Path("/dev/mqueue")]
+    found = {str(path) for place in places if place.exists() for path in place.iterdir()}
+    return found - {PAGE_PLACES}
 
 
 def listing(root: Path, *leaving_out: str) -> dict[str, tuple[object, ...]]:

@@ -50,7 +50,7 @@ class Child:
         self._program = ""
         self._descriptors: set[int] = set()
         self._pid = 0
-        self._pidfd, self._lifeline, self.status = -1, -1, -1
+        self.pidfd, self._lifeline, self.status = -1, -1, -1
 
     def start(
         self, arguments: list[str], account: "Account", leash: "Leash", places: "dict[int, int]"
@@ -70,10 +70,10 @@ class Child:
             self._pid = os.fork()
             if self._pid == 0:
                 _exec(arguments, account, places, leash)
-            self._pidfd = os.pidfd_open(self._pid)
+            self.pidfd = os.pidfd_open(self._pid)
         except OSError as error:
             raise NotStarted(f"{self._program}: {error.strerror}") from None
-        self._descriptors.add(self._pidfd)
+        self._descriptors.add(self.pidfd)
 
     def end(self) -> int | None:
         """Cut the lifeline, wait for the end, kill what lingers; return the exit status.
@@ -107,13 +107,13 @@ class Child:
 
     def _reap(self) -> int | None:
         patience = 0  # without a pidfd: the lifeline is cut, so the end is certain
-        if self._pidfd >= 0:
+        if self.pidfd >= 0:
             patience = os.WNOHANG
             poll = select.poll()
-            poll.register(self._pidfd, select.POLLIN)
+            poll.register(self.pidfd, select.POLLIN)
             if not poll.poll(GRACE_MS):
                 # Not by its number: if the caller ignores its children, that may be another's now.
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
                 poll.poll(GRACE_MS)
         try:
             ended, status = os.waitpid(self._pid, patience)
@@ -154,7 +154,7 @@ class Filter(Child):
 
         Raises NotStarted, GpgTimedOut or GpgFailed.
         """
-        output, status = _collect(self._pidfd, self._output, self.status, deadline)
+        output, status = _collect(self.pidfd, self._output, self.status, deadline)
         code = self.end()
         self.check_started(status)
         return Finished(code, output, status)

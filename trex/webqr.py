@@ -157,14 +157,16 @@ class Page:
     def _report(self) -> str:
         poll = select.poll()
         poll.register(self._server.status, select.POLLIN)
+        poll.register(self._server.pidfd, select.POLLIN)
+        os.set_blocking(self._server.status, False)
         text = b""
         while b"\n" not in text and len(text) < MAX_REPORT:
             if not poll.poll(milliseconds_until(self._deadline)):
                 raise PageUnavailable(f"its process was not ready in {REPORT_SECONDS:.0f} seconds")
-            more = os.read(self._server.status, MAX_REPORT)
-            if not more:
+            try:
+                text += os.read(self._server.status, MAX_REPORT)
+            except BlockingIOError:  # it has ended, and said nothing more
                 break
-            text += more
         self._server.check_started(text)
         return text.partition(b"\n")[0].decode("utf-8", "replace")
 

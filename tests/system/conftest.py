@@ -10,6 +10,7 @@ import pytest
 
 from tests import sandbox
 from tests.keys import Holder
+from tests.page import OpenPrompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,10 +84,12 @@ def assert_nothing_left(before: set[int], holder: Holder) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_left(place: Path, holder: Holder) -> Iterator[None]:
-    """Advisories CVE-2019-12210 and CVE-2018-9275: no process survives a login, however it ends."""
-    before = set(sandbox.processes_here())
+    """Advisories CVE-2019-12210 and CVE-2018-9275: nothing survives a login, however it ends."""
+    before = set(sandbox.processes_here()), sandbox.listening_ports(), sandbox.stray_files()
     yield
-    assert_nothing_left(before, holder)
+    assert_nothing_left(before[0], holder)
+    assert sandbox.listening_ports() <= before[1]
+    assert sandbox.stray_files() <= before[2]
 
 
 @pytest.fixture
@@ -146,3 +149,28 @@ def log_in(holder: Holder, ask: Callable[..., Asked]) -> Callable[..., Asked]:
         return ask(user, "--answer-with", holder.command(), *options, arguments=arguments)
 
     return answer
+
+
+@pytest.fixture
+def prompt(client: Path, service: Callable[..., str]) -> Iterator[Callable[..., OpenPrompt]]:
+    """Begin a login that waits for its answer: `prompt("alice", arguments=["web_max=1"])`."""
+    begun = []
+
+    def begin(user: str, *options: str, arguments: tuple[str, ...] = ()) -> OpenPrompt:
+        begun.append(OpenPrompt(client, service(*arguments), user, *options))
+        return begun[-1]
+
+    yield begin
+    for one in begun:
+        one.close()
+
+
+@pytest.fixture
+def with_page(alice: Account, keys: Keys) -> Callable[..., Account]:
+    """Give alice's record a web-QR mode and what may follow it."""
+
+    def write(mode: str, *fields: str) -> Account:
+        alice.write(" ".join([keys["cv25519"], "trust", "nosign", mode, *fields]) + "\n")
+        return alice
+
+    return write

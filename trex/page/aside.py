@@ -11,7 +11,7 @@ SECONDS = 30
 
 
 class Aside:
-    """One function's result as bytes, or none where it failed."""
+    """One function's result, made in another process."""
 
     def __init__(self, work: "Callable[[], bytes]") -> None:
         """Begin. Raises OSError where no process can be had."""
@@ -28,9 +28,9 @@ class Aside:
                 os._exit(1)
         os.close(sink)
 
-    def result(self) -> bytes:
-        """Wait for the end and return the result, b"" where the work failed."""
+    def result(self) -> bytes | None:
+        """Wait for the end and return the result, None where the work failed."""
         with open(self._source, "rb") as stream:
             content = stream.read()
         _, status = os.waitpid(self._process, 0)
-        return content if status == 0 else b""
+        return content if status == 0 else None

@@ -9,10 +9,9 @@ if TYPE_CHECKING:
 
 DIRECTORY = os.path.dirname(os.path.realpath(__file__))
 LABELS = {"login": "Log in as", "server": "on", "service": "with", "from": "from"}
-TOO_LONG = (
-    '<p class="none">This message is too long for one QR code. '
-    "Take the text below to the device that holds your key.</p>"
-)
+NO_CODE = '<p class="none">{} Take the text below to the device that holds your key.</p>'
+TOO_LONG = NO_CODE.format("This message is too long for one QR code.")
+NOT_DRAWN = NO_CODE.format("The QR code could not be drawn.")
 
 
 class Response:
@@ -30,11 +29,16 @@ class Response:
 class Document:
     """The page, written anew for each visit, because the time that is left changes."""
 
-    def __init__(self, settings: "Settings", message: str, code: str) -> None:
-        """Take the armored message and its QR code as SVG, "" if there is none."""
+    def __init__(self, settings: "Settings", message: str, code: bytes | None) -> None:
+        """Take the armored message and its QR code as SVG.
+
+        The code is b"" for a message that is too long, None where it could not be drawn.
+        """
         self._settings = settings
         self._message = message.strip()
-        self._code = code
+        self._code = NOT_DRAWN if code is None else TOO_LONG
+        if code:
+            self._code = f'<div class="code">{code.decode("ascii")}</div>'
         self._parts = {name: _read(name) for name in ("page.html", "page.css", "page.js")}
 
     def page(self) -> Response:
@@ -48,9 +52,9 @@ class Document:
             "seconds": str(left),
             "until": escape(self._settings.until),
             "details": self._details(),
-            "code": f'<div class="code">{self._code}</div>' if self._code else TOO_LONG,
+            "code": self._code,
             "message": escape(self._message),
-            "rows": str(self._message.count("\n") + 1),
+            "rows": str(self._message.count("\n") + 2),  # one for a scroll bar below
         }
         text = self._parts["page.html"]
         for name, value in values.items():

@@ -37,13 +37,17 @@ def main() -> None:
     message = read_message()
 
     from trex.page.aside import Aside
-    from trex.page.drawing import draw
 
-    drawing = Aside(lambda: draw(message))  # while the server's library is imported
+    def draw_message() -> bytes:
+        from trex.page.drawing import draw
+
+        return draw(message)
+
+    drawing = Aside(draw_message)  # while the server's library is imported
     from trex.page.document import Document
     from trex.page.server import serve
 
-    serve(Document(settings, message, drawing.result().decode("ascii")), settings, context)
+    serve(Document(settings, message, drawing.result()), settings, context)
 
 
 def secured(settings: "Settings") -> "tuple[ssl.SSLContext | None, str]":
@@ -74,7 +78,8 @@ def check_libraries() -> None:
     from trex.errors import PageUnavailable
 
     for name, package in (("tornado", "python3-tornado"), ("qrcode", "python3-qrcode")):
-        if find_spec(name) is None:
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:  # not there, or an empty directory
             raise PageUnavailable(f"Debian's package {package} is missing")
 
 

@@ -34,7 +34,7 @@ def user_context() -> tuple[ssl.SSLContext, str]:
 
 def own_context(made: "Aside") -> tuple[ssl.SSLContext, str]:
     """Return the same for a certificate and a key that are being made."""
-    certificate, begin, key = made.result().partition(BEGIN_KEY)
+    certificate, begin, key = (made.result() or b"").partition(BEGIN_KEY)
     if not begin:
         raise PageUnavailable("no certificate could be made; is python3-cryptography there?")
     return _context(_as_file(begin + key), _as_file(certificate), certificate.decode("ascii"))

@@ -1,0 +1,30 @@
+"""Debian's Chromium, driven by Selenium."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import sandbox
+from tests.browser import Browser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def browser(place: Path) -> Iterator[Callable[..., Browser]]:
+    """Open browsers that are gone after the test."""
+    opened: list[Browser] = []
+    before = sandbox.stray_files()
+
+    def open_one(**options: object) -> Browser:
+        opened.append(Browser(place / f"browser-{len(opened)}", **options))  # type: ignore[arg-type]
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        one.close()
+    assert sandbox.stray_files() <= before
