@@ -28,7 +28,7 @@ PasswordAuthentication no
 PubkeyAuthentication {publickey}
 AuthorizedKeysFile {directory}/authorized_keys
 AuthenticationMethods {methods}
-LoginGraceTime 600
+LoginGraceTime {grace}
 MaxStartups 200
 MaxAuthTries 6
 StrictModes no
@@ -43,7 +43,9 @@ Subsystem sftp internal-sftp
 class Sshd:
     """sshd with a PAM service of its own: by its program's name, or from 9.8 on by an option."""
 
-    def __init__(self, service: str, methods: str = "keyboard-interactive") -> None:
+    def __init__(
+        self, service: str, methods: str = "keyboard-interactive", grace: int = 600
+    ) -> None:
         self.directory = PLACE / f"sshd-{service}"
         self.directory.mkdir(mode=0o755)
         self._free_port()
@@ -59,7 +61,7 @@ class Sshd:
         config = self.directory / "sshd_config"
         config.write_text(
             CONFIG.format(
-                port=self.port, directory=self.directory, methods=methods,
+                port=self.port, directory=self.directory, methods=methods, grace=grace,
                 publickey="yes" if "publickey" in methods else "no",
                 service=f"PAMServiceName {service}" if by_option else "",
             )

@@ -183,17 +183,6 @@ def end_with_parent(lifeline: int) -> None:
         os._exit(1)
 
 
-def prctl(option: int, value: int) -> None:
-    """Set a property of this process (prctl(2)); for a child, because it costs 2 ms.
-
-    Raises OSError.
-    """
-    import ctypes  # it may want memory that a confined sshd must not have
-
-    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl failed")
-
-
 def lost(lifeline: int, milliseconds: int) -> bool:
     """Wait up to `milliseconds` for the parent's end of the lifeline to close."""
     poll = select.poll()

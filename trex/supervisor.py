@@ -12,14 +12,13 @@ import signal
 from contextlib import suppress
 from time import monotonic, sleep
 
-from trex.child import lost, prctl
+from trex.child import lost
+from trex.prctl import SET_CHILD_SUBREAPER, SET_PDEATHSIG, prctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.child import Leash
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
 TERMINATION_SECONDS = 0.9  # twice, and the login still waits (child.GRACE_MS)
 
 
@@ -32,11 +31,11 @@ def supervised(directory: str) -> "Leash":
     def leash(lifeline: int) -> None:
         _forget_handlers()
         _take_turn(directory, lifeline)
-        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        prctl(SET_CHILD_SUBREAPER, 1)
         supervisor = os.getpid()
         program = os.fork()
         if program == 0:
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            prctl(SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != supervisor:
                 os._exit(1)
             return

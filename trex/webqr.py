@@ -11,8 +11,9 @@ from time import monotonic
 
 from trex.audit import one_line
 from trex.challenge import random_text
-from trex.child import STDIN_FD, Child, end_with_parent, milliseconds_until, prctl, write_whole
+from trex.child import STDIN_FD, Child, end_with_parent, milliseconds_until, write_whole
 from trex.errors import FileUnsafe, NotStarted, PageUnavailable, PrivilegeError, UserUnknown
+from trex.prctl import SET_NO_NEW_PRIVS, prctl
 from trex.privilege import acting_as, find_account, native
 from trex.safefile import MAX_SIZE, check_writers
 from trex.webport import listen, take_place
@@ -28,12 +29,12 @@ PYTHON = "/usr/bin/python3"
 # Isolated, without site-packages that root's group `staff` may write, and nothing written.
 FLAGS = ["-I", "-S", "-B"]
 LISTENER_FD, KEY_FD, CERTIFICATE_FD = 5, 6, 7
+PACKAGES = "/usr/lib/python3/dist-packages"
 READY = "ready"
 REPORT_SECONDS = 5.0  # an overloaded host's page is not worth waiting for
 MAX_REPORT = 4096
 MAX_DESCRIPTORS = 256
 HOSTS = "/etc/hosts"
-PR_SET_NO_NEW_PRIVS = 38
 UNAVAILABLE = "There is no page with a QR code: the system's log says why.\n"
 
 
@@ -44,6 +45,8 @@ class Page:
         self._login = login
         self._options = options
         self._record = record
+        self._has_tls = bool(record.web_qr and record.web_qr.tls)
+        self._is_made = self._has_tls and not record.tls_key
         self._server = Child()
         self._descriptors: list[int] = []  # as long as the page
         self._deadline = monotonic()
@@ -103,6 +106,7 @@ class Page:
     def _start(self, reader: "Account", user: "Account", deadline: float) -> None:
         if os.geteuid() != 0:
             raise PageUnavailable("only root can give it an account of its own")
+        self._check_programs()
         try:
             server = find_account(self._options.web_user)
         except UserUnknown as error:
@@ -124,20 +128,30 @@ class Page:
         if not write_whole(self._settings, self._tell(user, deadline, port)):
             raise PageUnavailable("its process cannot be told what it is for")
 
+    def _check_programs(self) -> None:
+        """See to it that all is there that the page's process needs only later."""
+        needed = {PYTHON: "python3"}
+        made = ["cryptography"] if self._is_made else []
+        for name in ("tornado", "qrcode", *made):
+            needed[f"{PACKAGES}/{name}/__init__.py"] = f"python3-{name}"
+        for path, package in needed.items():
+            if not os.path.exists(path):
+                raise PageUnavailable(f"Debian's package {package} is missing")
+
     def _tell(self, user: "Account", deadline: float, port: int) -> bytes:
         """Return the settings, as trex.page.settings reads them: lines, the last one empty."""
         host = self._options.web_host or full_name()
         mode = self._record.web_qr
         lines = [f"deadline {deadline}", f"host {host.removesuffix('.')}"]
-        if mode and mode.tls:
-            lines.append("tls files" if self._record.tls_key else "tls made")
+        if self._has_tls:
+            lines.append("tls made" if self._is_made else "tls files")
         if mode and mode.authentication:
             self._credentials = random_text(), random_text()
             lines += ["credentials {} {}".format(*self._credentials)]
             lines += [f"login {one_line(user.name)}", f"service {one_line(self._login.service)}"]
             lines += [f"from {one_line(self._login.remote_host)}"]
             lines += [f"server {one_line(os.uname().nodename)}"]
-        scheme = "https" if mode and mode.tls else "http"
+        scheme = "https" if self._has_tls else "http"
         bracketed = f"[{host}]" if ":" in host else host
         self._address = f"{scheme}://{bracketed}:{port}/"
         return "".join(f"{line}\n" for line in [*lines, ""]).encode("utf-8", "backslashreplace")
@@ -148,7 +162,12 @@ class Page:
         self._server.close(self._settings)
 
     def _fingerprint(self) -> str:
-        """Wait until the page's process has proved that it can serve, and return what it says."""
+        """Wait until the page's process has proved its TLS, and return its fingerprint.
+
+        Without TLS there is nothing to prove, so nothing to wait for: "".
+        """
+        if not self._has_tls:
+            return ""
         word, _, rest = self._report().partition(" ")
         if word != READY:
             raise PageUnavailable(rest or "its process did not get ready")
@@ -240,7 +259,7 @@ def _program() -> str:
 def _confine(lifeline: int) -> None:
     """Bind the page's process to the login's life, and take from it what it does not need."""
     end_with_parent(lifeline)
-    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    prctl(SET_NO_NEW_PRIVS, 1)
     import resource  # here, in the child
 
     for limit, most in (

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 def sshd(place: Path) -> Iterator[Callable[..., Sshd]]:
     servers = []
 
-    def start(*arguments: str, **options: str) -> Sshd:
+    def start(*arguments: str, methods: str = "keyboard-interactive") -> Sshd:
         name = f"trex-sshd-{len(list(place.glob('sshd-*')))}"
-        servers.append(Sshd(sandbox.trex_service(name, *arguments), **options))
+        servers.append(Sshd(sandbox.trex_service(name, *arguments), methods))
         return servers[-1]
 
     yield start

@@ -14,22 +14,19 @@ if TYPE_CHECKING:
     from trex.page.settings import Settings
 
 STATUS_FD = 3
-PR_SET_DUMPABLE = 4
-DEBIAN_PACKAGES = "/usr/lib/python3/dist-packages"
 
 
 def main() -> None:
     """Get ready, say so in one line, take the message, serve it until the deadline."""
-    from trex.child import prctl
     from trex.errors import PageUnavailable
     from trex.page.settings import read_message, read_settings
+    from trex.prctl import SET_DUMPABLE, prctl
 
-    prctl(PR_SET_DUMPABLE, 0)  # other processes of this account cannot look into this one
+    prctl(SET_DUMPABLE, 0)  # other processes of this account cannot look into this one
     settings = read_settings()
     settings.end_at_deadline()
     try:
         context, fingerprint = secured(settings)
-        check_libraries()
     except PageUnavailable as error:
         report(f"unavailable {error}")
         return
@@ -71,18 +68,6 @@ def secured(settings: "Settings") -> "tuple[ssl.SSLContext | None, str]":
     return own_context(made)
 
 
-def check_libraries() -> None:
-    """See to it that what is imported later, while the user reads, is there."""
-    from importlib.util import find_spec
-
-    from trex.errors import PageUnavailable
-
-    for name, package in (("tornado", "python3-tornado"), ("qrcode", "python3-qrcode")):
-        spec = find_spec(name)
-        if spec is None or spec.origin is None:  # not there, or an empty directory
-            raise PageUnavailable(f"Debian's package {package} is missing")
-
-
 def report(line: str) -> None:
     """Tell the login, once, how it stands."""
     os.write(STATUS_FD, f"{line}\n".encode("utf-8", "backslashreplace"))
@@ -90,7 +75,7 @@ def report(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.append(DEBIAN_PACKAGES)
+    sys.path.append("/usr/lib/python3/dist-packages")  # Debian's packages
     package = sys.modules["trex"] = type(sys)("trex")  # not along sys.path: see pam_trex.py
     package.__path__ = [os.path.dirname(os.path.dirname(os.path.realpath(__file__)))]
     main()

@@ -1,8 +1,13 @@
 """What the login tells the page's process: settings first, later the message."""
 
 import os
-import signal
 import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # see trex.child
 
 MEMBERS = ("login", "server", "service", "from")  # what an authenticated page tells, in order
 
