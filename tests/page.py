@@ -23,7 +23,10 @@ COUNTER = itertools.count()
 UNAVAILABLE = "There is no page with a QR code: the system's log says why.\nYou have"
 END_SECONDS = 2.0
 # Answers when there is something to answer, so that a test has all the time it wants.
-WAIT = "cat >/dev/null; until [ -e {answer} ]; do sleep 0.02; done; cat {answer}"
+WAIT = (
+    "cat >/dev/null; until mv {answer} {answer}.taken 2>/dev/null; do sleep 0.02; done; "
+    "cat {answer}.taken"
+)
 
 
 class Shown:
@@ -56,7 +59,7 @@ class Shown:
         login = f'user = "{self.user_name}:{self.password}"\n' if self.user_name and known else ""
         return subprocess.run(
             ["curl", "--silent", "--show-error", "--insecure", "--include", "--http1.1",
-             "--max-time", "20", "--config", "-", *options, self.url + path],
+             "--max-time", "20", "--globoff", "--config", "-", *options, self.url + path],
             input=login, capture_output=True, text=True, check=False,
         ).stdout  # fmt: skip
 
@@ -111,10 +114,14 @@ class OpenPrompt:
 
     def answer(self, response: str) -> Asked:
         """Answer, and return what became of the login."""
+        self.say(response)
+        return Asked(self.process.communicate(timeout=60)[0], self.text)
+
+    def say(self, response: str) -> None:
+        """Answer, and do not wait."""
         draft = self._answer.with_suffix(".draft")
         draft.write_text(f"{response}\n", encoding="utf-8")
         draft.rename(self._answer)
-        return Asked(self.process.communicate(timeout=60)[0], self.text)
 
     def kill(self) -> None:
         """End the application that asked, without warning."""
@@ -130,7 +137,11 @@ class OpenPrompt:
         self.process.wait(10)
         if self.process.stdout:
             self.process.stdout.close()
-        for path in (self._answer, self._prompt):
+        for path in (
+            self._answer,
+            self._answer.with_name(f"{self._answer.name}.taken"),
+            self._prompt,
+        ):
             path.unlink(missing_ok=True)
 
 

@@ -269,7 +269,8 @@ def ask_pam(
 ) -> Asked:  # fmt: skip
     """Authenticate with the PAM client, run `then` from it, and return what it saw."""
     prompt = PLACE / f"prompt-{os.getpid()}-{threading.get_ident()}"
-    prompt.unlink(missing_ok=True)
+    prompt.touch()
+    prompt.chmod(0o666)  # pam_google_authenticator asks with the user's rights
     done = subprocess.run(
         [client, "--prompt-file", prompt, *options, service, user, *then],
         capture_output=True, timeout=seconds, check=False, input=stdin,

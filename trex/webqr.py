@@ -31,9 +31,12 @@ FLAGS = ["-I", "-S", "-B"]
 LISTENER_FD, KEY_FD, CERTIFICATE_FD = 5, 6, 7
 PACKAGES = "/usr/lib/python3/dist-packages"
 READY = "ready"
+FINGERPRINT_LENGTH = 95  # 32 times two hexadecimal digits, with colons in between
+FINGERPRINT_SIGNS = frozenset("0123456789ABCDEF:")
 REPORT_SECONDS = 5.0  # an overloaded host's page is not worth waiting for
 MAX_REPORT = 4096
 MAX_DESCRIPTORS = 256
+MAX_DATA = 256 << 20  # bytes
 HOSTS = "/etc/hosts"
 UNAVAILABLE = "There is no page with a QR code: the system's log says why.\n"
 
@@ -115,8 +118,8 @@ class Page:
             raise PageUnavailable(f"web_user={server.name} must be neither root nor who logs in")
         places = {}
         if self._record.tls_key:
-            places[KEY_FD] = self._copy(self._record.tls_key, reader)
-            places[CERTIFICATE_FD] = self._copy(self._record.tls_certificate, reader)
+            places[KEY_FD] = self._piped(self._record.tls_key, reader)
+            places[CERTIFICATE_FD] = self._piped(self._record.tls_certificate, reader)
         self._descriptors.append(take_place(self._options.web_max))
         listener, port = listen(self._options)
         places[LISTENER_FD] = listener.fileno()
@@ -171,6 +174,8 @@ class Page:
         word, _, rest = self._report().partition(" ")
         if word != READY:
             raise PageUnavailable(rest or "its process did not get ready")
+        if len(rest) != FINGERPRINT_LENGTH or not FINGERPRINT_SIGNS.issuperset(rest):
+            raise PageUnavailable("its process said something else than a fingerprint")
         return rest
 
     def _report(self) -> str:
@@ -197,10 +202,12 @@ class Page:
             lines.append(f"SHA-256 fingerprint of its certificate: {fingerprint}")
         return "".join(f"{line}\n" for line in lines)
 
-    def _copy(self, path: str, reader: "Account") -> int:
-        """Return a memory file with what `reader` may read at `path`.
+    def _piped(self, path: str, reader: "Account") -> int:
+        """Return the reading end of a pipe with what `reader` may read at `path`.
 
-        A link is followed, because that is how certbot keeps its files.
+        A link is followed, because that is how certbot keeps its files. A pipe of root's, because
+        other processes of the page's account cannot open it through /proc: a memory file they can,
+        until the page's process has closed itself to them.
         """
         with acting_as(reader):
             try:
@@ -210,11 +217,11 @@ class Page:
                 raise PageUnavailable(f"{path}: {error.strerror}") from None
         if path == self._record.tls_key and mode & stat.S_IROTH:
             self._login.warnings.append(f"{path}: this TLS key can be read by everybody")
-        copy = os.memfd_create("tls")
-        self._descriptors.append(copy)
-        if os.write(copy, content) != len(content):
+        source, sink = self._server.pipe()
+        if not write_whole(sink, content):
             raise PageUnavailable(f"{path}: it could not be handed on")
-        return copy
+        self._server.close(sink)
+        return source
 
 
 def full_name() -> str:
@@ -242,8 +249,8 @@ def _read(path: str) -> tuple[bytes, int]:
     descriptor = os.open(native(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise PageUnavailable(f"{path}: this is no regular file")
+        if not stat.S_ISREG(status.st_mode) or status.st_size == 0:  # as files in /proc say
+            raise PageUnavailable(f"{path}: this is no regular file, or an empty one")
         content = os.read(descriptor, MAX_SIZE + 1)
     finally:
         os.close(descriptor)
@@ -264,8 +271,9 @@ def _confine(lifeline: int) -> None:
 
     for limit, most in (
         (resource.RLIMIT_CORE, 0),  # no secret in a core file
-        (resource.RLIMIT_FSIZE, 0),  # no file at all
         (resource.RLIMIT_NOFILE, MAX_DESCRIPTORS),
-        (resource.RLIMIT_DATA, 256 << 20),
+        (resource.RLIMIT_DATA, MAX_DATA),
     ):
-        resource.setrlimit(limit, (most, most))
+        _, hard = resource.getrlimit(limit)
+        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(limit, (least, least))

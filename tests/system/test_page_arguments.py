@@ -68,6 +68,15 @@ def test_web_ports(with_page: WithPage, prompt: Prompt, log: Log) -> None:
     assert prompt("alice", arguments=arguments).shown.port in {logins[0].shown.port, 8441}
 
 
+def test_a_port_is_free_again_at_once(with_page: WithPage, prompt: Prompt) -> None:
+    """Also where the page has closed connections itself (TIME_WAIT)."""
+    with_page("webQrNoAuthNoTls")
+    for _ in range(2):
+        login = prompt("alice", arguments=("web_ports=8450",))
+        assert "200 OK" in login.shown.get()
+        login.answer("x")
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [("login.example.org", "https://login.example.org:"), ("192.0.2.7", "https://192.0.2.7:"),

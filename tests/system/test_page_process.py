@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import sandbox
-from tests.page import END_SECONDS, UNAVAILABLE, answer_to, wait_until_gone
+from tests.page import (
+    END_SECONDS,
+    UNAVAILABLE,
+    answer_to,
+    make_certificate,
+    wait_until_gone,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +48,10 @@ def test_the_page_s_process_is_nobody_and_can_become_nobody_else(
     assert facts["NoNewPrivs"] == "1"
     assert int(facts["CapEff"], 16) == 0
     limits = Path(f"/proc/{login.page_process()}/limits").read_text()
-    for limit in ("Max core file size", "Max file size", "Max processes"):
-        assert re.search(rf"^{limit} +0 +0 ", limits, re.MULTILINE)
+    most = {"core file size": 0, "file size": 0, "processes": 0, "open files": 256,
+            "data size": 256 << 20}  # fmt: skip
+    for name, value in most.items():
+        assert re.search(rf"^Max {name} +{value} +{value} ", limits, re.MULTILINE), name
 
 
 def test_the_page_s_process_has_nothing_of_the_login(
@@ -98,14 +106,81 @@ def test_other_processes_of_its_account_cannot_look_into_it(
 def test_only_the_page_s_process_listens(with_page: WithPage, prompt: Prompt) -> None:
     with_page("webQrNoAuthNoTls")
     login = prompt("alice")
-    names = [os.readlink(entry) for entry in Path(f"/proc/{login.process.pid}/fd").iterdir()]
-    assert not [name for name in names if name.startswith("socket:")]
-    page = Path(f"/proc/{login.page_process()}/fd")
-    assert "200 OK" in login.shown.get()
-    assert len([fd for fd in page.iterdir() if os.readlink(fd).startswith("socket:")]) <= 3
+    assert not sockets_of(login.process.pid)
+    assert len(sockets_of(login.page_process()) & listening_sockets()) == 1
+
+
+def sockets_of(pid: int) -> set[str]:
+    """Return a process's sockets, by inode."""
+    names = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    return {name[len("socket:[") : -1] for name in names if name.startswith("socket:")}
+
+
+def listening_sockets() -> set[str]:
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/self/net/{table}").read_text().splitlines()[1:]
+    ]
+    return {row[9] for row in rows if row[3] == sandbox.LISTENING}
+
+
+SPY = """\
+cd {loot}
+while :; do
+    for fd in /proc/[0-9]*/fd/[067]; do
+        case "$(head -c 300 $fd 2>/dev/null)" in
+            *PRIVATE* | *credentials*) echo $fd >>taken ;;
+        esac
+    done
+done
+"""
+
+
+def test_no_process_of_its_account_can_open_the_key_on_its_way(
+    with_page: WithPage, prompt: Prompt, account: Callable[[str], Account], place: Path
+) -> None:
+    """Not even in the moment after exec in which the kernel would let it look in."""
+    alice = with_page("webQrNoAuthTls", "page.key", "page.pem")
+    for path in make_certificate(alice.home):
+        alice.own(path, 0o600)
+    server = account("webber")
+    loot = place / "loot"
+    loot.mkdir(mode=0o777)
+    loot.chmod(0o777)
+    spy = subprocess.Popen(
+        ["sh", "-c", SPY.format(loot=loot)],
+        user=server.uid, group=server.gid, extra_groups=[], stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for _ in range(6):
+            login = prompt("alice", arguments=("web_user=webber",))
+            assert login.shown.fingerprint
+            login.answer("x")
+    finally:
+        spy.kill()
+        spy.wait()
+    assert not (loot / "taken").exists()
 
 
 # ------------------------------------------------------------------------------- how it ends
+
+
+@pytest.mark.parametrize("response", ["right", "wrong"])
+def test_it_ends_with_the_answer_though_its_caller_lives_on(
+    response: str, with_page: WithPage, prompt: Prompt, holder: Holder
+) -> None:
+    """As su and login do: here the caller asks a second time, in the same process."""
+    with_page("webQrAuthTls")
+    login = prompt("alice", "--times", "2")
+    page = login.page_process()
+    login.say(answer_to(holder, login) if response == "right" else response)
+    assert wait_until_gone(login.shown.port) < END_SECONDS
+    assert login.process.poll() is None
+    deadline = time.monotonic() + END_SECONDS
+    while Path(f"/proc/{page}").exists():
+        assert time.monotonic() < deadline, "no zombie either"
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("response", ["right", "wrong", ""])
@@ -172,6 +247,51 @@ def test_a_page_that_never_gets_ready_holds_nobody_up(
     assert login.shown.about.startswith(UNAVAILABLE)
     assert "did not get ready" in log.trex("no page with a QR code")[0]
     assert login.answer(answer_to(holder, login)).verdict == "PAM_SUCCESS"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [("import time; time.sleep(60)", "was not ready in 5 seconds"),
+     ("import os; os.write(3, b'ready \\x1b[2Jcall 555-1234\\n')", "else than a fingerprint"),
+     ("import os; os.write(3, b'ready ' + b'A:' * 5000)", "else than a fingerprint"),
+     ("import os; os.write(3, b'ready\\n')", "else than a fingerprint")],
+)  # fmt: skip
+def test_the_prompt_waits_for_a_fingerprint_not_long_and_for_nothing_else(
+    said: str, reason: str, with_page: WithPage, prompt: Prompt, log: Log
+) -> None:
+    with_page("webQrAuthTls")
+    program = sandbox.MODULE / "trex/page/serve.py"
+    before = program.read_bytes()
+    try:
+        program.write_text(said)
+        login = prompt("alice")
+    finally:
+        program.write_bytes(before)
+    assert login.shown.about.startswith(UNAVAILABLE)
+    assert "555" not in login.text
+    assert reason in log.trex("no page with a QR code")[0]
+
+
+@pytest.mark.parametrize("limit", ["-f 0", "-n 128", "-d 100000", "-c 0"])
+def test_a_caller_with_narrow_limits(
+    limit: str, with_page: WithPage, client: Path, service: Callable[..., str], holder: Holder
+) -> None:
+    alice = with_page("webQrNoAuthTls", "page.key", "page.pem")
+    for path in make_certificate(alice.home):
+        alice.own(path, 0o600)
+    wrapper = sandbox.PLACE / "limited"
+    wrapper.write_text(f'#!/bin/sh\nulimit {limit}\nexec {client} "$@"\n')
+    wrapper.chmod(0o755)
+    options = () if limit == "-f 0" else ("--prompt-file", str(sandbox.PLACE / "limited-prompt"))
+    done = subprocess.run(
+        [wrapper, *options, "--answer-with", f"tee /dev/stderr | {holder.command()}",
+         service("web_host=localhost"), "alice"],
+        capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    assert "\nverdict " in done.stdout, "it was not killed"
+    if limit != "-f 0":  # it ends tee and gpg, which have to answer here
+        assert "\nverdict 0 " in done.stdout
+        assert "https://localhost:" in done.stderr
 
 
 def test_a_login_that_fails_before_its_prompt_leaves_no_page(

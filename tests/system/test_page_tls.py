@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.keys import Holder
     from tests.page import OpenPrompt
     from tests.sandbox import Account, Log
+    from tests.system.conftest import Keys
 
     WithPage = Callable[..., Account]
     Prompt = Callable[..., OpenPrompt]
@@ -133,6 +134,7 @@ def test_a_chain_of_any_length_is_served(with_page: WithPage, prompt: Prompt, pl
     for name in ("leaf.key", "chain.pem"):
         alice.write((directory / name).read_bytes(), name)
     shown = prompt("alice").shown
+    assert shown.fingerprint == fingerprint(directory / "chain.pem"), "the leaf's"
     served = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{shown.port}", "-showcerts",
          "-CAfile", directory / "0.pem", "-verify_return_error"],
@@ -167,7 +169,40 @@ def test_a_key_that_everybody_can_read_is_warned_of(
 ) -> None:
     alice = with_page("webQrNoAuthTls", "page.key", "page.pem")
     key, certificate = make_certificate(alice.home)
-    alice.own(key, 0o644)
+    alice.own(key, 0o640)
     alice.own(certificate, 0o644)
     assert prompt("alice").shown.url
+    assert not log.trex("can be read by everybody")
+    key.chmod(0o644)
+    assert prompt("alice").shown.url
     assert log.trex("this TLS key can be read by everybody")
+
+
+def test_what_openssl_calls_trusted_is_no_plain_certificate(
+    with_page: WithPage, prompt: Prompt, log: Log
+) -> None:
+    alice = with_page("webQrNoAuthTls", "page.key", "page.pem")
+    key, certificate = make_certificate(alice.home)
+    alice.own(key, 0o600)
+    trusted = certificate.read_text().replace("CERTIFICATE", "TRUSTED CERTIFICATE")
+    alice.write(trusted, "page.pem")
+    assert prompt("alice").shown.about.startswith(UNAVAILABLE)
+    assert "did not get ready" not in log.trex("no page with a QR code")[0]
+
+
+def test_in_central_mode_the_account_that_reads_the_record_reads_the_tls_files_too(
+    with_page: WithPage, prompt: Prompt, account: Callable[[str], Account], holder: Holder,
+    keys: Keys, log: Log,
+) -> None:  # fmt: skip
+    reader = account("reader")
+    reader.import_keys(holder.public(keys["cv25519"]))
+    files = make_certificate(reader.home)
+    for path in files:
+        reader.own(path, 0o600)
+    reader.write(f"{keys['cv25519']} trust nosign webQrNoAuthTls {files[0]} {files[1]}\n")
+    arguments = (f"auth_file={reader.record}", f"gnupg_home={reader.gnupg}", "run_as=reader")
+    with_page("webQrNoAuthNoTls")
+    assert prompt("alice", arguments=arguments).shown.fingerprint == fingerprint(files[1])
+    login = prompt("alice", arguments=(*arguments, "web_user=reader"))
+    assert login.shown.about.startswith(UNAVAILABLE)
+    assert log.trex("web_user=reader must be neither root nor who logs in")

@@ -14,9 +14,12 @@ class Aside:
     """One function's result, made in another process."""
 
     def __init__(self, work: "Callable[[], bytes]") -> None:
-        """Begin. Raises OSError where no process can be had."""
+        """Begin. Where no process can be had there will be no result."""
         self._source, sink = os.pipe()
-        self._process = os.fork()
+        try:
+            self._process = os.fork()
+        except OSError:
+            self._process = -1
         if self._process == 0:
             try:
                 signal.alarm(SECONDS)  # a deadline of its own: the login's lifeline is the other
@@ -32,5 +35,7 @@ class Aside:
         """Wait for the end and return the result, None where the work failed."""
         with open(self._source, "rb") as stream:
             content = stream.read()
+        if self._process < 0:
+            return None
         _, status = os.waitpid(self._process, 0)
         return content if status == 0 else None

@@ -1,12 +1,14 @@
 """What a visitor gets: one HTML document without anything to fetch, and its headers."""
 
 import os
+import re
 from html import escape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.page.settings import Settings
 
+PLACE = re.compile(r"\{\{(\w+)\}\}")
 DIRECTORY = os.path.dirname(os.path.realpath(__file__))
 LABELS = {"login": "Log in as", "server": "on", "service": "with", "from": "from"}
 NO_CODE = '<p class="none">{} Take the text below to the device that holds your key.</p>'
@@ -50,15 +52,15 @@ class Document:
             "style": self._parts["page.css"].replace("SECONDS", str(left)),
             "script": self._parts["page.js"],
             "seconds": str(left),
-            "until": escape(self._settings.until),
+            "until": self._settings.until("%H:%M:%S UTC"),
+            "instant": self._settings.until("%Y-%m-%dT%H:%M:%SZ"),
             "details": self._details(),
             "code": self._code,
             "message": escape(self._message),
             "rows": str(self._message.count("\n") + 2),  # one for a scroll bar below
         }
-        text = self._parts["page.html"]
-        for name, value in values.items():
-            text = text.replace(f"{{{{{name}}}}}", value)
+        # In one pass: what a value says is never taken for a place to fill in.
+        text = PLACE.sub(lambda place: values[place[1]], self._parts["page.html"])
         return self.plain(200, "OK", text, nonce=nonce)
 
     def plain(self, status: int, reason: str, text: str, *, nonce: str = "") -> Response:

@@ -9,6 +9,7 @@ import resource
 import socket
 import time
 from base64 import b64encode
+from collections import Counter
 from hmac import compare_digest
 
 from tornado.httpserver import HTTPServer
@@ -44,7 +45,8 @@ NOT_SHOWN = "User name and password are shown at the prompt in your terminal.\n"
 
 def serve(document: "Document", settings: "Settings", context: "ssl.SSLContext | None") -> None:
     """Serve the document until the deadline."""
-    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))  # nothing is started from here on
+    for limit in (resource.RLIMIT_NPROC, resource.RLIMIT_FSIZE):
+        resource.setrlimit(limit, (0, 0))  # from here on nothing is started and nothing written
     logging.disable()  # nothing reads it, and what strangers send is worth no line
     asyncio.run(_serve(_Door(document, settings), settings, context))
 
@@ -53,6 +55,7 @@ async def _serve(door: "_Door", settings: "Settings", context: "ssl.SSLContext |
     server = _Server(
         door,
         ssl_options=context,
+        no_keep_alive=True,
         idle_connection_timeout=CONNECTION_SECONDS,
         body_timeout=CONNECTION_SECONDS,
         max_header_size=MAX_HEADERS,
@@ -73,30 +76,42 @@ class _Server(HTTPServer):
 
     def initialize(self, *arguments: "Any", **options: "Any") -> None:
         super().initialize(*arguments, **options)
-        self._since: dict[IOStream, float] = {}  # the oldest first
+        self._guests: dict[IOStream, tuple[str, float]] = {}  # from where, since when; oldest first
 
     def handle_stream(self, stream: "IOStream", address: tuple[object, ...]) -> None:
-        """Make room for a new visitor: whoever floods the page pushes out his own connections."""
+        """Make room for a new visitor at the cost of whoever has the most connections open."""
         self._forget_closed()
-        while len(self._since) >= MAX_CONNECTIONS:
-            oldest = next(iter(self._since))
-            del self._since[oldest]
+        if len(self._guests) >= MAX_CONNECTIONS:
+            (greediest, _), *_ = Counter(origin for origin, _ in self._guests.values()).most_common(
+                1
+            )
+            oldest = next(s for s, (origin, _) in self._guests.items() if origin == greediest)
+            del self._guests[oldest]
             oldest.close()
-        self._since[stream] = asyncio.get_running_loop().time()
+        self._guests[stream] = _origin(str(address[0])), asyncio.get_running_loop().time()
         super().handle_stream(stream, address)
 
     def close_overdue(self) -> None:
         """Close what has lasted for too long."""
         limit = asyncio.get_running_loop().time() - CONNECTION_SECONDS
-        for stream, since in self._since.items():
+        for stream, (_, since) in self._guests.items():
             if since < limit:
                 stream.close()
         self._forget_closed()
 
     def _forget_closed(self) -> None:
-        closed = [stream for stream in self._since if stream.closed()]
-        for stream in closed:
-            del self._since[stream]
+        for stream in [stream for stream in self._guests if stream.closed()]:
+            del self._guests[stream]
+
+
+def _origin(address: str) -> str:
+    """Return what stands for one visitor: an IPv4 address, or a network of 64 bits."""
+    mapped = address.removeprefix("::ffff:")
+    if "." in mapped:
+        return mapped
+    return socket.inet_ntop(
+        socket.AF_INET6, socket.inet_pton(socket.AF_INET6, address.partition("%")[0])[:8] + bytes(8)
+    )
 
 
 class _Door(HTTPServerConnectionDelegate):
@@ -117,7 +132,7 @@ class _Door(HTTPServerConnectionDelegate):
 
     def answer(self, method: str, path: str, headers: HTTPHeaders) -> "Response":
         """Return what is said to this request. `HEAD` gets the same, and its body is not sent."""
-        if path != "/":
+        if _without_authority(path) != "/":
             return self._document.plain(404, "Not Found", "There is only one page: /\n")
         if method not in ("GET", "HEAD"):
             answer = self._document.plain(405, "Method Not Allowed", "Only GET and HEAD.\n")
@@ -133,6 +148,12 @@ class _Door(HTTPServerConnectionDelegate):
         scheme, _, token = authorization.partition(" ")
         offered = token.strip().encode("utf-8", "surrogateescape")
         return compare_digest(offered, self._expected) and scheme.lower() == "basic"
+
+
+def _without_authority(target: str) -> str:
+    """Return the path of a request's target, which may be a whole URL (RFC 9112, section 3.2.2)."""
+    scheme, mark, rest = target.partition("://")
+    return "/" + rest.partition("/")[2] if mark and scheme.lower() in {"http", "https"} else target
 
 
 class _Visit(HTTPMessageDelegate):

@@ -29,10 +29,9 @@ class Settings:
         """Return how long the challenge still holds."""
         return self.deadline - time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    @property
-    def until(self) -> str:
-        """Return the deadline as a time of day."""
-        return time.strftime("%H:%M:%S UTC", time.gmtime(time.time() + self.seconds_left))
+    def until(self, form: str) -> str:
+        """Return the deadline in UTC, in a form that strftime(3) knows."""
+        return time.strftime(form, time.gmtime(time.time() + self.seconds_left))
 
     def end_at_deadline(self) -> None:
         """Have the kernel end this process, whatever it does then."""

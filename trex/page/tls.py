@@ -5,15 +5,18 @@ Whatever cannot be served is found here, before the prompt promises a page.
 
 import os
 import ssl
+from contextlib import contextmanager
 from hashlib import sha256
 
 from trex.errors import PageUnavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trex.page.aside import Aside
 
-KEY, CERTIFICATE = "/proc/self/fd/6", "/proc/self/fd/7"  # see trex.webqr
+KEY_FD, CERTIFICATE_FD = 6, 7  # see trex.webqr
 BEGIN_KEY = b"-----BEGIN PRIVATE KEY-----"
 REASONS = {
     "KEY_VALUES_MISMATCH": "the TLS key does not belong to the TLS certificate",
@@ -28,8 +31,8 @@ def user_context() -> tuple[ssl.SSLContext, str]:
 
     Raises PageUnavailable with what is wrong.
     """
-    with open(CERTIFICATE, encoding="ascii", errors="replace") as file:
-        return _context(KEY, CERTIFICATE, file.read())
+    with open(KEY_FD, "rb") as key, open(CERTIFICATE_FD, "rb") as certificate:
+        return _context(key.read(), certificate.read())
 
 
 def own_context(made: "Aside") -> tuple[ssl.SSLContext, str]:
@@ -37,10 +40,10 @@ def own_context(made: "Aside") -> tuple[ssl.SSLContext, str]:
     certificate, begin, key = (made.result() or b"").partition(BEGIN_KEY)
     if not begin:
         raise PageUnavailable("no certificate could be made; is python3-cryptography there?")
-    return _context(_as_file(begin + key), _as_file(certificate), certificate.decode("ascii"))
+    return _context(begin + key, certificate)
 
 
-def _context(key: str, certificate: str, chain: str) -> tuple[ssl.SSLContext, str]:
+def _context(key: bytes, certificate: bytes) -> tuple[ssl.SSLContext, str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
@@ -53,10 +56,13 @@ def _context(key: str, certificate: str, chain: str) -> tuple[ssl.SSLContext, st
         return ""
 
     try:
-        context.load_cert_chain(certificate, key, refuse)
+        with _as_file(key) as key_path, _as_file(certificate) as path:
+            context.load_cert_chain(path, key_path, refuse)
+        return context, _prove(context, certificate)
+    except ssl.SSLCertVerificationError as error:
+        raise PageUnavailable(f"the TLS certificate: {error.verify_message}") from None
     except ssl.SSLError as error:
         raise PageUnavailable(LOCKED_KEY if asked else _reason(error)) from None
-    return context, _prove(context, chain)
 
 
 def _reason(error: ssl.SSLError) -> str:
@@ -64,27 +70,22 @@ def _reason(error: ssl.SSLError) -> str:
     return REASONS.get(error.reason, f"OpenSSL says {error.reason}") if error.reason else NO_PEM
 
 
-def _prove(context: ssl.SSLContext, chain: str) -> str:
+def _prove(context: ssl.SSLContext, chain: bytes) -> str:
     """Shake hands with the context as a client that trusts its certificate.
 
     So OpenSSL itself says whether it is valid today, and the fingerprint is that of what is served.
+    Raises SSLError.
     """
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     trusting.check_hostname = False
     trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the certificate alone, no authority
-    trusting.load_verify_locations(cadata=chain.encode("ascii", "ignore").decode("ascii"))
+    trusting.load_verify_locations(cadata=chain.decode("ascii", "ignore"))
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = trusting.wrap_bio(back, there)
     server = context.wrap_bio(there, back, server_side=True)
-    try:
-        for side in (client, server, client, server, client):
-            _step(side)
-        certificate = client.getpeercert(binary_form=True)
-    except ssl.SSLCertVerificationError as error:
-        raise PageUnavailable(f"the TLS certificate: {error.verify_message}") from None
-    except (ssl.SSLError, ValueError) as error:
-        raise PageUnavailable(f"a TLS handshake failed: {error}") from None
-    return sha256(certificate or b"").digest().hex(":").upper()
+    for side in (client, server, client, server, client):
+        _step(side)
+    return sha256(client.getpeercert(binary_form=True) or b"").digest().hex(":").upper()
 
 
 def _step(side: ssl.SSLObject) -> None:
@@ -95,9 +96,15 @@ def _step(side: ssl.SSLObject) -> None:
         return
 
 
-def _as_file(content: bytes) -> str:
-    """Return a name under which OpenSSL can read `content` once: no file is ever written."""
-    source, sink = os.pipe()
-    os.write(sink, content)  # less than a page, which every pipe takes
-    os.close(sink)
-    return f"/proc/self/fd/{source}"
+@contextmanager
+def _as_file(content: bytes) -> "Iterator[str]":
+    """Give OpenSSL a name under which it can read `content`: in memory, no file is written.
+
+    Nobody else of this account can open it: this process is not dumpable any more (proc(5)).
+    """
+    descriptor = os.memfd_create("tls")
+    try:
+        os.write(descriptor, content)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)

@@ -8,6 +8,7 @@ import re
 import resource
 import socket
 import ssl
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -187,6 +188,55 @@ def test_a_drip_does_not_hold_a_connection(with_page: WithPage, prompt: Prompt) 
         pass
     visitor.close()
     assert time.monotonic() - begun < 20
+
+
+def test_a_handshake_that_drips_does_not_hold_a_connection(
+    with_page: WithPage, prompt: Prompt
+) -> None:
+    with_page("webQrNoAuthTls")
+    shown = prompt("alice").shown
+    visitor = shown.connect()
+    begun = time.monotonic()
+    try:
+        for byte in half_a_handshake(shown) * 2:
+            visitor.sendall(bytes([byte]))
+            time.sleep(0.1)
+            if time.monotonic() > begun + 30:
+                break
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    visitor.close()
+    assert time.monotonic() - begun < 20
+
+
+def test_a_flood_pushes_out_its_own_connections(with_page: WithPage, prompt: Prompt) -> None:
+    """It comes from one address, the owner from another."""
+    with_page("webQrNoAuthTls")
+    shown = prompt("alice").shown
+    stop = threading.Event()
+
+    def flood() -> None:
+        held: list[socket.socket] = []
+        while not stop.is_set():
+            with contextlib.suppress(OSError):
+                held.append(socket.create_connection(("127.0.0.1", shown.port), timeout=1,
+                                                     source_address=("127.0.0.2", 0)))  # fmt: skip
+            if len(held) > 500:
+                held.pop(0).close()
+        for visitor in held:
+            visitor.close()
+
+    attackers = [threading.Thread(target=flood) for _ in range(2)]
+    for attacker in attackers:
+        attacker.start()
+    try:
+        time.sleep(1)
+        visits = [shown.get() for _ in range(5)]
+    finally:
+        stop.set()
+        for attacker in attackers:
+            attacker.join()
+    assert sum("200 OK" in visit for visit in visits) >= 4
 
 
 def test_32_logins_with_pages_at_once(

@@ -1,0 +1,81 @@
+"""A host to measure on: users of every kind, in a sandbox of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests import sandbox
+from tests.keys import Holder
+from tests.page import make_certificate
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+# User: kind of key, and what follows the fingerprint in the record.
+USERS = {
+    "cv25519": ("cv25519", "trust nosign"),
+    "rsa4096": ("rsa4096", "trust nosign"),
+    "signed": ("cv25519", "trust {signer}"),
+    "page-plain": ("cv25519", "trust nosign webQrNoAuthNoTls"),
+    "page-files": ("cv25519", "trust nosign webQrAuthTls page.key page.pem"),
+    "page-made": ("cv25519", "trust nosign webQrAuthTls"),
+}
+BARE = """\
+def pam_sm_authenticate(pamh, flags, argv):
+    pamh.conversation(pamh.Message(pamh.PAM_PROMPT_ECHO_ON, "Response: "))
+    return pamh.PAM_AUTH_ERR
+"""
+CODE_FILE = """\
+JBSWY3DPEHPK3PXPJBSWY3DPEH
+" TOTP_AUTH
+" WINDOW_SIZE 3
+"""
+
+
+class Host:
+    """Accounts, keys and PAM services, and the client that asks."""
+
+    def __enter__(self) -> Self:
+        """Make everything; it vanishes with the process."""
+        sandbox.enter()
+        self.place = sandbox.PLACE
+        self.log = sandbox.Log()
+        self.client = sandbox.build_pam_client(self.place)
+        self.holder = Holder(self.place / "holder")
+        self.keys = {kind: self.holder.make(f"{kind}@example.org", kind)
+                     for kind in ("cv25519", "rsa4096", "signing")}  # fmt: skip
+        self.accounts = {name: self._make(name, *what) for name, what in USERS.items()}
+        (self.place / "bare.py").write_text(BARE, encoding="utf-8")
+        sandbox.pam_service("bench-bare", f"auth required pam_python.so {self.place}/bare.py")
+        sandbox.pam_service("bench-code", "auth required pam_google_authenticator.so nullok")
+        sandbox.trex_service("bench-trex", "web_host=localhost")
+        self.accounts["cv25519"].write(CODE_FILE, ".google_authenticator").chmod(0o400)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the agent; the rest goes with the namespace."""
+        self.holder.close()
+
+    def _make(self, name: str, kind: str, rest: str) -> sandbox.Account:
+        account = sandbox.Account(name)
+        account.import_keys(self.holder.public(self.keys[kind]))
+        if "{signer}" in rest:
+            account.import_keys(self.holder.secret(self.keys["signing"]))
+        if "page.key" in rest:
+            for path in make_certificate(account.home):
+                account.own(path, 0o600)
+        signer = self.keys["signing"]
+        account.write(f"{self.keys[kind]} {rest.format(signer=signer)}\n")
+        return account
+
+    def ask(
+        self, service: str, user: str, *options: str, then: tuple[str, ...] = ()
+    ) -> sandbox.Asked:
+        """Authenticate once, with a wrong answer."""
+        return sandbox.ask_pam(self.client, service, user, *options, then=then)

@@ -1,0 +1,130 @@
+"""Many logins: one after another, at once, and refused ones; nothing may be left of them."""
+
+from __future__ import annotations
+
+import re
+import resource
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests import sandbox
+from tests.sshd import Sshd, answering
+
+if TYPE_CHECKING:
+    from benchmarks.host import Host
+    from benchmarks.report import Report
+
+LOGINS = 1000
+AT_ONCE, WITH_PAGES = 100, 32
+REFUSED = 10_000
+LEFT_SECONDS = 10
+# Keeps the prompt open until all are, then answers.
+WAITING = """\
+#!/bin/sh
+printf %s "$1" > {directory}/prompt-$PPID
+until [ -e {directory}/go ]; do sleep 0.1; done
+printf %s "$1" | {command}
+"""
+
+
+class Left:
+    """What is there before, to be compared with what is there after."""
+
+    def __init__(self, server: Sshd) -> None:
+        self._server = server.process.pid
+        self._processes = set(sandbox.processes_here())
+        self._ports = sandbox.listening_ports()
+        self._files = sandbox.stray_files()
+        self.kb = self.resident()
+
+    def resident(self) -> int:
+        """Return the memory of sshd's listener, in kB."""
+        status = Path(f"/proc/{self._server}/status").read_text(encoding="utf-8")
+        found = re.search(r"^VmRSS:\s+(\d+)", status, re.MULTILINE)
+        return int(found[1]) if found else 0
+
+    def nothing(self) -> bool:
+        """Tell whether everything is as it was, within a few seconds."""
+        deadline = time.monotonic() + LEFT_SECONDS
+        while time.monotonic() < deadline:
+            if (
+                set(sandbox.processes_here()) <= self._processes
+                and sandbox.listening_ports() <= self._ports
+                and sandbox.stray_files() <= self._files
+            ):
+                return True
+            time.sleep(0.1)
+        return False
+
+
+def measure(host: Host, rounds: int, report: Report) -> bool:  # noqa: ARG001 (all parts alike)
+    """Log in many times, and tell whether all went well."""
+    server = Sshd("bench-trex")
+    try:
+        left = Left(server)
+        good = [_one_after_another(host, server, report), _at_once(host, server, report)]
+        report.text(f"sshd's listener: {left.kb} kB before, {left.resident()} kB after.")
+        good.append(left.nothing())
+        report.text(f"Processes, ports and files left: {'none' if good[-1] else 'SOME'}.")
+    finally:
+        server.close()
+    good.append(_refused(host, report))
+    return all(good)
+
+
+def _one_after_another(host: Host, server: Sshd, report: Report) -> bool:
+    directory = host.place / "one"
+    directory.mkdir()
+    askpass = answering(directory, host.holder, directory / "shown")
+    begun = time.monotonic()
+    succeeded = sum(server.log_in("cv25519", askpass, run="true").returncode == 0
+                    for _ in range(LOGINS))  # fmt: skip
+    took = time.monotonic() - begun
+    report.text(f"{succeeded} of {LOGINS} SSH logins one after another succeeded, "
+                f"{took / LOGINS * 1000:.0f} ms each.")  # fmt: skip
+    return succeeded == LOGINS
+
+
+def _at_once(host: Host, server: Sshd, report: Report) -> bool:
+    directory = host.place / "at-once"
+    directory.mkdir(mode=0o777)
+    askpass = directory / "askpass"
+    askpass.write_text(WAITING.format(directory=directory, command=host.holder.command()))
+    askpass.chmod(0o755)
+    users = ["page-made"] * WITH_PAGES + ["cv25519"] * (AT_ONCE - WITH_PAGES)
+    begun = time.monotonic()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        logins = [pool.submit(server.log_in, user, askpass, run="true") for user in users]
+        while len(prompts := list(directory.glob("prompt-*"))) < AT_ONCE:
+            if time.monotonic() > begun + 50 or any(login.done() for login in logins):
+                break
+            time.sleep(0.1)
+        opened = time.monotonic() - begun
+        pages = sum("The same as a QR code: " in path.read_text() for path in prompts)
+        (directory / "go").touch()
+        succeeded = sum(login.result().returncode == 0 for login in logins)
+    report.text(f"{len(prompts)} prompts were open at once, {pages} of them with pages, after "
+                f"{opened:.0f} s; {succeeded} of {AT_ONCE} logins succeeded.")  # fmt: skip
+    return (len(prompts), pages, succeeded) == (AT_ONCE, WITH_PAGES, AT_ONCE)
+
+
+def _refused(host: Host, report: Report) -> bool:
+    """Refuse many times in one process, as a flood of attempts would have it."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [host.client, "--times", str(REFUSED), "--memory", "bench-trex", "cv25519"],
+        capture_output=True, check=False, env={"PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    asked = sandbox.Asked(done.stdout.decode(), "")
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    resident = asked.numbers("resident-kb")
+    growth = (resident[-1] - resident[99]) / (len(resident) - 100)
+    refused = asked.verdicts.count("PAM_AUTH_ERR")
+    report.text(f"{refused} of {REFUSED} attempts were refused: {cpu / REFUSED * 1000:.1f} ms of "
+                f"processor time each, gpg's included; the calling process grew by {growth:.0f} kB "
+                "each (see docs/architecture.md on libpython); one gpg at a time.")  # fmt: skip
+    return refused == REFUSED

@@ -1,0 +1,54 @@
+"""Private memory while the prompt is open: the caller's process, and the page's."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.page import OpenPrompt
+
+if TYPE_CHECKING:
+    from benchmarks.host import Host
+    from benchmarks.report import Report
+
+ROUNDS = 5
+DRAWN_SECONDS = 2.0
+
+
+def measure(host: Host, rounds: int, report: Report) -> bool:  # noqa: ARG001 (all parts alike)
+    """Measure and report; there is no limit to keep here."""
+    caller = {
+        user: statistics.median(
+            host.ask(service, user, "--memory").numbers("private-dirty-kb")[0]
+            for _ in range(ROUNDS)
+        )
+        for service, user in (("bench-bare", "rsa4096"), ("bench-trex", "cv25519"),
+                              ("bench-trex", "page-made"))
+    }  # fmt: skip
+    bare = caller.pop("rsa4096")
+    rows = [["the caller, bare module", f"{bare:.0f}"]]
+    rows += [
+        [f"the caller, {user}", f"{bare:.0f} + {kb - bare:.0f}"] for user, kb in caller.items()
+    ]
+    for user in ("page-plain", "page-files", "page-made"):
+        kb = statistics.median(_page(host, user) for _ in range(ROUNDS))
+        rows.append([f"the page's process, {user}", f"{kb:.0f}"])
+    report.table("Private memory while the prompt is open, in kB", ["", "kB"], rows)
+    return True
+
+
+def _page(host: Host, user: str) -> int:
+    """Return what the page's process has for itself once it has been visited."""
+    login = OpenPrompt(host.client, "bench-trex", user)
+    try:
+        login.shown.get()
+        time.sleep(DRAWN_SECONDS)
+        rollup = Path(f"/proc/{login.page_process()}/smaps_rollup").read_text()
+    finally:
+        login.close()
+    return sum(
+        int(kb) for kb in re.findall(r"^Private_(?:Clean|Dirty): +(\d+)", rollup, re.MULTILINE)
+    )
