@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import sandbox
+from tests.client import Client
 from tests.keys import Holder
+from tests.sshd import Sshd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -146,3 +148,27 @@ def log_in(holder: Holder, ask: Callable[..., Asked]) -> Callable[..., Asked]:
         return ask(user, "--answer-with", holder.command(), *options, arguments=arguments)
 
     return answer
+
+
+@pytest.fixture
+def sshd(place: Path) -> Iterator[Callable[..., Sshd]]:
+    """Start servers of Trex's, `sshd("timeout=5", methods=...)`, or of a `service` of the test's."""
+    servers = []
+
+    def start(*arguments: str, service: str = "", **options: str) -> Sshd:
+        name = f"trex-sshd-{len(list(place.glob('sshd-*')))}"
+        servers.append(Sshd(service or sandbox.trex_service(name, *arguments), **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def laptop(account: Callable[[str], Account], holder: Holder, keys: Keys) -> Iterator[Client]:
+    """A client with the secret key of alice's, and an agent of its own."""
+    client = Client(account("laptop"))
+    client.account.import_keys(holder.secret(keys["cv25519"]))
+    yield client
+    client.account.run("gpgconf", "--kill", "all")
