@@ -71,7 +71,8 @@ class Client:
         self.account.write(f"[127.0.0.1]:{server.port} {host_key}\n", ".ssh/known_hosts")
         config = [
             f"Host {name}", "HostName 127.0.0.1", f"Port {server.port}", f"User {user}",
-            "IdentitiesOnly yes", f"IdentityFile {key}", "LogLevel ERROR", *lines,
+            "IdentitiesOnly yes", f"IdentityFile {key}", "LogLevel ERROR",
+            "NumberOfPasswordPrompts 1", *lines,
         ]  # fmt: skip
         self.account.write("\n".join(config) + "\n", ".ssh/config")
         return name

@@ -72,7 +72,8 @@ def _check_decrypted(said: Status) -> None:
     if "DECRYPTION_OKAY" not in said:
         raise _why_not(said)
     once = ("BEGIN_DECRYPTION", "DECRYPTION_OKAY", "GOODMDC", "PLAINTEXT")
-    if any(len(said.get(keyword, [])) != 1 for keyword in once) or "DECRYPTION_FAILED" in said:
+    other_packets = any(words[0].startswith("proc_pkt") for words in said.get("ERROR", []))
+    if other_packets or any(len(said.get(keyword, [])) != 1 for keyword in once):
         raise Refused(NOT_OURS, NOT_SHOWN)
 
 
