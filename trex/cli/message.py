@@ -24,10 +24,12 @@ NO_PUBLIC_KEY = "9"  # in ERRSIG; a code of libgpg-error, as these are:
 REASONS = {
     11: "the passphrase was wrong",
     62: "nobody typed the passphrase in time",
-    86: "the agent has no pinentry to ask for the passphrase with",
+    85: "the agent has no pinentry to ask for the passphrase with",
+    86: "the agent's pinentry failed",
     99: "it was cancelled",
     112: "the card is not there",
     198: "it was cancelled",
+    0x8066: "the agent's pinentry has no terminal to ask for the passphrase at",
 }
 CODE = 0xFFFF
 NOT_OURS = "this is no challenge of Trex's, so nothing that it says is shown"

@@ -8,6 +8,7 @@ encrypted with one, show what is not encrypted, read a second message.
 from __future__ import annotations
 
 from trex.cli.errors import PasteError, Refused
+from trex.cli.paste import AGAIN
 
 SESSION_KEY = 1  # for a recipient
 ENCRYPTED = (18, 20)  # with integrity protection; 20 is GnuPG's own, from 2.4 on
@@ -30,7 +31,7 @@ def check_packets(message: bytes) -> None:
             tag, place = _next_packet(message, place)
             tags.append(tag)
     except IndexError:
-        raise PasteError("the message is cut off") from None
+        raise PasteError("the message is cut off", AGAIN) from None
     *recipients, last = tags or [0]
     expected = last in ENCRYPTED and recipients == [SESSION_KEY] * len(recipients)
     if not expected or not 1 <= len(recipients) <= MAX_RECIPIENTS:
