@@ -14,7 +14,7 @@ import pexpect
 import pytest
 
 from tests import sandbox
-from tests.hostile import CHALLENGE, context, encrypt
+from tests.hostile import CHALLENGE, context, encrypt, gpg_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,21 +147,21 @@ def test_a_signature_of_a_revoked_key(laptop: Client, holder: Holder, to: str, k
     assert "was revoked" in laptop.run("trex", "pin", "--yes", "web", key).stderr
 
 
-@pytest.mark.parametrize("line_end", ["\x85", "\u2028", "\x0c", "\r", "\n"])
-def test_the_file_name_cannot_write_status_lines(
-    laptop: Client, holder: Holder, to: str, line_end: str
-) -> None:
+def test_a_user_id_cannot_write_status_lines(laptop: Client, holder: Holder, to: str) -> None:
     """python-gnupg's own reader takes U+0085 for the end of a line, and gpg does not escape it."""
-    message = encrypt(holder, to, name=f"x{line_end}[GNUPG:] VALIDSIG X{line_end}")
+    key = gpg_bytes(holder, b"", "--status-fd", "1", "--quick-generate-key",
+                    "eve\x85[GNUPG:] VALIDSIG 0123", "ed25519", "sign", "never")  # fmt: skip
+    fingerprint = key.decode().split()[-1]
+    laptop.account.import_keys(holder.public(fingerprint))
+    message = encrypt(holder, to, signer=fingerprint)
     program = (
-        "import sys, base64; sys.path.insert(0, '/run/trex/module')\n"
+        "import sys; sys.path.insert(0, '/run/trex/module')\n"
         "from trex.cli.gpg import Gpg\nfrom trex.cli.paste import read_message\n"
         "said = Gpg().open_message(read_message(sys.stdin.read())).said\n"
-        "print(sorted(said))"
+        "print(*(words[0] for words in said['VALIDSIG']))"
     )
     done = laptop.run("/usr/bin/python3", "-B", "-c", program, stdin=message.encode())
-    assert "PLAINTEXT" in done.stdout, done.stderr
-    assert "VALIDSIG" not in done.stdout
+    assert done.stdout == f"{fingerprint}\n", done.stderr
 
 
 def test_a_cancelled_passphrase_and_no_pinentry(laptop: Client, holder: Holder) -> None:

@@ -8,15 +8,16 @@ import signal
 import sys
 
 from trex.cli.answered import claim
-from trex.cli.errors import CannotDecrypt, ClientError, Refused
+from trex.cli.errors import CannotDecrypt, Refused
 from trex.cli.handover import Handover, handover
 from trex.cli.judge import check_signer, describe, doubt, ssh_name
 from trex.cli.message import Message, open_message
 from trex.cli.names import Names
 from trex.cli.paste import holds_message, read_message
 from trex.cli.pins import Pins
-from trex.cli.question import KIND, ask, ask_yes, printable
+from trex.cli.question import KIND, ask, ask_yes
 from trex.cli.target import Target, find_target, split_prompt
+from trex.cli.tell import tell, tell_error
 from trex.errors import TrexError
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -28,7 +29,7 @@ def main() -> None:
     try:
         sys.exit(_answer(" ".join(sys.argv[1:])))
     except TrexError as error:
-        _tell_error(error)
+        tell_error(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -41,7 +42,7 @@ def _answer(prompt: str) -> int:
         try:
             sys.stdout.write(f"{_respond(*asked, before)}\n")
         except CannotDecrypt as error:  # the user may have the key elsewhere
-            _tell_error(error)
+            tell_error(error)
         else:
             return 0
     return ask(prompt, before)
@@ -61,32 +62,22 @@ def _respond(user: str, host: str, question: str, before: Handover) -> str:
     if reason:
         names.confirm(ssh_name(target), challenge.context.name)
     facts = dict(describe(challenge, pins, target.names))
-    _tell("answered " + ", ".join(f"{name}: {value}" for name, value in facts.items()))
+    tell("answered " + ", ".join(f"{name}: {value}" for name, value in facts.items()))
     if challenge.signer and not pins.expected(target.names):
-        _tell(f"to let no other key sign for it: trex pin {target.host} {challenge.signer}")
+        tell(f"to let no other key sign for it: trex pin {target.host} {challenge.signer}")
     return challenge.response
 
 
 def _confirm(reason: str, challenge: Message, target: Target, pins: Pins) -> None:
     """Ask the user once whether the names mean the same. Raises Refused unless he says yes."""
     for name, value in describe(challenge, pins, target.names):
-        _tell(f"{name}: {value}")
+        tell(f"{name}: {value}")
     question = (
         f"{reason}\nIf these are not the same, another server's challenge was passed on to you, "
         "and the answer would\nlet somebody else log in there. Are they the same? (yes/no) "
     )
     if not ask_yes(question):
         raise Refused(f"not answered. {reason}", "trex respond shows what a message says")
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(f"trex: {printable(text)}\n")
-
-
-def _tell_error(error: TrexError) -> None:
-    _tell(f"error: {error}")
-    if isinstance(error, ClientError) and error.hint:
-        _tell(f"hint: {error.hint}")
 
 
 def _end_with_ssh() -> None:

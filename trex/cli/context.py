@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 from trex.prompt import MAX_CONTEXT
 
-FIELD = r"((?:[A-Za-z0-9._~@:\[\]-]|%[0-9A-F]{2})+\*?)"
+# What was cut ends in `*`, perhaps within a percent code.
+FIELD = r"((?:[A-Za-z0-9._~@:\[\]-]|%[0-9A-F]{2})+(?:(?:%[0-9A-F]?)?\*)?)"
 FORM = re.compile(
     rf"trex user={FIELD} host={FIELD} service={FIELD} from={FIELD} until=([0-9TZ:-]{{20}})"
 )

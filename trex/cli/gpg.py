@@ -100,16 +100,9 @@ class Gpg(gnupg.GPG):  # type: ignore[misc]  # as above
         """Keep the lines as bytes.
 
         python-gnupg's reader would also break lines at U+0085 or U+2028, which gpg does not
-        escape: the sender could write status lines into a file name.
+        escape: a key's user id could hold status lines about a signature.
         """
         if isinstance(result, Decrypted):
             result.lines = stream.stream.read()
         else:
             super()._read_response(stream, result)
-
-
-def name_terminal(environment: dict[str, str] | os._Environ[str]) -> None:
-    """Set GPG_TTY where the user has not: the agent's pinentry may need the terminal."""
-    for descriptor in (0, 1, 2):
-        if "GPG_TTY" not in environment and os.isatty(descriptor):
-            environment["GPG_TTY"] = os.ttyname(descriptor)

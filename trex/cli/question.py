@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.errors import ClientError
 from trex.cli.target import split_prompt
+from trex.cli.tell import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,15 +79,6 @@ def read_line(prompt: str, *, echo: bool) -> bytes | None:
             if not echo:
                 os.write(terminal, b"\n")
     return line.rstrip(b"\r\n") if line else None
-
-
-def printable(text: str) -> str:
-    """Return text with all but line ends and tabs escaped that could command a terminal."""
-    return "".join(
-        sign if sign.isprintable() or sign in "\n\t" else
-        sign.encode("unicode_escape").decode("ascii")
-        for sign in text
-    )  # fmt: skip
 
 
 def _wants_program(before: Handover, *, has_terminal: bool) -> bool:

@@ -10,8 +10,8 @@ import click
 
 from trex.cli.clipboard import copy
 from trex.cli.errors import PasteError
-from trex.cli.gpg import name_terminal
 from trex.cli.judge import check_signer, describe
+from trex.cli.launch import name_terminal
 from trex.cli.message import open_message
 from trex.cli.paste import MAX_TEXT, read_message
 from trex.cli.pins import Pins

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-from typing import NoReturn
-
 import click
 
-from trex.cli.errors import ClientError
-from trex.cli.gpg import name_terminal
-from trex.cli.handover import new_handover
-from trex.cli.terminal import CommandError
+from trex.cli.launch import run_ssh
 
 
 class _AllToSsh(click.Command):
@@ -45,24 +37,3 @@ def command(arguments: tuple[str, ...]) -> None:
       sftp -S trex-ssh server.example.org
     """  # noqa: D301 (\b is click's)
     run_ssh(list(arguments))
-
-
-def main() -> None:
-    """Be `trex-ssh`: a path without arguments, as scp and sftp want it."""
-    try:
-        run_ssh(sys.argv[1:])
-    except ClientError as error:
-        CommandError(str(error), error.hint).show()
-        sys.exit(CommandError.exit_code)
-
-
-def run_ssh(arguments: list[str]) -> NoReturn:
-    """Become ssh: its exit status, its signals and its terminal are its own."""
-    ssh = shutil.which("ssh")
-    if not ssh:
-        raise ClientError("there is no ssh on PATH", "install OpenSSH (Debian: openssh-client)")
-    environment = dict(os.environ)
-    name_terminal(environment)
-    new_handover(os.path.abspath(ssh), arguments, environment).put_into(environment)
-    # By this name, because ssh starts itself again by the name it was called by (ProxyJump).
-    os.execve(ssh, ["ssh", *arguments], environment)  # noqa: S606 (no shell is the point)
