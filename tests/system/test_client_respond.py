@@ -340,6 +340,16 @@ def test_a_file_of_pins_that_others_can_write(laptop: Client, signer: str) -> No
     assert "mode 0666; meant is writable by its owner only" in laptop.run("trex", "pins").stderr
 
 
+def test_a_directory_that_cannot_be_read(laptop: Client, holder: Holder, to: str) -> None:
+    laptop.account.own(laptop.home, 0o700)
+    (laptop.home / ".config/trex").mkdir(parents=True)
+    laptop.account.own(laptop.home / ".config", 0o000)
+    done = laptop.run("trex", "respond", stdin=encrypt(holder, to).encode())
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Permission denied" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_full_disk_loses_no_pins(laptop: Client, signer: str, keys: Keys) -> None:
     laptop.run("trex", "pin", "--yes", "web", signer)
     before = laptop.pins.read_bytes()

@@ -213,6 +213,50 @@ def test_a_host_by_another_name_is_confirmed_once(
     assert laptop.run("trex", "ssh", name, "id -un").stdout == "alice\n"
 
 
+def test_an_alias_for_the_host_key_is_a_name_of_the_host(
+    alice: Account, laptop: Client, sshd: Callable[..., Sshd]
+) -> None:
+    alias = [f"HostKeyAlias {os.uname().nodename}.example.org", "StrictHostKeyChecking no"]
+    name = laptop.knows(sshd(), *alias, name="elsewhere")
+    done = laptop.run("trex", "ssh", name, "id -un")
+    assert done.stdout == "alice\n", done.stderr
+
+
+def test_what_the_module_signs_satisfies_a_pin(
+    alice: Account, laptop: Client, holder: Holder, keys: Keys, sshd: Callable[..., Sshd]
+) -> None:
+    signer = keys["signing"]
+    alice.import_keys(holder.secret(signer))
+    alice.write(f"{keys['cv25519']} trust {signer}\n")
+    name = laptop.knows(sshd())
+    unknown = laptop.run("trex", "ssh", name, "id -un")
+    assert unknown.stdout == "alice\n", unknown.stderr
+    laptop.account.import_keys(holder.public(signer))
+    proposed = laptop.run("trex", "ssh", name, "id -un")
+    assert f"trex pin [127.0.0.1]:{name_port(laptop)} {signer}" in proposed.stderr
+    assert laptop.run("trex", "pin", "--yes", name, signer).returncode == 0
+    pinned = laptop.run("trex", "ssh", name, "id -un")
+    assert pinned.stdout == "alice\n", pinned.stderr
+    assert f"signed: by {signer}, pinned for this host" in pinned.stderr
+    alice.write(f"{keys['cv25519']} trust nosign\n")
+    unsigned = laptop.run("trex", "ssh", name, "id -un")
+    assert unsigned.returncode == 255
+    assert "NOT SIGNED" in unsigned.stderr
+
+
+def test_a_message_for_a_key_that_is_elsewhere_comes_to_the_terminal(
+    hostile: Hostile, laptop: Client, holder: Holder, keys: Keys
+) -> None:
+    hostile.will_ask(f"\n{encrypt(holder, keys['rsa2048'])}Response: ")
+    terminal = laptop.type("trex", "ssh", laptop.knows(hostile.server))
+    terminal.expect_exact("error: this message is for somebody else")
+    terminal.expect_exact("-----BEGIN PGP MESSAGE-----")
+    terminal.expect_exact("Response: ")
+    terminal.sendline("from my telephone")
+    terminal.expect(pexpect.EOF)
+    assert hostile.heard() == ["from my telephone"]
+
+
 def test_a_jump_host_cannot_have_the_target_s_challenge_answered(
     hostile: Hostile, laptop: Client, holder: Holder, keys: Keys
 ) -> None:
@@ -234,17 +278,42 @@ def test_interrupted_at_a_question(hostile: Hostile, laptop: Client) -> None:
     """The fixture `nothing_left` sees to it that no process stays."""
     hostile.will_ask("Password: ")
     name = laptop.knows(hostile.server)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         terminal = laptop.type("sh", "-c", f"trex ssh {name}; echo ended; stty -a; exec sleep 30")
         terminal.expect_exact("Password: ")
         wait_for_no_echo(terminal)
-        if number == signal.SIGINT:
-            os.kill(child_of(terminal.pid, "ssh"), signal.SIGINT)
-        else:
-            os.kill(child_of(terminal.pid, "ssh"), signal.SIGTERM)
+        os.kill(child_of(terminal.pid, "ssh"), number)
         terminal.expect_exact("ended")
         wait_for_echo(terminal)
         terminal.close(force=True)
+
+
+def test_ssh_is_killed_while_the_agent_asks(
+    hostile: Hostile, laptop: Client, holder: Holder
+) -> None:
+    """The fixture `nothing_left` sees to it that neither trex-askpass nor gpg stays."""
+    laptop.account.run(
+        "gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "open sesame",
+        "--quick-generate-key", "slow@example.org", "future-default", "default", "never",
+    )  # fmt: skip
+    holder.take(laptop.account.run("gpg", "--export", "slow@example.org"))
+    asked = laptop.home / "asked"
+    never = f"#!/bin/sh\necho OK\nwhile read x; do case $x in GETPIN) touch {asked};; *) echo OK;; esac; done\n"
+    laptop.account.write(never, "pinentry").chmod(0o700)
+    laptop.account.write(f"pinentry-program {laptop.home}/pinentry\n", ".gnupg/gpg-agent.conf")
+    laptop.account.run("gpgconf", "--kill", "gpg-agent")
+    hostile.will_ask(encrypt(holder, "slow@example.org"))
+    terminal = laptop.type("sh", "-c", f"trex ssh {laptop.knows(hostile.server)}; echo ended")
+    deadline = time.monotonic() + 20
+    while not asked.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(child_of(terminal.pid, "ssh"), signal.SIGKILL)
+    terminal.expect_exact("ended")
+    while laptop.account.run("pgrep", "-u", "laptop", "-x", "gpg|trex-askpass", check=False):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    terminal.close(force=True)
 
 
 def test_a_passphrase_is_asked_by_the_agent_at_the_terminal(
@@ -280,6 +349,11 @@ def wait_for_echo(terminal: pexpect.spawn[str]) -> None:
     while not terminal.getecho():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def name_port(laptop: Client) -> str:
+    config = (laptop.home / ".ssh/config").read_text()
+    return next(line.split()[1] for line in config.splitlines() if line.startswith("Port "))
 
 
 def child_of(pid: int, name: str) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 import pytest
@@ -19,11 +20,9 @@ from trex.cli.names import Names
 from trex.cli.pins import Pins
 from trex.cli.target import Target, split_prompt
 from trex.cli.tell import printable
+from trex.errors import TrexError
 from trex.openpgp import NOTATION, parse_status
 from trex.prompt import context
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 KEY, OTHER = "A" * 40, "B" * 40
 PLAINTEXT = b"hzA8vx2i2Y\n"
@@ -201,6 +200,21 @@ def message(user: str = "alice", host: str = "web", signer: str = "", unknown: s
     asks = parse_context(text)
     assert asks
     return Message(asks, "x" * 10, signer, unknown)
+
+
+@given(st.binary(max_size=200) | st.text("web A#\n\t", max_size=90).map(str.encode))
+def test_any_file_is_read_or_refused_by_its_name(content: bytes) -> None:
+    with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", directory)
+        for kind in (Pins, Names):
+            file = Path(kind().path)
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(content)
+            try:
+                kind()
+            except TrexError as error:
+                assert str(error).startswith(f"{file}:")
+            assert file.read_bytes() == content
 
 
 def test_only_the_pinned_key_may_sign(pins: Pins) -> None:

@@ -18,7 +18,7 @@ from trex.cli.terminal import say
 USELESS = {"r": "was revoked", "e": "has expired", "i": "is invalid", "d": "is disabled"}
 
 
-@click.command()
+@click.command(short_help="Say which key signs for a host.")
 @click.argument("host")
 @click.argument("fingerprint", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask. FINGERPRINT must be given.")

@@ -8,7 +8,7 @@ from trex.cli.pins import Pins
 from trex.cli.terminal import say
 
 
-@click.command()
+@click.command(short_help="Print which key signs for which host.")
 def command() -> None:
     """Print the pins, a line for each: host and fingerprint.
 

@@ -57,7 +57,7 @@ class Pins:
                 f"ask them; if it is true: trex unpin {host}, then pin the new key",
             )
         if not pinned:
-            self._table.add(host, fingerprint)
+            self._table.add(host, fingerprint, alone=True)
             self.by_host[host] = fingerprint
 
     def remove(self, host: str) -> None:

@@ -18,7 +18,7 @@ from trex.cli.pins import Pins
 from trex.cli.terminal import say
 
 
-@click.command()
+@click.command(short_help="Print the response to a challenge that you paste.")
 @click.argument("file", default="-")
 @click.option("--copy", "to_clipboard", is_flag=True, help="Put the response on the clipboard.")
 def command(file: str, *, to_clipboard: bool) -> None:

@@ -18,7 +18,10 @@ class _AllToSsh(click.Command):
 
 
 @click.command(
-    cls=_AllToSsh, options_metavar="", context_settings={"help_option_names": ["--help"]}
+    short_help="Run ssh, and answer its challenge.",
+    cls=_AllToSsh,
+    options_metavar="",
+    context_settings={"help_option_names": ["--help"]},
 )
 @click.argument("arguments", metavar="[SSH ARGUMENTS]...", nargs=-1)
 def command(arguments: tuple[str, ...]) -> None:

@@ -46,9 +46,20 @@ class Table:
         """Return what to raise about a line."""
         return RecordError(self.path, number, found, meant)
 
-    def add(self, *words: str) -> None:
-        """Add a line at the end."""
-        self._change(lambda content: [*content.splitlines(), " ".join(words)])
+    def add(self, *words: str, alone: bool = False) -> None:
+        """Add a line at the end; `alone` if no other may begin with the same word.
+
+        Raises StoreError where another process was quicker, or the file cannot be written.
+        """
+
+        def with_it(content: str) -> list[str]:
+            if alone and any(other[0] == words[0] for _, other in self._parse(content)):
+                raise StoreError(
+                    f"{self.path}: {words[0]} was added meanwhile", "look, and try again"
+                )
+            return [*content.splitlines(), " ".join(words)]
+
+        self._change(with_it)
 
     def remove(self, chosen: Callable[[list[str]], bool]) -> None:
         """Take away the lines whose words are `chosen`; comments and the others stay."""

@@ -63,8 +63,9 @@ def find_target(user: str, host: str, ssh: str, arguments: list[str] | None) -> 
         for key in ("hostkeyalias", "hostname", "host")
         if settings.get(key, "none") != "none"
     ]
-    if settings.get("user") == user and host in ours[:2]:  # ours, and no host in between
-        target.hosts += [name for name in ours if name != host]
+    # Before a prompt ssh writes the first of them. Another name is a host's on the way (ProxyJump).
+    if settings.get("user") == user and ours[:1] == [host]:
+        target.hosts = list(dict.fromkeys(ours))
         target.port = settings.get("port", STANDARD_PORT)
     return target
 

@@ -9,7 +9,7 @@ from trex.cli.pins import Pins
 from trex.cli.terminal import say
 
 
-@click.command()
+@click.command(short_help="Forget which key signs for a host.")
 @click.argument("host")
 def command(host: str) -> None:
     """Forget which key signs the challenges of HOST: any may then, or none.
