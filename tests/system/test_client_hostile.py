@@ -235,6 +235,13 @@ def test_text_without_a_message_and_without_end(
     assert len(shown) < 10_000
 
 
+def test_a_megabyte_of_text(hostile: Hostile, laptop: Client, holder: Holder, to: str) -> None:
+    """sshd itself cannot send that much at once; the login ends, and nothing was said."""
+    answers, shown = hostile.ask(laptop, "x" * 2**20, encrypt(holder, to, name=""))
+    assert not any(answers)
+    assert len(shown) < 10_000
+
+
 def test_nothing_of_the_server_s_commands_the_terminal(
     hostile: Hostile, laptop: Client, holder: Holder, to: str
 ) -> None:

@@ -40,7 +40,7 @@ def hostile(account: Callable[[str], Account], sshd: Callable[..., Sshd]) -> Hos
 def test_a_login_is_one_command(name: str, laptop: Client, log: Log) -> None:
     done = laptop.run("trex", "ssh", name, "id", "-un")
     assert done.stdout == "alice\n", done.stderr
-    assert f"answered user: alice, host: {name}, service: trex-sshd-" in done.stderr
+    assert f"answered alice at {name} (trex-sshd-" in done.stderr
     assert log.trex("accepted: user=alice")
 
 
@@ -48,6 +48,22 @@ def test_the_exit_status_is_ssh_s(name: str, laptop: Client) -> None:
     assert laptop.run("trex", "ssh", name, "exit 42").returncode == 42
     assert laptop.run("trex", "ssh", "-V").stderr.startswith("OpenSSH_")
     assert laptop.run("trex", "ssh", "--", "-V").returncode == 255, "-- is ssh's"
+
+
+def test_what_is_missing_is_named(laptop: Client) -> None:
+    laptop.account.write("#!/bin/sh\ntouch evil\n", "trex-askpass").chmod(0o755)
+    started = (
+        "import sys; sys.path.insert(0, '/run/trex/module'); sys.argv = ['trex', 'ssh', 'x']\n"
+    )
+    program = ["/usr/bin/python3", "-BIc", f"{started}from trex.cli.main import main; main()"]
+    no_askpass = laptop.run(*program, environment={"PATH": "/usr/bin"})
+    assert no_askpass.stderr.startswith("trex: error: trex-askpass is not on PATH\ntrex: hint: ")
+    no_ssh = laptop.run(*program, environment={"PATH": "/nowhere"})
+    assert no_ssh.stderr.startswith("trex: error: there is no ssh on PATH\ntrex: hint: ")
+    assert (no_askpass.returncode, no_ssh.returncode) == (1, 1)
+    spoilt = laptop.run("trex-askpass", "(a@b) x", environment={"TREX_SSH": "{"})
+    assert (spoilt.returncode, spoilt.stdout) == (1, "")
+    assert "not what trex ssh writes" in spoilt.stderr
 
 
 def test_the_programs_that_use_ssh(name: str, laptop: Client, alice: Account) -> None:
@@ -135,7 +151,7 @@ def test_a_password_after_the_challenge_is_typed_unseen(
     )  # fmt: skip
     name = laptop.knows(sshd(service=service))
     terminal = laptop.type("trex", "ssh", name, "id -un")
-    terminal.expect_exact("trex: answered user: alice")
+    terminal.expect_exact("trex: answered alice at ")
     terminal.expect_exact("(alice@127.0.0.1) Password: ")
     wait_for_no_echo(terminal)
     terminal.sendline("open sesame")

@@ -18,7 +18,7 @@ from trex.cli.judge import check_signer, doubt, ssh_name
 from trex.cli.message import Message, read_message
 from trex.cli.names import Names
 from trex.cli.pins import Pins
-from trex.cli.target import Target, split_prompt
+from trex.cli.target import Target, find_target, split_prompt
 from trex.cli.tell import printable
 from trex.errors import TrexError
 from trex.openpgp import NOTATION, parse_status
@@ -171,6 +171,44 @@ def test_what_is_not_exactly_a_context_is_none(text: str) -> None:
 ])  # fmt: skip
 def test_who_asks_is_what_ssh_writes_first(prompt: str, parts: tuple[str, str, str] | None) -> None:
     assert split_prompt(prompt) == parts
+
+
+def ssh_that_says(directory: Path, version: str, *settings: str) -> str:
+    path = directory / "ssh"
+    path.write_text(f"#!/bin/sh\n[ $1 = -V ] && echo {version}_p1 >&2 && exit\n"
+                    f"[ \"$*\" = '-G -p 22 web' ] && printf '%s\\n' {' '.join(settings)}\n")  # fmt: skip
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize("version", ["OpenSSH_8.4", "OpenSSH_7.10", "Sun_SSH_1.1", ""])
+def test_an_ssh_that_does_not_say_who_asks(tmp_path: Path, version: str) -> None:
+    with pytest.raises(Refused):
+        find_target("alice", "web", ssh_that_says(tmp_path, version), ["-p", "22", "web"])
+    with pytest.raises(Refused):
+        find_target("alice", "web", "/no/such/ssh", ["web"])
+
+
+SETTINGS = ["'host web'", "'user alice'", "'hostname 192.0.2.7'", "'port 2222'"]
+ALIASED = [*SETTINGS, "'hostkeyalias Web.Example.org.'"]
+
+
+@pytest.mark.parametrize(("settings", "user", "host", "names"), [
+    (SETTINGS, "alice", "192.0.2.7", ["[192.0.2.7]:2222", "[web]:2222", "192.0.2.7", "web"]),
+    (ALIASED, "alice", "web.example.org", ["[web.example.org]:2222", "[192.0.2.7]:2222",
+                                           "[web]:2222", "web.example.org", "192.0.2.7", "web"]),
+    (SETTINGS, "bob", "192.0.2.7", ["192.0.2.7"]),
+    (SETTINGS, "alice", "jump", ["jump"]),
+    (SETTINGS, "alice", "web", ["web"]),
+    (ALIASED, "alice", "192.0.2.7", ["192.0.2.7"]),
+    ([], "alice", "web", ["web"]),
+])  # fmt: skip
+def test_the_names_of_a_host_are_those_that_the_client_has_for_it(
+    tmp_path: Path, settings: list[str], user: str, host: str, names: list[str]
+) -> None:
+    """Unless the host that asks is another one, on the way to it."""
+    ssh = ssh_that_says(tmp_path, "OpenSSH_9.2", *settings)
+    assert find_target(user, host, ssh, ["-p", "22", "web"]).names == names
 
 
 @pytest.mark.parametrize(("one", "other", "same"), [

@@ -61,8 +61,9 @@ def _respond(user: str, host: str, question: str, before: Handover) -> str:
     claim(message)
     if reason:
         names.confirm(ssh_name(target), challenge.context.name)
-    facts = dict(describe(challenge, pins, target.names))
-    tell("answered " + ", ".join(f"{name}: {value}" for name, value in facts.items()))
+    told = dict(describe(challenge, pins, target.names))
+    tell("answered {user} at {host} ({service}), from {from}, until {until}".format(**told))
+    tell("signed: {signed}".format(**told))
     if challenge.signer and not pins.expected(target.names):
         tell(f"to let no other key sign for it: trex pin {target.host} {challenge.signer}")
     return challenge.response

@@ -19,6 +19,7 @@ DECRYPT = [
     "--pinentry-mode", "ask", "--no-auto-key-retrieve", "--no-auto-key-import",
     "--disable-dirmngr", "--no-symkey-cache", "--max-output", "64",
 ]  # fmt: skip
+LISTED = ("pub", "uid", "sec", "fpr", "sub", "ssb", "grp")  # doc/DETAILS, colon listings
 PATIENCE = 600  # seconds, for a passphrase to be typed or a token to be touched
 
 # python-gnupg writes what gpg decrypts to its debug log.
@@ -106,3 +107,17 @@ class Gpg(gnupg.GPG):  # type: ignore[misc]  # as above
             result.lines = stream.stream.read()
         else:
             super()._read_response(stream, result)
+
+    def _get_list_output(self, p: Any, kind: str) -> Any:
+        """Read a colon listing by its line ends alone, and survive a user id that is not UTF-8.
+
+        python-gnupg would also break lines within a user id, as above, and take what follows for
+        another key or fingerprint.
+        """
+        result = self.result_map[kind](self)
+        self._collect_output(p, result, stdin=p.stdin)
+        for line in result.data.decode("utf-8", "replace").split("\n"):
+            fields = line.split(":")
+            if fields[0] in LISTED:
+                getattr(result, fields[0])(fields)
+        return result

@@ -61,10 +61,11 @@ def find_askpass() -> str:
 
     ssh wants one program without arguments. Raises ClientError if there is none.
     """
-    for program in (sys.argv[0], os.path.realpath(sys.argv[0])):
-        beside = os.path.join(os.path.dirname(os.path.abspath(program)), "trex-askpass")
-        if os.access(beside, os.X_OK):
-            return beside
+    if os.sep in sys.argv[0]:  # without one, "beside" would be the current directory
+        for program in (sys.argv[0], os.path.realpath(sys.argv[0])):
+            beside = os.path.join(os.path.dirname(os.path.abspath(program)), "trex-askpass")
+            if os.access(beside, os.X_OK):
+                return beside
     found = shutil.which("trex-askpass")
     if not found:
         raise ClientError("trex-askpass is not on PATH", "install trex as a whole")
