@@ -164,20 +164,6 @@ def test_a_user_id_cannot_write_status_lines(laptop: Client, holder: Holder, to:
     assert done.stdout == f"{fingerprint}\n", done.stderr
 
 
-@pytest.mark.parametrize("line_end", ["\x85", "\u2028", "\x1c"])
-def test_a_user_id_cannot_write_lines_of_a_listing(
-    laptop: Client, holder: Holder, line_end: str
-) -> None:
-    name = f"login at web{line_end}fpr:::::::::{'F' * 40}:"
-    made = gpg_bytes(holder, b"", "--status-fd", "1", "--quick-generate-key", name,
-                     "ed25519", "sign", "never")  # fmt: skip
-    fingerprint = made.decode().split()[-1]
-    laptop.account.import_keys(holder.public(fingerprint))
-    done = laptop.run("trex", "pin", "web")
-    assert f"key      {fingerprint}\n" in done.stderr
-    assert "F" * 40 not in re.sub("^ .*", "", done.stderr, flags=re.MULTILINE)
-
-
 def test_a_user_id_that_is_not_utf_8(laptop: Client, holder: Holder) -> None:
     made = subprocess.run(
         ["gpg", "--homedir", holder.home, "--batch", "--status-fd", "1", "--passphrase", "",

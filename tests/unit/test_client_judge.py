@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trex.cli.context import parse_context, shown
-from trex.cli.errors import CannotDecrypt, ClientError, Refused
+from trex.cli.errors import CannotDecrypt, ClientError, Refused, StoreError
 from trex.cli.hosts import parse_host, same_host
 from trex.cli.judge import check_signer, doubt, ssh_name
 from trex.cli.message import Message, read_message
@@ -264,6 +264,14 @@ def test_only_the_pinned_key_may_sign(pins: Pins) -> None:
             with pytest.raises(Refused):
                 check_signer(other, names, pins)
     check_signer(message(host="mail"), ["mail.example.org"], pins)
+
+
+def test_two_at_once_cannot_pin_two_keys_for_a_host(pins: Pins) -> None:
+    other = Pins()
+    pins.add("web", KEY)
+    with pytest.raises(StoreError, match="web was added meanwhile"):
+        other.add("web", OTHER)
+    assert Pins().by_host == {"web": KEY}
 
 
 def test_a_pin_for_the_very_name_comes_before_one_that_may_mean_it(pins: Pins) -> None:

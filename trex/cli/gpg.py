@@ -19,7 +19,6 @@ DECRYPT = [
     "--pinentry-mode", "ask", "--no-auto-key-retrieve", "--no-auto-key-import",
     "--disable-dirmngr", "--no-symkey-cache", "--max-output", "64",
 ]  # fmt: skip
-LISTED = ("pub", "uid", "sec", "fpr", "sub", "ssb", "grp")  # doc/DETAILS, colon listings
 PATIENCE = 600  # seconds, for a passphrase to be typed or a token to be touched
 
 # python-gnupg writes what gpg decrypts to its debug log.
@@ -55,6 +54,7 @@ class Gpg(gnupg.GPG):  # type: ignore[misc]  # as above
         except (OSError, ValueError):
             raise ClientError(f"{program} does not work", "gpg --version") from None
         self.encoding = "utf-8"
+        self.decode_errors = "replace"  # old user ids
         self.result_map: dict[str, Any] = {**gnupg.GPG.result_map, "crypt": Decrypted}
 
     def open_message(self, message: bytes) -> Decrypted:
@@ -107,17 +107,3 @@ class Gpg(gnupg.GPG):  # type: ignore[misc]  # as above
             result.lines = stream.stream.read()
         else:
             super()._read_response(stream, result)
-
-    def _get_list_output(self, p: Any, kind: str) -> Any:
-        """Read a colon listing by its line ends alone, and survive a user id that is not UTF-8.
-
-        python-gnupg would also break lines within a user id, as above, and take what follows for
-        another key or fingerprint.
-        """
-        result = self.result_map[kind](self)
-        self._collect_output(p, result, stdin=p.stdin)
-        for line in result.data.decode("utf-8", "replace").split("\n"):
-            fields = line.split(":")
-            if fields[0] in LISTED:
-                getattr(result, fields[0])(fields)
-        return result
