@@ -7,7 +7,7 @@ import re
 import textwrap
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trex.cli.errors import PasteError, Refused
@@ -81,6 +81,7 @@ def test_what_is_no_whole_message_is_refused(text: str, why: str) -> None:
         read_message(text)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     st.binary(min_size=1, max_size=3000), st.integers(8, 200), st.sampled_from(QUOTES),
     st.sampled_from(["\n", "\r\n", "\r"]), st.booleans(),
@@ -96,6 +97,7 @@ def test_any_message_survives_any_terminal(
     assert read_message(line_end.join(wrapped)) == message
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text(max_size=3000))
 def test_any_text_is_read_or_refused(text: str) -> None:
     for pasted in (text, armor() + text, text + armor(), armor().replace("AAEC", text)):
@@ -105,6 +107,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
             pass
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(max_size=300))
 def test_any_bytes_are_packets_or_refused(message: bytes) -> None:
     for start in (b"", b"\x84\x02ab\xd2\x05", b"\xc1\x02ab\xd2\xe3"):

@@ -74,7 +74,7 @@ def _check_decrypted(said: Status) -> None:
     if "DECRYPTION_OKAY" not in said:
         raise _why_not(said)
     once = ("BEGIN_DECRYPTION", "DECRYPTION_OKAY", "GOODMDC", "PLAINTEXT")
-    other_packets = any(words[0].startswith("proc_pkt") for words in said.get("ERROR", []))
+    other_packets = any("proc_pkt" in " ".join(words) for words in said.get("ERROR", []))
     if other_packets or any(len(said.get(keyword, [])) != 1 for keyword in once):
         raise Refused(NOT_OURS, NOT_SHOWN)
 
@@ -105,11 +105,11 @@ def _read_signature(said: Status, text: str) -> tuple[str, str]:
     if keyword == "ERRSIG" and words[5:6] == [NO_PUBLIC_KEY]:
         return "", words[0]
     valid = said.get("VALIDSIG", [])
-    if keyword != "GOODSIG" or len(valid) != 1:
+    if keyword != "GOODSIG" or len(valid) != 1 or not valid[0]:
         raise Refused(f"the signature is not good: gpg says {keyword}")
-    notations = [name for [name] in said.get("NOTATION_NAME", [])]
     data = "".join(part for parts in said.get("NOTATION_DATA", []) for part in parts)
-    if notations != [NOTATION] or unquote(data, errors="surrogateescape") != text:
+    named = said.get("NOTATION_NAME") == [[NOTATION]]
+    if not named or unquote(data, errors="surrogateescape") != text:
         raise Refused("the signature says something else than the message about what it is for")
     return valid[0][-1], ""
 
