@@ -45,14 +45,15 @@ def context(user: str, service: str, remote_host: str, seconds: int) -> str:
     }
     longest = MAX_FIELD
     while True:
-        named = " ".join(f"{key}={_cut(_encoded(text), longest)}" for key, text in fields.items())
+        named = " ".join(f"{key}={_cut(encoded(text), longest)}" for key, text in fields.items())
         text = f"trex {named} until={until}"
         if len(text) <= MAX_CONTEXT:
             return text
         longest -= 5
 
 
-def _encoded(text: str) -> str:
+def encoded(text: str) -> str:
+    """Return text as one word of ASCII: percent codes for its other UTF-8 bytes."""
     plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~@:[]"
     return "".join(
         chr(byte) if byte in plain else f"%{byte:02X}"

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import sandbox
+from tests.client import Client
 from tests.keys import Holder
 from tests.page import OpenPrompt
+from tests.sshd import Sshd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,3 +176,27 @@ def with_page(alice: Account, keys: Keys) -> Callable[..., Account]:
         return alice
 
     return write
+
+
+@pytest.fixture
+def sshd(place: Path) -> Iterator[Callable[..., Sshd]]:
+    """Start servers of Trex's, `sshd("timeout=5", methods=...)`, or of a `service` of the test's."""
+    servers = []
+
+    def start(*arguments: str, service: str = "", methods: str = "keyboard-interactive") -> Sshd:
+        name = f"trex-sshd-{len(list(place.glob('sshd-*')))}"
+        servers.append(Sshd(service or sandbox.trex_service(name, *arguments), methods))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def laptop(account: Callable[[str], Account], holder: Holder, keys: Keys) -> Iterator[Client]:
+    """A client with the secret key of alice's, and an agent of its own."""
+    client = Client(account("laptop"))
+    client.account.import_keys(holder.secret(keys["cv25519"]))
+    yield client
+    client.account.run("gpgconf", "--kill", "all")

@@ -25,20 +25,6 @@ if TYPE_CHECKING:
     from tests.system.conftest import Keys
 
 
-@pytest.fixture
-def sshd(place: Path) -> Iterator[Callable[..., Sshd]]:
-    servers = []
-
-    def start(*arguments: str, methods: str = "keyboard-interactive") -> Sshd:
-        name = f"trex-sshd-{len(list(place.glob('sshd-*')))}"
-        servers.append(Sshd(sandbox.trex_service(name, *arguments), methods))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
-
-
 def test_a_shell_through_ssh(
     alice: Account, holder: Holder, sshd: Callable[..., Sshd], place: Path, log: Log
 ) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
 from trex import __version__
 from trex.authfile import MAX_RECIPIENTS, RECORD, WEB_QR_MODES
+from trex.cli.main import trex
 from trex.options import FLAGS, Options
 from trex.pam import PAM_CODES
 from trex.safefile import MAX_SIZE
@@ -76,3 +80,12 @@ def test_headings_that_links_name_exist() -> None:
             headings = re.findall(r"^#+ (.*)$", there.read_text("utf-8"), re.MULTILINE)
             anchors = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
             assert anchor in anchors, f"{page.name}: {target}#{anchor}"
+
+
+@pytest.mark.parametrize("name", ["respond", "ssh", "pin", "pins", "unpin"])
+def test_the_client_s_page_has_the_help_as_the_command_gives_it(name: str) -> None:
+    page = text("docs/client.md")
+    arguments = [name, "--help"]
+    shown = CliRunner().invoke(trex, arguments, prog_name="trex", terminal_width=98).output
+    block = "".join(f"    {line}".rstrip() + "\n" for line in shown.splitlines())
+    assert f"<!-- trex {name} --help -->\n\n{block}\n" in page

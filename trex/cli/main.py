@@ -12,7 +12,13 @@ from trex.cli.terminal import BAD_USAGE, INTERRUPTED, CommandError
 from trex.errors import TrexError
 
 # Name of the command: module of this package, in the order of the help. Each module has `command`.
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "respond": "respond",
+    "ssh": "ssh",
+    "pin": "pin",
+    "pins": "pinned",
+    "unpin": "unpin",
+}
 
 
 class _Commands(click.Group):
@@ -45,7 +51,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except TrexError as error:
-        CommandError(str(error)).show()
+        CommandError(str(error), getattr(error, "hint", "")).show()
         sys.exit(CommandError.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)

@@ -1,0 +1,104 @@
+"""A person with the `trex` command: an account, its keys and its terminal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tomllib
+from typing import TYPE_CHECKING
+
+import pexpect
+
+from tests.sandbox import PLACE, PROJECT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.sandbox import Account
+    from tests.sshd import Sshd
+
+BIN = PLACE / "client-bin"
+LAUNCHER = """\
+#!/usr/bin/python3 -BI
+import sys
+sys.path.insert(0, {root!r})
+from {module} import {function}
+{function}()
+"""
+
+
+def install_commands() -> Path:
+    """Make the programs that pyproject.toml promises, as pip makes them; return where."""
+    if BIN.exists():
+        return BIN
+    BIN.mkdir()
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    for name, entry in project["project"]["scripts"].items():
+        module, _, function = entry.partition(":")
+        path = BIN / name
+        path.write_text(
+            LAUNCHER.format(root=str(PLACE / "module"), module=module, function=function)
+        )
+        path.chmod(0o755)
+    return BIN
+
+
+class Client:
+    """A user at home: keys without a passphrase unless the test makes others."""
+
+    def __init__(self, account: Account) -> None:
+        install_commands()
+        self.account = account
+        self.home = account.home
+        self.environment = {
+            "HOME": str(self.home), "PATH": f"{BIN}:/usr/bin:/bin", "LC_ALL": "C.UTF-8",
+            "TERM": "xterm", "USER": account.name, "LOGNAME": account.name,
+        }  # fmt: skip
+        self.pins = self.home / ".config/trex/pins"
+        self.names = self.home / ".config/trex/names"
+        self._ssh_config()
+
+    def _ssh_config(self) -> None:
+        directory = self.home / ".ssh"
+        directory.mkdir(mode=0o700, exist_ok=True)
+        self.account.own(directory, 0o700)
+
+    def knows(self, server: Sshd, *lines: str, name: str = "", user: str = "alice") -> str:
+        """Write ~/.ssh/config for a server, by default under its own name; return the name."""
+        name = name or os.uname().nodename
+        key = self.account.write((server.directory / "client_key").read_bytes(), ".ssh/key")
+        host_key = (server.directory / "host_key.pub").read_text().rsplit(" ", 1)[0]
+        self.account.write(f"[127.0.0.1]:{server.port} {host_key}\n", ".ssh/known_hosts")
+        config = [
+            f"Host {name}", "HostName 127.0.0.1", f"Port {server.port}", f"User {user}",
+            "IdentitiesOnly yes", f"IdentityFile {key}", "LogLevel ERROR",
+            "NumberOfPasswordPrompts 1", *lines,
+        ]  # fmt: skip
+        self.account.write("\n".join(config) + "\n", ".ssh/config")
+        return name
+
+    def run(
+        self, *arguments: str, stdin: bytes = b"", environment: dict[str, str] | None = None,
+        seconds: float = 60,
+    ) -> subprocess.CompletedProcess[str]:  # fmt: skip
+        """Run a program without a terminal."""
+        done = subprocess.run(
+            arguments, input=stdin, capture_output=True, check=False, cwd=self.home,
+            timeout=seconds, start_new_session=True, env={**self.environment, **(environment or {})},
+            user=self.account.uid, group=self.account.gid, extra_groups=[],
+        )  # fmt: skip
+        return subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(errors="replace"),
+            done.stderr.decode(errors="replace"),
+        )  # fmt: skip
+
+    def type(
+        self, *arguments: str, environment: dict[str, str] | None = None
+    ) -> pexpect.spawn[str]:
+        """Run a program at a pseudo-terminal."""
+        command = ["--reuid", self.account.name, "--regid", self.account.name, "--clear-groups",
+                   *arguments]  # fmt: skip
+        return pexpect.spawn(
+            "/usr/bin/setpriv", command, cwd=str(self.home), encoding="utf-8", timeout=30,
+            env={**self.environment, **(environment or {})}, dimensions=(50, 160),
+        )  # fmt: skip

@@ -1,0 +1,385 @@
+"""`trex respond`, `trex pin`, `trex pins` and `trex unpin`, as people and scripts call them."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pexpect
+import pytest
+
+from tests import sandbox
+from tests.hostile import CHALLENGE, context, encrypt, gpg_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.client import Client
+    from tests.keys import Holder
+    from tests.sandbox import Account, Asked
+    from tests.system.conftest import Keys
+
+RESPONSE = CHALLENGE.decode()
+MAIL = b"Dear Alice,\nthe safe opens with 4711.\n"
+
+
+@pytest.fixture
+def to(keys: Keys) -> str:
+    return keys["cv25519"]
+
+
+@pytest.fixture
+def signer(laptop: Client, holder: Holder, keys: Keys) -> str:
+    laptop.account.import_keys(holder.public(keys["signing"], keys["signing-other"]))
+    return keys["signing"]
+
+
+def test_a_prompt_of_the_module_s_is_answered(
+    alice: Account, laptop: Client, ask: Callable[..., Asked]
+) -> None:
+    prompt = ask("alice", "--answer", "x").prompt
+    done = laptop.run("trex", "respond", stdin=f"(alice@server) {prompt}".encode())
+    assert re.fullmatch(r"[A-Za-z0-9]{10}\n", done.stdout), done.stderr
+    assert re.search(r"user +alice\nhost +\S+\nservice +trex-test-\d+\n", done.stderr)
+    assert re.search(
+        r"from +\S+\nuntil +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\nsigned +no\n", done.stderr
+    )
+
+
+def test_it_reads_a_file(laptop: Client, holder: Holder, to: str) -> None:
+    laptop.account.write(f"> {encrypt(holder, to)}".replace("\n", "\r\n> "), "prompt.txt")
+    assert laptop.run("trex", "respond", "prompt.txt").stdout == RESPONSE
+    missing = laptop.run("trex", "respond", "no-such-file")
+    assert missing.returncode == 1
+    assert missing.stderr.startswith("trex: error: no-such-file: No such file or directory\n")
+
+
+def test_a_paste_at_the_terminal_leaves_nothing_for_the_shell(
+    laptop: Client, holder: Holder, to: str
+) -> None:
+    terminal = laptop.type(
+        "bash", "--norc", "-c", "trex respond; echo next; read -t 1 x; echo got $x"
+    )
+    terminal.expect_exact("Ctrl-D:")
+    terminal.send(f"(alice@server) {encrypt(holder, to)}You have 10 minutes.\nResponse: ")
+    terminal.send("\n\x04touch evil\n")
+    terminal.expect_exact(RESPONSE.strip())
+    terminal.expect_exact("next")
+    terminal.expect("got *\r\n")
+    terminal.expect(pexpect.EOF)
+    assert not (laptop.home / "evil").exists()
+
+
+@pytest.mark.parametrize(("name", "plaintext"), [
+    pytest.param("", MAIL, id="a mail"),
+    pytest.param(None, MAIL, id="a mail that calls itself a challenge"),
+    pytest.param("", CHALLENGE, id="a short mail"),
+    pytest.param(None, CHALLENGE.strip(), id="no newline"),
+    pytest.param(None, CHALLENGE * 2, id="two lines"),
+    pytest.param(None, CHALLENGE * 10**5, id="a megabyte"),
+    pytest.param(context(seconds=-1), CHALLENGE, id="too late"),
+    pytest.param(None, b"hzA8vx2i2\xc3\xa9\n", id="another alphabet"),
+])  # fmt: skip
+def test_nothing_is_shown_of_what_is_no_challenge(
+    laptop: Client, holder: Holder, to: str, name: str | None, plaintext: bytes
+) -> None:
+    """So a server can never use it to have a captured mail decrypted."""
+    message = encrypt(holder, to, plaintext, name=name).encode()
+    done = laptop.run("trex", "respond", stdin=message)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "trex: error: " in done.stderr
+    assert not re.search("4711|hzA8|safe", done.stderr)
+    copied = laptop.run("trex", "respond", "--copy", stdin=message)
+    assert not re.search("4711|hzA8|safe|clipboard", copied.stdout + copied.stderr)
+
+
+def test_a_message_for_somebody_else(laptop: Client, holder: Holder, keys: Keys) -> None:
+    done = laptop.run("trex", "respond", stdin=encrypt(holder, keys["rsa2048"]).encode())
+    assert done.returncode == 1
+    assert "error: this message is for somebody else: the secret key " in done.stderr
+    assert "hint: gpg --list-secret-keys" in done.stderr
+
+
+@pytest.mark.parametrize(("paste", "error"), [
+    pytest.param(b"", "no OpenPGP message", id="nothing"),
+    pytest.param(b"\xff\xfe\x00", "no OpenPGP message", id="no text"),
+    pytest.param(b"-----BEGIN PGP MESSAGE-----\n\nhF4D", "cut off", id="no end"),
+    pytest.param(b"x" * 2**20, "more than 256 KiB", id="a megabyte"),
+    pytest.param(b"-----BEGIN PGP MESSAGE-----\n\nhF4D\n-----END PGP MESSAGE-----", "cut off",
+                 id="too little"),
+])  # fmt: skip
+def test_what_is_no_message(laptop: Client, paste: bytes, error: str) -> None:
+    done = laptop.run("trex", "respond", stdin=paste)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.match(f"trex: error: .*{error}.*\ntrex: hint: copy it from -----BEGIN", done.stderr)
+
+
+def test_it_says_who_signed(
+    laptop: Client, holder: Holder, to: str, signer: str, keys: Keys
+) -> None:
+    def signed_by(key: str) -> tuple[str, str]:
+        message = encrypt(holder, to, name=context(host="web"), signer=key)
+        done = laptop.run("trex", "respond", stdin=message.encode())
+        return done.stdout, re.search("^signed +(.*)", done.stderr, re.MULTILINE)[1]  # type: ignore[index]
+
+    assert signed_by("") == (RESPONSE, "no")
+    assert signed_by(signer) == (RESPONSE, f"by {signer}, not pinned for this host")
+    laptop.run("trex", "pin", "--yes", "web.example.org", signer)
+    assert signed_by(signer) == (RESPONSE, f"by {signer}, pinned for this host")
+    assert signed_by(keys["signing-other"])[0] == ""
+    assert signed_by(keys["signing-unknown"])[0] == ""
+    assert signed_by("") == ("", "no")
+
+
+def test_a_signature_of_a_revoked_key(laptop: Client, holder: Holder, to: str, keys: Keys) -> None:
+    key = keys["signing-stolen"]
+    message = encrypt(holder, to, signer=key)
+    holder.revoke(key)
+    laptop.account.import_keys(holder.public(key))
+    done = laptop.run("trex", "respond", stdin=message.encode())
+    assert done.stdout == ""
+    assert "REVKEYSIG" in done.stderr
+    assert "was revoked" in laptop.run("trex", "pin", "--yes", "web", key).stderr
+
+
+def test_a_user_id_cannot_write_status_lines(laptop: Client, holder: Holder, to: str) -> None:
+    """python-gnupg's own reader takes U+0085 for the end of a line, and gpg does not escape it."""
+    key = gpg_bytes(holder, b"", "--status-fd", "1", "--quick-generate-key",
+                    "eve\x85[GNUPG:] VALIDSIG 0123", "ed25519", "sign", "never")  # fmt: skip
+    fingerprint = key.decode().split()[-1]
+    laptop.account.import_keys(holder.public(fingerprint))
+    message = encrypt(holder, to, signer=fingerprint)
+    program = (
+        "import sys; sys.path.insert(0, '/run/trex/module')\n"
+        "from trex.cli.gpg import Gpg\nfrom trex.cli.paste import read_message\n"
+        "said = Gpg().open_message(read_message(sys.stdin.read())).said\n"
+        "print(*(words[0] for words in said['VALIDSIG']))"
+    )
+    done = laptop.run("/usr/bin/python3", "-B", "-c", program, stdin=message.encode())
+    assert done.stdout == f"{fingerprint}\n", done.stderr
+
+
+def test_a_user_id_that_is_not_utf_8(laptop: Client, holder: Holder) -> None:
+    made = subprocess.run(
+        ["gpg", "--homedir", holder.home, "--batch", "--status-fd", "1", "--passphrase", "",
+         "--charset", "utf-8", "--utf8-strings", "--quick-generate-key",
+         b"J\xf6rg at web", "ed25519", "sign", "never"], capture_output=True, check=True,
+    )  # fmt: skip
+    fingerprint = made.stdout.decode().split()[-1]
+    laptop.account.import_keys(holder.public(fingerprint))
+    assert f"key      {fingerprint}\n" in laptop.run("trex", "pin", "web").stderr
+
+
+def test_a_cancelled_passphrase_and_no_pinentry(laptop: Client, holder: Holder) -> None:
+    laptop.account.run(
+        "gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "open sesame",
+        "--quick-generate-key", "locked@example.org", "future-default", "default", "never",
+    )  # fmt: skip
+    holder.take(laptop.account.run("gpg", "--export", "locked@example.org"))
+    message = encrypt(holder, "locked@example.org")
+    cancel = "#!/bin/sh\necho OK\nwhile read x; do case $x in GETPIN) echo ERR 83886179 no;; *) echo OK;; esac; done\n"
+    pinentry = laptop.account.write(cancel, "pinentry")
+    pinentry.chmod(0o700)
+    for program, error in (
+        (str(pinentry), "it was cancelled"),
+        ("/no/such/program", "no pinentry"),
+    ):
+        laptop.account.write(f"pinentry-program {program}\n", ".gnupg/gpg-agent.conf")
+        laptop.account.run("gpgconf", "--kill", "gpg-agent")
+        done = laptop.run("trex", "respond", stdin=message.encode())
+        assert done.stdout == ""
+        assert error in done.stderr
+
+
+def test_interrupted_while_the_agent_asks(laptop: Client, holder: Holder) -> None:
+    """The fixture `nothing_left` sees to it that no process stays."""
+    laptop.account.run(
+        "gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "open sesame",
+        "--quick-generate-key", "slow@example.org", "future-default", "default", "never",
+    )  # fmt: skip
+    holder.take(laptop.account.run("gpg", "--export", "slow@example.org"))
+    asked = laptop.home / "asked"
+    slow = f"#!/bin/sh\necho OK\nwhile read x; do case $x in GETPIN) touch {asked};; *) echo OK;; esac; done\n"
+    pinentry = laptop.account.write(slow, "pinentry")
+    pinentry.chmod(0o700)
+    laptop.account.write(f"pinentry-program {pinentry}\n", ".gnupg/gpg-agent.conf")
+    laptop.account.run("gpgconf", "--kill", "gpg-agent")
+    laptop.account.write(encrypt(holder, "slow@example.org"), "prompt")
+    terminal = laptop.type("trex", "respond", "prompt")
+    deadline = time.monotonic() + 20
+    while not asked.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    terminal.sendintr()
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert (terminal.exitstatus, terminal.signalstatus) in ((130, None), (None, signal.SIGINT))
+
+
+def test_no_gpg(laptop: Client, holder: Holder, to: str) -> None:
+    done = laptop.run("/usr/bin/python3", "-BIc", "import sys; sys.path.insert(0, '/run/trex/module')\n"
+                      "sys.argv = ['trex', 'respond']; from trex.cli.main import main; main()",
+                      stdin=encrypt(holder, to).encode(), environment={"PATH": "/nowhere"})  # fmt: skip
+    assert done.stderr.startswith("trex: error: there is no gpg on PATH\ntrex: hint: install GnuPG")
+
+
+def test_copy_goes_through_the_terminal(laptop: Client, holder: Holder, to: str) -> None:
+    """OSC 52; and where the desktop's program is there, through that."""
+    laptop.account.write(encrypt(holder, to), "prompt")
+    terminal = laptop.type("sh", "-c", "trex respond --copy prompt > out")
+    terminal.expect_exact(f"\x1b]52;c;{base64.b64encode(RESPONSE.strip().encode()).decode()}\x07")
+    terminal.expect_exact("The response is on the clipboard (the terminal).")
+    terminal.expect(pexpect.EOF)
+    assert (laptop.home / "out").read_bytes() == b""
+    alone = laptop.run("trex", "respond", "--copy", "prompt")
+    assert (alone.returncode, alone.stdout) == (1, "")
+    assert "no clipboard and no terminal" in alone.stderr
+
+
+@pytest.mark.parametrize(("program", "variable", "arguments"), [
+    ("wl-copy", "WAYLAND_DISPLAY", ""), ("xclip", "DISPLAY", "-selection clipboard"),
+    ("xsel", "DISPLAY", "--clipboard --input"),
+])  # fmt: skip
+def test_copy_goes_through_the_desktop_s_program(
+    laptop: Client, holder: Holder, to: str, program: str, variable: str, arguments: str
+) -> None:
+    """The response is on its standard input, and in none of its arguments."""
+    bin_ = laptop.home / "bin"
+    bin_.mkdir()
+    laptop.account.own(bin_, 0o700)
+    stand_in = laptop.account.write(f'#!/bin/sh\necho "$*" > {bin_}/args; cat > {bin_}/text\n',
+                                    f"bin/{program}")  # fmt: skip
+    stand_in.chmod(0o700)
+    if program == "xsel":
+        laptop.account.write("#!/bin/sh\nexit 1\n", "bin/xclip").chmod(0o700)
+    environment = {variable: ":9", "PATH": f"{bin_}:{laptop.environment['PATH']}"}
+    message = encrypt(holder, to).encode()
+    done = laptop.run("trex", "respond", "--copy", stdin=message, environment=environment)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert (bin_ / "text").read_text() == RESPONSE.strip()
+    assert (bin_ / "args").read_text().strip() == arguments
+    far = environment | {"SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22"}
+    assert laptop.run("trex", "respond", "--copy", stdin=message, environment=far).returncode == 1
+
+
+def test_pins_are_listed_and_taken_away(laptop: Client, signer: str, keys: Keys) -> None:
+    assert laptop.run("trex", "pins").stdout == ""
+    assert laptop.run("trex", "pin", "--yes", "Web.Example.org.", signer).returncode == 0
+    assert laptop.run("trex", "pin", "--yes", "web.example.org", signer.lower()).returncode == 0
+    assert laptop.run("trex", "pins").stdout == f"web.example.org {signer}\n"
+    assert laptop.pins.stat().st_mode & 0o777 == 0o600
+    assert laptop.pins.parent.stat().st_mode & 0o777 == 0o700
+    changed = laptop.run("trex", "pin", "--yes", "web.example.org", keys["signing-other"])
+    assert changed.returncode == 1
+    assert "ANOTHER KEY IS PINNED for web.example.org" in changed.stderr
+    assert "trex unpin web.example.org" in changed.stderr
+    assert laptop.run("trex", "pins").stdout == f"web.example.org {signer}\n"
+    laptop.pins.write_text(f"# mine\n{laptop.pins.read_text()}\n")
+    assert signer in laptop.run("trex", "unpin", "web.example.org").stderr
+    assert laptop.pins.read_text() == "# mine\n\n"
+    assert "no key is pinned" in laptop.run("trex", "unpin", "web.example.org").stderr
+
+
+def test_a_pin_is_shown_and_confirmed(laptop: Client, holder: Holder) -> None:
+    key = holder.make("login@web.example.org", "signing", name="login at web.example.org")
+    laptop.account.import_keys(holder.public(key))
+    assert "no terminal" in laptop.run("trex", "pin", "web.example.org").stderr
+    assert "needs a fingerprint" in laptop.run("trex", "pin", "--yes", "web.example.org").stderr
+    for answer, pinned in (("n", False), ("y", True)):
+        terminal = laptop.type("trex", "pin", "web.example.org")
+        terminal.expect_exact(f"key      {key}")
+        terminal.expect_exact("login at web.example.org <login@web.example.org>")
+        terminal.expect_exact("Does this key sign for web.example.org? [y/N]: ")
+        terminal.sendline(answer)
+        terminal.expect(pexpect.EOF)
+        assert laptop.pins.exists() == pinned
+    other = holder.make("login@web.example.org", "signing")
+    laptop.account.import_keys(holder.public(other))
+    several = laptop.run("trex", "pin", "web")
+    assert "2 keys in your keyring name web" in several.stderr
+    assert "no key in your keyring names mail" in laptop.run("trex", "pin", "mail").stderr
+
+
+@pytest.mark.parametrize(("arguments", "error"), [
+    (["-x"], "No such option"), (["a b", "x"], "no name of a host"), (["web", "ABC"], "40 hex"),
+    (["web", "F" * 40], "not in your keyring"), ([], "Missing argument"),
+])  # fmt: skip
+def test_a_pin_that_makes_no_sense(laptop: Client, arguments: list[str], error: str) -> None:
+    done = laptop.run("trex", "pin", *arguments)
+    assert done.returncode in (1, 2)
+    assert error in done.stderr
+    assert "trex: hint: " in done.stderr or "no name" in error
+    assert not laptop.pins.exists()
+
+
+@pytest.mark.parametrize(("content", "error"), [
+    (b"# a comment\nweb\n", ":2: found 1 words; meant is HOST FINGERPRINT"),
+    (b"web ABC\n", ':1: found "ABC"; meant is 40 capital hex digits'),
+    (b"WEB " + b"A" * 40, ':1: found "WEB"; meant is a host'),
+    (b"web " + b"A" * 40 + b"\nweb " + b"B" * 40, ":2: found web for the second time"),
+    (b"\n\n\xff\n", ":3: found a byte that is not ASCII"),
+    (b"\x1b[2J\n", ":1: found a control character"),
+    pytest.param(b"#" * 2**20, "found a larger file", id="a megabyte"),
+])  # fmt: skip
+def test_a_damaged_file_of_pins(
+    laptop: Client, holder: Holder, to: str, content: bytes, error: str
+) -> None:
+    """Its loss would let any key sign: so nothing is answered, and the line is named."""
+    laptop.run("trex", "pins")
+    config = laptop.home / ".config/trex"
+    config.mkdir(parents=True)
+    laptop.account.own(config.parent, 0o700)
+    laptop.account.own(config, 0o700)
+    laptop.account.write(content, ".config/trex/pins")
+    message = encrypt(holder, to).encode()
+    for command in (["pins"], ["respond"], ["pin", "--yes", "web", to], ["unpin", "web"]):
+        done = laptop.run("trex", *command, stdin=message)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"{laptop.pins}" in done.stderr
+        assert error in done.stderr
+    assert laptop.pins.read_bytes() == content
+
+
+def test_a_file_of_pins_that_others_can_write(laptop: Client, signer: str) -> None:
+    laptop.run("trex", "pin", "--yes", "web", signer)
+    laptop.pins.chmod(0o666)
+    assert "mode 0666; meant is writable by its owner only" in laptop.run("trex", "pins").stderr
+
+
+def test_a_directory_that_cannot_be_read(laptop: Client, holder: Holder, to: str) -> None:
+    laptop.account.own(laptop.home, 0o700)
+    (laptop.home / ".config/trex").mkdir(parents=True)
+    laptop.account.own(laptop.home / ".config", 0o000)
+    done = laptop.run("trex", "respond", stdin=encrypt(holder, to).encode())
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Permission denied" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_loses_no_pins(laptop: Client, signer: str, keys: Keys) -> None:
+    laptop.run("trex", "pin", "--yes", "web", signer)
+    before = laptop.pins.read_bytes()
+    laptop.pins.unlink()
+    page = f"size=4k,mode=700,uid={laptop.account.uid},gid={laptop.account.gid}"
+    sandbox.mount("-t", "tmpfs", "-o", page, "trex-full", laptop.pins.parent)
+    try:
+        laptop.account.write(before, ".config/trex/pins")
+        done = laptop.run("trex", "pin", "--yes", "mail", signer)
+        assert done.returncode == 1
+        assert f"{laptop.pins}: cannot be written: No space left" in done.stderr
+        assert laptop.pins.read_bytes() == before
+        assert os.listdir(laptop.pins.parent) == ["pins"]
+    finally:
+        subprocess.run(["umount", sandbox.MOUNTED.pop()], check=True)
+
+
+def test_the_place_of_the_files(laptop: Client, signer: str) -> None:
+    elsewhere = {"XDG_CONFIG_HOME": str(laptop.home / "etc")}
+    laptop.run("trex", "pin", "--yes", "web", signer, environment=elsewhere)
+    assert (laptop.home / "etc/trex/pins").exists()
+    assert not laptop.pins.exists()

@@ -1,0 +1,43 @@
+"""Becoming ssh, with Trex as what ssh asks: `trex-ssh`, and what `trex ssh` does.
+
+It is quick, because it starts for each `git pull`: click and python-gnupg stay unloaded.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import NoReturn
+
+from trex.cli.errors import ClientError
+from trex.cli.handover import new_handover
+from trex.cli.tell import tell_error
+
+
+def main() -> None:
+    """Be `trex-ssh`: a path without arguments, as scp and sftp want it."""
+    try:
+        run_ssh(sys.argv[1:])
+    except ClientError as error:
+        tell_error(error)
+        sys.exit(1)
+
+
+def run_ssh(arguments: list[str]) -> NoReturn:
+    """Become ssh: its exit status, its signals and its terminal are its own."""
+    ssh = shutil.which("ssh")
+    if not ssh:
+        raise ClientError("there is no ssh on PATH", "install OpenSSH (Debian: openssh-client)")
+    environment = dict(os.environ)
+    name_terminal(environment)
+    new_handover(os.path.abspath(ssh), arguments, environment).put_into(environment)
+    # By this name, because ssh starts itself again by the name it was called by (ProxyJump).
+    os.execve(ssh, ["ssh", *arguments], environment)  # noqa: S606 (no shell is the point)
+
+
+def name_terminal(environment: dict[str, str] | os._Environ[str]) -> None:
+    """Set GPG_TTY where the user has not: the agent's pinentry may need the terminal."""
+    for descriptor in (0, 1, 2):
+        if "GPG_TTY" not in environment and os.isatty(descriptor):
+            environment["GPG_TTY"] = os.ttyname(descriptor)

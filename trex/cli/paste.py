@@ -1,0 +1,93 @@
+"""The one armored message in whatever was pasted around it (RFC 4880, 6.2)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from trex.cli.errors import PasteError
+
+MAX_TEXT = 256 * 1024  # characters of what is pasted
+MAX_MESSAGE = 32 * 1024  # bytes; sixteen recipients with RSA-4096 and a signature need 12 kB
+CRC_INIT, CRC_POLYNOMIAL = 0xB704CE, 0x1864CFB  # RFC 4880, 6.1
+
+# What mail programs and PuTTY put before a line; no base64 begins so.
+MARKS = re.compile(r"^(?:\s*[>|])*\s*")
+LINE_END = re.compile(r"\r\n|\r|\n")
+HEADER = re.compile(r"[A-Za-z][A-Za-z-]*: ")
+BODY = re.compile(r"([A-Za-z0-9+/]+={0,2})(?:=([A-Za-z0-9+/]{4}))?")
+AGAIN = "copy it from -----BEGIN PGP MESSAGE----- to -----END PGP MESSAGE-----, both included"
+
+
+def _wrapped(line: str) -> re.Pattern[str]:
+    """Return a pattern for a line that a narrow terminal may have broken anywhere."""
+    return re.compile(r"\s*".join(re.escape(sign) for sign in line.replace(" ", "")))
+
+
+BEGIN, END = _wrapped("-----BEGIN PGP MESSAGE-----"), _wrapped("-----END PGP MESSAGE-----")
+
+
+def read_message(text: str) -> bytes:
+    """Return the message in `text` without its armor.
+
+    Before each line there may be quoting marks, before and after the message anything; lines may
+    end and be broken in any way. A message that is there twice counts once.
+    Raises PasteError for none, several, a part of one, and a damaged one.
+    """
+    if len(text) > MAX_TEXT:
+        raise PasteError(f"more than {MAX_TEXT // 1024} KiB of text", AGAIN)
+    plain = "\n".join(MARKS.sub("", line) for line in LINE_END.split(text))
+    begins = list(BEGIN.finditer(plain))
+    if not begins:
+        raise PasteError("there is no OpenPGP message in this text", AGAIN)
+    ends = [begin.start() for begin in begins[1:]] + [len(plain)]
+    messages = {_decode(plain[begin.end() : end]) for begin, end in zip(begins, ends, strict=True)}
+    if len(messages) > 1:
+        raise PasteError(f"there are {len(messages)} messages in this text", "paste one of them")
+    return messages.pop()
+
+
+def holds_message(text: str) -> bool:
+    """Tell whether a message begins in `text`, whole or not."""
+    return bool(BEGIN.search(text))
+
+
+def _decode(text: str) -> bytes:
+    """Return the bytes of what stands between the first line and the last."""
+    end = END.search(text)
+    if not end:
+        raise PasteError("the message is cut off: its last line is missing", AGAIN)
+    lines = text[: end.start()].strip().split("\n")
+    if HEADER.match(lines[0]):
+        lines = lines[lines.index("") :] if "" in lines else _without_headers(lines)
+    found = BODY.fullmatch("".join("".join(lines).split()))
+    if not found:
+        raise PasteError(
+            "the message is damaged: there is something in it that is no base64", AGAIN
+        )
+    try:
+        message = base64.b64decode(found[1], validate=True)
+    except binascii.Error:
+        raise PasteError("the message is damaged: characters are missing", AGAIN) from None
+    if found[2] and base64.b64decode(found[2]) != _checksum(message):
+        raise PasteError("the message is damaged: its checksum is wrong", AGAIN)
+    if len(message) > MAX_MESSAGE:
+        raise PasteError(f"the message has more than {MAX_MESSAGE // 1024} KiB", AGAIN)
+    return message
+
+
+def _without_headers(lines: list[str]) -> list[str]:
+    return [line for line in lines if not HEADER.match(line)]
+
+
+def _checksum(message: bytes) -> bytes:
+    """Return the CRC-24 that armor ends with."""
+    crc = CRC_INIT
+    for byte in message:
+        crc ^= byte << 16
+        for _ in range(8):
+            crc <<= 1
+            if crc & 0x1000000:
+                crc ^= CRC_POLYNOMIAL
+    return crc.to_bytes(3, "big")

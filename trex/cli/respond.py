@@ -1,0 +1,71 @@
+"""`trex respond`: the answer to a challenge that was pasted."""
+
+from __future__ import annotations
+
+import os
+import sys
+import termios
+
+import click
+
+from trex.cli.clipboard import copy
+from trex.cli.errors import PasteError
+from trex.cli.judge import check_signer, describe
+from trex.cli.launch import name_terminal
+from trex.cli.message import open_message
+from trex.cli.paste import MAX_TEXT, read_message
+from trex.cli.pins import Pins
+from trex.cli.terminal import say
+
+
+@click.command(short_help="Print the response to a challenge that you paste.")
+@click.argument("file", default="-")
+@click.option("--copy", "to_clipboard", is_flag=True, help="Put the response on the clipboard.")
+def command(file: str, *, to_clipboard: bool) -> None:
+    """Decrypt the challenge in FILE, or in what you paste, and print the response.
+
+    Paste the whole prompt as it stands. What the message says about itself is shown first: is this
+    the host that you log in to? Nothing is shown of a message that is no challenge of Trex's.
+
+    \b
+    Examples:
+      trex respond                 paste the prompt, then Enter and Ctrl-D
+      trex respond --copy          the same, and paste the response at once
+      wl-paste | trex respond      take the prompt from the clipboard
+      trex respond prompt.txt
+    """  # noqa: D301 (\b is click's)
+    pins = Pins()
+    message = read_message(_read(file))
+    name_terminal(os.environ)
+    challenge = open_message(message)
+    for name, value in describe(challenge, pins, []):
+        say(f"{name:8} {value}")
+    check_signer(challenge, [], pins)
+    if to_clipboard:
+        say(f"The response is on the clipboard ({copy(challenge.response)}).")
+    else:
+        click.echo(challenge.response)
+
+
+def _read(file: str) -> str:
+    """Return the text of a file, or what comes on standard input. Raises PasteError."""
+    try:
+        if file != "-":
+            with open(file, "rb") as stream:
+                content = stream.read(MAX_TEXT + 1)
+        elif sys.stdin.isatty():
+            content = _read_paste()
+        else:
+            content = sys.stdin.buffer.read(MAX_TEXT + 1)
+    except OSError as error:
+        raise PasteError(f"{file}: {error.strerror}") from None
+    return content.decode("utf-8", "replace")
+
+
+def _read_paste() -> bytes:
+    """Return what is pasted at the terminal, and leave nothing of it for the shell to run."""
+    say("Paste the prompt with the message, then press Enter and Ctrl-D:")
+    try:
+        return sys.stdin.buffer.read(MAX_TEXT + 1)
+    finally:
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)

@@ -1,0 +1,24 @@
+"""`trex unpin`: forget which key signs for a host."""
+
+from __future__ import annotations
+
+import click
+
+from trex.cli.hosts import parse_host
+from trex.cli.pins import Pins
+from trex.cli.terminal import say
+
+
+@click.command(short_help="Forget which key signs for a host.")
+@click.argument("host")
+def command(host: str) -> None:
+    """Forget which key signs the challenges of HOST: any may then, or none.
+
+    \b
+    Example:
+      trex unpin server.example.org
+    """  # noqa: D301 (\b is click's)
+    name, pins = parse_host(host), Pins()
+    before = pins.by_host.get(name, "")
+    pins.remove(name)
+    say(f"{name} is not pinned any more. It was: {before}")
