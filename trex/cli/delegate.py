@@ -1,0 +1,152 @@
+"""Work that is done as somebody else: in a process that has become that account, for good.
+
+Root opens no user's file and runs no program on a user's files: it asks here. What the work
+starts, gpg's daemons among it, ends with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from trex.child import end_with_parent, prctl
+from trex.cli.terminal import CommandError
+from trex.errors import TrexError
+from trex.privilege import become
+from trex.supervisor import PR_SET_CHILD_SUBREAPER, end_descendants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trex.privilege import Account
+
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+MAX_REPORT = 16 << 20
+END_SECONDS = 5.0
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+KEPT = ("TERM", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "LANG", "LC_ALL", "LC_CTYPE")
+
+
+def run_as(account: Account, work: Callable[[], Any]) -> Any:
+    """Return what `work` returns (plain data, as JSON has it) when `account` does it.
+
+    Raises CommandError for what it raised; on Ctrl-C it is ended before that goes on.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)  # as Ctrl-C: what was begun is taken back
+    report, sink = os.pipe()
+    lifeline, held = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+    pid = os.fork()
+    if pid == 0:
+        os.close(report)
+        os.close(held)
+        _serve(account, work, lifeline, sink)
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    os.close(sink)
+    os.close(lifeline)
+    try:
+        text = _read(report)
+    finally:
+        _end(pid)
+        os.close(report)
+        os.close(held)
+    return _unpack(text)
+
+
+def _read(report: int) -> bytes:
+    text = b""
+    while len(text) < MAX_REPORT and (more := os.read(report, 1 << 16)):
+        text += more
+    return text
+
+
+def _unpack(text: bytes) -> Any:
+    try:
+        told = json.loads(text)
+    except ValueError:
+        raise CommandError(
+            "the work ended without a result; is the memory or the disk full?"
+        ) from None
+    if "error" in told:
+        raise CommandError(told["error"], told["hint"])
+    return told["result"]
+
+
+def _end(pid: int) -> None:
+    """Have the process end politely: it removes what it has not finished, and its daemons."""
+    pidfd = os.pidfd_open(pid)
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    deadline = monotonic() + END_SECONDS
+    signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+    while not poll.poll(max(0, int((deadline - monotonic()) * 1000))):
+        if monotonic() >= deadline:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            break
+    os.waitpid(pid, 0)
+    os.close(pidfd)
+
+
+def _serve(account: Account, work: Callable[[], Any], lifeline: int, sink: int) -> NoReturn:
+    """Be the process that works. Its end is `os._exit`: nothing of the command goes on here."""
+    try:
+        os.setsid()  # a program that runs as a user must not reach into root's terminal
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+        environment = _environment(account)
+        become(account)
+        end_with_parent(lifeline)
+        os.environ.clear()
+        os.environ.update(environment)
+        os.chdir("/")
+        os.umask(0o077)
+        signal.signal(signal.SIGTERM, _stop)
+        for number in (signal.SIGINT, signal.SIGHUP):  # the parent passes them on as SIGTERM
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        told = _told(work)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        end_descendants()
+        with os.fdopen(sink, "wb") as report:
+            report.write(json.dumps(told).encode())
+    except BaseException:
+        end_descendants()
+        os._exit(1)
+    os._exit(0)
+
+
+def _stop(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _told(work: Callable[[], Any]) -> dict[str, Any]:
+    try:
+        return {"result": work()}
+    except CommandError as error:
+        return {"error": error.message, "hint": error.hint}
+    except TrexError as error:
+        return {"error": str(error), "hint": ""}
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return {"error": f"{where}{error.strerror}", "hint": ""}
+    except MemoryError:
+        return {"error": "there is not enough memory", "hint": ""}
+
+
+def _environment(account: Account) -> dict[str, str]:
+    """Return an environment made from nothing; for oneself also what a pinentry needs."""
+    made = {"HOME": account.home, "USER": account.name, "LOGNAME": account.name, "PATH": PATH}
+    made["LC_ALL"] = "C.UTF-8"
+    if account.uid != os.getuid():
+        return made
+    made |= {name: os.environ[name] for name in KEPT if name in os.environ}
+    if os.isatty(0):
+        made["GPG_TTY"] = os.ttyname(0)
+    return made
