@@ -29,9 +29,9 @@ def trex(
     who = (
         {"user": account.uid, "group": account.gid, "extra_groups": [], "cwd": account.home}
         if account
-        else {}
+        else {"cwd": "/"}
     )
-    done = subprocess.run(  # type: ignore[call-overload]
+    done = subprocess.run(
         [*PYTHON, *arguments], input=stdin, capture_output=True, check=False, timeout=seconds,
         env=environment(account), start_new_session=True, **who,
     )  # fmt: skip

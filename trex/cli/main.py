@@ -16,6 +16,8 @@ COMMANDS: dict[str, str] = {
     "enroll": "enroll",
     "show": "show",
     "remove": "remove",
+    "doctor": "doctor",
+    "try": "attempt",
 }
 
 
