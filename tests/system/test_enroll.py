@@ -410,6 +410,7 @@ def test_a_home_that_others_may_write_is_refused(bob: Account, key_file: Path) -
     done = trex("enroll", "--key", "key.asc", "--yes", "--no-proof", account=bob)
     assert done.returncode == 1
     assert "found mode 0777; meant is writable by its owner only" in done.stderr
+    assert f"trex: hint: chmod go-w {bob.home}\n" in done.stderr
     assert not bob.record.exists()
 
 

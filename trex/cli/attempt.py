@@ -29,9 +29,11 @@ Exit status:
 """
 
 
-@click.command("try", epilog=EPILOG)
+@click.command("try", epilog=EPILOG, short_help="Log a user in, up to the session.")
 @click.argument("user")
-@click.option("--service", default="sshd", show_default=True, help="Which PAM service.")
+@click.option(
+    "--service", metavar="NAME", default="sshd", show_default=True, help="Which PAM service."
+)
 def command(user: str, service: str) -> int:
     """Log USER in as far as PAM is concerned, in this terminal.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from trex.child import end_with_parent, prctl
 from trex.cli.terminal import CommandError
-from trex.errors import TrexError
+from trex.errors import FileUnsafe, TrexError
 from trex.privilege import become
 from trex.supervisor import PR_SET_CHILD_SUBREAPER, end_descendants
 
@@ -131,6 +131,8 @@ def _told(work: Callable[[], Any]) -> dict[str, Any]:
         return {"result": work()}
     except CommandError as error:
         return {"error": error.message, "hint": error.hint}
+    except FileUnsafe as error:
+        return {"error": str(error), "hint": hint_for(error)}
     except TrexError as error:
         return {"error": str(error), "hint": ""}
     except OSError as error:
@@ -138,6 +140,15 @@ def _told(work: Callable[[], Any]) -> dict[str, Any]:
         return {"error": f"{where}{error.strerror}", "hint": ""}
     except MemoryError:
         return {"error": "there is not enough memory", "hint": ""}
+
+
+def hint_for(error: FileUnsafe) -> str:
+    """Return the command that mends a file or directory which is not as it must be."""
+    if error.found.startswith("mode"):
+        return f"chmod go-w {error.path}"
+    if error.found.startswith("owner"):
+        return f"chown {error.meant.split()[2]}: {error.path}"
+    return f"ls -ld {error.path}"
 
 
 def _environment(account: Account) -> dict[str, str]:

@@ -43,8 +43,10 @@ Exit status:
 COLOURS = {ERROR: "red"}
 
 
-@click.command(epilog=EPILOG)
-@click.option("--service", default="sshd", show_default=True, help="Which PAM service.")
+@click.command(epilog=EPILOG, short_help="Look for whatever would make a login fail.")
+@click.option(
+    "--service", metavar="NAME", default="sshd", show_default=True, help="Which PAM service."
+)
 @click.option(
     "--user",
     "users",

@@ -34,7 +34,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, short_help="Set a user up to log in with an OpenPGP key.")
 @place_options
 @click.option(
     "--key", "file", metavar="FILE", help="Take the public key from FILE; - is standard input."

@@ -21,7 +21,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, short_help="Remove a user's record.")
 @place_options
 @click.option("--yes", is_flag=True, help="Ask no questions.")
 def command(*, yes: bool, **arguments: Any) -> None:

@@ -30,7 +30,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, short_help="Say what a user's record means.")
 @place_options
 def command(**arguments: Any) -> None:
     """Say what a record means: who can answer, until when, and how it is shown.

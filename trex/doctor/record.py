@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trex.authfile import parse_record
 from trex.challenge import Challenge
 from trex.cli.choosing import DAY
-from trex.cli.delegate import run_as
+from trex.cli.delegate import hint_for, run_as
 from trex.doctor.finding import ERROR, WARNING, Finding
 from trex.errors import FileUnsafe, NoRecord, TrexError
 from trex.keyerrors import KeyUnusable
@@ -105,11 +105,7 @@ def _message(place: Place, record: AuthRecord) -> str:
 
 def _mend(place: Place, error: TrexError) -> str:
     if isinstance(error, FileUnsafe):
-        if error.found.startswith("mode"):
-            return f"chmod go-w {error.path}"
-        if error.found.startswith("owner"):
-            return f"chown {place.writer.name}: {error.path}"
-        return _enroll(place)
+        return hint_for(error)
     key = error.key if isinstance(error, KeyUnusable) else ""
     mend = MENDS.get(type(error).__name__, "{enroll}")
     return mend.format(enroll=_enroll(place), reader=place.reader.name, key=key)
