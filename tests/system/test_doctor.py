@@ -111,7 +111,7 @@ def test_what_is_printed_and_the_exit_status(host: Account) -> None:
 
 def test_it_is_root_s_command(host: Account) -> None:
     done = trex("doctor", account=host)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "trex: hint: sudo trex doctor" in done.stderr
 
 

@@ -337,6 +337,16 @@ def test_no_means_no(bob: Account, key_file: Path) -> None:
     assert not bob.gnupg.exists()
 
 
+def test_a_record_that_changed_meanwhile_is_left_alone(alice: Account) -> None:
+    terminal = on_terminal("enroll", "--from-keyring", "--notrust", "--no-proof", account=alice)
+    terminal.expect("right fingerprint")
+    alice.write("somebody@example.org trust nosign\n")
+    terminal.sendline("y")
+    assert finish(terminal) == 1
+    assert "it was changed meanwhile" in terminal.before
+    assert alice.record.read_text() == "somebody@example.org trust nosign\n"
+
+
 def test_without_a_terminal_a_question_is_an_error(bob: Account, key_file: Path) -> None:
     done = trex("enroll", "--key", "key.asc", account=bob)
     assert done.returncode == 1

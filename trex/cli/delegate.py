@@ -14,7 +14,7 @@ import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from trex.child import end_with_parent, prctl
+from trex.child import end_with_parent, milliseconds_until, prctl
 from trex.cli.terminal import CommandError
 from trex.errors import FileUnsafe, TrexError
 from trex.privilege import become
@@ -27,15 +27,17 @@ if TYPE_CHECKING:
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 MAX_REPORT = 16 << 20
+WORK_SECONDS = 120.0
 END_SECONDS = 5.0
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 KEPT = ("TERM", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "LANG", "LC_ALL", "LC_CTYPE")
 
 
-def run_as(account: Account, work: Callable[[], Any]) -> Any:
+def run_as(account: Account, work: Callable[[], Any], seconds: float = WORK_SECONDS) -> Any:
     """Return what `work` returns (plain data, as JSON has it) when `account` does it.
 
-    Raises CommandError for what it raised; on Ctrl-C it is ended before that goes on.
+    Raises CommandError for what it raised, and if it takes longer than `seconds`; on Ctrl-C it is
+    ended before that goes on.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)  # as Ctrl-C: what was begun is taken back
@@ -53,7 +55,7 @@ def run_as(account: Account, work: Callable[[], Any]) -> Any:
     os.close(sink)
     os.close(lifeline)
     try:
-        text = _read(report)
+        text = _read(report, monotonic() + seconds)
     finally:
         _end(pid)
         os.close(report)
@@ -61,9 +63,16 @@ def run_as(account: Account, work: Callable[[], Any]) -> Any:
     return _unpack(text)
 
 
-def _read(report: int) -> bytes:
+def _read(report: int, deadline: float) -> bytes:
+    poll = select.poll()
+    poll.register(report, select.POLLIN)
     text = b""
-    while len(text) < MAX_REPORT and (more := os.read(report, 1 << 16)):
+    while len(text) < MAX_REPORT:
+        if not poll.poll(milliseconds_until(deadline)):
+            raise CommandError("it took too long and was ended", "gpg --list-keys: does it hang?")
+        more = os.read(report, 1 << 16)
+        if not more:
+            break
         text += more
     return text
 
@@ -87,7 +96,7 @@ def _end(pid: int) -> None:
     poll.register(pidfd, select.POLLIN)
     deadline = monotonic() + END_SECONDS
     signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-    while not poll.poll(max(0, int((deadline - monotonic()) * 1000))):
+    while not poll.poll(milliseconds_until(deadline)):
         if monotonic() >= deadline:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             break

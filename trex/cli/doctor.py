@@ -14,7 +14,7 @@ from trex.audit import one_line
 from trex.cli.place import place_of
 from trex.cli.terminal import CommandError
 from trex.doctor.clock import check_clock
-from trex.doctor.finding import ERROR, Finding, status_of
+from trex.doctor.finding import ERROR, STATUS, Finding, status_of
 from trex.doctor.module import check_module
 from trex.doctor.record import check_record
 from trex.doctor.service import check_service, options_of, trex_rules
@@ -62,7 +62,9 @@ def command(service: str, users: tuple[str, ...], *, as_json: bool) -> int:
     its includes, sshd's settings, each user's record and keys, the page with a QR code, the clock.
     """
     if os.geteuid() != 0:
-        raise CommandError("root is needed to look at all of it", "sudo trex doctor")
+        error = CommandError("root is needed to look at all of it", "sudo trex doctor")
+        error.exit_code = STATUS[ERROR]  # 1 would say that there are warnings only
+        raise error
     stack = read_stack(service)
     rule = next(iter(trex_rules(stack)), None)
     findings = [*check_module(rule), *check_service(service, stack)]
@@ -116,16 +118,15 @@ def _nobody() -> Finding:
 def _check_user(name: str, options: Options, service: str) -> list[Finding]:
     try:
         place = place_of(name, options)
-    except (CommandError, TrexError) as error:
-        why = "PAM refuses a user whom the account database does not know, or without a home."
-        return [Finding("user", ERROR, f"{name}: {error}", why, f"getent passwd {name}")]
-    examined = check_record(place)
-    findings = examined.findings
-    if examined.record and examined.record.web_qr and options.web:
-        from trex.doctor.page import check_page
+        examined = check_record(place)
+        if examined.record and examined.record.web_qr and options.web:
+            from trex.doctor.page import check_page
 
-        findings += check_page(place, examined.record, examined.message, service)
-    return findings
+            examined.findings += check_page(place, examined.record, examined.message, service)
+    except (CommandError, TrexError) as error:
+        why = "PAM refuses a user who is not in the account database, or whose files hang."
+        return [Finding("user", ERROR, f"{name}: {error}", why, f"getent passwd {name}")]
+    return examined.findings
 
 
 def _print(findings: list[Finding]) -> None:

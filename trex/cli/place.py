@@ -24,6 +24,7 @@ CENTRAL = {
     "gnupg_home": "/var/lib/trex/gnupg",
     "run_as": "_trex",
 }
+HINT = "README.md, central mode: useradd --system --user-group ... and the directories"
 ROOT = Account("root", 0, 0, "/root", [0])
 
 
@@ -72,7 +73,7 @@ def find_place(user: str | None, *, central: bool, **arguments: str | None) -> P
         options = parse_options([f"{name}={value}" for name, value in chosen.items()])
         return place_of(user or _own_name(), options)
     except OptionError as error:
-        raise CommandError(str(error), "docs/command.md, central mode") from None
+        raise CommandError(str(error), HINT if chosen.get("run_as") else "") from None
 
 
 def place_of(user: str, options: Options) -> Place:

@@ -43,6 +43,7 @@ def prove(place: Place, content: bytes, *, silently: bool) -> bool:
     plaintext = run_as(
         place.reader,
         lambda: keyring.decrypt(place.gnupg_home, message, pinentry=not silently),
+        place.options.timeout,  # somebody may have to find a passphrase
     )
     if plaintext is not None:
         if challenge.judge(plaintext) is ACCEPTED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -119,22 +120,29 @@ def remove(path: str, before: bytes, mode: int, gid: int) -> None:
 
 
 def _write(path: str, content: bytes, mode: int, gid: int) -> None:
+    """Write beside `path` and rename; a signal waits for that, so that it leaves no half of it."""
     made = f"{path}.{secrets.token_hex(4)}.new"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(made, flags, 0o600)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fchown(descriptor, -1, gid)
-            os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
+        _write_new(made, content, mode, gid)
         os.rename(made, path)
+        _sync_directory(path)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(made)
         raise
-    _sync_directory(path)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _write_new(path: str, content: bytes, mode: int, gid: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(path, flags, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fchown(file.fileno(), -1, gid)
+        os.fchmod(file.fileno(), mode)
+        os.fsync(file.fileno())
 
 
 def _sync_directory(path: str) -> None:
