@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,7 @@ def on_terminal(*arguments: str, account: Account | None = None) -> pexpect.spaw
     return pexpect.spawn(
         command[0], command[1:], env=environment(account), encoding="utf-8", timeout=60,
         echo=False, dimensions=(60, 200), cwd=str(account.home) if account else "/",
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in background
     )  # fmt: skip
 
 

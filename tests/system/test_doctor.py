@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import random
@@ -20,6 +21,7 @@ from tests import sandbox
 from tests.command import trex
 from trex.doctor import clock
 from trex.doctor.dispatch import lets_in
+from trex.doctor.module import PAM_PYTHON
 from trex.doctor.stack import read_stack
 
 if TYPE_CHECKING:
@@ -155,12 +157,15 @@ def test_pam_python_that_is_missing_or_linked_to_no_python(host: Account, place:
     source = broken / "a.c"
     source.write_text("int nothing;\n")
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", broken / "pam_python.so", source], check=True)
+    # Debian 13 has it in the directory of the architecture.
+    [library] = [path for pattern in PAM_PYTHON for path in glob.glob(pattern)]
+    there = os.path.dirname(library)
     for directory, check in ((empty, "module-missing"), (broken, "module-python")):
-        subprocess.run(["mount", "--bind", directory, "/lib/security"], check=True)
+        subprocess.run(["mount", "--bind", directory, there], check=True)
         try:
             assert only()["check"] == check
         finally:
-            subprocess.run(["umount", "/lib/security"], check=True)
+            subprocess.run(["umount", there], check=True)
 
 
 # ------------------------------------------------------------------- the stack

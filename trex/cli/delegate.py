@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import sys
+import tempfile
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -29,6 +31,7 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 MAX_REPORT = 16 << 20
 WORK_SECONDS = 120.0
 END_SECONDS = 5.0
+_scratch: list[str] = []  # in a process that works: see scratch_directory
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 KEPT = ("TERM", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "LANG", "LC_ALL", "LC_CTYPE")
 
@@ -45,21 +48,24 @@ def run_as(account: Account, work: Callable[[], Any], seconds: float = WORK_SECO
     lifeline, held = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+    # A signal waits until the process is there to be ended, and again until it has ended.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     pid = os.fork()
     if pid == 0:
         os.close(report)
         os.close(held)
         _serve(account, work, lifeline, sink)
-    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     os.close(sink)
     os.close(lifeline)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         text = _read(report, monotonic() + seconds)
     finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
         _end(pid)
         os.close(report)
         os.close(held)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return _unpack(text)
 
 
@@ -121,14 +127,27 @@ def _serve(account: Account, work: Callable[[], Any], lifeline: int, sink: int) 
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         told = _told(work)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        end_descendants()
         with os.fdopen(sink, "wb") as report:
             report.write(json.dumps(told).encode())
-    except BaseException:
-        end_descendants()
-        os._exit(1)
-    os._exit(0)
+    finally:
+        _leave_nothing()
+        os._exit(0)
+
+
+def scratch_directory() -> str:
+    """Return a new directory for the work at hand; it goes when that has ended, with all in it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+    _scratch.append(tempfile.mkdtemp(prefix="trex-"))
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return _scratch[-1]
+
+
+def _leave_nothing() -> None:
+    """End what was started, and only then remove the directories in which it may still write."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    end_descendants()
+    for directory in _scratch:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _stop(_number: int, _frame: object) -> NoReturn:

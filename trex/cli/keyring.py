@@ -8,11 +8,10 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
-import tempfile
 
 import gnupg
 
-from trex.cli.delegate import PATH
+from trex.cli.delegate import PATH, scratch_directory
 from trex.cli.terminal import CommandError
 
 GPG = "/usr/bin/gpg"
@@ -47,39 +46,36 @@ def keys_in(content: bytes, source: str) -> dict[str, str]:
 
     They are looked at in a keyring of their own, so that nothing else has changed yet.
     """
-    with tempfile.TemporaryDirectory(prefix="trex-") as directory:
-        gpg = _gpg(directory)
-        result = gpg.import_keys(content)
-        if int(result.sec_read or 0):
-            raise CommandError(
-                f"{source}: this holds a secret key, which does not belong on a server",
-                "gpg --armor --export KEY writes the public one",
-            )
-        if not result.fingerprints:
-            raise CommandError(
-                f"{source}: gpg finds no public key in it", "gpg --armor --export KEY"
-            )
-        return _told(gpg)
+    gpg = _gpg(scratch_directory())
+    result = gpg.import_keys(content)
+    if int(result.sec_read or 0):
+        raise CommandError(
+            f"{source}: this holds a secret key, which does not belong on a server",
+            "gpg --armor --export KEY writes the public one",
+        )
+    if not result.fingerprints:
+        raise CommandError(f"{source}: gpg finds no public key in it", "gpg --armor --export KEY")
+    return _told(gpg)
 
 
 def keys_at(address: str) -> dict[str, str]:
     """Return the keys that WKD has for a mail address, as `keys_in` does."""
-    with tempfile.TemporaryDirectory(prefix="trex-") as directory:
-        try:
-            done = subprocess.run(  # noqa: S603 (an absolute path and a list)
-                [GPG, "--homedir", directory, "--batch", *OPTIONS, "--auto-key-locate",
-                 "clear,wkd", "--locate-external-keys", "--", address],
-                capture_output=True, check=False, timeout=LOCATE_SECONDS, env={"PATH": PATH},
-            )  # fmt: skip
-            found, reason = done.returncode == 0, _last_line(done.stderr)
-        except subprocess.TimeoutExpired:
-            found, reason = False, "no answer in time"
-        if not found:
-            raise CommandError(
-                f"no key for {address} could be had: {reason}",
-                "WKD needs the network; --key FILE needs none",
-            )
-        return _told(_gpg(directory))
+    directory = scratch_directory()
+    try:
+        done = subprocess.run(  # noqa: S603 (an absolute path and a list)
+            [GPG, "--homedir", directory, "--batch", *OPTIONS, "--auto-key-locate",
+             "clear,wkd", "--locate-external-keys", "--", address],
+            capture_output=True, check=False, timeout=LOCATE_SECONDS, env={"PATH": PATH},
+        )  # fmt: skip
+        found, reason = done.returncode == 0, _last_line(done.stderr)
+    except subprocess.TimeoutExpired:
+        found, reason = False, "no answer in time"
+    if not found:
+        raise CommandError(
+            f"no key for {address} could be had: {reason}",
+            "WKD needs the network; --key FILE needs none",
+        )
+    return _told(_gpg(directory))
 
 
 def keys_here(home: str) -> dict[str, str]:
@@ -92,10 +88,9 @@ def keys_here(home: str) -> dict[str, str]:
 def import_keys(home: str, armored: str, fingerprints: list[str]) -> bool:
     """Import those of the keys that were chosen; tell whether that has changed the keyring."""
     os.makedirs(home, mode=0o700, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="trex-") as directory:
-        source = _gpg(directory)
-        source.import_keys(armored)
-        chosen = source.export_keys(fingerprints)
+    source = _gpg(scratch_directory())
+    source.import_keys(armored)
+    chosen = source.export_keys(fingerprints)
     result = _gpg(home).import_keys(chosen)
     if not set(fingerprints) <= set(result.fingerprints):
         raise CommandError(
