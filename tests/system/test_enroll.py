@@ -499,7 +499,7 @@ def central(place: Path) -> Iterator[list[str]]:
                    check=True)  # fmt: skip
     yield [f"auth_file={directory}/users/%u", f"gnupg_home={directory}/gnupg", "run_as=_trex"]
     subprocess.run(["rm", "-r", directory], check=True)
-    subprocess.run(["userdel", "_trex"], check=True, capture_output=True)
+    subprocess.run(["userdel", "--force", "_trex"], check=True, capture_output=True)
 
 
 def test_central_mode(

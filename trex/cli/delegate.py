@@ -111,27 +111,42 @@ def _end(pid: int) -> None:
 
 
 def _serve(account: Account, work: Callable[[], Any], lifeline: int, sink: int) -> NoReturn:
-    """Be the process that works. Its end is `os._exit`: nothing of the command goes on here."""
+    """Be the process that works. Its end is `os._exit`: nothing of the command goes on here.
+
+    SIGTERM comes once, at any moment: where it interrupts the clearing up, that is done again.
+    """
     try:
-        os.setsid()  # a program that runs as a user must not reach into root's terminal
-        prctl(PR_SET_CHILD_SUBREAPER, 1)
-        environment = _environment(account)
-        become(account)
-        end_with_parent(lifeline)
-        os.environ.clear()
-        os.environ.update(environment)
-        os.chdir("/")
-        os.umask(0o077)
-        signal.signal(signal.SIGTERM, _stop)
-        for number in (signal.SIGINT, signal.SIGHUP):  # the parent passes them on as SIGTERM
-            signal.signal(number, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        told = _told(work)
-        with os.fdopen(sink, "wb") as report:
-            report.write(json.dumps(told).encode())
-    finally:
+        try:
+            _settle(account, lifeline)
+            told = _told(work)
+            with os.fdopen(sink, "wb") as report:
+                report.write(json.dumps(told).encode())
+        finally:
+            _leave_nothing()
+    except BaseException:
         _leave_nothing()
+    finally:
         os._exit(0)
+
+
+def _settle(account: Account, lifeline: int) -> None:
+    """Become the account, with nothing of the caller's but what a pinentry needs."""
+    os.setsid()  # a program that runs as a user must not reach into root's terminal
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    environment = _environment(account)
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
+    become(account)
+    end_with_parent(lifeline)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir("/")
+    os.umask(0o077)
+    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGINT, signal.SIGHUP):  # the parent passes them on as SIGTERM
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def scratch_directory() -> str:
@@ -166,8 +181,8 @@ def _told(work: Callable[[], Any]) -> dict[str, Any]:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return {"error": f"{where}{error.strerror}", "hint": ""}
-    except MemoryError:
-        return {"error": "there is not enough memory", "hint": ""}
+    except Exception as error:
+        return {"error": f"unforeseen error: {type(error).__name__}", "hint": "please report it"}
 
 
 def hint_for(error: FileUnsafe) -> str:

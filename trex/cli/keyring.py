@@ -66,6 +66,7 @@ def keys_at(address: str) -> dict[str, str]:
             [GPG, "--homedir", directory, "--batch", *OPTIONS, "--auto-key-locate",
              "clear,wkd", "--locate-external-keys", "--", address],
             capture_output=True, check=False, timeout=LOCATE_SECONDS, env={"PATH": PATH},
+            stdin=subprocess.DEVNULL,
         )  # fmt: skip
         found, reason = done.returncode == 0, _last_line(done.stderr)
     except subprocess.TimeoutExpired:
