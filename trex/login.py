@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from trex.authfile import AuthRecord
     from trex.privilege import Account
 
+    Reminder = Callable[[], str]
+
 
 class Login:
     """Who asks for what, and what there is to say about it in the log."""
@@ -28,6 +30,7 @@ class Login:
         self.steps: list[str] = []
         self.warnings: list[str] = []
         self.fingerprints: list[str] = []
+        self.reminder: Reminder | None = None  # for a user who was let in
 
     def note(self, record: "AuthRecord") -> None:
         """Note what the record says, and what is to be warned of in it."""
@@ -76,6 +79,7 @@ def log_in(login: Login, ask: "Callable[[str], str | None]") -> Outcome:
             told = context(login.user, login.service, login.remote_host, options.timeout)
             message = gpg.encrypt(challenge.plaintext, record, told)
         login.fingerprints = message.fingerprints
+        login.reminder = lambda: remind(options, reader, home, record)
         where = page.show(message.armored) if page else ""
         write_notes(login)
         login.steps.append(f"asked with a message of {len(message.armored)} characters")
@@ -83,6 +87,13 @@ def log_in(login: Login, ask: "Callable[[str], str | None]") -> Outcome:
             account.name, message.armored, where, options.timeout, options.prompt
         )
         return challenge.judge(ask(question))
+
+
+def remind(options: Options, reader: "Account", home: str, record: "AuthRecord") -> str:
+    """Return what to tell a user whose key will soon expire, "" if none will."""
+    from trex.reminder import look_ahead  # after the login, which waits for it no longer than this
+
+    return look_ahead(options, reader, home, record)
 
 
 def find_servant(argument: str, name: str) -> "Account":

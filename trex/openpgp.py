@@ -13,6 +13,8 @@ from trex.privilege import acting_as, readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Self
+
     from trex.authfile import AuthRecord
     from trex.child import Finished, Leash
     from trex.privilege import Account
@@ -50,12 +52,8 @@ class Message:
         self.fingerprints = fingerprints
 
 
-class Gpg:
-    """gpg for one login, started by `with` and told later what to do.
-
-    Half of its time it needs only to start. It does so while the record is parsed and the
-    challenge made, and reads what depends on them from a pipe that it takes for its options file.
-    """
+class Keyring:
+    """A keyring that gpg lists for one login: whatever it starts ends with the `with` block."""
 
     def __init__(self, path: str, account: "Account", home: str, seconds: int) -> None:
         self.path = path
@@ -65,14 +63,9 @@ class Gpg:
         self._deadline = monotonic() + seconds
         self._blocks = ExitStack()
 
-    def __enter__(self) -> "Gpg":
-        """Start gpg. Raises NotStarted where no process can be had."""
-        try:
-            self._blocks.enter_context(own_children())
-            self._child = self._start_alone(ENCRYPT)
-        except BaseException:
-            self._blocks.close()
-            raise
+    def __enter__(self) -> "Self":
+        """Keep the caller's hands off what is started."""
+        self._blocks.enter_context(own_children())
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -84,29 +77,12 @@ class Gpg:
         """Return gpg's exact form: angle brackets keep `alice@...` from finding `malice@...`."""
         return f"<{key}>" if "@" in key else key
 
-    def encrypt(self, plaintext: bytes, record: "AuthRecord", context: str) -> Message:
-        """Encrypt to all of the record's recipients, and sign where it says so.
-
-        Raises a KeyUnusable that names the key, another OpenPGPError, or FileUnsafe for a keyring
-        that others can write. Nothing of it was read before: gpg waits for its instructions.
-        """
-        self._contents = _list_home(self.home, self.account)
-        _check_home(self._contents, record, self.home)
-        if record.sign_as or KEYBOXD in self._contents:  # for these gpg needs a daemon: begin again
-            self._child.end()
-            command = SIGN_AND_ENCRYPT if record.sign_as else ENCRYPT
-            self._child = self._start_with_daemons(command)
-        self._child.feed(plaintext, _instructions(record, context))
-        finished = self._child.finish(self._deadline)
-        status = parse_status(finished.status)
-        if _is_complete(finished, status, record):
-            return Message(finished.output.decode("ascii"), _fingerprints(status))
-        from trex.diagnosis import diagnose  # needed only where a login fails
-
-        raise diagnose(status, record, self)
-
     def list_key(self, key: str) -> str:
-        """Return the colon listing of a public key (doc/DETAILS), "" if there is none."""
+        """Return the colon listing of a public key (doc/DETAILS), "" if there is none.
+
+        Raises FileUnsafe for a keyring that others can write, or an OpenPGPError.
+        """
+        self._contents = self._contents or _list_home(self.home, self.account)
         # "always" keeps gpg from making a trust database; what is expired or revoked shows still.
         start = self._start_with_daemons if KEYBOXD in self._contents else self._start_alone
         child = start([*LIST, "--", self.user_id(key)])
@@ -131,6 +107,45 @@ class Gpg:
         child.start_filter([self.path, *COMMON, "--homedir", readable(self.home), *command],
                            self.account, leash)  # fmt: skip
         return child
+
+
+class Gpg(Keyring):
+    """gpg for one login, started by `with` and told later what to do.
+
+    Half of its time it needs only to start. It does so while the record is parsed and the
+    challenge made, and reads what depends on them from a pipe that it takes for its options file.
+    """
+
+    def __enter__(self) -> "Self":
+        """Start gpg. Raises NotStarted where no process can be had."""
+        try:
+            super().__enter__()
+            self._child = self._start_alone(ENCRYPT)
+        except BaseException:
+            self._blocks.close()
+            raise
+        return self
+
+    def encrypt(self, plaintext: bytes, record: "AuthRecord", context: str) -> Message:
+        """Encrypt to all of the record's recipients, and sign where it says so.
+
+        Raises a KeyUnusable that names the key, another OpenPGPError, or FileUnsafe for a keyring
+        that others can write. Nothing of it was read before: gpg waits for its instructions.
+        """
+        self._contents = _list_home(self.home, self.account)
+        _check_home(self._contents, record, self.home)
+        if record.sign_as or KEYBOXD in self._contents:  # for these gpg needs a daemon: begin again
+            self._child.end()
+            command = SIGN_AND_ENCRYPT if record.sign_as else ENCRYPT
+            self._child = self._start_with_daemons(command)
+        self._child.feed(plaintext, _instructions(record, context))
+        finished = self._child.finish(self._deadline)
+        status = parse_status(finished.status)
+        if _is_complete(finished, status, record):
+            return Message(finished.output.decode("ascii"), _fingerprints(status))
+        from trex.diagnosis import diagnose  # needed only where a login fails
+
+        raise diagnose(status, record, self)
 
 
 def _instructions(record: "AuthRecord", context: str) -> bytes:

@@ -26,6 +26,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from trex.login import Reminder
+
     class Response(Protocol):
         """What the application brought back (pam_conv(3))."""
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         PAM_SILENT: int
         PAM_PROMPT_ECHO_ON: int
         PAM_ERROR_MSG: int
+        PAM_TEXT_INFO: int
         PAM_SUCCESS: int
         PAM_IGNORE: int
         PAM_SYSTEM_ERR: int
@@ -90,8 +93,11 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
     from trex.audit import write_verdict  # log_in loads it while it waits
 
     write_verdict(login, outcome, detail, monotonic() - started)
+    silent = bool(flags & pamh.PAM_SILENT)
     if outcome not in (ACCEPTED, NOT_ASKED):
-        _refuse(pamh, outcome, silent=bool(flags & pamh.PAM_SILENT))
+        _refuse(pamh, outcome, silent=silent)
+    elif login.reminder and not silent:
+        _remind(pamh, login.reminder)
     _keep_libpython()
     code: int = getattr(pamh, PAM_CODES[outcome])
     return code
@@ -135,6 +141,15 @@ def _refuse(pamh: "PamHandle", outcome: Outcome, *, silent: bool) -> None:
         if not silent and outcome in EXPLANATIONS:
             pamh.conversation(pamh.Message(pamh.PAM_ERROR_MSG, EXPLANATIONS[outcome]))
     except Exception:  # only courtesies: the verdict stands without them
+        return
+
+
+def _remind(pamh: "PamHandle", reminder: "Reminder") -> None:
+    """Tell a user who is let in what will soon keep him out."""
+    try:
+        if text := reminder():
+            pamh.conversation(pamh.Message(pamh.PAM_TEXT_INFO, text))
+    except BaseException:  # only a courtesy: the verdict stands without it
         return
 
 

@@ -40,7 +40,7 @@ def supervised(directory: str) -> "Leash":
                 os._exit(1)
             return
         code = _watch(program, lifeline)
-        _end_descendants()
+        end_descendants()
         os._exit(code)
 
     return leash
@@ -76,7 +76,7 @@ def _watch(program: int, lifeline: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _end_descendants() -> None:
+def end_descendants() -> None:
     """End what is left, politely first: gpg-agent then removes its sockets."""
     polite = monotonic() + TERMINATION_SECONDS
     while (children := _children()) and monotonic() < polite + TERMINATION_SECONDS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,14 +25,20 @@ ENTRY = Path("/lib/security/pam_trex.py")
 
 @pytest.fixture
 def usr_lib(place: Path) -> Iterator[None]:
-    """Let /usr/lib be written to, without a trace."""
-    layers = place / "usr-lib"
-    for name in ("upper", "work"):
-        (layers / name).mkdir(parents=True, exist_ok=True)
-    options = f"lowerdir=/usr/lib,upperdir={layers}/upper,workdir={layers}/work"
-    subprocess.run(["mount", "-t", "overlay", "trex", "-o", options, "/usr/lib"], check=True)
+    """Let /usr be written to where script/install does, without a trace."""
+    layers = place / "usr"
+    for name in ("lib", "bin", "share"):
+        for layer in ("upper", "work"):
+            (layers / name / layer).mkdir(parents=True, exist_ok=True)
+        options = (
+            f"lowerdir=/usr/{name},upperdir={layers}/{name}/upper,workdir={layers}/{name}/work"
+        )
+        subprocess.run(
+            ["mount", "-t", "overlay", "trex", "-o", options, f"/usr/{name}"], check=True
+        )
     yield
-    subprocess.run(["umount", "--lazy", "/usr/lib"], check=True)
+    for name in ("lib", "bin", "share"):
+        subprocess.run(["umount", "--lazy", f"/usr/{name}"], check=True)
     subprocess.run(["rm", "-r", layers], check=True)
 
 
@@ -111,6 +118,94 @@ def test_uninstall_refuses_while_pam_names_the_module(usr_lib: None) -> None:
     assert done.returncode == 0, done.stderr
     assert not ENTRY.is_symlink()
     assert not LIBRARY.exists()
+
+
+def test_the_command_comes_and_goes_with_the_module(usr_lib: None, alice: Account) -> None:
+    install()
+    shown = alice.run("trex", "show").decode()
+    assert "Can answer: Test Key <cv25519@example.org>" in shown
+    for name in subprocess_lines("trex", "--help"):
+        page = Path(f"/usr/share/man/man1/trex-{name}.1")
+        assert page.is_file()
+        text = subprocess.run(["man", "--warnings", "-l", page], capture_output=True, text=True,
+                              check=True, env={"PATH": "/usr/bin:/bin", "MANWIDTH": "80"})  # fmt: skip
+        assert text.stderr == ""
+        assert f"trex-{name}" in text.stdout
+        assert "EXAMPLES" in text.stdout
+    linked = [path for path in Path("/usr/share").rglob("*trex*") if path.is_symlink()]
+    assert len(linked) > 5
+    install("--uninstall", "--force")
+    assert not any(path.is_symlink() for path in [*linked, Path("/usr/bin/trex")])
+
+
+def subprocess_lines(*command: str) -> list[str]:
+    """Return the commands that the help lists."""
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return re.findall(r"^  (\w+)  ", text.partition("Commands:")[2], re.MULTILINE)
+
+
+def test_a_trex_that_is_not_ours_is_left_alone(usr_lib: None) -> None:
+    foreign = Path("/usr/bin/trex")
+    foreign.write_text("#!/bin/sh\n")
+    done = install()
+    assert done.returncode != 0
+    assert "/usr/bin/trex is there already" in done.stderr
+    assert not LIBRARY.exists()
+    install("--uninstall", "--force")
+    assert foreign.read_text() == "#!/bin/sh\n"
+
+
+def test_bash_completes(usr_lib: None) -> None:
+    install()
+    script = (
+        "source /usr/share/bash-completion/completions/trex; COMP_WORDS=(trex {words}); "
+        "COMP_CWORD=$(({count}-1)); _trex_completion trex; echo ${{COMPREPLY[@]}}"
+    )
+    for words, wanted in (("enr", "enroll"), ("enroll --from", "--from-keyring")):
+        text = script.format(words=words, count=len(words.split()) + 1)
+        done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=True)
+        assert done.stdout.split() == [wanted], done.stderr
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_the_other_shells_completions(usr_lib: None, shell: str) -> None:
+    install()
+    script = LIBRARY / "current/completions" / f"trex.{shell}"
+    flag = {"zsh": "-n", "fish": "--no-execute"}[shell]
+    done = subprocess.run([shell, flag, script], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    if shell == "fish":
+        asked = "complete -C 'trex enr'"
+        done = subprocess.run(["fish", "--no-config", "-c", f"source {script}; {asked}"],
+                              capture_output=True, text=True, check=True)  # fmt: skip
+        assert done.stdout.split()[0] == "enroll"
+    else:
+        answer = subprocess.run(
+            ["trex"], capture_output=True, text=True, check=True,
+            env={"_TREX_COMPLETE": "zsh_complete", "COMP_WORDS": "trex enr", "COMP_CWORD": "1",
+                 "PATH": "/usr/bin:/bin"},
+        )  # fmt: skip
+        assert answer.stdout.split("\n")[:2] == ["plain", "enroll"]
+
+
+def test_a_client_without_pam_installs_the_command_with_pip(place: Path) -> None:
+    """Without the network: what it depends on are the system's packages."""
+    source, made = place / "source", place / "venv"
+    shutil.copytree(
+        sandbox.PROJECT, source, ignore=shutil.ignore_patterns(".git", ".venv", "*.pyc")
+    )
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--system-site-packages", made], check=True)
+    subprocess.run(
+        [made / "bin/pip", "install", "--quiet", "--no-index", "--no-build-isolation", source],
+        check=True, env={"PATH": "/usr/bin:/bin", "HOME": str(place),
+                         "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+    )  # fmt: skip
+    for command in (["--version"], ["enroll", "--help"], ["show", "--help"], ["doctor", "--help"]):
+        done = subprocess.run([made / "bin/trex", *command], capture_output=True, text=True,
+                              check=True, cwd="/", env={"PATH": "/usr/bin:/bin"})  # fmt: skip
+        assert done.stdout.startswith(("trex ", "Usage: trex "))
+    for directory in (source, made):
+        shutil.rmtree(directory)
 
 
 def test_a_packager_s_tree(place: Path) -> None:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from trex import __version__
 from trex.authfile import MAX_RECIPIENTS, RECORD, WEB_QR_MODES
-from trex.cli.main import trex
+from trex.cli.main import COMMANDS, trex
 from trex.options import FLAGS, Options
 from trex.pam import PAM_CODES
 from trex.safefile import MAX_SIZE
@@ -89,3 +89,27 @@ def test_the_client_s_page_has_the_help_as_the_command_gives_it(name: str) -> No
     shown = CliRunner().invoke(trex, arguments, prog_name="trex", terminal_width=98).output
     block = "".join(f"    {line}".rstrip() + "\n" for line in shown.splitlines())
     assert f"<!-- trex {name} --help -->\n\n{block}\n" in page
+
+
+def shown_helps() -> dict[str, str]:
+    """Return what the documents show as the output of `trex ... --help`, by command."""
+    shown: dict[str, str] = {}
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        blocks = re.findall(
+            r"^    \$ trex ((?:\w+ )?)--help\n((?:    .*\n|\n)+)",
+            page.read_text("utf-8"),
+            re.MULTILINE,
+        )
+        shown |= {command.strip(): block for command, block in blocks}
+    return shown
+
+
+def test_the_documents_show_each_command_s_help() -> None:
+    shown = shown_helps()
+    assert set(shown) >= {"", "enroll", "show", "remove", "doctor", "try"}
+    assert set(shown) <= {"", *COMMANDS}
+    for command, block in shown.items():
+        words = [command, "--help"] if command else ["--help"]
+        told = CliRunner().invoke(trex, words, prog_name="trex", terminal_width=80)
+        assert block.split() == told.output.split(), f"trex {command} --help"
+    assert "    $ trex --help\n" in text("README.md")

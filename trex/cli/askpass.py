@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -19,8 +18,7 @@ from trex.cli.question import KIND, ask, ask_yes
 from trex.cli.target import Target, find_target, split_prompt
 from trex.cli.tell import tell, tell_error
 from trex.errors import TrexError
-
-PR_SET_PDEATHSIG = 1  # prctl(2)
+from trex.prctl import SET_PDEATHSIG, prctl
 
 
 def main() -> None:
@@ -87,6 +85,6 @@ def _end_with_ssh() -> None:
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     parent = os.getppid()
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        prctl(SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
             sys.exit(1)

@@ -18,6 +18,11 @@ COMMANDS: dict[str, str] = {
     "pin": "pin",
     "pins": "pinned",
     "unpin": "unpin",
+    "enroll": "enroll",
+    "show": "show",
+    "remove": "remove",
+    "doctor": "doctor",
+    "try": "attempt",
 }
 
 

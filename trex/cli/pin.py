@@ -18,7 +18,14 @@ from trex.cli.terminal import say
 USELESS = {"r": "was revoked", "e": "has expired", "i": "is invalid", "d": "is disabled"}
 
 
-@click.command(short_help="Say which key signs for a host.")
+EXAMPLES = """\b
+Examples:
+  trex pin server.example.org
+  trex pin server.example.org AE5C97684A4FFB40907D0A1787DE803A22DA5C30
+"""
+
+
+@click.command(epilog=EXAMPLES, short_help="Say which key signs for a host.")
 @click.argument("host")
 @click.argument("fingerprint", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask. FINGERPRINT must be given.")
@@ -27,12 +34,7 @@ def command(host: str, fingerprint: str | None, *, yes: bool) -> None:
 
     HOST is the name that you give to ssh, or the one in the message. Without FINGERPRINT, the key
     in your keyring whose user id names the host is proposed. A key that is pinned is not replaced.
-
-    \b
-    Examples:
-      trex pin server.example.org
-      trex pin server.example.org AE5C97684A4FFB40907D0A1787DE803A22DA5C30
-    """  # noqa: D301 (\b is click's)
+    """
     if yes and not fingerprint:
         raise ClientError("--yes needs a fingerprint", "trex pin --yes HOST FINGERPRINT")
     name, pins = parse_host(host), Pins()

@@ -7,8 +7,13 @@ import click
 from trex.cli.pins import Pins
 from trex.cli.terminal import say
 
+EXAMPLES = """\b
+Examples:
+  trex pins
+"""
 
-@click.command(short_help="Print which key signs for which host.")
+
+@click.command(epilog=EXAMPLES, short_help="Print which key signs for which host.")
 def command() -> None:
     """Print the pins, a line for each: host and fingerprint.
 

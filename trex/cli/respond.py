@@ -17,8 +17,16 @@ from trex.cli.paste import MAX_TEXT, read_message
 from trex.cli.pins import Pins
 from trex.cli.terminal import say
 
+EXAMPLES = """\b
+Examples:
+  trex respond                 paste the prompt, then Enter and Ctrl-D
+  trex respond --copy          the same, and paste the response at once
+  wl-paste | trex respond      take the prompt from the clipboard
+  trex respond prompt.txt
+"""
 
-@click.command(short_help="Print the response to a challenge that you paste.")
+
+@click.command(epilog=EXAMPLES, short_help="Print the response to a challenge that you paste.")
 @click.argument("file", default="-")
 @click.option("--copy", "to_clipboard", is_flag=True, help="Put the response on the clipboard.")
 def command(file: str, *, to_clipboard: bool) -> None:
@@ -26,14 +34,7 @@ def command(file: str, *, to_clipboard: bool) -> None:
 
     Paste the whole prompt as it stands. What the message says about itself is shown first: is this
     the host that you log in to? Nothing is shown of a message that is no challenge of Trex's.
-
-    \b
-    Examples:
-      trex respond                 paste the prompt, then Enter and Ctrl-D
-      trex respond --copy          the same, and paste the response at once
-      wl-paste | trex respond      take the prompt from the clipboard
-      trex respond prompt.txt
-    """  # noqa: D301 (\b is click's)
+    """
     pins = Pins()
     message = read_message(_read(file))
     name_terminal(os.environ)

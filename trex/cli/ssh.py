@@ -6,6 +6,15 @@ import click
 
 from trex.cli.launch import run_ssh
 
+EXAMPLES = """\b
+Examples:
+  trex ssh alice@server.example.org
+  GIT_SSH_COMMAND="trex ssh" git clone server.example.org:project.git
+  rsync -e "trex ssh" -a photos/ server.example.org:photos/
+  scp -S trex-ssh file server.example.org:
+  sftp -S trex-ssh server.example.org
+"""
+
 
 class _AllToSsh(click.Command):
     """Everything after `trex ssh` is ssh's, `--` included; but ssh knows no --help."""
@@ -18,6 +27,7 @@ class _AllToSsh(click.Command):
 
 
 @click.command(
+    epilog=EXAMPLES,
     short_help="Run ssh, and answer its challenge.",
     cls=_AllToSsh,
     options_metavar="",
@@ -30,13 +40,5 @@ def command(arguments: tuple[str, ...]) -> None:
     A challenge is answered only if it names the user and the host that ssh goes to, or you
     confirmed that name once; and if a key is pinned for that host, only if this key signed it.
     Every other question of ssh's reaches you as if Trex were not there.
-
-    \b
-    Examples:
-      trex ssh alice@server.example.org
-      GIT_SSH_COMMAND="trex ssh" git clone server.example.org:project.git
-      rsync -e "trex ssh" -a photos/ server.example.org:photos/
-      scp -S trex-ssh file server.example.org:
-      sftp -S trex-ssh server.example.org
-    """  # noqa: D301 (\b is click's)
+    """
     run_ssh(list(arguments))

@@ -8,16 +8,16 @@ from trex.cli.hosts import parse_host
 from trex.cli.pins import Pins
 from trex.cli.terminal import say
 
+EXAMPLES = """\b
+Examples:
+  trex unpin server.example.org
+"""
 
-@click.command(short_help="Forget which key signs for a host.")
+
+@click.command(epilog=EXAMPLES, short_help="Forget which key signs for a host.")
 @click.argument("host")
 def command(host: str) -> None:
-    """Forget which key signs the challenges of HOST: any may then, or none.
-
-    \b
-    Example:
-      trex unpin server.example.org
-    """  # noqa: D301 (\b is click's)
+    """Forget which key signs the challenges of HOST: any may then, or none."""
     name, pins = parse_host(host), Pins()
     before = pins.by_host.get(name, "")
     pins.remove(name)

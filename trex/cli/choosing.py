@@ -1,0 +1,113 @@
+"""Which of the keys that were found is meant: shown, judged, asked."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from trex.audit import one_line
+from trex.cli.questions import ask
+from trex.cli.terminal import CommandError, say
+from trex.diagnosis import examine
+from trex.keylist import NEVER, Key, day, parse_listing
+
+if TYPE_CHECKING:
+    from trex.errors import OpenPGPError
+
+DAY = 24 * 3600
+MEANINGS = {"e": "encrypt", "s": "sign", "c": "certify", "a": "authenticate"}
+HINTS = {
+    "KeyExpired": "gpg --quick-set-expire FINGERPRINT 2y, where the secret key is; export it again",
+    "KeyRevoked": "a revoked key stays so: make another",
+    "NoEncryptionSubkey": "gpg --quick-add-key FINGERPRINT cv25519 encr, where the secret key is",
+}
+
+
+def choose(listing: str, wanted: tuple[str, ...], *, silently: bool) -> list[Key]:
+    """Return the keys that are meant: those named by `wanted`, the only one, or the asked one.
+
+    Raises CommandError for one that cannot be used, and where it stays open which is meant.
+    """
+    keys = parse_listing(listing)
+    if wanted:
+        chosen = [_named(keys, fingerprint) for fingerprint in wanted]
+    else:
+        usable = [key for key in keys if key.lasts_until]
+        if len(keys) == 1 or not usable:
+            chosen = keys[:1]
+        else:
+            chosen = usable if len(usable) == 1 else [_asked(usable, silently=silently)]
+    if not chosen:
+        raise CommandError("there is no key in this keyring", "trex enroll --key FILE")
+    for key in chosen:
+        if not key.lasts_until:
+            raise unusable(key, listing)
+    return chosen
+
+
+def unusable(key: Key, listing: str) -> CommandError:
+    """Say why a key cannot be encrypted to, and what can be done."""
+    fault = fault_of(key, listing)
+    hint = HINTS.get(type(fault).__name__, "gpg --list-keys says more")
+    return CommandError(str(fault), hint.replace("FINGERPRINT", key.fingerprint))
+
+
+def fault_of(key: Key, listing: str) -> OpenPGPError:
+    """Return the module's own error about one key of a listing."""
+    blocks = listing.split("\npub:")
+    own = [block for block in blocks if f":{key.fingerprint}:" in block]
+    block = own[0] if own else ""
+    return examine(key.fingerprint, block if block.startswith(("pub:", "tru:")) else f"pub:{block}")
+
+
+def describe(key: Key) -> str:
+    """Return what a person needs to recognize a key, in lines; nothing in it steers a terminal."""
+    letters = [letter for letter in MEANINGS if letter.upper() in key.capabilities]
+    lines = [("Fingerprint", key.fingerprint)]
+    lines += [("User id", one_line(name)) for name in key.user_ids]
+    lines += [
+        ("Kind", ", ".join(dict.fromkeys([key.kind, *(sub.kind for sub in key.encrypting)]))),
+        ("It can", ", ".join(MEANINGS[letter] for letter in letters) or "nothing"),
+        ("Made", day(key.created)),
+        ("Expires", _until(key)),
+    ]
+    return "".join(f"  {name:<12} {text}\n" for name, text in lines).rstrip("\n")
+
+
+def in_days(moment: float) -> str:
+    """Return how far away a moment is."""
+    days = int((moment - time.time()) // DAY)
+    return "today" if days == 0 else f"in {days} day{'s' * (days != 1)}"
+
+
+def _until(key: Key) -> str:
+    if not key.lasts_until:
+        return "it cannot be used"
+    if key.lasts_until == NEVER:
+        return "never"
+    return f"{day(key.lasts_until)}, {in_days(key.lasts_until)}"
+
+
+def _named(keys: list[Key], fingerprint: str) -> Key:
+    plain = fingerprint.replace(" ", "").removeprefix("0x").upper()
+    for key in keys:
+        if key.fingerprint == plain:
+            return key
+    raise CommandError(f"{one_line(fingerprint)}: there is no such key here", _list_of(keys))
+
+
+def _asked(keys: list[Key], *, silently: bool) -> Key:
+    if silently:
+        raise CommandError("there are several keys; which is meant?", _list_of(keys))
+    for number, key in enumerate(keys, start=1):
+        say(f"Key {number}\n{describe(key)}\n")
+    answer = ask(f"Which key, 1 to {len(keys)}? ")
+    if not (answer.isascii() and answer.isdecimal() and 1 <= int(answer[:4]) <= len(keys)):
+        raise CommandError(
+            f"{one_line(answer) or 'nothing'}: a number from 1 to {len(keys)} is meant"
+        )
+    return keys[int(answer) - 1]
+
+
+def _list_of(keys: list[Key]) -> str:
+    return "--fingerprint with one of: " + ", ".join(key.fingerprint for key in keys)

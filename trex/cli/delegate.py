@@ -1,0 +1,207 @@
+"""Work that is done as somebody else: in a process that has become that account, for good.
+
+Root opens no user's file and runs no program on a user's files: it asks here. What the work
+starts, gpg's daemons among it, ends with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import sys
+import tempfile
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from trex.child import end_with_parent, milliseconds_until
+from trex.cli.terminal import CommandError
+from trex.errors import FileUnsafe, TrexError
+from trex.prctl import SET_CHILD_SUBREAPER, prctl
+from trex.privilege import become
+from trex.supervisor import end_descendants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trex.privilege import Account
+
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+MAX_REPORT = 16 << 20
+WORK_SECONDS = 120.0
+END_SECONDS = 5.0
+_scratch: list[str] = []  # in a process that works: see scratch_directory
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+KEPT = ("TERM", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "LANG", "LC_ALL", "LC_CTYPE")
+
+
+def run_as(account: Account, work: Callable[[], Any], seconds: float = WORK_SECONDS) -> Any:
+    """Return what `work` returns (plain data, as JSON has it) when `account` does it.
+
+    Raises CommandError for what it raised, and if it takes longer than `seconds`; on Ctrl-C it is
+    ended before that goes on.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)  # as Ctrl-C: what was begun is taken back
+    report, sink = os.pipe()
+    lifeline, held = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A signal waits until the process is there to be ended, and again until it has ended.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+    pid = os.fork()
+    if pid == 0:
+        os.close(report)
+        os.close(held)
+        _serve(account, work, lifeline, sink)
+    os.close(sink)
+    os.close(lifeline)
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        text = _read(report, monotonic() + seconds)
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+        _end(pid)
+        os.close(report)
+        os.close(held)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return _unpack(text)
+
+
+def _read(report: int, deadline: float) -> bytes:
+    poll = select.poll()
+    poll.register(report, select.POLLIN)
+    text = b""
+    while len(text) < MAX_REPORT:
+        if not poll.poll(milliseconds_until(deadline)):
+            raise CommandError("it took too long and was ended", "gpg --list-keys: does it hang?")
+        more = os.read(report, 1 << 16)
+        if not more:
+            break
+        text += more
+    return text
+
+
+def _unpack(text: bytes) -> Any:
+    try:
+        told = json.loads(text)
+    except ValueError:
+        raise CommandError(
+            "the work ended without a result; is the memory or the disk full?"
+        ) from None
+    if "error" in told:
+        raise CommandError(told["error"], told["hint"])
+    return told["result"]
+
+
+def _end(pid: int) -> None:
+    """Have the process end politely: it removes what it has not finished, and its daemons."""
+    pidfd = os.pidfd_open(pid)
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    deadline = monotonic() + END_SECONDS
+    signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+    while not poll.poll(milliseconds_until(deadline)):
+        if monotonic() >= deadline:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            break
+    os.waitpid(pid, 0)
+    os.close(pidfd)
+
+
+def _serve(account: Account, work: Callable[[], Any], lifeline: int, sink: int) -> NoReturn:
+    """Be the process that works. Its end is `os._exit`: nothing of the command goes on here.
+
+    SIGTERM comes once, at any moment: where it interrupts the clearing up, that is done again.
+    """
+    try:
+        try:
+            _settle(account, lifeline)
+            told = _told(work)
+            with os.fdopen(sink, "wb") as report:
+                report.write(json.dumps(told).encode())
+        finally:
+            _leave_nothing()
+    except BaseException:
+        _leave_nothing()
+    finally:
+        os._exit(0)
+
+
+def _settle(account: Account, lifeline: int) -> None:
+    """Become the account, with nothing of the caller's but what a pinentry needs."""
+    os.setsid()  # a program that runs as a user must not reach into root's terminal
+    prctl(SET_CHILD_SUBREAPER, 1)
+    environment = _environment(account)
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
+    become(account)
+    end_with_parent(lifeline)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir("/")
+    os.umask(0o077)
+    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGINT, signal.SIGHUP):  # the parent passes them on as SIGTERM
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def scratch_directory() -> str:
+    """Return a new directory for the work at hand; it goes when that has ended, with all in it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+    _scratch.append(tempfile.mkdtemp(prefix="trex-"))
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return _scratch[-1]
+
+
+def _leave_nothing() -> None:
+    """End what was started, and only then remove the directories in which it may still write."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    end_descendants()
+    for directory in _scratch:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _stop(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _told(work: Callable[[], Any]) -> dict[str, Any]:
+    try:
+        return {"result": work()}
+    except CommandError as error:
+        return {"error": error.message, "hint": error.hint}
+    except FileUnsafe as error:
+        return {"error": str(error), "hint": hint_for(error)}
+    except TrexError as error:
+        return {"error": str(error), "hint": ""}
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return {"error": f"{where}{error.strerror}", "hint": ""}
+    except Exception as error:
+        return {"error": f"unforeseen error: {type(error).__name__}", "hint": "please report it"}
+
+
+def hint_for(error: FileUnsafe) -> str:
+    """Return the command that mends a file or directory which is not as it must be."""
+    if error.found.startswith("mode"):
+        return f"chmod go-w {error.path}"
+    if error.found.startswith("owner"):
+        return f"chown {error.meant.split()[2]}: {error.path}"
+    return f"ls -ld {error.path}"
+
+
+def _environment(account: Account) -> dict[str, str]:
+    """Return an environment made from nothing; for oneself also what a pinentry needs."""
+    made = {"HOME": account.home, "USER": account.name, "LOGNAME": account.name, "PATH": PATH}
+    made["LC_ALL"] = "C.UTF-8"
+    if account.uid != os.getuid():
+        return made
+    made |= {name: os.environ[name] for name in KEPT if name in os.environ}
+    if os.isatty(0):
+        made["GPG_TTY"] = os.ttyname(0)
+    return made

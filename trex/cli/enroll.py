@@ -1,0 +1,205 @@
+"""`trex enroll`: a record for a user, with a key that has proved that it can answer."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trex.audit import one_line
+from trex.authfile import WEB_QR_MODES, parse_record
+from trex.cli import keyring, recordfile
+from trex.cli.choosing import choose, describe
+from trex.cli.delegate import run_as
+from trex.cli.place import Place, find_place, place_options
+from trex.cli.proof import prove
+from trex.cli.questions import confirm
+from trex.cli.terminal import CommandError, say
+from trex.privilege import readable
+from trex.safefile import check_directories
+
+if TYPE_CHECKING:
+    from trex.cli.recordfile import Fields
+    from trex.keylist import Key
+
+EPILOG = """\b
+Examples:
+  trex enroll --key alice-login.asc
+  sudo trex enroll --user alice --key - < alice-login.asc
+  sudo trex enroll --central --user alice --key alice-login.asc --yes
+  trex enroll --locate alice@example.org --dry-run
+"""
+
+
+@click.command(epilog=EPILOG, short_help="Set a user up to log in with an OpenPGP key.")
+@place_options
+@click.option(
+    "--key", "file", metavar="FILE", help="Take the public key from FILE; - is standard input."
+)
+@click.option("--from-keyring", is_flag=True, help="Take it from the keyring that logins use.")
+@click.option("--locate", metavar="ADDRESS", help="Ask ADDRESS's Web Key Directory for it.")
+@click.option(
+    "--fingerprint",
+    "wanted",
+    metavar="FPR",
+    multiple=True,
+    help="Which key, if there are several; may be repeated.",
+)
+@click.option("--add", is_flag=True, help="Keep the record's keys: either can answer then.")
+@click.option(
+    "--trust/--notrust", default=None, help="Whether the record vouches for the key, or gpg has to."
+)
+@click.option("--sign-as", metavar="KEY", help="Have challenges signed by KEY; nosign for none.")
+@click.option("--page", metavar="MODE", help=f"Show a QR code: {', '.join(WEB_QR_MODES)}, or none.")
+@click.option("--tls-key", metavar="PATH", help="The page's TLS key.")
+@click.option("--tls-certificate", metavar="PATH", help="The page's TLS certificate.")
+@click.option("--no-proof", is_flag=True, help="Write the record without trying it out.")
+@click.option("--yes", is_flag=True, help="Ask no questions.")
+@click.option("--dry-run", is_flag=True, help="Show what would change in the record, and stop.")
+def command(**arguments: Any) -> None:
+    """Let a user log in with an OpenPGP key: import it, write the record, try it out.
+
+    What the record says already is kept unless an option says otherwise. The file from before is
+    kept beside it, with a ~ at its end. With --yes, and no secret key at hand, a challenge is made
+    but not answered.
+    """
+    names = ("auth_file", "gnupg_home", "run_as")
+    place = find_place(
+        arguments["user"], central=arguments["central"], **{name: arguments[name] for name in names}
+    )
+    silently = arguments["yes"] or arguments["dry_run"]
+    found = _find_keys(place, arguments)
+    chosen = choose(found["listing"], arguments["wanted"], silently=silently)
+    before = recordfile.read_as(place.writer, place.record)
+    content = _compose(place, before, chosen, arguments)
+    difference = _difference(place, before, content)
+    if arguments["dry_run"]:
+        click.echo(difference, nl=False)
+        return
+    for key in chosen:
+        say(f"For {place.user.name}:\n{describe(key)}")
+    as_meant = not difference and run_as(place.writer, lambda: _is_as_meant(place))
+    if not arguments["yes"] and not as_meant:
+        say(f"\n{difference}")
+        confirm(f"Is this the right fingerprint, and shall {place.shown} say so?")
+    imported = found["armored"] and run_as(
+        place.reader,
+        lambda: keyring.import_keys(
+            place.gnupg_home, found["armored"], [key.fingerprint for key in chosen]
+        ),
+    )
+    if imported:
+        say(f"Imported into {readable(place.gnupg_home)}.")
+    if as_meant:
+        say(f"{place.shown} says this already: nothing to change.")
+        return
+    _prove(place, content, arguments)
+    run_as(place.writer, lambda: _write(place, before, content))
+    say(f"Written: {place.shown}")
+
+
+def _find_keys(place: Place, arguments: dict[str, Any]) -> dict[str, str]:
+    """Return listing and armored keys from the one source that is named."""
+    file, address = arguments["file"], arguments["locate"]
+    if (file is not None) + (address is not None) + arguments["from_keyring"] > 1:
+        raise click.UsageError("--key, --from-keyring and --locate: one of them")
+    if file == "-":
+        content = keyring.checked(sys.stdin.buffer.read(keyring.MAX_KEYS + 1), "standard input")
+        return _plain(run_as(place.reader, lambda: keyring.keys_in(content, "standard input")))
+    if file is not None:
+        path = os.path.abspath(file)
+        return _plain(
+            run_as(place.reader, lambda: keyring.keys_in(keyring.read_key_file(path), file))
+        )
+    if address is not None:
+        return _plain(run_as(place.reader, lambda: keyring.keys_at(address)))
+    return _plain(run_as(place.reader, lambda: keyring.keys_here(place.gnupg_home)))
+
+
+def _plain(told: Any) -> dict[str, str]:
+    return {name: str(told[name]) for name in ("listing", "armored")}
+
+
+def _compose(
+    place: Place, before: bytes | None, chosen: list[Key], arguments: dict[str, Any]
+) -> bytes:
+    """Return the new file. Raises RecordError where the module would not take its record."""
+    home = readable(place.user.home)
+    fields = recordfile.fields_of(before or b"", place.record, home)
+    says = fields.line()
+    new = [key.fingerprint for key in chosen]
+    if arguments["add"]:
+        new = [*fields.recipients, *(key for key in new if key not in fields.recipients)]
+    if set(new) != set(fields.recipients):
+        fields.recipients = new
+    _apply(fields, arguments)
+    line = fields.line()
+    parse_record(line.encode(), place.record, home)
+    if before is not None and line == says:
+        return before
+    name = one_line(chosen[0].user_ids[0]) if chosen[0].user_ids else chosen[0].fingerprint
+    return recordfile.with_record(before, line, name, place.record)
+
+
+def _apply(fields: Fields, arguments: dict[str, Any]) -> None:
+    """Put what the options say in the place of what the record says."""
+    if arguments["trust"] is not None:
+        fields.trust = "trust" if arguments["trust"] else "notrust"
+    if arguments["sign_as"] is not None:
+        fields.sign_as = arguments["sign_as"]
+    tls = [arguments["tls_key"], arguments["tls_certificate"]]
+    mode = arguments["page"]
+    if mode is None and any(tls) and fields.page:
+        mode = fields.page[0]
+    if mode is None and any(tls):
+        raise click.UsageError("--tls-key and --tls-certificate go with --page")
+    if mode not in (None, "none", *WEB_QR_MODES):
+        raise click.UsageError(f"--page: one of {', '.join(WEB_QR_MODES)} or none")
+    if any(tls) and not all(tls):
+        raise click.UsageError("--tls-key and --tls-certificate go together")
+    if any(path and (" " in path or "\t" in path) for path in tls):
+        raise click.UsageError("a record takes no path with a space in it")
+    if mode == "none":
+        fields.page = []
+    elif mode is not None:
+        kept = fields.page[1:] if fields.page[:1] == [mode] else []
+        fields.page = [mode, *(tls if all(tls) else kept)]
+
+
+def _prove(place: Place, content: bytes, arguments: dict[str, Any]) -> None:
+    if arguments["no_proof"]:
+        say("Not tried out, because of --no-proof.")
+    elif prove(place, content, silently=arguments["yes"]):
+        say("Tried out: a challenge was made and answered.")
+    else:
+        say("A challenge was made; whether anybody can answer it was not tried out.")
+
+
+def _difference(place: Place, before: bytes | None, content: bytes) -> str:
+    old, new = (
+        (text or b"").decode("utf-8", "replace").splitlines(keepends=True)
+        for text in (before, content)
+    )
+    name = place.shown if before is not None else "/dev/null"
+    return "".join(difflib.unified_diff(old, new, name, place.shown))
+
+
+# ------------------------------------------------------------- in a process of the writer's
+
+
+def _is_as_meant(place: Place) -> bool:
+    return recordfile.is_as_meant(place.record, place.writer.uid, place.mode)
+
+
+def _write(place: Place, before: bytes | None, content: bytes) -> None:
+    check_directories(os.path.dirname(place.record), place.writer)
+    try:
+        recordfile.replace(place.record, content, before, place.mode, place.reader.gid)
+    except OSError as error:
+        raise CommandError(
+            f"{place.shown}: {error.strerror}; the record is as it was",
+            "is there room, and whose is it?",
+        ) from None

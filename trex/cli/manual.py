@@ -1,0 +1,150 @@
+"""A man page for each command, and completion for each shell, from the commands themselves.
+
+    python3 -m trex.cli.manual DIRECTORY
+
+writes `man/trex*.1` and `completions/trex.bash`, `.zsh` and `.fish`. click-man leaves out what
+stands after the options, which is where the examples are, and finds no command that is loaded late.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from typing import TYPE_CHECKING, cast
+
+import click
+from click.shell_completion import get_completion_class
+
+from trex import __version__
+from trex.cli.main import trex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GROUP = cast("click.Group", trex)  # which its decorator does not tell
+SHELLS = ("bash", "zsh", "fish")
+# click before 8.1.4: where zsh loads the script at the first Tab, that one completes nothing.
+ZSH_LATE = "\ncompdef _trex_completion trex;\n"
+ZSH_AT_ONCE = """
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+    _trex_completion "$@"
+else
+    compdef _trex_completion trex
+fi
+"""
+UNWRAPPED = "\b"  # click's mark for a paragraph whose lines stay as they are
+
+
+def write_pages(directory: str) -> None:
+    """Write `trex.1` and `trex-COMMAND.1`."""
+    for context in _contexts():
+        name = context.command_path.replace(" ", "-")
+        _write(os.path.join(directory, f"{name}.1"), man_page(context))
+
+
+def write_completions(directory: str) -> None:
+    """Write `trex.SHELL` for each shell that click knows."""
+    for shell in SHELLS:
+        kind = get_completion_class(shell)
+        if kind is None:
+            raise LookupError(shell)
+        script = kind(trex, {}, "trex", "_TREX_COMPLETE").source().rstrip() + "\n"
+        if "loadautofunc" not in script:
+            script = script.replace(ZSH_LATE, ZSH_AT_ONCE)
+        _write(os.path.join(directory, f"trex.{shell}"), script)
+
+
+def man_page(context: click.Context) -> str:
+    """Return one command's page: man(7)."""
+    command, name = context.command, context.command_path.replace(" ", "-")
+    summary = command.get_short_help_str(limit=200).rstrip(".")
+    lines = [
+        f'.TH {name.upper()} 1 "" "Trex {__version__}" "Trex"',
+        ".SH NAME",
+        f"{_plain(name)} \\- {_plain(summary)}",
+        ".SH SYNOPSIS",
+        f".B {_plain(context.command_path)}",
+        _plain(" ".join(command.collect_usage_pieces(context))),
+        ".SH DESCRIPTION",
+        *_paragraphs(inspect.cleandoc(command.help or "")),
+        ".SH OPTIONS",
+        *_items(_options(context)),
+    ]
+    if isinstance(command, click.Group):
+        lines += [".SH COMMANDS", *_items(_commands(context))]
+    lines += _epilog(inspect.cleandoc(command.epilog or ""))
+    return "\n".join([*lines, *_see_also(context)]) + "\n"
+
+
+def _contexts() -> Iterator[click.Context]:
+    """Yield a context for the group, and for each of its commands."""
+    root = click.Context(trex, info_name="trex", **trex.context_settings)
+    yield root
+    for name in GROUP.list_commands(root):
+        if command := GROUP.get_command(root, name):
+            yield click.Context(command, info_name=name, parent=root)
+
+
+def _options(context: click.Context) -> list[tuple[str, str]]:
+    records = (option.get_help_record(context) for option in context.command.get_params(context))
+    return [record for record in records if record]
+
+
+def _commands(context: click.Context) -> list[tuple[str, str]]:
+    found = [child.command for child in _contexts() if child.parent]
+    names = GROUP.list_commands(context)
+    return [
+        (name, command.get_short_help_str(limit=200))
+        for name, command in zip(names, found, strict=True)
+    ]
+
+
+def _items(pairs: list[tuple[str, str]]) -> list[str]:
+    return [line for term, text in pairs for line in (".TP", f".B {_plain(term)}", _plain(text))]
+
+
+def _paragraphs(text: str) -> list[str]:
+    lines = []
+    for paragraph in text.split("\n\n"):
+        kept = paragraph.removeprefix(f"{UNWRAPPED}\n")
+        block = [_plain(line) for line in kept.split("\n")]
+        lines += [".PP", *([".nf", *block, ".fi"] if kept != paragraph else block)]
+    return lines
+
+
+def _epilog(text: str) -> list[str]:
+    """Make a section of each block that begins with `Title:`."""
+    lines = []
+    for block in filter(None, text.split(f"{UNWRAPPED}\n")):
+        title, _, rest = block.strip("\n").partition("\n")
+        if title.endswith(":"):
+            body = [_plain(line.removeprefix("  ")) for line in rest.split("\n")]
+            lines += [f".SH {title[:-1].upper()}", ".nf", *body, ".fi"]
+        else:
+            lines += [".SH NOTES", *_paragraphs(block.strip("\n"))]
+    return lines
+
+
+def _see_also(context: click.Context) -> list[str]:
+    name = context.command_path.replace(" ", "-")
+    others = [child.command_path.replace(" ", "-") for child in _contexts()]
+    listed = ", ".join(f"{_plain(other)}(1)" for other in others if other != name)
+    return [".SH SEE ALSO", f"{listed}, gpg(1), sshd_config(5), pam.conf(5)"]
+
+
+def _plain(text: str) -> str:
+    """Take from a line whatever roff would read as more than text."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
+
+
+def _write(path: str, text: str) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+if __name__ == "__main__":
+    write_pages(os.path.join(sys.argv[1], "man"))
+    write_completions(os.path.join(sys.argv[1], "completions"))

@@ -1,0 +1,100 @@
+"""Whose record, where it is, and who may touch it: the same for every command about records."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trex.cli.terminal import CommandError
+from trex.errors import OptionError, UserUnknown
+from trex.login import find_servant, place
+from trex.options import Options, parse_options
+from trex.privilege import Account, find_account, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# README.md, "Central mode".
+CENTRAL = {
+    "auth_file": "/etc/trex/users/%u",
+    "gnupg_home": "/var/lib/trex/gnupg",
+    "run_as": "_trex",
+}
+HINT = "README.md, central mode: useradd --system --user-group ... and the directories"
+ROOT = Account("root", 0, 0, "/root", [0])
+
+
+@dataclass(frozen=True)
+class Place:
+    """A user's record and keyring, with paths ready for `os` calls."""
+
+    user: Account
+    reader: Account  # reads the record and runs gpg, as the module has it
+    writer: Account  # owns the record
+    record: str
+    gnupg_home: str
+    options: Options
+
+    @property
+    def mode(self) -> int:
+        """The record's mode: the reader, if it is not the owner, reads it as its group."""
+        return 0o600 if self.reader.uid == self.writer.uid else 0o640
+
+    @property
+    def shown(self) -> str:
+        """The record's path, for messages."""
+        return readable(self.record)
+
+
+def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say whose record is meant, and where it is."""
+    for option in (
+        click.option("--run-as", metavar="NAME", help="As the module's run_as=."),
+        click.option("--gnupg-home", metavar="PATH", help="As the module's gnupg_home=."),
+        click.option("--auth-file", metavar="PATH", help="As the module's auth_file=."),
+        click.option("--central", is_flag=True, help="Central mode: a record of root's."),
+        click.option("--user", metavar="NAME", help="Whose record; root may name anybody."),
+    ):
+        function = option(function)
+    return function
+
+
+def find_place(user: str | None, *, central: bool, **arguments: str | None) -> Place:
+    """Return where `user`'s record is; `arguments` are the module's, None where not given.
+
+    Raises CommandError for whom this process cannot act for.
+    """
+    chosen = {**(CENTRAL if central else {}), **{k: v for k, v in arguments.items() if v}}
+    try:
+        options = parse_options([f"{name}={value}" for name, value in chosen.items()])
+        return place_of(user or _own_name(), options)
+    except OptionError as error:
+        raise CommandError(str(error), HINT if chosen.get("run_as") else "") from None
+
+
+def place_of(user: str, options: Options) -> Place:
+    """Return where the module looks for the record of `user`, and with whose rights.
+
+    Raises OptionError, or CommandError for whom this process cannot act for.
+    """
+    try:
+        account = find_account(user)
+    except UserUnknown as error:
+        raise CommandError(f"{user}: {error}", "the name is one that `id NAME` knows") from None
+    reader = find_servant("run_as", options.run_as) if options.run_as else account
+    writer = ROOT if options.run_as else account
+    if os.geteuid() not in (0, writer.uid):
+        raise CommandError(f"only root or {writer.name} can do this", "sudo trex ...")
+    record, home = place(options.auth_file, account), place(options.gnupg_home, account)
+    return Place(account, reader, writer, record, home, options)
+
+
+def _own_name() -> str:
+    try:
+        return readable(pwd.getpwuid(os.geteuid()).pw_name)
+    except KeyError:
+        raise CommandError("this process runs as nobody that has a name", "--user NAME") from None

@@ -1,0 +1,120 @@
+"""`trex show`: a record in words, read as the module reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trex.audit import one_line
+from trex.authfile import parse_record
+from trex.cli.choosing import fault_of, in_days
+from trex.cli.delegate import run_as
+from trex.cli.place import Place, find_place, place_options
+from trex.cli.terminal import CommandError, say
+from trex.errors import NoRecord
+from trex.keylist import NEVER, Key, day, parse_listing
+from trex.login import is_absent
+from trex.openpgp import Keyring
+from trex.privilege import readable
+from trex.safefile import read_safely
+
+if TYPE_CHECKING:
+    from trex.authfile import AuthRecord
+
+EPILOG = """\b
+Examples:
+  trex show
+  sudo trex show --user alice
+  sudo trex show --central --user alice
+"""
+
+
+@click.command(epilog=EPILOG, short_help="Say what a user's record means.")
+@place_options
+def command(**arguments: Any) -> None:
+    """Say what a record means: who can answer, until when, and how it is shown.
+
+    The record is read by the module's own code, with the rights that a login has. What would
+    refuse a login is an error here.
+    """
+    place = find_place(**arguments)
+    told = run_as(place.reader, lambda: _read(place))
+    record = parse_record(told["content"].encode(), place.record, readable(place.user.home))
+    for warning in record.warnings:
+        say(f"trex: warning: {one_line(warning)}")
+    click.echo(f"{place.user.name}: {place.shown}, line {record.line}")
+    faults = 0
+    for name, listing in zip(record.recipients, told["listings"], strict=True):
+        faults += _show_key(name, listing)
+    click.echo(_said_of_trust(record))
+    click.echo(_said_of_signature(record))
+    click.echo(_said_of_page(record))
+    if faults:
+        raise CommandError("with this record every login is refused", "trex enroll")
+
+
+def _read(place: Place) -> dict[str, Any]:
+    """Read record and keys; in a process of the reader's."""
+    if is_absent(place.record, place.reader):
+        raise NoRecord(f"{place.shown}: no such file")
+    content = read_safely(place.record, place.reader)
+    record = parse_record(content, place.record, readable(place.user.home))
+    options = place.options
+    with Keyring(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as keyring:
+        listings = [keyring.list_key(name) for name in record.recipients]
+    return {"content": content.decode(), "listings": listings}
+
+
+def _show_key(name: str, listing: str) -> int:
+    """Say one recipient; return 1 if it refuses every login."""
+    keys = parse_listing(listing)
+    if not keys:
+        click.echo(f"Can answer: nobody, because {name} is not in the keyring")
+        return 1
+    if len(keys) > 1:
+        say(f"trex: warning: {len(keys)} keys carry the address {name}, and gpg chooses")
+    for key in keys:
+        click.echo(
+            f"Can answer: {_who(key)}\n            {key.fingerprint}, {_how_long(key, listing)}"
+        )
+    return 0 if any(key.lasts_until for key in keys) else 1
+
+
+def _who(key: Key) -> str:
+    return "; ".join(map(one_line, key.user_ids)) or "a key without a user id"
+
+
+def _how_long(key: Key, listing: str) -> str:
+    if not key.lasts_until:
+        return f"but not now: {fault_of(key, listing)}"
+    if key.lasts_until == NEVER:
+        return "without an end"
+    return f"until {day(key.lasts_until)}, {in_days(key.lasts_until)}"
+
+
+def _said_of_trust(record: AuthRecord) -> str:
+    return "Trust: " + (
+        "the record vouches for the keys" if record.trust else "gpg has to trust them"
+    )
+
+
+def _said_of_signature(record: AuthRecord) -> str:
+    return (
+        f"Challenges are signed by {record.sign_as}"
+        if record.sign_as
+        else "Challenges are not signed"
+    )
+
+
+def _said_of_page(record: AuthRecord) -> str:
+    if not record.web_qr:
+        return "Shown: as text"
+    who = "with a password" if record.web_qr.authentication else "open to all who know its address"
+    if not record.web_qr.tls:
+        how = "plain HTTP"
+    elif record.tls_key:
+        how = f"TLS with {record.tls_certificate}"
+    else:
+        how = "TLS with a certificate made for each login"
+    return f"Shown: as text, and as a QR code on a page {who}, {how}"

@@ -1,0 +1,39 @@
+"""The clock: a wrong one makes keys expired or not yet made, and certificates invalid."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+
+from trex.doctor.finding import ERROR, WARNING, Finding
+from trex.keylist import day
+
+TIME_ERROR = 5  # adjtimex(2): the clock is not synchronized
+TIMEX_BYTES = 512  # more than a struct timex has on any platform
+
+
+def check_clock(files: list[str]) -> list[Finding]:
+    """Return what is wrong with the clock; none of `files` can have been written later than now."""
+    written = [os.stat(path).st_mtime for path in files if os.path.exists(path)]
+    return judge(time.time(), max(written, default=0), synchronized=_is_synchronized())
+
+
+def judge(now: float, written: float, *, synchronized: bool) -> list[Finding]:
+    """Return what follows from the time, the newest file's time, and what the kernel says."""
+    mend = "timedatectl set-ntp true"
+    if now < written:
+        what = f"the clock says {day(now)}, but a file is from {day(written)}"
+        why = "A key that was made after today is refused, and an expired one may be taken."
+        return [Finding("clock-behind", ERROR, what, why, mend)]
+    if not synchronized:
+        what = "nothing keeps the clock right, says the kernel"
+        why = "Keys and certificates expire by it, and users are told when a challenge ends."
+        return [Finding("clock-unsynchronized", WARNING, what, why, mend)]
+    return []
+
+
+def _is_synchronized() -> bool:
+    """Ask the kernel; to ask only is open to everybody and changes nothing."""
+    buffer = ctypes.create_string_buffer(TIMEX_BYTES)
+    return ctypes.CDLL(None).adjtimex(buffer) not in (TIME_ERROR, -1)

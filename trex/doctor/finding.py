@@ -1,0 +1,25 @@
+"""One thing that was found, and what it means for the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# ERROR: a login would fail, or somebody could get in without a right response.
+ERROR, WARNING = "error", "warning"
+STATUS = {WARNING: 1, ERROR: 2}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found, why it matters, and what mends it; `check` is a name for programs."""
+
+    check: str
+    severity: str
+    what: str
+    why: str
+    mend: str
+
+
+def status_of(findings: list[Finding]) -> int:
+    """Return the exit status: 0, 1 for warnings, 2 for an error."""
+    return max((STATUS[finding.severity] for finding in findings), default=0)

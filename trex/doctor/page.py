@@ -1,0 +1,87 @@
+"""The page with a QR code: started as for a login, and its certificate looked at."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+
+from trex.challenge import now
+from trex.cli.choosing import DAY
+from trex.cli.delegate import run_as
+from trex.doctor.finding import WARNING, Finding
+from trex.doctor.record import WARN_DAYS
+from trex.keylist import day
+from trex.login import Login
+from trex.webqr import Page, full_name
+
+if TYPE_CHECKING:
+    from trex.authfile import AuthRecord
+    from trex.cli.place import Place
+
+PAGE_SECONDS = 30
+
+
+def check_page(place: Place, record: AuthRecord, message: str, service: str) -> list[Finding]:
+    """Return why this user's page would not be shown, or not be trusted by a browser.
+
+    A page is opened for a moment, by the login's own code: ports, account, TLS pair and handshake.
+    """
+    login = Login(place.user.name, service, "", [])
+    with Page(login, place.options, record) as page:
+        page.open(place.reader, place.user, now() + PAGE_SECONDS)
+        page.show(message)
+    findings = [
+        Finding("page", WARNING, f"{place.user.name}: {warning}",
+                "Logins go on, with the message as text alone.", "docs/troubleshooting.md")
+        for warning in login.warnings
+    ]  # fmt: skip
+    if record.tls_certificate and not findings:
+        findings += _check_certificate(place, record)
+    return findings
+
+
+def _check_certificate(place: Place, record: AuthRecord) -> list[Finding]:
+    told = run_as(place.reader, lambda: _read_certificate(record.tls_certificate))
+    findings = []
+    path = record.tls_certificate
+    if told["until"] - time.time() < WARN_DAYS * DAY:
+        findings.append(
+            Finding("page-expires", WARNING, f"{path}: valid until {day(told['until'])}",
+                    "From then on there is no page.", "renew the certificate")
+        )  # fmt: skip
+    host = place.options.web_host or full_name()
+    if not any(_is_for(name, host) for name in told["names"]):
+        names = ", ".join(told["names"]) or "no host"
+        findings.append(
+            Finding("page-name", WARNING, f"{path}: it is for {names}, and the page is at {host}",
+                    "Browsers warn of it.", "web_host= with a name that the certificate has")
+        )  # fmt: skip
+    return findings
+
+
+def _read_certificate(path: str) -> dict[str, Any]:
+    """Return the end of the first certificate, in seconds, and its names."""
+    with open(path, "rb") as file:
+        certificate = x509.load_pem_x509_certificate(file.read())
+    until = getattr(certificate, "not_valid_after_utc", None)  # cryptography 42 and later
+    if until is None:
+        until = certificate.not_valid_after.replace(tzinfo=UTC)
+    return {"until": datetime.timestamp(until), "names": _names(certificate)}
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return [str(name.value) for name in extension.value]
+
+
+def _is_for(name: str, host: str) -> bool:
+    name, host = name.lower().rstrip("."), host.lower().rstrip(".")
+    if name.startswith("*."):
+        return name[1:] == host[host.find(".") :]
+    return name == host

@@ -1,0 +1,139 @@
+"""A user's record and keys: a challenge is made as for a login, and what nearly failed is told."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from trex.authfile import parse_record
+from trex.challenge import Challenge
+from trex.cli.choosing import DAY
+from trex.cli.delegate import hint_for, run_as
+from trex.doctor.finding import ERROR, WARNING, Finding
+from trex.errors import FileUnsafe, NoRecord, TrexError
+from trex.keyerrors import KeyUnusable
+from trex.keylist import NEVER, day, parse_listing
+from trex.login import is_absent
+from trex.openpgp import Gpg, Keyring
+from trex.privilege import readable
+from trex.prompt import context
+from trex.safefile import read_safely
+
+if TYPE_CHECKING:
+    from trex.authfile import AuthRecord
+    from trex.cli.place import Place
+
+WARN_DAYS = 30
+QR_BYTES = 2953  # ISO/IEC 18004, table 7: version 40, level L, bytes
+WHY = "Every login of this user is refused."
+EXTEND = "where the secret key is, gpg --quick-set-expire {key} 2y; then {enroll} --key FILE"
+MENDS = {
+    "KeyNotFound": "{enroll} --key FILE",
+    "KeyExpired": EXTEND,
+    "KeyRevoked": "make a new key; {enroll} --key FILE",
+    "KeyNotTrusted": "gpg --check-trustdb as {reader}, or trust in the record",
+    "NoEncryptionSubkey": "gpg --quick-add-key {key} cv25519 encr; then {enroll} --key FILE",
+    "SigningKeyLocked": "an empty passphrase: gpg --passwd {key}, as {reader}",
+    "SigningKeyUnusable": "{enroll} --from-keyring --sign-as KEY",
+    "GpgTimedOut": "gpg_timeout=; and how long does gpg --list-keys take, as {reader}?",
+}
+
+
+class Examined:
+    """What a record's examination brought: findings, and what the page's examination needs."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.record: AuthRecord | None = None
+        self.message = ""
+
+
+def check_record(place: Place) -> Examined:
+    """Return what would refuse this user, or soon will."""
+    examined = Examined()
+    told = run_as(place.reader, lambda: _examine(place))
+    subject = place.user.name
+    for warning in told["warnings"]:
+        examined.findings.append(
+            Finding("record-odd", WARNING, f"{subject}: {warning}",
+                    "The record does not say what somebody meant.", _enroll(place))
+        )  # fmt: skip
+    if told["fault"]:
+        check, text, mend = told["fault"]
+        examined.findings.append(Finding(check, ERROR, f"{subject}: {text}", WHY, mend))
+        return examined
+    examined.record = parse_record(
+        told["content"].encode(), place.record, readable(place.user.home)
+    )
+    examined.message = told["message"]
+    for name, listing in told["listings"].items():
+        examined.findings += _check_key(place, name, listing)
+    if examined.record.web_qr and place.options.web and len(examined.message) > QR_BYTES:
+        what = f"{subject}: a message of {len(examined.message)} bytes"
+        why = f"One QR code takes {QR_BYTES}: the page shows the text alone."
+        mend = "fewer or smaller keys: cv25519 instead of RSA"
+        examined.findings.append(Finding("record-qr", WARNING, what, why, mend))
+    return examined
+
+
+def _examine(place: Place) -> dict[str, Any]:
+    """Go the way of a login up to its prompt; in a process of the reader's."""
+    told: dict[str, Any] = {"fault": None, "warnings": [], "listings": {}}
+    try:
+        if is_absent(place.record, place.reader):
+            raise NoRecord(f"{place.shown}: no such file")
+        content = read_safely(place.record, place.reader)
+        record = parse_record(content, place.record, readable(place.user.home))
+        told["warnings"] = record.warnings
+        told["content"] = content.decode()
+        told["message"] = _message(place, record)
+        options = place.options
+        with Keyring(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as keyring:
+            for name in [*record.recipients, *filter(None, [record.sign_as])]:
+                told["listings"][name] = keyring.list_key(name)
+    except TrexError as error:
+        told["fault"] = [f"record-{type(error).__name__}", str(error), _mend(place, error)]
+    return told
+
+
+def _message(place: Place, record: AuthRecord) -> str:
+    options = place.options
+    told = context(place.user.name, "trex-doctor", "", options.timeout)
+    with Gpg(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as gpg:
+        return gpg.encrypt(Challenge(options.timeout).plaintext, record, told).armored
+
+
+def _mend(place: Place, error: TrexError) -> str:
+    if isinstance(error, FileUnsafe):
+        return hint_for(error)
+    key = error.key if isinstance(error, KeyUnusable) else ""
+    mend = MENDS.get(type(error).__name__, "{enroll}")
+    return mend.format(enroll=_enroll(place), reader=place.reader.name, key=key)
+
+
+def _enroll(place: Place) -> str:
+    central = " --central" if place.options.run_as else ""
+    return f"trex enroll{central} --user {place.user.name}"
+
+
+def _check_key(place: Place, name: str, listing: str) -> list[Finding]:
+    findings = []
+    keys = parse_listing(listing)
+    if len(keys) > 1:
+        findings.append(
+            Finding("key-ambiguous", WARNING,
+                    f"{place.user.name}: {len(keys)} keys carry the address {name}",
+                    "gpg chooses one, and whoever can add a key to the keyring may be chosen.",
+                    f"the fingerprint in its place: {_enroll(place)} --from-keyring")
+        )  # fmt: skip
+    for key in keys:
+        until = key.lasts_until or key.expires  # a signing key need not encrypt
+        left = (until - time.time()) / DAY
+        if until != NEVER and left < WARN_DAYS:
+            findings.append(
+                Finding("key-expires", WARNING,
+                        f"{place.user.name}: the key {key.fingerprint} expires on {day(until)}",
+                        "From then on every login of this user is refused.",
+                        EXTEND.format(key=key.fingerprint, enroll=_enroll(place)))
+            )  # fmt: skip
+    return findings

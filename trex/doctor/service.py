@@ -1,0 +1,163 @@
+"""Where Trex stands in a PAM service, what its arguments say, and whether it can be got around."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from trex.doctor.dispatch import lets_in, played
+from trex.doctor.finding import ERROR, WARNING, Finding
+from trex.errors import OptionError
+from trex.login import find_servant
+from trex.options import Options, parse_options
+
+if TYPE_CHECKING:
+    from trex.doctor.stack import Rule, Stack
+
+ENTRY = "pam_trex.py"
+GUARD = "pam_trex_path.so"
+# Started by users with an environment of theirs (docs/configuration.md, su).
+SET_USER_ID = ("su", "su-l", "chfn", "chsh", "newgrp", "polkit-1", "passwd")
+SUDOERS = ("/etc/sudoers", "/etc/sudoers.d")
+REFUSALS = ("auth_err", "authinfo_unavail", "user_unknown", "conv_err", "system_err")
+EXAMPLE = "auth  required  pam_python.so pam_trex.py"
+
+
+def trex_rules(stack: Stack) -> list[Rule]:
+    """Return the rules that are this module."""
+    return [
+        rule
+        for rule in stack.rules
+        if rule.name == "pam_python.so" and os.path.basename("".join(rule.arguments[:1])) == ENTRY
+    ]
+
+
+def options_of(rule: Rule) -> Options:
+    """Return the module's arguments. Raises OptionError."""
+    options = parse_options(rule.arguments[1:])
+    for name in ("run_as", "web_user"):
+        servant = getattr(options, name)
+        if servant != getattr(Options, name):
+            find_servant(name, servant)
+    return options
+
+
+def check_service(service: str, stack: Stack) -> list[Finding]:
+    """Return what is wrong with the stack as a whole, and with Trex in it."""
+    path = f"/etc/pam.d/{service}"
+    findings = [
+        Finding("pam-syntax", ERROR, problem,
+                "libpam refuses what it cannot read, or leaves it out.", f"sudoedit {path}")
+        for problem in stack.problems
+    ]  # fmt: skip
+    rules = trex_rules(stack)
+    if not rules:
+        what = f"{path}: no auth line asks {ENTRY}"
+        why = "Trex has no say in these logins."
+        return [*findings, Finding("pam-absent", ERROR, what, why, f"add to {path}: {EXAMPLE}")]
+    for rule in rules:
+        findings += _check_rule(rule)
+    if len(rules) > 1:
+        what = f"{path}: Trex is asked {len(rules)} times"
+        why = "A login may have to answer more than one challenge."
+        findings.append(Finding("pam-twice", WARNING, what, why, f"sudoedit {rules[1].path}"))
+    if not any(finding.check == "pam-optional" for finding in findings):
+        findings += _check_ways(stack, rules)
+    return [*findings, *_check_caller(service, stack, rules)]
+
+
+def _check_rule(rule: Rule) -> list[Finding]:
+    mend = f"sudoedit {rule.path}, line {rule.line}"
+    findings = []
+    if rule.control.lower() == "optional":
+        findings.append(
+            Finding("pam-optional", ERROR, f"{rule.place}: Trex is optional",
+                    "Beside any other module, a wrong response changes nothing.",
+                    f"{mend}: required")
+        )  # fmt: skip
+    if rule.control.lower() == "sufficient":
+        findings.append(
+            Finding("pam-sufficient", WARNING, f"{rule.place}: Trex is sufficient",
+                    "Whoever fails here is asked by the next module.", f"{mend}: required")
+        )  # fmt: skip
+    try:
+        if options_of(rule).nullok:
+            findings.append(
+                Finding("pam-nullok", WARNING, f"{rule.place}: nullok",
+                        "A user whose record is missing is not asked: deleted, or not mounted.",
+                        f"{mend}: take it away when everybody is enrolled")
+            )  # fmt: skip
+    except OptionError as error:
+        findings.append(
+            Finding("pam-arguments", ERROR, f"{rule.place}: {error}",
+                    "Every login through this service is refused.", mend)
+        )  # fmt: skip
+    return findings
+
+
+def _check_ways(stack: Stack, rules: list[Rule]) -> list[Finding]:
+    """Play all that the modules may answer through the stack."""
+    where = [i for i, rule in enumerate(stack.rules) if rule in rules]
+    first = rules[0]
+    right = dict.fromkeys(where, "success")
+    if not any(lets_in(stack.rules, results) for results in played(stack.rules, right)):
+        what = f"{first.place}: even a right response lets nobody in"
+        why = "A jump is no verdict: some module must say yes after it."
+        return [
+            Finding("pam-closed", ERROR, what, why, "end the stack: auth required pam_permit.so")
+        ]
+    for refusal in REFUSALS:
+        wrong = dict.fromkeys(where, refusal)
+        for results in played(stack.rules, wrong):
+            if lets_in(stack.rules, results):
+                return [_way_around(stack, results, first)]
+    return []
+
+
+def _way_around(stack: Stack, results: list[str], first: Rule) -> Finding:
+    other = [
+        rule
+        for rule, result in zip(stack.rules, results, strict=True)
+        if result == "success" and rule.actions and rule.actions.get("success") != "ignore"
+    ]
+    by = f"{other[0].name} at {other[0].place}" if other else "no module at all"
+    return Finding(
+        "pam-around", ERROR, f"{first.place}: there is a way in around Trex: {by}",
+        "Whoever succeeds there gets in without a right response.",
+        f"Trex first and required, or take away what is sufficient: sudoedit {first.path}",
+    )  # fmt: skip
+
+
+def _check_caller(service: str, stack: Stack, rules: list[Rule]) -> list[Finding]:
+    """See whether a program that users start lets them choose Python's library."""
+    before = stack.rules[: stack.rules.index(rules[0])]
+    if any(rule.name == GUARD for rule in before):
+        return []
+    why = "Python takes its library from the caller's PATH, and runs it as root."
+    if service in SET_USER_ID:
+        what = f"{rules[0].place}: {service} asks Trex without {GUARD} before it"
+        mend = f"sudo script/install --su, and before Trex: auth requisite {GUARD}"
+        return [Finding("caller-path", ERROR, what, why, mend)]
+    if service in ("sudo", "sudo-i") and not _has_secure_path():
+        what = "/etc/sudoers sets no secure_path"
+        mend = "sudo visudo: Defaults secure_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+        return [Finding("sudo-path", ERROR, what, why, mend)]
+    return []
+
+
+def _has_secure_path() -> bool:
+    file, directory = SUDOERS
+    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+    for path in [file, *(os.path.join(directory, name) for name in names)]:
+        try:
+            with open(path, encoding="utf-8", errors="replace") as text:
+                if any(_sets_secure_path(line) for line in text):
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+def _sets_secure_path(line: str) -> bool:
+    text = line.partition("#")[0]
+    return text.split()[:1] == ["Defaults"] and "secure_path" in text and "!secure_path" not in text

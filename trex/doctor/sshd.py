@@ -1,0 +1,135 @@
+"""sshd's settings as sshd itself reports them (`sshd -T`), for each user that was named."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from trex.doctor.finding import ERROR, WARNING, Finding
+
+if TYPE_CHECKING:
+    from trex.options import Options
+
+SSHD = "/usr/sbin/sshd"
+SECONDS = 20
+FILE = "/etc/ssh/sshd_config.d/01-trex.conf"
+FEWEST_TRIES = 3  # an agent offers several keys, and each counts
+METHOD = "keyboard-interactive"
+ROOT_MAY = ("yes",)
+Settings = dict[str, str]
+
+
+def check_sshd(users: list[str], options: Options) -> list[Finding]:
+    """Return what keeps sshd from asking, or from waiting as long as a challenge holds."""
+    findings: list[Finding] = []
+    for user in users or [""]:
+        try:
+            settings = _effective(user)
+        except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+            why = "sshd does not start with a configuration that it cannot read."
+            return [Finding("sshd-config", ERROR, f"sshd -T: {error}", why, "sudo sshd -t")]
+        for finding in _judge(settings, user, options):
+            if finding not in findings:
+                findings.append(finding)
+    return findings
+
+
+def _effective(user: str) -> Settings:
+    """Return the settings that hold for `user`. Raises ValueError with what sshd says."""
+    match = ["-C", f"user={user},host=localhost,addr=127.0.0.1"] if user else []
+    done = subprocess.run(  # noqa: S603 (an absolute path and a list)
+        [SSHD, "-T", *match], capture_output=True, text=True, check=False, timeout=SECONDS,
+        stdin=subprocess.DEVNULL, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise ValueError(" ".join(done.stderr.split()) or f"exit status {done.returncode}")
+    pairs = (line.partition(" ") for line in done.stdout.splitlines())
+    return {name.lower(): value.strip() for name, _, value in pairs}
+
+
+def _judge(settings: Settings, user: str, options: Options) -> list[Finding]:
+    return [
+        *_judge_asking(settings),
+        *_judge_methods(settings),
+        *_judge_time(settings, options),
+        *_judge_root(settings, user),
+    ]
+
+
+def _judge_asking(settings: Settings) -> list[Finding]:
+    findings = []
+    for name, written in (
+        ("usepam", "UsePAM"),
+        ("kbdinteractiveauthentication", "KbdInteractiveAuthentication"),
+    ):
+        if settings.get(name) != "yes":
+            findings.append(
+                Finding(f"sshd-{name}", ERROR, f"sshd has {written} {settings.get(name, 'no')}",
+                        "PAM cannot ask a question.", f"{FILE}: {written} yes")
+            )  # fmt: skip
+    if settings.get("passwordauthentication") == "yes":
+        findings.append(
+            Finding("sshd-password", WARNING, "sshd has PasswordAuthentication yes",
+                    "Such a login comes to the same PAM service, but cannot show a challenge.",
+                    f"{FILE}: PasswordAuthentication no")
+        )  # fmt: skip
+    tries = settings.get("maxauthtries", "6")
+    if tries.isdecimal() and int(tries) < FEWEST_TRIES:
+        findings.append(
+            Finding("sshd-tries", WARNING, f"sshd has MaxAuthTries {tries}",
+                    "A client whose agent offers several SSH keys is cut off before it is asked.",
+                    f"{FILE}: MaxAuthTries 6")
+        )  # fmt: skip
+    return findings
+
+
+def _judge_methods(settings: Settings) -> list[Finding]:
+    written = settings.get("authenticationmethods", "any")
+    mend = f"{FILE}: AuthenticationMethods publickey,keyboard-interactive:pam"
+    if written == "any":
+        return [
+            Finding("sshd-methods", WARNING, "sshd has no AuthenticationMethods",
+                    "An SSH key alone lets in, and strangers can make the server run gpg.", mend)
+        ]  # fmt: skip
+    ways = [way.split(",") for way in written.split()]
+    asking = [way for way in ways if any(method.startswith(METHOD) for method in way)]
+    if not asking:
+        return [
+            Finding("sshd-methods", ERROR, f"sshd has AuthenticationMethods {written}",
+                    "No way in asks PAM, so Trex has no say.", mend)
+        ]  # fmt: skip
+    findings = []
+    if len(asking) < len(ways):
+        findings.append(
+            Finding("sshd-methods", WARNING, f"sshd has AuthenticationMethods {written}",
+                    "One of these ways does not ask Trex.", mend)
+        )  # fmt: skip
+    if any(way[0].startswith(METHOD) for way in asking):
+        findings.append(
+            Finding("sshd-strangers", WARNING, f"sshd has AuthenticationMethods {written}",
+                    "Strangers can make the server run gpg, and learn who is enrolled.", mend)
+        )  # fmt: skip
+    return findings
+
+
+def _judge_time(settings: Settings, options: Options) -> list[Finding]:
+    grace = settings.get("logingracetime", "120")
+    if not grace.isdecimal() or not 0 < int(grace) < options.timeout:
+        return []
+    return [
+        Finding("sshd-grace", WARNING,
+                f"sshd has LoginGraceTime {grace}, and a challenge holds {options.timeout} seconds",
+                "sshd ends the connection while the challenge could still be answered.",
+                f"{FILE}: LoginGraceTime {options.timeout}")
+    ]  # fmt: skip
+
+
+def _judge_root(settings: Settings, user: str) -> list[Finding]:
+    permitted = settings.get("permitrootlogin", "")
+    if user != "root" or permitted in ROOT_MAY:
+        return []
+    return [
+        Finding("sshd-root", ERROR, f"sshd has PermitRootLogin {permitted}",
+                "sshd asks root no question then, so root cannot answer one.",
+                f"{FILE}: PermitRootLogin yes")
+    ]  # fmt: skip

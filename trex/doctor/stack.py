@@ -1,0 +1,195 @@
+"""A PAM service's configuration as libpam reads it: pam.conf(5), and Debian's `@include`.
+
+Whatever libpam would stumble over becomes a problem with its place, never an exception.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+DIRECTORIES = ("/etc/pam.d", "/usr/lib/pam.d")
+TYPES = ("auth", "account", "session", "password")
+MAX_DEPTH = 16  # libpam's PAM_SUBSTACK_MAX_LEVEL
+MAX_SIZE = 1 << 20
+# pam.conf(5): what the words stand for.
+WORDS = {
+    "required": {"success": "ok", "new_authtok_reqd": "ok", "ignore": "ignore", "default": "bad"},
+    "requisite": {"success": "ok", "new_authtok_reqd": "ok", "ignore": "ignore", "default": "die"},
+    "sufficient": {"success": "done", "new_authtok_reqd": "done", "default": "ignore"},
+    "optional": {"success": "ok", "new_authtok_reqd": "ok", "default": "ignore"},
+}
+RESULTS = frozenset((
+    "success", "open_err", "symbol_err", "service_err", "system_err", "buf_err",
+    "perm_denied", "auth_err", "cred_insufficient", "authinfo_unavail", "user_unknown",
+    "maxtries", "new_authtok_reqd", "acct_expired", "session_err", "cred_unavail",
+    "cred_expired", "cred_err", "no_module_data", "conv_err", "authtok_err",
+    "authtok_recover_err", "authtok_lock_busy", "authtok_disable_aging", "try_again",
+    "ignore", "abort", "authtok_expired", "module_unknown", "bad_item", "conv_again",
+    "incomplete", "default",
+))  # fmt: skip
+ACTIONS = frozenset(("ignore", "bad", "die", "ok", "done", "reset"))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One module in a stack. `level` counts the substacks around it."""
+
+    path: str
+    line: int
+    control: str
+    actions: dict[str, str]
+    module: str
+    arguments: list[str]
+    level: int
+
+    @property
+    def place(self) -> str:
+        """Where it stands."""
+        return f"{self.path}:{self.line}"
+
+    @property
+    def name(self) -> str:
+        """Return the module's file name."""
+        return os.path.basename(self.module)
+
+
+@dataclass
+class Stack:
+    """The `auth` part of a service, its includes in place; problems are `path:line: text`."""
+
+    rules: list[Rule] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def read_stack(service: str) -> Stack:
+    """Return what libpam asks for `service`; a service without a file is asked as `other`."""
+    stack = Stack()
+    path = _find(service.lower()) or _find("other")
+    if path is None or "/" in service or service.startswith("."):
+        stack.problems.append(f"{DIRECTORIES[0]}/{service}: there is no such service")
+        return stack
+    _read_file(stack, path, 0, 0)
+    return stack
+
+
+def assemble(content: str) -> list[tuple[int, str]]:
+    r"""Return logical lines with the number of their first one: no comments, `\` joins lines."""
+    lines: list[tuple[int, str]] = []
+    begun, text = 0, ""
+    for number, raw in enumerate(content.split("\n"), start=1):
+        part = raw.partition("#")[0].strip(" \t\r")
+        begun = begun or number
+        if part.endswith("\\"):
+            text += part[:-1] + " "
+            continue
+        text += part
+        if text.strip():
+            lines.append((begun, text.strip()))
+        begun, text = 0, ""
+    if text.strip():
+        lines.append((begun, text.strip()))
+    return lines
+
+
+def tokens(text: str) -> list[str]:
+    r"""Split at white space; `[...]` is one token without its brackets, `\]` a bracket in it.
+
+    Raises ValueError for a bracket that is not closed.
+    """
+    found = []
+    rest = text.strip(" \t")
+    while rest:
+        if rest.startswith("["):
+            end = _closing(rest)
+            found.append(rest[1:end].replace("\\]", "]"))
+            rest = rest[end + 1 :]
+        else:
+            word = rest.split(maxsplit=1)[0]
+            found.append(word)
+            rest = rest[len(word) :]
+        rest = rest.strip(" \t")
+    return found
+
+
+def parse_control(control: str) -> dict[str, str]:
+    """Return what is done for each result. Raises ValueError for what libpam does not know."""
+    if control.lower() in WORDS:
+        return WORDS[control.lower()]
+    actions: dict[str, str] = {}
+    for pair in control.split():
+        result, equals, action = pair.partition("=")
+        if not equals or result not in RESULTS:
+            raise ValueError(f'"{pair}" is no result=action')
+        if action not in ACTIONS and not (action.isascii() and action.isdecimal()):
+            raise ValueError(f'"{action}" is no action')
+        actions[result] = action
+    if not actions:
+        raise ValueError(f'"{control}" is no control')
+    return actions
+
+
+def _closing(text: str) -> int:
+    end = text.find("]")
+    while end > 0 and text[end - 1] == "\\":
+        end = text.find("]", end + 1)
+    if end < 0:
+        raise ValueError("a square bracket is not closed")
+    return end
+
+
+def _find(name: str) -> str | None:
+    for directory in DIRECTORIES:
+        path = os.path.join(directory, name)
+        if os.path.isfile(path):
+            return path
+    return None
+
+
+def _read_file(stack: Stack, path: str, level: int, depth: int) -> None:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            content = file.read(MAX_SIZE)
+    except OSError as error:
+        stack.problems.append(f"{path}: {error.strerror}")
+        return
+    for number, text in assemble(content):
+        try:
+            _read_line(stack, path, number, text, level, depth)
+        except ValueError as error:
+            stack.problems.append(f"{path}:{number}: {error}")
+
+
+def _read_line(stack: Stack, path: str, number: int, text: str, level: int, depth: int) -> None:  # noqa: PLR0913, PLR0917 (a place, and where it stands)
+    kind, *words = tokens(text)
+    if kind == "@include":
+        _include(stack, words[:1], level, depth)
+        return
+    kind = kind.removeprefix("-").lower()
+    if kind not in TYPES:
+        raise ValueError(f'"{kind}" is none of {", ".join(TYPES)}')
+    if kind != "auth":
+        return
+    if len(words) < 2:  # noqa: PLR2004 (a control and a module)
+        raise ValueError("a control and a module are meant")
+    control, module, *arguments = words
+    if control.lower() == "include":
+        _include(stack, [module], level, depth)
+        return
+    if control.lower() == "substack":
+        stack.rules.append(Rule(path, number, control, {}, module, [], level))
+        _include(stack, [module], level + 1, depth)
+        return
+    actions = parse_control(control)
+    stack.rules.append(Rule(path, number, control, actions, module, arguments, level))
+
+
+def _include(stack: Stack, names: list[str], level: int, depth: int) -> None:
+    if not names:
+        raise ValueError("the name of a file is meant")
+    path = names[0] if names[0].startswith("/") else _find(names[0])
+    if path is None:
+        raise ValueError(f"{names[0]}: there is no such file")
+    if depth >= MAX_DEPTH:
+        raise ValueError(f"{names[0]}: files include each other more than {MAX_DEPTH} deep")
+    _read_file(stack, path, level, depth + 1)
