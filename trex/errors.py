@@ -95,6 +95,18 @@ class PageUnavailable(TrexError):
     """There is no page for this login; the login goes on without it."""
 
 
+class PackageMissing(TrexError):
+    """A library that a method needs is not installed."""
+
+
+class StateNotWritten(TrexError):
+    """A code cannot be marked as used, so it cannot be accepted."""
+
+
+class TooManyAttempts(TrexError):
+    """A limit was reached, so nothing was compared or sent."""
+
+
 class OpenPGPError(TrexError):
     """gpg made no message."""
 
