@@ -264,15 +264,15 @@ def ask_pam(
 ) -> Asked:  # fmt: skip
     """Authenticate with the PAM client, run `then` from it, and return what it saw."""
     prompt = PLACE / f"prompt-{os.getpid()}-{threading.get_ident()}"
-    prompt.unlink(missing_ok=True)
+    prompt.write_text("")
+    prompt.chmod(0o666)  # pam_google_authenticator asks with the user's rights
     done = subprocess.run(
         [client, "--prompt-file", prompt, *options, service, user, *then],
         capture_output=True, timeout=seconds, check=False, input=stdin,
         env={"PATH": "/usr/bin:/bin"},
     )  # fmt: skip
     assert done.returncode in (0, 1), done
-    shown = prompt.read_text(encoding="utf-8") if prompt.exists() else ""
-    return Asked(done.stdout.decode(errors="replace"), shown)
+    return Asked(done.stdout.decode(errors="replace"), prompt.read_text(encoding="utf-8"))
 
 
 def processes_here() -> dict[int, str]:

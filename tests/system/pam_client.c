@@ -2,6 +2,7 @@
  * conversation as told, and prints what happened, one fact a line:
  *
  *   prompt-us N             microseconds from pam_authenticate to the prompt
+ *   style N                 whether the response shows while it is typed (pam_conv(3))
  *   private-dirty-kb N      private dirty pages while the prompt is open (--memory)
  *   resident-kb N           resident memory between two authentications (--memory)
  *   descriptors A B         descriptors open before pam_start and after pam_end (--descriptors)
@@ -152,6 +153,7 @@ static int converse(int count, const struct pam_message **messages,
             continue;
         }
         printf("prompt-us %ld\n", since_begun_us());
+        printf("style %d\n", style);
         prompts++;
         if (want.memory)
             printf("private-dirty-kb %ld\n", from_proc("/proc/self/smaps_rollup", "Private_Dirty:"));
