@@ -313,6 +313,11 @@ def test_what_is_late_spends_nothing(bob: Account, ask: Callable[..., Asked], lo
     assert "12345678" in otp_file(bob).read_text()
 
 
+def fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
@@ -320,7 +325,7 @@ def test_what_is_late_spends_nothing(bob: Account, ask: Callable[..., Asked], lo
         (lambda path: path.chmod(0o604), "found mode 0604"),
         (lambda path: os.chown(path, 0, 0), "Permission denied"),
         (lambda path: (path.rename(f"{path}.x"), path.symlink_to(f"{path}.x")), "a symbolic link"),
-        (lambda path: (path.unlink(), os.mkfifo(path)), "a FIFO"),
+        (fifo, "a FIFO"),
         (lambda path: path.write_bytes(b"A" * 70_000), "a larger file"),
         (lambda path: path.write_bytes(b""), "no secret"),
         (lambda path: path.parent.chmod(0o777), "found mode 0777"),
