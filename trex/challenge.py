@@ -27,6 +27,15 @@ def random_text(length: int = LENGTH) -> str:
     return chosen[:length]
 
 
+def random_digits(length: int) -> str:
+    """Return `length` uniform digits from getrandom(2); ten to fifteen are thrown away."""
+    chosen = ""
+    while len(chosen) < length:
+        numbers = [byte & 15 for byte in os.getrandom(2 * length)]
+        chosen += "".join(str(number) for number in numbers if number < len("0123456789"))
+    return chosen[:length]
+
+
 def now() -> float:
     """Return seconds on a clock that nobody sets and that also counts suspend."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -99,6 +99,14 @@ class PackageMissing(TrexError):
     """A library that a method needs is not installed."""
 
 
+class SettingsError(TrexError):
+    """A file of the administrator's says something that it may not say."""
+
+
+class NotSent(TrexError):
+    """A message with a PIN was not sent."""
+
+
 class StateNotWritten(TrexError):
     """A code cannot be marked as used, so it cannot be accepted."""
 

@@ -35,6 +35,11 @@ class Options:
     forward_pass: bool = False
     noskewadj: bool = False
     no_increment_hotp: bool = False
+    digits: int = 8
+    phones: str = "/etc/trex/phones"
+    gecos_phone: bool = False
+    sms_file: str = "/etc/trex/sms.toml"
+    sms_user: str = "_trex-sms"
     nullok: bool = False
     debug: bool = False
 
@@ -148,6 +153,12 @@ def _number(value: str, most: int, unit: str) -> int:
     return int(value)
 
 
+def _digits(value: str) -> int:
+    if value not in ("6", "7", "8", "9", "10"):
+        raise ValueError("6 to 10 are meant")
+    return int(value)
+
+
 def _web(value: str) -> bool:
     if value not in ("on", "off"):
         raise ValueError("on or off is meant")
@@ -200,13 +211,14 @@ def is_address(text: str) -> bool:
 
 # The list of methods, and the arguments that each has for itself; all others are everybody's.
 METHODS = {
-    "openpgp": ("auth_file", "gnupg_home", "gpg_timeout", "gpg", "web", "web_bind", "web_ports",
-                "web_host", "web_max", "web_user"),
-    "totp": ("secret", "echo", "try_first_pass", "use_first_pass", "forward_pass", "noskewadj",
-             "no_increment_hotp"),
+    "openpgp": ("auth_file", "gnupg_home", "run_as", "gpg_timeout", "gpg", "web", "web_bind",
+                "web_ports", "web_host", "web_max", "web_user"),
+    "totp": ("secret", "run_as", "echo", "try_first_pass", "use_first_pass", "forward_pass",
+             "noskewadj", "no_increment_hotp"),
+    "sms": ("echo", "digits", "phones", "gecos_phone", "sms_file", "sms_user"),
 }  # fmt: skip
 FLAGS = ("echo", "try_first_pass", "use_first_pass", "forward_pass", "noskewadj",
-         "no_increment_hotp", "nullok", "debug")  # fmt: skip
+         "no_increment_hotp", "gecos_phone", "nullok", "debug")  # fmt: skip
 READERS = {
     "method": _method,
     "auth_file": _template,
@@ -223,6 +235,10 @@ READERS = {
     "web_max": _web_max,
     "web_user": _account_name,
     "secret": _template,
+    "digits": _digits,
+    "phones": _absolute_path,
+    "sms_file": _absolute_path,
+    "sms_user": _account_name,
 }
 
 

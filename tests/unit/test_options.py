@@ -34,6 +34,11 @@ OTHER_THAN_DEFAULT = {
     "forward_pass": ("forward_pass", True),
     "noskewadj": ("noskewadj", True),
     "no_increment_hotp": ("no_increment_hotp", True),
+    "digits": ("digits=6", 6),
+    "phones": ("phones=/srv/phones", "/srv/phones"),
+    "gecos_phone": ("gecos_phone", True),
+    "sms_file": ("sms_file=/srv/sms.toml", "/srv/sms.toml"),
+    "sms_user": ("sms_user=_sms", "_sms"),
     "nullok": ("nullok", True),
     "debug": ("debug", True),
 }
@@ -132,6 +137,12 @@ def test_one_login_s_options_are_not_another_s() -> None:
         ("web_max=0", "pages from 1 to 1000"),
         ("web_max=1001", "pages from 1 to 1000"),
         ("web_user=", "the name of an account"),
+        ("digits=5", "6 to 10"),
+        ("digits=11", "6 to 10"),
+        ("digits=08", "6 to 10"),
+        ("phones=phones", "an absolute path"),
+        ("sms_file=", "an absolute path"),
+        ("sms_user=-x", "the name of an account"),
     ],
 )
 def test_whatever_is_not_an_argument_is_refused_with_its_reason(argument: str, reason: str) -> None:
@@ -159,10 +170,11 @@ def test_a_page_s_port_is_one_or_a_range(ports: str, both: tuple[int, int]) -> N
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["method=otp"], "one of openpgp, totp"),
+        (["method=otp"], "one of openpgp, totp, sms"),
         (["method="], "one of openpgp, totp"),
         (["secret=/etc/x"], "secret is unknown to method=openpgp, it is for method=totp"),
         (["echo", "debug"], "echo is unknown to method=openpgp, it is for method=totp"),
+        (["method=sms", "run_as=x"], "run_as is unknown to method=sms, it is for method=openpgp"),
         (["method=totp", "web=off"], "web is unknown to method=totp, it is for method=openpgp"),
         (["gpg=/usr/bin/gpg", "method=totp"], "gpg is unknown to method=totp"),
     ],
