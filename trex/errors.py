@@ -107,8 +107,18 @@ class NotSent(TrexError):
     """A message with a PIN was not sent."""
 
 
+class Uncounted(TrexError):
+    """A message was not sent because it could not be counted."""
+
+
 class StateNotWritten(TrexError):
     """A code cannot be marked as used, so it cannot be accepted."""
+
+
+class CodeSpent(TrexError):
+    """A right code, but another host of the fleet has accepted it."""
+
+    outcome = WRONG
 
 
 class TooManyAttempts(TrexError):

@@ -35,6 +35,7 @@ class Options:
     forward_pass: bool = False
     noskewadj: bool = False
     no_increment_hotp: bool = False
+    fleet: bool = False
     digits: int = 8
     phones: str = "/etc/trex/phones"
     gecos_phone: bool = False
@@ -214,11 +215,11 @@ METHODS = {
     "openpgp": ("auth_file", "gnupg_home", "run_as", "gpg_timeout", "gpg", "web", "web_bind",
                 "web_ports", "web_host", "web_max", "web_user"),
     "totp": ("secret", "run_as", "echo", "try_first_pass", "use_first_pass", "forward_pass",
-             "noskewadj", "no_increment_hotp"),
+             "noskewadj", "no_increment_hotp", "fleet", "sms_file", "sms_user"),
     "sms": ("echo", "digits", "phones", "gecos_phone", "sms_file", "sms_user"),
 }  # fmt: skip
 FLAGS = ("echo", "try_first_pass", "use_first_pass", "forward_pass", "noskewadj",
-         "no_increment_hotp", "gecos_phone", "nullok", "debug")  # fmt: skip
+         "no_increment_hotp", "fleet", "gecos_phone", "nullok", "debug")  # fmt: skip
 READERS = {
     "method": _method,
     "auth_file": _template,

@@ -6,11 +6,15 @@ lock while a prompt is open. What the program is to know comes through a pipe, n
 
 import os
 import select
+from time import monotonic
 
-from trex.child import Child, end_with_parent, milliseconds_until, prctl
+from trex.child import STDIN_FD, Child, end_with_parent, milliseconds_until, prctl, write_whole
+from trex.errors import NotSent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from trex.child import Leash
     from trex.privilege import Account
 
@@ -20,6 +24,9 @@ FLAGS = ["-I", "-S", "-B"]
 MAX_DESCRIPTORS = 256
 MAX_MEMORY = 256 << 20
 MAX_REPORT = 4096
+SECONDS = 10.0  # for a program that is told what to do and says what came of it
+SPARE_SECONDS = 0.5  # in which it can still say that it has waited in vain
+MAX_STATE = 256 << 20  # bytes that SQLite may write: a row is not 100
 PR_SET_NO_NEW_PRIVS = 38
 
 
@@ -33,6 +40,33 @@ def start(
     here = os.path.dirname(os.path.realpath(__file__))
     command = [PYTHON, *FLAGS, os.path.join(here, program)]
     child.start(command, account, _confined(file_size), places)
+
+
+def have_done(account: "Account", program: str, told: "dict[str, Any]") -> tuple[str, str]:
+    """Run `program`, tell it `told` and its `deadline`; return the first word and the rest it says.
+
+    It all goes through a pipe, as JSON. Raises NotSent where it says nothing in ten seconds.
+    """
+    import json  # not for the page
+
+    deadline = monotonic() + SECONDS
+    child = Child()
+    try:
+        reading, writing = child.pipe()
+        start(child, program, account, {STDIN_FD: reading}, MAX_STATE)
+        child.close(reading)
+        text = json.dumps({**told, "deadline": deadline - SPARE_SECONDS}).encode()
+        if not write_whole(writing, text):
+            raise NotSent(f"{program} cannot be told what to do")
+        child.close(writing)
+        word, _, rest = first_line(child, deadline).partition(" ")
+    except TimeoutError:
+        raise NotSent(f"{program} was not done in {SECONDS:.0f} seconds") from None
+    finally:
+        child.end()
+    if not word:
+        raise NotSent(f"{program} ended without a word")
+    return word, rest
 
 
 def first_line(child: Child, deadline: float) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pyotp import HOTP
 
 from tests import sandbox
 from tests.gateways import TOKEN, Authority, Gateway, Mailbox, RedisServer
@@ -567,7 +568,7 @@ def test_a_fleet_shares_a_user_s_limit_and_each_host_has_its_own(tmp_path: Path)
             counts.add("carol", "a", 1, LIMITS)
     finally:
         server.close()
-    with pytest.raises(NotSent, match="Redis cannot count it: ConnectionError"):
+    with pytest.raises(NotSent, match="Redis cannot be asked: ConnectionError"):
         open_counts(server.url).add("bob", "b", 1, LIMITS)
 
 
@@ -585,7 +586,7 @@ def test_a_login_counts_in_redis_and_is_refused_without_it(
         server.close()
     log.clear()
     assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
-    assert "nothing is sent, because Redis cannot count it" in log.verdict()
+    assert "nothing is sent, because it cannot be counted: Redis cannot be asked" in log.verdict()
     assert len(gateway.texts) == 1
     assert TOKEN not in log.everything()
 
@@ -601,8 +602,65 @@ def test_counts_that_cannot_be_kept_send_nothing(
         log.clear()
         configure(by_http(gateway), state=state)
         assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
-        assert "nothing is sent, because it cannot be counted" in log.verdict()
+        assert "nothing is sent, because it cannot be counted: " in log.verdict()
     assert gateway.requests == []
+
+
+def test_without_a_gateway_for_a_user_nothing_is_sent(
+    bob: Account,
+    gateway: Gateway,
+    configure: Callable[..., None],
+    sms: Callable[..., Asked],
+    log: Log,
+) -> None:
+    for gateways in ([], [free_mobile(gateway, "carol")]):
+        log.clear()
+        configure(*gateways)
+        assert sms(arguments=("nullok",)).verdict == "PAM_AUTHINFO_UNAVAIL"
+        assert "no gateway is for bob" in log.verdict()
+    assert gateway.requests == []
+
+
+# ---------------------------------------------------------------------------- codes for a fleet
+
+
+def test_a_code_is_spent_for_a_whole_fleet(
+    bob: Account,
+    ask: Callable[..., Asked],
+    configure: Callable[..., None],
+    tmp_path: Path,
+    log: Log,
+) -> None:
+    """Shared homes: the second host still sees the file that the first has replaced."""
+    secret = "JBSWY3DPEHPK3PXPJBSWY3DPEE"  # noqa: S105 (a test's)
+    stale = f'{secret}\n" TOTP_AUTH\n" WINDOW_SIZE 9\n12345678\n'
+    server = RedisServer(tmp_path)
+    configure(state=server.url)
+    now = int(time.time()) // 30
+
+    def log_in(answer: str, *arguments: str) -> str:
+        bob.write(stale, ".google_authenticator")
+        return ask("bob", "--answer", answer, arguments=("method=totp", *arguments)).verdict
+
+    try:
+        for answer in (HOTP(secret).at(now), "12345678"):
+            assert log_in(answer, "fleet") == "PAM_SUCCESS", log.everything()
+            log.clear()
+            assert log_in(answer, "fleet") == "PAM_AUTH_ERR"
+            assert ": wrong response: " in log.verdict()
+            assert "another host of the fleet has accepted this code" in log.verdict()
+        assert log_in(HOTP(secret).at(now + 1), "fleet") == "PAM_SUCCESS"
+        assert log_in("000000", "fleet") == "PAM_AUTH_ERR"
+    finally:
+        server.close()
+    log.clear()
+    assert log_in(HOTP(secret).at(now + 2), "fleet") == "PAM_AUTHINFO_UNAVAIL"
+    assert "the code cannot be spent for the fleet: Redis cannot be asked" in log.verdict()
+    assert TOKEN not in log.everything()
+    configure()
+    log.clear()
+    assert log_in(HOTP(secret).at(now + 3), "fleet") == "PAM_AUTHINFO_UNAVAIL"
+    assert "with `fleet` a redis:// URL is meant" in log.verdict()
 
 
 # ---------------------------------------------------------------------------- the account, sshd

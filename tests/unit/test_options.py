@@ -34,6 +34,7 @@ OTHER_THAN_DEFAULT = {
     "forward_pass": ("forward_pass", True),
     "noskewadj": ("noskewadj", True),
     "no_increment_hotp": ("no_increment_hotp", True),
+    "fleet": ("fleet", True),
     "digits": ("digits=6", 6),
     "phones": ("phones=/srv/phones", "/srv/phones"),
     "gecos_phone": ("gecos_phone", True),

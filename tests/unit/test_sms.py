@@ -49,7 +49,6 @@ def test_what_is_not_said_has_a_default(written: Callable[[str], str]) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "no [[gateway]]"),
         ("gateway = 1", "gateway: a list is meant"),
         ("gateway = [1]", "[[gateway]] 1: a table is meant"),
         (f"[limit]\n{HTTP}", 'unknown key "limit", did you mean "limits"?'),

@@ -1,17 +1,14 @@
 """method=sms: a random PIN that goes to the user's telephone."""
 
-import json
 import os
 from contextlib import contextmanager
-from time import monotonic
 
 from trex.challenge import OneText, random_digits
-from trex.child import STDIN_FD, Child, write_whole
 from trex.errors import NotSent, OptionError, PrivilegeError
 from trex.methods import find_servant
 from trex.phones import number_from_gecos, numbers_from_map
 from trex.prompt import spoken_duration
-from trex.servant import first_line, start
+from trex.servant import have_done
 from trex.sms.settings import read_settings
 
 TYPE_CHECKING = False
@@ -25,9 +22,6 @@ if TYPE_CHECKING:
     from trex.sms.settings import Table
 
 QUESTION = "PIN: "
-SEND_SECONDS = 10.0  # for all gateways together
-SPARE_SECONDS = 0.5  # for the program to say that none of them has answered
-MAX_STATE = 256 << 20  # bytes that SQLite may write: a row is not 100
 SENT = "sent"
 
 
@@ -65,26 +59,12 @@ def prepare(
 def send(servant: "Account", user: str, numbers: list[str], text: str, settings: "Table") -> str:
     """Have a process of `servant`'s send `text`; return which gateway took it.
 
-    All that it is told goes through a pipe. Raises NotSent with what the log is to say.
+    Raises NotSent with what the log is to say.
     """
-    deadline = monotonic() + SEND_SECONDS
     told = {
         **settings, "user": user, "host": os.uname().nodename, "numbers": numbers, "text": text,
-        "deadline": deadline - SPARE_SECONDS,
     }  # fmt: skip
-    program = Child()
-    try:
-        reading, writing = program.pipe()
-        start(program, "sms/send.py", servant, {STDIN_FD: reading}, MAX_STATE)
-        program.close(reading)
-        if not write_whole(writing, json.dumps(told).encode()):
-            raise NotSent("the process that sends cannot be told what to send")
-        program.close(writing)
-        word, _, reason = first_line(program, deadline).partition(" ")
-    except TimeoutError:
-        raise NotSent(f"not sent in {SEND_SECONDS:.0f} seconds") from None
-    finally:
-        program.end()
+    word, reason = have_done(servant, "sms/send.py", told)
     if word != SENT:
-        raise NotSent(reason or "the process that sends ended without a word")
+        raise NotSent(reason)
     return f"the PIN was sent: {reason}"

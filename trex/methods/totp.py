@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from trex.challenge import Challenge
-from trex.errors import TooManyAttempts
-from trex.methods import find_record
+from trex.errors import CodeSpent, NotSent, SettingsError, StateNotWritten, TooManyAttempts
+from trex.methods import find_record, find_servant
 from trex.otpfile import locked, read_secret
 from trex.otprules import (
     adopt_skew,
@@ -51,6 +51,8 @@ def prepare(
     path = find_record(options.secret, account, reader)
     from_debian("pyotp", "python3-pyotp")
     OtpState(read_secret(path, reader), readable(path))
+    if options.fleet:
+        read_fleet(options)
     with ExitStack() as until_judged:
         yield OneTimeCode(login, options, reader, path, until_judged)
 
@@ -107,6 +109,8 @@ class OneTimeCode(Challenge):
         if right is None:
             self._note_failure(offered[-DIGITS:] if self._with_password else offered)
         else:
+            if self._options.fleet:
+                spend_for_all(self._options, self._state, self._right[right])
             self._right[right][1]()
         if self._state.content != self._file.content:
             self._file.replace(self._state.content)
@@ -164,3 +168,38 @@ def _codes(state: OtpState) -> "HOTP":
     from pyotp import HOTP  # Debian's, which `prepare` has loaded
 
     return HOTP(state.secret)
+
+
+def read_fleet(options: "Options") -> str:
+    """Return the URL of the fleet's Redis. Raises SettingsError and others."""
+    from trex.sms.settings import read_settings
+
+    state = str(read_settings(options.sms_file)["state"])
+    if state.startswith("sqlite:"):
+        raise SettingsError(f"{options.sms_file}: state: with `fleet` a redis:// URL is meant")
+    return state
+
+
+def spend_for_all(options: "Options", state: OtpState, right: "Right") -> None:
+    """Spend a code on all hosts: files of shared homes are not the same everywhere at once.
+
+    Raises CodeSpent, and StateNotWritten where nobody can say.
+    """
+    from hashlib import sha256  # `pyotp` has it
+
+    from trex.servant import have_done
+
+    text, note = right
+    place = note.args[-1] if isinstance(note, partial) else ""  # the step, counter or code itself
+    name = sha256(f"{state.secret} {text} {place}".encode()).hexdigest()
+    servant = find_servant("sms_user", options.sms_user)
+    try:
+        word, reason = have_done(
+            servant, "sms/claim.py", {"state": read_fleet(options), "name": name}
+        )
+    except NotSent as error:
+        raise StateNotWritten(f"the code cannot be spent for the fleet: {error}") from None
+    if word == "spent":
+        raise CodeSpent("another host of the fleet has accepted this code")
+    if word != "claimed":
+        raise StateNotWritten(f"the code cannot be spent for the fleet: {reason}")

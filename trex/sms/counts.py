@@ -85,4 +85,4 @@ def too_many(name: str, most: int) -> TooManyAttempts:
 
 
 def _unreachable(path: str, error: sqlite3.Error) -> NotSent:
-    return NotSent(f"nothing is sent, because it cannot be counted: {path}: {error}")
+    return NotSent(f"{path} cannot be used: {error}")

@@ -1,4 +1,4 @@
-"""The counts of a fleet, in Redis: one server for all hosts, and its clock for all of them."""
+"""What the hosts of a fleet have in common, in Redis: its counts, its clock, and spent codes."""
 
 import redis
 
@@ -59,7 +59,14 @@ class RedisCounts:
             name = list(limits)[reached]
             raise too_many(name, limits[name])
 
+    def claim(self, name: str) -> bool:
+        """Take a name for a day, longer than a code is right; tell whether nobody had it."""
+        try:
+            return bool(self._server.set(f"trex:otp:{name}", 1, nx=True, ex=DAY))
+        except redis.RedisError as error:
+            raise _unreachable(error) from None
+
 
 def _unreachable(error: Exception) -> NotSent:
     """Return the error without the library's message, which may hold the URL and its password."""
-    return NotSent(f"nothing is sent, because Redis cannot count it: {type(error).__name__}")
+    return NotSent(f"Redis cannot be asked: {type(error).__name__}")

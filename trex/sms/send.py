@@ -1,10 +1,5 @@
-"""The program that sends one PIN. `trex.methods.sms` tells it all, and reads one line.
+"""The program that sends one PIN: `trex.methods.sms` tells it all."""
 
-It runs isolated and without site-packages: what it imports is the package that it belongs to, the
-standard library, and Debian's packages.
-"""
-
-import json
 import os
 import signal
 import sys
@@ -18,58 +13,43 @@ if TYPE_CHECKING:
 
     from trex.sms.settings import Table
 
-STATUS_FD = 3
-PR_SET_DUMPABLE = 4
-DEBIAN_PACKAGES = "/usr/lib/python3/dist-packages"
 GATEWAYS = {"free-mobile": "free_mobile", "twilio": "twilio", "http": "http", "email": "email"}
 MIN_SECONDS = 0.01
 
 
-def main() -> None:
-    """Read what is to be sent, count it, send it, say what came of it."""
-    from trex.child import prctl
-    from trex.errors import TrexError
-
-    prctl(PR_SET_DUMPABLE, 0)  # other processes of this account cannot look into this one
-    with open(0, encoding="utf-8") as stream:
-        told = json.load(stream)
-    try:
-        line = f"sent by {send(told)}"
-    except TrexError as error:
-        line = f"failed {error}"
-    except BaseException as error:
-        # No message of an error that nobody has foreseen: it may hold a URL with a password.
-        line = f"failed with an unforeseen {type(error).__name__}"
-    printable = "".join(c if c.isprintable() else "?" for c in line)
-    os.write(STATUS_FD, f"{printable}\n".encode())
-
-
 def send(told: "Table") -> str:
-    """Try the gateways in their order; return the first that takes all messages.
+    """Try the gateways in their order; say which is the first that takes all messages.
 
     Raises NotSent with what each of them said, and TooManyAttempts.
     """
     from trex.errors import NotSent
-    from trex.sms.counts import open_counts
 
-    able = [
-        gateway
-        for gateway in told["gateways"]
-        if told["user"] in gateway.get("only", [told["user"]])
-    ]
+    user, until = told["user"], told["deadline"]
+    able = [gateway for gateway in told["gateways"] if user in gateway.get("only", [user])]
     reasons = []
-    with at_most(told["deadline"] - monotonic(), NotSent("the counts did not answer in time")):
-        counts = open_counts(told["state"])
     for place, gateway in enumerate(able):
-        share = (told["deadline"] - monotonic()) / (len(able) - place)
+        kind = gateway["kind"]
+        share = (until - monotonic()) / (len(able) - place)
         try:
             with at_most(share, NotSent("no answer in time")):
-                counts.add(told["user"], told["host"], len(told["numbers"]), told["limits"])
-                module(gateway["kind"]).send(gateway, told["numbers"], told["text"])
-            return str(gateway["kind"])
+                count(told)
+                module(kind).send(gateway, told["numbers"], told["text"])
+            return f"sent by {kind}"
         except NotSent as error:
-            reasons.append(f"{gateway['kind']}: {error}")
-    raise NotSent("; ".join(reasons) or f"no gateway is for {told['user']}")
+            reasons.append(f"{kind}: {error}")
+    raise NotSent("; ".join(reasons) or f"no gateway is for {user}")
+
+
+def count(told: "Table") -> None:
+    """Count the messages before they are sent. Raises Uncounted, and TooManyAttempts."""
+    from trex.errors import NotSent, Uncounted
+    from trex.sms.counts import open_counts
+
+    try:
+        messages = len(told["numbers"])
+        open_counts(told["state"]).add(told["user"], told["host"], messages, told["limits"])
+    except NotSent as error:
+        raise Uncounted(f"nothing is sent, because it cannot be counted: {error}") from None
 
 
 def module(kind: str) -> "ModuleType":
@@ -95,7 +75,8 @@ def at_most(seconds: float, error: Exception) -> "Iterator[None]":
 
 
 if __name__ == "__main__":
-    sys.path.append(DEBIAN_PACKAGES)
     package = sys.modules["trex"] = type(sys)("trex")  # not along sys.path: see pam_trex.py
     package.__path__ = [os.path.dirname(os.path.dirname(os.path.realpath(__file__)))]
-    main()
+    from trex.sms.program import run
+
+    run(send)

@@ -54,8 +54,6 @@ def read_settings(path: str) -> "Table":
         if not 0 <= value <= MOST_MESSAGES:
             raise SettingsError(f"{path}: [limits] {name}: 0 to {MOST_MESSAGES} is meant")
     gateways = table.get("gateway", [])
-    if not gateways:
-        raise SettingsError(f"{path}: no [[gateway]]")
     for number, gateway in enumerate(gateways, start=1):
         _check_gateway(path, f"[[gateway]] {number}: ", gateway)
     state = table.get("state", SQLITE)
