@@ -42,6 +42,25 @@ def read_secret(path: str, account: "Account") -> bytes:
             os.close(descriptor)
 
 
+def create_secret(path: str, account: "Account", content: bytes) -> None:
+    """Make the file, mode 0600, where there is none. Raises StateNotWritten, if there is one too."""
+    beside = f"{path}~"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with acting_as(account):
+        try:
+            descriptor = os.open(beside, flags, 0o600)
+            try:
+                _write(descriptor, content)
+                os.link(beside, path)  # a rename would replace what somebody else has just made
+            finally:
+                os.close(descriptor)
+                os.unlink(beside)
+            _sync_directory(path)
+        except OSError as error:
+            reason = f"{readable(path)} cannot be made: {error.strerror}"
+            raise StateNotWritten(reason) from None
+
+
 class LockedFile:
     """The file as it was read, held against other logins until `with` ends."""
 
@@ -73,10 +92,7 @@ class LockedFile:
             self._check_unchanged()
             os.fchown(descriptor, -1, self._read.st_gid)
             os.fchmod(descriptor, stat.S_IMODE(self._read.st_mode))
-            rest = content
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
-            os.fsync(descriptor)
+            _write(descriptor, content)
             os.rename(beside, self._path)
         except BaseException:
             with suppress(OSError):
@@ -170,6 +186,12 @@ def _read(descriptor: int, path: str) -> bytes:
     if len(content) > MAX_SIZE:
         raise FileUnsafe(readable(path), "a larger file", f"at most {MAX_SIZE // 1024} KiB")
     return content
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]
+    os.fsync(descriptor)
 
 
 def _age(path: str) -> float:

@@ -124,6 +124,15 @@ class OtpState:
                 del self._lines[place]
                 return
 
+    def replace_emergency_codes(self, codes: list[str]) -> None:
+        """Put new codes in the place of the old ones, before whatever follows those."""
+        places = self._emergency_places()
+        options = [place for place, line in enumerate(self._lines) if line.startswith('"')]
+        place = places[0] if places else max([0, *options]) + 1
+        for old in reversed(places):
+            del self._lines[old]
+        self._lines[place:place] = codes
+
     def _read_secret(self) -> str:
         """Return the secret in the base32 that `pyotp` takes, however it was typed."""
         text = self._lines[0].translate(MISREAD).upper()

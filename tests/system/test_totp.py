@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pexpect
 import pytest
 from pyotp import HOTP
 
@@ -523,3 +524,88 @@ def test_the_key_or_a_code_through_ssh(
             assert server.log_in("alice", askpass).returncode == 255, "the public key comes first"
     finally:
         server.close()
+
+
+# ---------------------------------------------------------------------------- trex totp
+
+TREX = ["/usr/bin/python3", "-B", "-m", "trex.cli", "totp"]
+
+
+def start_trex(user: Account, *arguments: str) -> pexpect.spawn:
+    """Run `trex totp` as the user, in a terminal."""
+    command = ["--reuid", user.name, "--regid", user.name, "--clear-groups", *TREX, *arguments]
+    return pexpect.spawn(
+        "setpriv", command, cwd=str(sandbox.MODULE), encoding="utf-8", timeout=20,
+        env={"HOME": str(user.home), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb"},
+    )  # fmt: skip
+
+
+def test_a_file_of_trex_s_serves_both_modules(bob: Account, otp: Callable[..., bool]) -> None:
+    enroll = start_trex(bob, "enroll", "--svg", f"{bob.home}/qr.svg")
+    enroll.expect("where there is no camera: ([A-Z2-7 ]+)\r\n")
+    secret = enroll.match.group(1).replace(" ", "")
+    assert "█" in enroll.before
+    enroll.expect("the phone shows now: ")
+    enroll.sendline("000000")
+    enroll.expect("That is not it.*the phone shows now: ")
+    assert not otp_file(bob).exists(), "nothing is written before a code is right"
+    now = here()
+    enroll.sendline(f"{code(now, secret)[:3]} {code(now, secret)[3:]}")
+    enroll.expect(r"not shown again:\r\n((\d{8}\r\n){5})")
+    emergency = enroll.match.group(1).split()
+    enroll.expect(pexpect.EOF)
+    enroll.close()
+    assert enroll.exitstatus == 0
+    assert otp_file(bob).stat().st_mode & 0o7777 == 0o600
+    assert (bob.home / "qr.svg").stat().st_mode & 0o7777 == 0o600
+    assert not Path(f"{otp_file(bob)}~").exists()
+    for stack in ("google", "trex"):
+        assert not otp(stack, bob, code(now, secret)), "the first code is spent"
+    assert otp("google", bob, code(now + 1, secret))
+    bob.write(re.sub(r'(" RATE_LIMIT 3 30).*', r"\1", otp_file(bob).read_text()), FILE)
+    assert otp("trex", bob, emergency[0])
+    assert otp("google", bob, emergency[1])
+
+    again = start_trex(bob, "codes")
+    again.expect(r"not shown again:\r\n((\d{8}\r\n){5})")
+    fresh = again.match.group(1).split()
+    again.expect(pexpect.EOF)
+    bob.write(re.sub(r'(" RATE_LIMIT 3 30).*', r"\1", otp_file(bob).read_text()), FILE)
+    assert not otp("google", bob, emergency[2])
+    assert otp("google", bob, fresh[0])
+    assert otp("trex", bob, fresh[1])
+
+    shown = start_trex(bob, "show")
+    shown.expect("where there is no camera: ([A-Z2-7 ]+)\r\n")
+    assert shown.match.group(1).replace(" ", "") == secret
+    shown.expect(pexpect.EOF)
+
+
+def test_what_is_there_is_not_replaced(bob: Account) -> None:
+    before = bob.write(text('" TOTP_AUTH'), FILE).read_bytes()
+    refused = start_trex(bob, "enroll")
+    refused.expect("trex: error: .*is there already.*trex totp show")
+    refused.expect(pexpect.EOF)
+    refused.close()
+    assert refused.exitstatus == 1
+    missing = start_trex(bob, "enroll", "--if-missing")
+    assert missing.read() == ""
+    missing.close()
+    assert missing.exitstatus == 0
+    assert otp_file(bob).read_bytes() == before
+
+
+def test_a_profile_script_asks_only_in_a_terminal(bob: Account) -> None:
+    done = subprocess.run(
+        [*TREX, "enroll", "--if-missing"], cwd=sandbox.MODULE, user=bob.uid, group=bob.gid,
+        env={"HOME": str(bob.home), "PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL,
+        capture_output=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == done.stderr == b""
+    asking = start_trex(bob, "enroll", "--if-missing")
+    asking.expect("the phone shows now: ")
+    asking.sendintr()
+    asking.expect(pexpect.EOF)
+    asking.close()
+    assert asking.exitstatus == 130
+    assert not otp_file(bob).exists()

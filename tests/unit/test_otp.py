@@ -134,6 +134,22 @@ def test_emergency_codes_end_where_something_else_stands() -> None:
                                                      "11111111", ""]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (['" A_B', "12345678", "23456789", "# mine"], ['" A_B', "55555555", "66666666", "# mine"]),
+        (['" A_B'], ['" A_B', "55555555", "66666666"]),
+        ([], ["55555555", "66666666"]),
+        (["12345678", '" A_B', "23456789"], ["55555555", "66666666", '" A_B']),
+    ],
+)
+def test_emergency_codes_are_replaced_in_their_place(before: list[str], after: list[str]) -> None:
+    read = state(*before)
+    read.replace_emergency_codes(["55555555", "66666666"])
+    assert read.content.decode().split("\n")[1:-1] == after
+    assert OtpState(read.content, "/x").emergency_codes == ["55555555", "66666666"]
+
+
 def test_an_option_is_replaced_in_its_place_and_what_is_unknown_stays() -> None:
     read = state(
         '" XYZZY_X \xff', '" RATE_LIMIT 3 30', "", '" RATE_LIMIT 9 9', "# mine", "12345678"

@@ -12,7 +12,7 @@ from trex.cli.terminal import BAD_USAGE, INTERRUPTED, CommandError
 from trex.errors import TrexError
 
 # Name of the command: module of this package, in the order of the help. Each module has `command`.
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {"totp": "totp"}
 
 
 class _Commands(click.Group):
