@@ -89,7 +89,7 @@ class Challenge:
         if not offered:
             return MISSING
         # All of them, in a list: how long it takes does not tell which one is right.
-        matches = [_is_equal(offered, text) for text in self.accepted(offered)]
+        matches = [is_equal(offered, text) for text in self.accepted(offered)]
         if arrived >= self.deadline:
             return LATE
         right = matches.index(True) if True in matches else None
@@ -97,7 +97,8 @@ class Challenge:
         return WRONG if right is None else ACCEPTED
 
 
-def _is_equal(offered: str, text: str) -> bool:
+def is_equal(offered: str, text: str) -> bool:
+    """Compare without telling by time where the two differ."""
     return equal_in_constant_time(
         offered.encode("utf-8", "surrogatepass"), text.encode("utf-8", "surrogatepass")
     )

@@ -43,7 +43,7 @@ def read_secret(path: str, account: "Account") -> bytes:
 
 
 def create_secret(path: str, account: "Account", content: bytes) -> None:
-    """Make the file, mode 0600, where there is none. Raises StateNotWritten, if there is one too."""
+    """Make the file, mode 0600, where there is none. Raises StateNotWritten."""
     beside = f"{path}~"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with acting_as(account):

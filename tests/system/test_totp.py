@@ -274,6 +274,32 @@ def test_passwords_from_and_for_other_modules(
     assert otp(f"{stack} try", bob, "23456789"), "asked again, and answered with the same"
 
 
+def test_a_guess_in_an_earlier_password_counts_although_nobody_answers_the_prompt(
+    bob: Account, client: Path, stacks: dict[str, str], log: Log
+) -> None:
+    """Or `try_first_pass` would let guess without end; google-authenticator counts it too."""
+    subprocess.run(["chpasswd"], input="bob:password", text=True, check=True)
+    bob.write(text('" TOTP_AUTH', '" RATE_LIMIT 3 30', "12345678"), FILE)
+    hang_up = "read -r prompt; case $prompt in Pass*) echo 11111111;; *) kill -9 $PPID;; esac"
+    for number in range(3):
+        with pytest.raises(AssertionError, match="returncode=-9"):
+            sandbox.ask_pam(client, stacks["trex try"], "bob", "--answer-with", hang_up)
+        assert len(re.findall(r"\b\d{10}\b", otp_file(bob).read_text())) == number + 1
+    asked = sandbox.ask_pam(client, stacks["trex try"], "bob", "--answer", "12345678")
+    assert asked.verdict == "PAM_AUTHINFO_UNAVAIL"
+    assert "more than 3 attempts in 30 seconds" in log.verdict()
+
+
+def test_a_login_counts_once_also_where_a_password_is_tried_first(
+    bob: Account, otp: Callable[..., bool]
+) -> None:
+    for stack in ("trex try", "google try"):
+        bob.write(text('" TOTP_AUTH', '" RATE_LIMIT 3 30', "12345678"), FILE)
+        assert not otp(stack, bob, "11111111")
+        assert otp(stack, bob, "12345678")
+        assert len(re.findall(r"\b\d{10}\b", otp_file(bob).read_text())) == 2
+
+
 # ---------------------------------------------------------------------------- being asked
 
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import subprocess
+import sys
+import time
 from base64 import b32encode
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyotp import HOTP
 
-from trex.errors import RecordError
+from trex.errors import RecordError, StateNotWritten
+from trex.otpfile import create_secret, locked
 from trex.otprules import (
     adopt_skew,
     count_attempt,
@@ -20,7 +29,14 @@ from trex.otprules import (
     steps_that_complete,
 )
 from trex.otpstate import OtpState
+from trex.privilege import find_account
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trex.privilege import Account
+
+ROOT = Path(__file__).resolve().parents[2]
 KEY = b"12345678901234567890"  # of both RFCs
 SECRET = b32encode(KEY).decode()
 NOW = 1_700_000_000
@@ -245,3 +261,84 @@ def test_whatever_is_written_is_read_again(lines: list[str], step: int) -> None:
     assert step in again.used_steps
     assert again.emergency_codes == read.emergency_codes
     assert again.content == read.content
+
+
+# ---------------------------------------------------------------------------- the file
+
+
+@pytest.fixture
+def secret_file(tmp_path: Path) -> Path:
+    path = tmp_path / "secret"
+    path.write_text(f"{SECRET}\n")
+    path.chmod(0o600)
+    return path
+
+
+def me() -> Account:
+    return find_account(pwd.getpwuid(os.geteuid()).pw_name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda path: path.write_text("another"), lambda path: path.unlink(),
+     lambda path: (path.rename(f"{path}.x"), path.write_text(f"{SECRET}\n")),
+     lambda path: path.write_text(f"{SECRET[::-1]}\n")],
+)  # fmt: skip
+def test_a_file_that_another_program_has_changed_meanwhile_is_left_alone(
+    secret_file: Path, change: Callable[[Path], object]
+) -> None:
+    """google-authenticator takes no lock; it looks in the same way."""
+    with locked(str(secret_file), me()) as file:
+        change(secret_file)
+        after = secret_file.read_bytes() if secret_file.exists() else None
+        with pytest.raises(StateNotWritten):
+            file.replace(b"mine")
+    assert (secret_file.read_bytes() if secret_file.exists() else None) == after
+    assert not Path(f"{secret_file}~").exists()
+
+
+def test_who_waits_for_the_lock_reads_what_the_one_before_has_written(secret_file: Path) -> None:
+    def read() -> bytes:
+        with locked(str(secret_file), me()) as later:
+            return later.content
+
+    with ThreadPoolExecutor(1) as pool:
+        with locked(str(secret_file), me()) as file:
+            waiting = pool.submit(read)
+            time.sleep(0.2)
+            assert not waiting.done()
+            file.replace(b"new\n")
+        assert waiting.result(10) == b"new\n"
+
+
+def test_owner_group_and_mode_stay(secret_file: Path) -> None:
+    secret_file.chmod(0o400)
+    os.chown(secret_file, -1, 1234)
+    with locked(str(secret_file), me()) as file:
+        file.replace(b"new\n")
+    status = secret_file.stat()
+    assert (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (0o400, os.geteuid(), 1234)
+
+
+def test_what_is_there_is_not_made_again(secret_file: Path) -> None:
+    with pytest.raises(StateNotWritten, match="File exists"):
+        create_secret(str(secret_file), me(), b"x")
+    assert secret_file.read_text() == f"{SECRET}\n"
+    assert not Path(f"{secret_file}~").exists()
+    create_secret(f"{secret_file}2", me(), b"x")
+    assert Path(f"{secret_file}2").read_bytes() == b"x"
+
+
+def test_a_library_is_debian_s_whatever_comes_first_along_the_path(tmp_path: Path) -> None:
+    """/usr/local is writable for root's group staff, and pip fills it."""
+    (tmp_path / "pyotp.py").write_text("raise SystemExit('not this one')")
+    script = (f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\n"
+              "from trex.packages import from_debian\nfrom_debian('pyotp', 'x')\n"
+              "import pyotp; print(pyotp.__file__)\n"
+              "try: from_debian('no_such', 'python3-x')\nexcept Exception as e: print(e)")  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split("\n")[:2] == [
+        "/usr/lib/python3/dist-packages/pyotp/__init__.py", "Debian's package python3-x is missing",
+    ]  # fmt: skip

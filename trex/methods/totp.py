@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from trex.challenge import Challenge
+from trex.challenge import Challenge, is_equal
 from trex.errors import CodeSpent, NotSent, SettingsError, StateNotWritten, TooManyAttempts
 from trex.methods import find_record, find_servant
 from trex.otpfile import locked, read_secret
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from trex.login import Conversation, Login
     from trex.options import Options
+    from trex.otpfile import LockedFile
     from trex.privilege import Account
 
     # A text that is right, and what is to be noted if it was given.
@@ -74,6 +75,7 @@ class OneTimeCode(Challenge):
         self._conversation: Conversation | None = None
         self._with_password = options.forward_pass
         self._right: list[Right] = []
+        self._counted = False
 
     def obtain(self, conversation: "Conversation") -> str | None:
         """Take the code from an earlier module's password, or ask."""
@@ -97,9 +99,7 @@ class OneTimeCode(Challenge):
         self._file = self._locks.enter_context(locked(self._path, self._reader))
         self._now = int(time.time())
         self._state = OtpState(self._file.content, readable(self._path))
-        if reason := count_attempt(self._state, self._now):
-            self._file.replace(self._state.content)
-            raise TooManyAttempts(f"{readable(self._path)}: {reason}")
+        self._count(self._file, self._state, self._now)
         self._right = self._right_texts(self._state, self._now)
         texts = [text for text, _ in self._right]
         return [offered[: -len(text)] + text for text in texts] if self._with_password else texts
@@ -155,10 +155,26 @@ class OneTimeCode(Challenge):
                 self._login.steps.append("that is the code of another time: its skew is noted")
 
     def _would_do(self, text: str) -> bool:
-        """Tell whether `text` ends in a right code: no verdict, only no need to ask."""
-        state = OtpState(read_secret(self._path, self._reader), readable(self._path))
-        right = self._right_texts(state, int(time.time()))
-        return any(text.endswith(code) for code, _ in right)
+        """Tell whether `text` ends in a right code: no verdict, only no need to ask.
+
+        It is an attempt, and counted in the file at once: whoever guesses could hang up now.
+        """
+        with locked(self._path, self._reader) as file:
+            state, now = OtpState(file.content, readable(self._path)), int(time.time())
+            self._count(file, state, now)
+            if state.content != file.content:
+                file.replace(state.content)
+        right = self._right_texts(state, now)
+        return any([is_equal(text[-len(code) :], code) for code, _ in right])  # noqa: C419 (all)
+
+    def _count(self, file: "LockedFile", state: OtpState, now: int) -> None:
+        """Count one login once. Raises TooManyAttempts, with the file written."""
+        if self._counted:
+            return
+        self._counted = True
+        if reason := count_attempt(state, now):
+            file.replace(state.content)
+            raise TooManyAttempts(f"{readable(self._path)}: {reason}")
 
     def _warn(self, text: str) -> None:
         self._login.warnings.append(f"{readable(self._path)}: {text}")
