@@ -90,7 +90,7 @@ static char *ask_program(const char *prompt)
     size_t used = 0;
     ssize_t got;
     pid_t pid;
-    void (*old)(int) = signal(SIGCHLD, SIG_DFL);
+    void (*old)(int) = signal(SIGCHLD, SIG_DFL), (*old_pipe)(int);
     if (pipe(in) || pipe(out))
         abort();
     pid = fork();
@@ -103,8 +103,10 @@ static char *ask_program(const char *prompt)
     }
     close(in[0]);
     close(out[1]);
+    old_pipe = signal(SIGPIPE, SIG_IGN); /* a program need not read the prompt */
     if (write(in[1], prompt, strlen(prompt)) < 0)
         perror("pam_client: prompt");
+    signal(SIGPIPE, old_pipe);
     close(in[1]);
     while (used < 4000 && (got = read(out[0], answer + used, 4000 - used)) > 0)
         used += (size_t)got;

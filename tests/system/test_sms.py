@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import re
@@ -19,7 +20,7 @@ from tests import sandbox
 from tests.gateways import TOKEN, Authority, Gateway, Mailbox, RedisServer
 from tests.sshd import Sshd
 from trex.errors import NotSent, TooManyAttempts
-from trex.sms.counts import open_counts
+from trex.sms.counts import SqliteCounts, open_counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -525,6 +526,30 @@ def test_a_hundred_attempts_at_once_send_no_more_than_the_limit(state: str) -> N
         sent.append(counted.get())
     assert len(sent) == 11
     assert max(sent.count("alice"), sent.count("bob")) <= 7
+
+
+def test_nobody_else_counts_between_counting_and_adding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred at once rarely meet in that moment: here it is a long one."""
+    count = SqliteCounts._count
+
+    def count_slowly(*arguments: object) -> int:
+        counted = count(*arguments)  # type: ignore[arg-type]
+        time.sleep(0.05)
+        return counted
+
+    monkeypatch.setattr(SqliteCounts, "_count", count_slowly)
+    sent = []
+
+    def send(_: int) -> None:
+        with contextlib.suppress(TooManyAttempts):
+            SqliteCounts(f"{tmp_path}/counts").add("bob", "a", 1, {"user_hour": 1})
+            sent.append(1)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(send, range(8)))
+    assert len(sent) == 1
 
 
 def test_several_messages_count_all_or_none(state: str) -> None:
