@@ -34,7 +34,10 @@ class Authority:
         )
         ca_key, request = directory / "ca.key", directory / "request"
         extensions = directory / "extensions"
-        extensions.write_text("subjectAltName=DNS:localhost")
+        extensions.write_text(
+            "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n"
+            "authorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
+        )
         openssl = [
             "openssl",
             "req",
@@ -45,7 +48,8 @@ class Authority:
             "-nodes",
         ]
         commands: list[list[str | Path]] = [
-            [*openssl, "-x509", "-keyout", ca_key, "-out", self.ca, "-subj", "/CN=Test CA"],
+            [*openssl, "-x509", "-keyout", ca_key, "-out", self.ca, "-subj", "/CN=Test CA",
+             "-addext", "keyUsage=critical,keyCertSign"],
             [*openssl, "-keyout", self.key, "-out", request, "-subj", "/CN=localhost"],
             ["openssl", "x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", ca_key, "-days",
              "2", "-CAcreateserial", "-extfile", extensions, "-out", self.certificate],
