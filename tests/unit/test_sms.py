@@ -88,7 +88,7 @@ def test_settings_that_are_missing_are_no_record_that_is_missing(tmp_path: Path)
         numbers_from_map(f"{tmp_path}/none", "bob")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode("utf-8", "replace"))
        | st.lists(st.sampled_from([HTTP, TWILIO, "[limits]\n", "user_hour = 1\n", 'state = "redis://x"\n',
                                    "x = [[1]]\n", '"\n'])).map("".join).map(str.encode))  # fmt: skip
@@ -100,7 +100,7 @@ def test_any_settings_are_read_or_refused(written: Callable[[bytes], str], conte
     assert all(gateway["kind"] in KINDS for gateway in read["gateways"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.text(max_size=100).map(lambda text: text.encode("utf-8", "surrogatepass"))
     | st.binary(max_size=100)
