@@ -269,7 +269,7 @@ def ask_pam(
 ) -> Asked:  # fmt: skip
     """Authenticate with the PAM client, run `then` from it, and return what it saw."""
     prompt = PLACE / f"prompt-{os.getpid()}-{threading.get_ident()}"
-    prompt.touch()
+    prompt.write_text("")
     prompt.chmod(0o666)  # pam_google_authenticator asks with the user's rights
     done = subprocess.run(
         [client, "--prompt-file", prompt, *options, service, user, *then],
@@ -277,8 +277,7 @@ def ask_pam(
         env={"PATH": "/usr/bin:/bin"},
     )  # fmt: skip
     assert done.returncode in (0, 1), done
-    shown = prompt.read_text(encoding="utf-8") if prompt.exists() else ""
-    return Asked(done.stdout.decode(errors="replace"), shown)
+    return Asked(done.stdout.decode(errors="replace"), prompt.read_text(encoding="utf-8"))
 
 
 def processes_here() -> dict[int, str]:

@@ -14,19 +14,33 @@ MAX_PAGES = 1000
 class Options:
     """One login's arguments; the class attributes are the defaults (docs/configuration.md)."""
 
+    method: str = "openpgp"
     auth_file: str = "%h/.auth_gpg"
     gnupg_home: str = "%h/.gnupg"
     run_as: str = ""
     timeout: int = 600
     gpg_timeout: int = 15
     gpg: str = "/usr/bin/gpg"
-    prompt: str = "Response: "
+    prompt: str = ""  # the method's own
     web: bool = True
     web_bind: str = ""  # all addresses, IPv4 and IPv6
     web_ports: tuple[int, int] = (0, 0)  # first and last; zero is one that the system chooses
     web_host: str = ""  # the host's full name
     web_max: int = 32
     web_user: str = "nobody"
+    secret: str = "%h/.google_authenticator"  # noqa: S105 (a path)
+    echo: bool = False
+    try_first_pass: bool = False
+    use_first_pass: bool = False
+    forward_pass: bool = False
+    noskewadj: bool = False
+    no_increment_hotp: bool = False
+    fleet: bool = False
+    digits: int = 8
+    phones: str = "/etc/trex/phones"
+    gecos_phone: bool = False
+    sms_file: str = "/etc/trex/sms.toml"
+    sms_user: str = "_trex-sms"
     nullok: bool = False
     debug: bool = False
 
@@ -52,7 +66,18 @@ def parse_options(arguments: list[str]) -> "Options":
                 raise OptionError(f'argument "{argument}": {error}') from None
         else:
             raise OptionError(f'argument "{argument}" is unknown{_suggestion(name)}')
+    _check_method(options.method, seen)
     return options
+
+
+def _check_method(method: str, given: set[str]) -> None:
+    """Refuse what only another method would read: its author expects it to have an effect."""
+    others = {name for names in METHODS.values() for name in names} - set(METHODS[method])
+    for name in sorted(given & others):
+        owner = next(method for method, names in METHODS.items() if name in names)
+        raise OptionError(
+            f"argument {name} is unknown to method={method}, it is for method={owner}"
+        )
 
 
 def expand(template: str, *, user: str, home: str) -> str:
@@ -77,6 +102,12 @@ def _template(value: str) -> str:
     if not value.startswith(("/", "%h")):
         raise ValueError("an absolute path is meant, or one that starts with %h")
     return _printable(value)
+
+
+def _method(value: str) -> str:
+    if value not in METHODS:
+        raise ValueError(f"one of {', '.join(METHODS)} is meant")
+    return value
 
 
 def _absolute_path(value: str) -> str:
@@ -120,6 +151,12 @@ def _number(value: str, most: int, unit: str) -> int:
     plain = value.isascii() and value.isdigit() and len(value) <= len(str(most))
     if not plain or not 1 <= int(value) <= most:
         raise ValueError(f"{unit} from 1 to {most} are meant")
+    return int(value)
+
+
+def _digits(value: str) -> int:
+    if value not in ("6", "7", "8", "9", "10"):
+        raise ValueError("6 to 10 are meant")
     return int(value)
 
 
@@ -173,8 +210,18 @@ def is_address(text: str) -> bool:
     return False
 
 
-FLAGS = ("nullok", "debug")
+# The list of methods, and the arguments that each has for itself; all others are everybody's.
+METHODS = {
+    "openpgp": ("auth_file", "gnupg_home", "run_as", "gpg_timeout", "gpg", "web", "web_bind",
+                "web_ports", "web_host", "web_max", "web_user"),
+    "totp": ("secret", "run_as", "echo", "try_first_pass", "use_first_pass", "forward_pass",
+             "noskewadj", "no_increment_hotp", "fleet", "sms_file", "sms_user"),
+    "sms": ("echo", "digits", "phones", "gecos_phone", "sms_file", "sms_user"),
+}  # fmt: skip
+FLAGS = ("echo", "try_first_pass", "use_first_pass", "forward_pass", "noskewadj",
+         "no_increment_hotp", "fleet", "gecos_phone", "nullok", "debug")  # fmt: skip
 READERS = {
+    "method": _method,
     "auth_file": _template,
     "gnupg_home": _template,
     "run_as": _account_name,
@@ -188,6 +235,11 @@ READERS = {
     "web_host": _web_host,
     "web_max": _web_max,
     "web_user": _account_name,
+    "secret": _template,
+    "digits": _digits,
+    "phones": _absolute_path,
+    "sms_file": _absolute_path,
+    "sms_user": _account_name,
 }
 
 

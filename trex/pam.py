@@ -38,12 +38,14 @@ if TYPE_CHECKING:
 
         PAM_SILENT: int
         PAM_PROMPT_ECHO_ON: int
+        PAM_PROMPT_ECHO_OFF: int
         PAM_ERROR_MSG: int
         PAM_TEXT_INFO: int
         PAM_SUCCESS: int
         PAM_IGNORE: int
         PAM_SYSTEM_ERR: int
         exception: type[Exception]
+        authtok: str | None
 
         def get_user(self, prompt: str | None = None) -> str | None: ...
         def Message(self, style: int, text: str) -> object: ...  # noqa: N802 (pam_python's name)
@@ -85,7 +87,7 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
     try:
         login.user = _user(pamh)
         _check_library()
-        outcome = log_in(login, lambda prompt: _ask(pamh, prompt))
+        outcome = log_in(login, _Conversation(pamh))
     except TrexError as error:
         outcome, detail = error.outcome, str(error)
     except BaseException as error:
@@ -125,13 +127,35 @@ def _item(pamh: "PamHandle", name: str) -> str:
         return "?"
 
 
-def _ask(pamh: "PamHandle", prompt: str) -> str | None:
-    try:
-        return pamh.conversation(pamh.Message(pamh.PAM_PROMPT_ECHO_ON, prompt)).resp
-    except UnicodeDecodeError:
-        return "\ufffd"  # not UTF-8, so a response, and a wrong one
-    except pamh.exception:
-        raise ConversationFailed("the application could not ask the user") from None
+class _Conversation:
+    """What the story may ask, in PAM's terms (pam_conv(3), pam_get_item(3))."""
+
+    def __init__(self, pamh: "PamHandle") -> None:
+        self._pamh = pamh
+
+    def ask(self, question: str, *, echo: bool) -> str | None:
+        """Show a prompt and bring the response."""
+        style = self._pamh.PAM_PROMPT_ECHO_ON if echo else self._pamh.PAM_PROMPT_ECHO_OFF
+        try:
+            return self._pamh.conversation(self._pamh.Message(style, question)).resp
+        except UnicodeDecodeError:
+            return "\ufffd"  # not UTF-8, so a response, and a wrong one
+        except self._pamh.exception:
+            raise ConversationFailed("the application could not ask the user") from None
+
+    def earlier_password(self) -> str | None:
+        """Return what an earlier module asked for."""
+        try:
+            return self._pamh.authtok
+        except UnicodeDecodeError:
+            return None
+
+    def pass_on(self, password: str) -> None:
+        """Leave a password for the next module."""
+        try:
+            self._pamh.authtok = password
+        except (UnicodeError, ValueError, self._pamh.exception):
+            raise ConversationFailed("the password could not be passed on") from None
 
 
 def _refuse(pamh: "PamHandle", outcome: Outcome, *, silent: bool) -> None:

@@ -63,8 +63,11 @@ def _check_name(name: str) -> None:
 
 @contextmanager
 def acting_as(account: "Account") -> "Iterator[None]":
-    """Borrow the account's effective ids and groups; for reading only, never around an exec.
+    """Borrow the account's effective ids and groups; for files only, never around an exec.
 
+    The kernel then checks, and counts against quotas, as for the account itself. A child that had
+    become the account for good could do no more, and its other processes could trace or stop that
+    child; this process they cannot touch, because its real and saved ids stay root's.
     The real and saved ids stay, so that they can be given back. In a caller with several threads
     glibc changes the ids of all of them meanwhile: a risk accepted, because it lasts for a few
     reads, and because the callers of PAM that run as root ask from one thread.

@@ -1,21 +1,19 @@
 """The page with the QR code, seen from the login: started early, told the message, ended in time.
 
-The page itself is `trex.page`, a program of its own: pam_python holds its lock while the prompt is
-open, and a fork alone would carry the caller's memory to whoever talks to strangers.
+The page itself is `trex.page`, a program of its own (`trex.servant`).
 """
 
 import os
-import select
 import stat
 from time import monotonic
 
 from trex.audit import one_line
 from trex.challenge import random_text
-from trex.child import STDIN_FD, Child, end_with_parent, milliseconds_until, write_whole
+from trex.child import STDIN_FD, Child, write_whole
 from trex.errors import FileUnsafe, NotStarted, PageUnavailable, PrivilegeError, UserUnknown
-from trex.prctl import SET_NO_NEW_PRIVS, prctl
 from trex.privilege import acting_as, find_account, native
 from trex.safefile import MAX_SIZE, check_writers
+from trex.servant import PYTHON, first_line, start
 from trex.webport import listen, take_place
 
 TYPE_CHECKING = False
@@ -25,18 +23,12 @@ if TYPE_CHECKING:
     from trex.options import Options
     from trex.privilege import Account
 
-PYTHON = "/usr/bin/python3"
-# Isolated, without site-packages that root's group `staff` may write, and nothing written.
-FLAGS = ["-I", "-S", "-B"]
 LISTENER_FD, KEY_FD, CERTIFICATE_FD = 5, 6, 7
 PACKAGES = "/usr/lib/python3/dist-packages"
 READY = "ready"
 FINGERPRINT_LENGTH = 95  # 32 times two hexadecimal digits, with colons in between
 FINGERPRINT_SIGNS = frozenset("0123456789ABCDEF:")
 REPORT_SECONDS = 5.0  # an overloaded host's page is not worth waiting for
-MAX_REPORT = 4096
-MAX_DESCRIPTORS = 256
-MAX_DATA = 256 << 20  # bytes
 HOSTS = "/etc/hosts"
 UNAVAILABLE = "There is no page with a QR code: the system's log says why.\n"
 
@@ -125,7 +117,7 @@ class Page:
         places[LISTENER_FD] = listener.fileno()
         try:
             places[STDIN_FD], self._settings = self._server.pipe()
-            self._server.start([PYTHON, *FLAGS, _program()], server, _confine, places)
+            start(self._server, "page/serve.py", server, places, file_size=MAX_SIZE)
         finally:
             listener.close()  # the page's process has it now: the port ends with that
         if not write_whole(self._settings, self._tell(user, deadline, port)):
@@ -171,28 +163,16 @@ class Page:
         """
         if not self._has_tls:
             return ""
-        word, _, rest = self._report().partition(" ")
+        try:
+            word, _, rest = first_line(self._server, self._deadline).partition(" ")
+        except TimeoutError:
+            reason = f"its process was not ready in {REPORT_SECONDS:.0f} seconds"
+            raise PageUnavailable(reason) from None
         if word != READY:
             raise PageUnavailable(rest or "its process did not get ready")
         if len(rest) != FINGERPRINT_LENGTH or not FINGERPRINT_SIGNS.issuperset(rest):
             raise PageUnavailable("its process said something else than a fingerprint")
         return rest
-
-    def _report(self) -> str:
-        poll = select.poll()
-        poll.register(self._server.status, select.POLLIN)
-        poll.register(self._server.pidfd, select.POLLIN)
-        os.set_blocking(self._server.status, False)
-        text = b""
-        while b"\n" not in text and len(text) < MAX_REPORT:
-            if not poll.poll(milliseconds_until(self._deadline)):
-                raise PageUnavailable(f"its process was not ready in {REPORT_SECONDS:.0f} seconds")
-            try:
-                text += os.read(self._server.status, MAX_REPORT)
-            except BlockingIOError:  # it has ended, and said nothing more
-                break
-        self._server.check_started(text)
-        return text.partition(b"\n")[0].decode("utf-8", "replace")
 
     def _announcement(self, fingerprint: str) -> str:
         lines = [f"The same as a QR code: {self._address}"]
@@ -257,23 +237,3 @@ def _read(path: str) -> tuple[bytes, int]:
     if len(content) > MAX_SIZE:
         raise PageUnavailable(f"{path}: more than {MAX_SIZE // 1024} KiB")
     return content, status.st_mode
-
-
-def _program() -> str:
-    return os.path.join(os.path.dirname(os.path.realpath(__file__)), "page", "serve.py")
-
-
-def _confine(lifeline: int) -> None:
-    """Bind the page's process to the login's life, and take from it what it does not need."""
-    end_with_parent(lifeline)
-    prctl(SET_NO_NEW_PRIVS, 1)
-    import resource  # here, in the child
-
-    for limit, most in (
-        (resource.RLIMIT_CORE, 0),  # no secret in a core file
-        (resource.RLIMIT_NOFILE, MAX_DESCRIPTORS),
-        (resource.RLIMIT_DATA, MAX_DATA),
-    ):
-        _, hard = resource.getrlimit(limit)
-        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(limit, (least, least))

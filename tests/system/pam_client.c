@@ -2,6 +2,7 @@
  * conversation as told, and prints what happened, one fact a line:
  *
  *   prompt-us N             microseconds from pam_authenticate to the prompt
+ *   style N                 whether the response shows while it is typed (pam_conv(3))
  *   private-dirty-kb N      private dirty pages while the prompt is open (--memory)
  *   resident-kb N           resident memory between two authentications (--memory)
  *   descriptors A B         descriptors open before pam_start and after pam_end (--descriptors)
@@ -89,7 +90,7 @@ static char *ask_program(const char *prompt)
     size_t used = 0;
     ssize_t got;
     pid_t pid;
-    void (*old)(int) = signal(SIGCHLD, SIG_DFL);
+    void (*old)(int) = signal(SIGCHLD, SIG_DFL), (*old_pipe)(int);
     if (pipe(in) || pipe(out))
         abort();
     pid = fork();
@@ -102,8 +103,10 @@ static char *ask_program(const char *prompt)
     }
     close(in[0]);
     close(out[1]);
+    old_pipe = signal(SIGPIPE, SIG_IGN); /* a program need not read the prompt */
     if (write(in[1], prompt, strlen(prompt)) < 0)
         perror("pam_client: prompt");
+    signal(SIGPIPE, old_pipe);
     close(in[1]);
     while (used < 4000 && (got = read(out[0], answer + used, 4000 - used)) > 0)
         used += (size_t)got;
@@ -152,6 +155,7 @@ static int converse(int count, const struct pam_message **messages,
             continue;
         }
         printf("prompt-us %ld\n", since_begun_us());
+        printf("style %d\n", style);
         prompts++;
         if (want.memory)
             printf("private-dirty-kb %ld\n", from_proc("/proc/self/smaps_rollup", "Private_Dirty:"));

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # What pam_python's interpreter has loaded itself is free; this is all that a login adds.
 OWN = {
     "trex", "trex.audit", "trex.authfile", "trex.challenge", "trex.child", "trex.errors",
-    "trex.login", "trex.openpgp", "trex.options", "trex.pam", "trex.privilege", "trex.prompt",
+    "trex.login", "trex.methods", "trex.methods.openpgp", "trex.openpgp", "trex.options", "trex.pam", "trex.privilege", "trex.prompt",
     "trex.safefile",
 }  # fmt: skip
 BUILT_IN = {"_contextvars", "_signal", "_socket", "errno", "fcntl", "gc", "pwd", "select"}

@@ -11,17 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trex import challenge as module
-from trex.challenge import ALPHABET, LENGTH, Challenge, now, random_text
-from trex.errors import ACCEPTED, LATE, MISSING, WRONG
+from trex.challenge import ALPHABET, LENGTH, Challenge, OneText, RandomText, now, random_text
+from trex.errors import ACCEPTED, LATE, MISSING, WRONG, StateNotWritten
 
 
-def answer(challenge: Challenge) -> str:
-    return challenge.plaintext.decode().strip()
+def made(seconds: float = 600) -> OneText:
+    return OneText(random_text(), seconds)
+
+
+def answer(challenge: OneText) -> str:
+    [text] = challenge.accepted("")
+    return text
 
 
 def test_the_plaintext_is_ten_characters_of_the_alphabet_and_a_newline() -> None:
     for _ in range(1000):
-        assert re.fullmatch(rb"[a-zA-Z0-9]{10}\n", Challenge(600).plaintext)
+        assert re.fullmatch(rb"[a-zA-Z0-9]{10}\n", RandomText(600).plaintext)
 
 
 def test_the_alphabet_has_each_letter_and_digit_once() -> None:
@@ -45,11 +50,11 @@ def test_characters_are_uniform() -> None:
 
 
 def test_challenges_differ() -> None:
-    assert len({Challenge(600).plaintext for _ in range(1000)}) == 1000
+    assert len({random_text() for _ in range(1000)}) == 1000
 
 
 def test_the_right_response_is_accepted() -> None:
-    challenge = Challenge(600)
+    challenge = made()
     assert challenge.judge(answer(challenge)) is ACCEPTED
 
 
@@ -57,35 +62,35 @@ def test_the_right_response_is_accepted() -> None:
     "shape", ["{} ", " {}", "\t{}\r\n", "gpg: encrypted with cv25519 key\n{}\n", "x y z {}"]
 )
 def test_white_space_is_ignored_and_the_last_word_counts(shape: str) -> None:
-    challenge = Challenge(600)
+    challenge = made()
     assert challenge.judge(shape.format(answer(challenge))) is ACCEPTED
 
 
 @pytest.mark.parametrize("response", [None, "", " ", "\n", "\t \r\n"])
 def test_no_response_is_refused(response: str | None) -> None:
     """Advisories CVE-2021-31924 and CVE-2011-4120."""
-    assert Challenge(600).judge(response) is MISSING
+    assert made().judge(response) is MISSING
 
 
 @pytest.mark.parametrize(
     "shape", ["{}x", "x{}", "{} x", "{0}{0}", "{0:.9}", "\ufeff{}", "{}\u200b", "{}\0", "\ud800"]
 )
 def test_a_response_that_is_nearly_right_is_refused(shape: str) -> None:
-    challenge = Challenge(600)
+    challenge = made()
     assert challenge.judge(shape.format(answer(challenge))) is WRONG
 
 
 def test_case_matters() -> None:
-    challenge = Challenge(600)
+    challenge = made()
     assert challenge.judge(answer(challenge).swapcase() + "") in (WRONG, ACCEPTED)
-    while (text := answer(challenge := Challenge(600))).swapcase() == text:
+    while (text := answer(challenge := made())).swapcase() == text:
         pass  # ten digits: once in 8e7
     assert challenge.judge(text.swapcase()) is WRONG
 
 
 @given(st.text(st.characters(), max_size=50))
 def test_nothing_else_is_ever_accepted(response: str) -> None:
-    challenge = Challenge(600)
+    challenge = made()
     if response.split()[-1:] != [answer(challenge)]:
         assert challenge.judge(response) is not ACCEPTED
 
@@ -93,27 +98,27 @@ def test_nothing_else_is_ever_accepted(response: str) -> None:
 @pytest.mark.parametrize("first", ["", "wrong", None])
 def test_a_wrong_answer_burns_the_challenge(first: str | None) -> None:
     """A Rust QR module held its code for three tries: here the right one afterwards fails."""
-    challenge = Challenge(600)
+    challenge = made()
     assert challenge.judge(first) in (WRONG, MISSING)
     with pytest.raises(RuntimeError):
         challenge.judge(answer(challenge))
 
 
 def test_a_right_answer_counts_once() -> None:
-    challenge = Challenge(600)
+    challenge = made()
     assert challenge.judge(answer(challenge)) is ACCEPTED
     with pytest.raises(RuntimeError):
         challenge.judge(answer(challenge))
 
 
 def test_a_late_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    challenge = Challenge(600)
+    challenge = made()
     monkeypatch.setattr(module, "now", lambda: challenge.deadline)
     assert challenge.judge(answer(challenge)) is LATE
 
 
 def test_an_answer_just_before_the_deadline_is_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    challenge = Challenge(600)
+    challenge = made()
     monkeypatch.setattr(module, "now", lambda: challenge.deadline - 0.001)
     assert challenge.judge(answer(challenge)) is ACCEPTED
 
@@ -126,10 +131,56 @@ def test_the_clock_counts_suspend_and_cannot_be_set(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_text_is_in_no_representation() -> None:
-    challenge = Challenge(600)
+    challenge = made()
     for shown in (repr(challenge), str(challenge), f"{challenge}", repr([challenge])):
         assert answer(challenge) not in shown
 
 
 def test_the_length_is_what_the_documents_count_with() -> None:
     assert len(ALPHABET) ** LENGTH == 839_299_365_868_340_224
+
+
+class Several(Challenge):
+    """What a method with state does: several texts are right, and one is spent."""
+
+    def __init__(self, texts: list[str], *, full_disk: bool = False) -> None:
+        super().__init__(600)
+        self.texts = texts
+        self.full_disk = full_disk
+        self.settled: list[tuple[str, int | None]] = []
+
+    def accepted(self, offered: str) -> list[str]:
+        return self.texts
+
+    def settle(self, offered: str, right: int | None) -> None:
+        if self.full_disk:
+            raise StateNotWritten("no space left on device")
+        self.settled.append((offered, right))
+
+
+@pytest.mark.parametrize(
+    ("response", "outcome", "right"),
+    [("a", ACCEPTED, 0), ("b", ACCEPTED, 1), ("x", WRONG, None), ("ab", WRONG, None)],
+)
+def test_one_of_several_texts_is_right_and_the_method_learns_which(
+    response: str, outcome: object, right: int | None
+) -> None:
+    challenge = Several(["a", "b"])
+    assert challenge.judge(response) is outcome
+    assert challenge.settled == [(response, right)]
+
+
+def test_nothing_is_right_where_nothing_is_accepted() -> None:
+    assert Several([]).judge("a") is WRONG
+
+
+def test_what_cannot_be_remembered_is_not_accepted() -> None:
+    with pytest.raises(StateNotWritten):
+        Several(["a"], full_disk=True).judge("a")
+
+
+def test_what_comes_late_is_spent_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    challenge = Several(["a"])
+    monkeypatch.setattr(module, "now", lambda: challenge.deadline)
+    assert challenge.judge("a") is LATE
+    assert challenge.settled == []

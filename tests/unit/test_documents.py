@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 IN_WORDS = {
     "run_as": "the user",
+    "prompt": "the method's own",
     "web": "`on`",
     "web_bind": "all, IPv4 and IPv6",
     "web_ports": "any free one",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trex.errors import OptionError
-from trex.options import Options, expand, parse_options
+from trex.options import METHODS, Options, expand, parse_options
 
+TREX = Path(__file__).resolve().parents[2] / "trex"
 OTHER_THAN_DEFAULT = {
+    "method": ("method=totp", "totp"),
     "auth_file": ("auth_file=/etc/trex/users/%u", "/etc/trex/users/%u"),
     "gnupg_home": ("gnupg_home=/var/lib/trex/gnupg", "/var/lib/trex/gnupg"),
     "run_as": ("run_as=_trex", "_trex"),
@@ -23,6 +27,19 @@ OTHER_THAN_DEFAULT = {
     "web_host": ("web_host=login.example.org", "login.example.org"),
     "web_max": ("web_max=8", 8),
     "web_user": ("web_user=_trex-web", "_trex-web"),
+    "secret": ("secret=/etc/trex/totp/%u", "/etc/trex/totp/%u"),
+    "echo": ("echo", True),
+    "try_first_pass": ("try_first_pass", True),
+    "use_first_pass": ("use_first_pass", True),
+    "forward_pass": ("forward_pass", True),
+    "noskewadj": ("noskewadj", True),
+    "no_increment_hotp": ("no_increment_hotp", True),
+    "fleet": ("fleet", True),
+    "digits": ("digits=6", 6),
+    "phones": ("phones=/srv/phones", "/srv/phones"),
+    "gecos_phone": ("gecos_phone", True),
+    "sms_file": ("sms_file=/srv/sms.toml", "/srv/sms.toml"),
+    "sms_user": ("sms_user=_sms", "_sms"),
     "nullok": ("nullok", True),
     "debug": ("debug", True),
 }
@@ -35,10 +52,12 @@ def test_every_option_is_flipped_below() -> None:
 @pytest.mark.parametrize("option", OTHER_THAN_DEFAULT)
 def test_an_argument_changes_its_option_and_no_other(option: str) -> None:
     argument, value = OTHER_THAN_DEFAULT[option]
-    options = parse_options([argument])
+    owners = [method for method, names in METHODS.items() if option in names]
+    chosen = [f"method={owners[0]}"] if owners else []
+    options = parse_options([argument, *chosen])
     assert getattr(Options, option) != value
     assert getattr(options, option) == value
-    for other in OTHER_THAN_DEFAULT.keys() - {option}:
+    for other in OTHER_THAN_DEFAULT.keys() - {option, *(["method"] if chosen else [])}:
         assert getattr(options, other) == getattr(Options, other)
 
 
@@ -119,6 +138,12 @@ def test_one_login_s_options_are_not_another_s() -> None:
         ("web_max=0", "pages from 1 to 1000"),
         ("web_max=1001", "pages from 1 to 1000"),
         ("web_user=", "the name of an account"),
+        ("digits=5", "6 to 10"),
+        ("digits=11", "6 to 10"),
+        ("digits=08", "6 to 10"),
+        ("phones=phones", "an absolute path"),
+        ("sms_file=", "an absolute path"),
+        ("sms_user=-x", "the name of an account"),
     ],
 )
 def test_whatever_is_not_an_argument_is_refused_with_its_reason(argument: str, reason: str) -> None:
@@ -141,6 +166,28 @@ def test_a_page_s_host_is_a_name_or_an_address(host: str) -> None:
 )
 def test_a_page_s_port_is_one_or_a_range(ports: str, both: tuple[int, int]) -> None:
     assert parse_options([f"web_ports={ports}"]).web_ports == both
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["method=otp"], "one of openpgp, totp, sms"),
+        (["method="], "one of openpgp, totp"),
+        (["secret=/etc/x"], "secret is unknown to method=openpgp, it is for method=totp"),
+        (["echo", "debug"], "echo is unknown to method=openpgp, it is for method=totp"),
+        (["method=sms", "run_as=x"], "run_as is unknown to method=sms, it is for method=openpgp"),
+        (["method=totp", "web=off"], "web is unknown to method=totp, it is for method=openpgp"),
+        (["gpg=/usr/bin/gpg", "method=totp"], "gpg is unknown to method=totp"),
+    ],
+)
+def test_what_is_of_another_method_is_refused(arguments: list[str], reason: str) -> None:
+    with pytest.raises(OptionError, match=reason):
+        parse_options(arguments)
+
+
+def test_every_method_has_a_module_and_every_module_is_listed() -> None:
+    modules = {path.stem for path in (TREX / "methods").glob("*.py")} - {"__init__"}
+    assert modules == set(METHODS)
 
 
 @pytest.mark.parametrize("twice", [["debug", "debug"], ["timeout=5", "timeout=6"]])

@@ -21,7 +21,7 @@ from trex.doctor.service import check_service, options_of, trex_rules
 from trex.doctor.sshd import check_sshd
 from trex.doctor.stack import read_stack
 from trex.errors import OptionError, TrexError
-from trex.login import is_absent
+from trex.methods import is_absent
 from trex.options import Options
 from trex.privilege import readable
 

@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "remove": "remove",
     "doctor": "doctor",
     "try": "attempt",
+    "totp": "totp",
 }
 
 

@@ -11,7 +11,7 @@ import click
 
 from trex.cli.terminal import CommandError
 from trex.errors import OptionError, UserUnknown
-from trex.login import find_servant, place
+from trex.methods import find_servant, place
 from trex.options import Options, parse_options
 from trex.privilege import Account, find_account, readable
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trex.authfile import AuthRecord, parse_record
-from trex.challenge import Challenge
+from trex.challenge import RandomText
 from trex.cli import keyring
 from trex.cli.delegate import run_as
 from trex.cli.questions import ask
 from trex.cli.terminal import CommandError, say
 from trex.errors import ACCEPTED
+from trex.methods.openpgp import QUESTION
 from trex.openpgp import Gpg
 from trex.privilege import readable
 from trex.prompt import context, prompt_text
@@ -22,7 +23,7 @@ SERVICE = "trex-enroll"
 ATTEMPTS = 3
 
 
-def make_message(place: Place, content: bytes, challenge: Challenge) -> str:
+def make_message(place: Place, content: bytes, challenge: RandomText) -> str:
     """Return a challenge as a login with this record would show it: by the reader, with its keys.
 
     Raises CommandError with the reason that a login would have in its log.
@@ -38,7 +39,7 @@ def prove(place: Place, content: bytes, *, silently: bool) -> bool:
     Tell whether it was answered; silently it may stay open. Raises CommandError if the record
     cannot work, or nobody can answer.
     """
-    challenge = Challenge(place.options.timeout)
+    challenge = RandomText(place.options.timeout)
     message = make_message(place, content, challenge)
     plaintext = run_as(
         place.reader,
@@ -55,9 +56,9 @@ def prove(place: Place, content: bytes, *, silently: bool) -> bool:
 def _ask_for_response(place: Place, content: bytes) -> bool:
     say("The new record is tried out before it is written: as at a login, answer a challenge.")
     for _ in range(ATTEMPTS):
-        challenge = Challenge(place.options.timeout)
+        challenge = RandomText(place.options.timeout)
         message = make_message(place, content, challenge)
-        seconds, question = place.options.timeout, place.options.prompt
+        seconds, question = place.options.timeout, place.options.prompt or QUESTION
         outcome = challenge.judge(ask(prompt_text(place.user.name, message, "", seconds, question)))
         if outcome is ACCEPTED:
             return True
@@ -68,7 +69,7 @@ def _ask_for_response(place: Place, content: bytes) -> bool:
     )
 
 
-def _encrypt(place: Place, record: AuthRecord, challenge: Challenge, told: str) -> str:
+def _encrypt(place: Place, record: AuthRecord, challenge: RandomText, told: str) -> str:
     options = place.options
     with Gpg(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as gpg:
         return gpg.encrypt(challenge.plaintext, record, told).armored

@@ -14,7 +14,7 @@ from trex.cli.place import Place, find_place, place_options
 from trex.cli.terminal import CommandError, say
 from trex.errors import NoRecord
 from trex.keylist import NEVER, Key, day, parse_listing
-from trex.login import is_absent
+from trex.methods import is_absent
 from trex.openpgp import Keyring
 from trex.privilege import readable
 from trex.safefile import read_safely

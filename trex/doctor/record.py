@@ -6,14 +6,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from trex.authfile import parse_record
-from trex.challenge import Challenge
+from trex.challenge import RandomText
 from trex.cli.choosing import DAY
 from trex.cli.delegate import hint_for, run_as
 from trex.doctor.finding import ERROR, WARNING, Finding
 from trex.errors import FileUnsafe, NoRecord, TrexError
 from trex.keyerrors import KeyUnusable
 from trex.keylist import NEVER, day, parse_listing
-from trex.login import is_absent
+from trex.methods import is_absent
 from trex.openpgp import Gpg, Keyring
 from trex.privilege import readable
 from trex.prompt import context
@@ -100,7 +100,7 @@ def _message(place: Place, record: AuthRecord) -> str:
     options = place.options
     told = context(place.user.name, "trex-doctor", "", options.timeout)
     with Gpg(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as gpg:
-        return gpg.encrypt(Challenge(options.timeout).plaintext, record, told).armored
+        return gpg.encrypt(RandomText(options.timeout).plaintext, record, told).armored
 
 
 def _mend(place: Place, error: TrexError) -> str:

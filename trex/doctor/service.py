@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trex.doctor.dispatch import lets_in, played
 from trex.doctor.finding import ERROR, WARNING, Finding
 from trex.errors import OptionError
-from trex.login import find_servant
+from trex.methods import find_servant
 from trex.options import Options, parse_options
 
 if TYPE_CHECKING:

@@ -1,0 +1,220 @@
+"""Gateways on loopback with real TLS, a real SMTP server, and a real Redis."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aiosmtpd.smtp import SMTP, Envelope, Session
+
+TOKEN = "token-9f3c"  # noqa: S105 (the tests look for it where it must not be)
+
+
+class Authority:
+    """A certification authority of the tests', and a server certificate for localhost."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(mode=0o755)
+        self.ca, self.key, self.certificate = (
+            directory / name for name in ("ca.pem", "key.pem", "certificate.pem")
+        )
+        ca_key, request = directory / "ca.key", directory / "request"
+        extensions = directory / "extensions"
+        extensions.write_text(
+            "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n"
+            "authorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
+        )
+        openssl = [
+            "openssl",
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+        ]
+        commands: list[list[str | Path]] = [
+            [*openssl, "-x509", "-keyout", ca_key, "-out", self.ca, "-subj", "/CN=Test CA",
+             "-addext", "keyUsage=critical,keyCertSign"],
+            [*openssl, "-keyout", self.key, "-out", request, "-subj", "/CN=localhost"],
+            ["openssl", "x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", ca_key, "-days",
+             "2", "-CAcreateserial", "-extfile", extensions, "-out", self.certificate],
+        ]  # fmt: skip
+        for command in commands:
+            subprocess.run(command, check=True, capture_output=True)
+        self.ca.chmod(0o644)
+
+    def context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
+
+
+class Gateway:
+    """An HTTPS server that speaks Free's, Twilio's and another interface, and misbehaves on demand.
+
+    `texts` are the messages that it took. The last one is in the file `last`, too.
+    """
+
+    def __init__(self, authority: Authority, last: Path) -> None:
+        gateway = self
+        self.texts: list[str] = []
+        self.requests: list[tuple[str, str, str]] = []
+        self.headers: list[dict[str, str]] = []
+        self.status = 0  # other than success
+        self.code = 0  # Twilio's
+        self.seconds = 0.0
+        self.redirect = ""
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+                gateway.requests.append((self.command, self.path, body))
+                gateway.headers.append(dict(self.headers))
+                time.sleep(gateway.seconds)
+                status, said = gateway.take(self.path, body, self.headers.get("Authorization", ""))
+                try:
+                    self.send_response(status)
+                    if gateway.redirect:
+                        self.send_header("Location", gateway.redirect)
+                    self.end_headers()
+                    self.wfile.write(said.encode())
+                except OSError:  # the client has gone
+                    return
+
+            do_GET = do_POST = do_PUT = answer  # noqa: N815 (http.server's names)
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        self.last = last
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.socket = authority.context().wrap_socket(
+            self.server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        self.port = self.server.server_address[1]
+        self.url = f"https://localhost:{self.port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def take(self, path: str, body: str, authorization: str) -> tuple[int, str]:
+        """Return status and body, and keep the message if it is taken."""
+        if self.redirect:
+            return 302, ""
+        if self.status:
+            return self.status, json.dumps(
+                {"code": self.code, "message": "no", "status": self.status}
+            )
+        target = urlsplit(path)
+        form = {name: values[0] for name, values in parse_qs(target.query or body).items()}
+        if target.path == "/sendmsg":
+            return (200, "") if self.keep(form, "msg", form.get("pass") == TOKEN) else (403, "")
+        if target.path.startswith("/2010-04-01/Accounts/AC1/Messages.json"):
+            basic = "Basic " + b64encode(f"AC1:{TOKEN}".encode()).decode()
+            taken = self.keep(form, "Body", authorization == basic)
+            return (201, "{}") if taken else (401, '{"code": 20003}')
+        if target.path == "/json":
+            return (
+                (202, "")
+                if self.keep(json.loads(body), "text", TOKEN in authorization)
+                else (401, "")
+            )
+        return (202, "") if self.keep(form, "text", TOKEN in authorization) else (401, "")
+
+    def keep(self, form: dict[str, str], name: str, allowed: bool) -> bool:
+        if allowed and name in form:
+            self.texts.append(form[name])
+            self.last.write_text(form[name])
+        return allowed
+
+    def close(self) -> None:
+        """End the server."""
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Mailbox:
+    """A real SMTP server with TLS and authentication; it keeps what it takes."""
+
+    def __init__(self, authority: Authority, last: Path, kind: str) -> None:
+        self.mails: list[Envelope] = []
+        self.last = last
+        self.refuse = ""
+        kinds: dict[str, dict[str, Any]] = {
+            "tls": {"ssl_context": authority.context()},
+            "starttls": {"tls_context": authority.context(), "require_starttls": True,
+                         "authenticator": self.authenticate, "auth_required": True},
+        }  # fmt: skip
+        self.controller = Controller(
+            self,
+            hostname="127.0.0.1",
+            port=_free_port(),
+            server_hostname="localhost",
+            **kinds[kind],
+        )
+        self.controller.start()  # type: ignore[no-untyped-call]
+        self.port: int = self.controller.port
+
+    def authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str,
+                     data: LoginPassword) -> AuthResult:  # fmt: skip
+        right = data == LoginPassword(b"trex", TOKEN.encode())
+        return AuthResult(success=right, handled=False)
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 (aiosmtpd's name)
+        if self.refuse:
+            return self.refuse
+        self.mails.append(envelope)
+        content = envelope.content or b""
+        self.last.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return "250 OK"
+
+    def close(self) -> None:
+        """End the server."""
+        self.controller.stop()
+
+
+class RedisServer:
+    """A real Redis, or whatever Debian has in its place, with a password."""
+
+    def __init__(self, directory: Path) -> None:
+        self.port = _free_port()
+        self.url = f"redis://:{TOKEN}@127.0.0.1:{self.port}/0"
+        self.process = subprocess.Popen(
+            ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--save", "",
+             "--appendonly", "no", "--requirepass", TOKEN, "--dir", directory],
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+    def close(self) -> None:
+        """End it."""
+        self.process.terminate()
+        self.process.wait(10)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,637 @@
+"""method=totp beside Debian's google-authenticator: the same file, the same verdicts, and safer."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pexpect
+import pytest
+from pyotp import HOTP
+
+from tests import sandbox
+from tests.sshd import Sshd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.keys import Holder
+    from tests.sandbox import Account, Asked, Log
+
+SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEE"  # noqa: S105 (a test's)
+FILE = ".google_authenticator"
+ACCOUNTS_LINES = ("account required pam_permit.so", "session required pam_permit.so")
+
+
+def code(at: int, secret: str = SECRET) -> str:
+    return HOTP(secret).at(at)
+
+
+def here(step: int = 30) -> int:
+    return int(time.time()) // step
+
+
+def early_in_a_step(step: int) -> int:
+    """Wait for the beginning of a step, so that it is the same for all that follows at once."""
+    while time.time() % step > step / 4:
+        time.sleep(0.02)
+    return here(step)
+
+
+def text(*lines: str, secret: str = SECRET) -> str:
+    return "".join(f"{line}\n" for line in (secret, *lines))
+
+
+def otp_file(user: Account) -> Path:
+    return user.home / FILE
+
+
+@pytest.fixture
+def bob(account: Callable[[str], Account]) -> Account:
+    return account("bob")
+
+
+@pytest.fixture
+def carol(account: Callable[[str], Account]) -> Account:
+    return account("carol")
+
+
+@pytest.fixture(scope="session")
+def stacks(place: Path) -> dict[str, str]:
+    """PAM services of either module alone."""
+    trex = f"auth required pam_python.so {sandbox.ENTRY} method=totp"
+    google = "auth required pam_google_authenticator.so"
+    made = {}
+    for name, line in (("trex", trex), ("google", google)):
+        for arguments in ("", "noskewadj", "no_increment_hotp"):
+            made[f"{name} {arguments}".strip()] = sandbox.pam_service(
+                f"otp-{name}{arguments}", f"{line} {arguments}", *ACCOUNTS_LINES
+            )
+        made[f"{name} forward"] = sandbox.pam_service(
+            f"otp-{name}-forward", f"{line} forward_pass", "auth required pam_unix.so use_first_pass",
+            *ACCOUNTS_LINES,
+        )  # fmt: skip
+        for mode in ("try", "use"):
+            made[f"{name} {mode}"] = sandbox.pam_service(
+                f"otp-{name}-{mode}", "auth [default=ignore] pam_unix.so",
+                f"{line} {mode}_first_pass", *ACCOUNTS_LINES,
+            )  # fmt: skip
+    return made
+
+
+@pytest.fixture
+def otp(client: Path, stacks: dict[str, str]) -> Callable[..., bool]:
+    """Log in with a code, by the stack of that name; tell whether it was let in."""
+
+    def log_in(stack: str, user: Account, answer: str) -> bool:
+        asked = sandbox.ask_pam(client, stacks[stack], user.name, "--answer", answer)
+        assert asked.verdict in ("PAM_SUCCESS", "PAM_AUTH_ERR", "PAM_AUTHINFO_UNAVAIL")
+        return asked.verdict == "PAM_SUCCESS"
+
+    return log_in
+
+
+@pytest.fixture
+def trex_otp(ask: Callable[..., Asked]) -> Callable[..., Asked]:
+    def log_in(user: str, answer: str, *arguments: str) -> Asked:
+        return ask(user, "--answer", answer, arguments=("method=totp", *arguments))
+
+    return log_in
+
+
+# ---------------------------------------------------------------------------- being the same
+
+GOOGLE = ["google-authenticator", "--force", "--quiet", "--no-confirm", "--qr-mode=NONE"]
+TIME = [*GOOGLE, "--time-based"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [*TIME, "--disallow-reuse", "--rate-limit=3", "--rate-time=30", "--minimal-window"],
+        [*TIME, "--disallow-reuse", "--no-rate-limit", "--window-size=17"],
+        [*TIME, "--allow-reuse", "--no-rate-limit", "--minimal-window", "--step-size=60"],
+        [
+            *TIME,
+            "--disallow-reuse",
+            "--rate-limit=5",
+            "--rate-time=60",
+            "--window-size=3",
+            "--emergency-codes=10",
+        ],
+        [*GOOGLE, "--counter-based", "--no-rate-limit", "--minimal-window"],
+        [*GOOGLE, "--counter-based", "--rate-limit=4", "--rate-time=30", "--window-size=17"],
+    ],
+    ids=lambda command: " ".join(command[len(GOOGLE) :]),
+)
+@pytest.mark.parametrize("first", ["trex", "google"])
+def test_a_file_of_google_authenticator_s_serves_both_modules(
+    bob: Account, otp: Callable[..., bool], command: list[str], first: str
+) -> None:
+    """A code used in the one is used in the other, and so is an emergency code."""
+    bob.run(*command)
+    made = otp_file(bob).read_text()
+    secret, mode = made.split("\n")[0], otp_file(bob).stat().st_mode
+    second = "google" if first == "trex" else "trex"
+    step = int((re.findall(r"STEP_SIZE (\d+)", made) or ["30"])[0])
+    right = code(1, secret) if "HOTP_COUNTER" in made else code(here(step), secret)
+    assert otp(first, bob, right)
+    if "DISALLOW_REUSE" in made or "HOTP_COUNTER" in made:
+        assert not otp(second, bob, right), "used is used"
+    emergency = re.findall(r"^(\d{8})$", made, re.MULTILINE)[1]
+    bob.write(re.sub(r'(" RATE_LIMIT \d+ \d+).*', r"\1", otp_file(bob).read_text()), FILE)
+    otp_file(bob).chmod(mode)
+    assert otp(second, bob, emergency)
+    assert not otp(first, bob, emergency)
+    assert emergency not in otp_file(bob).read_text()
+    assert otp_file(bob).stat().st_mode == mode
+    assert otp_file(bob).stat().st_uid == bob.uid
+
+
+Sequence = list[tuple[str, str]]  # stack's suffix, and the code
+CASES: dict[str, tuple[str, Callable[[], Sequence]]] = {
+    "reuse": (text('" DISALLOW_REUSE', '" TOTP_AUTH'),
+              lambda: [("", code(here())), ("", code(here())), ("", code(here() + 1)),
+                       ("", code(here())), ("", code(here() - 5))]),
+    "rate": (text('" RATE_LIMIT 3 30', '" TOTP_AUTH', "12345678"),
+             lambda: [("", "000000"), ("", "12345679"), ("", "x"), ("", "12345678")]),
+    "rate, in time": (text('" RATE_LIMIT 3 30', '" TOTP_AUTH'),
+                      lambda: [("", "000000"), ("", "12345679"), ("", code(here()))]),
+    "emergency": (text('" TOTP_AUTH', "12345678", "23456789", '" LATER_LINE x', "34567890"),
+                  lambda: [("", "34567890"), ("", "34567890"), ("", "12345678"), ("", "2345678"),
+                           ("", "23456789"), ("", "123456789")]),
+    "emergency codes end": (text('" TOTP_AUTH', "12345678", "not a code", "23456789"),
+                            lambda: [("", "23456789"), ("", "12345678")]),
+    "only emergency codes": (text("12345678"),
+                             lambda: [("", code(here())), ("", "12345678")]),
+    "window 1": (text('" WINDOW_SIZE 1', '" TOTP_AUTH', '" STEP_SIZE 60'),
+                 lambda: [("", code(early_in_a_step(60) + 1)), ("", code(here(60) - 1)),
+                          ("", code(here(60)))]),
+    "window 4": (text('" WINDOW_SIZE 4', '" TOTP_AUTH', '" STEP_SIZE 20', '" DISALLOW_REUSE'),
+                 lambda: [("", code((now := early_in_a_step(20)) + 3)), ("", code(now - 2)),
+                          ("", code(now - 1)), ("", code(now + 2)), ("", code(now))]),
+    "skew": (text('" TIME_SKEW 100', '" TOTP_AUTH', '" DISALLOW_REUSE'),
+             lambda: [("noskewadj", code(here())), ("", code(here() + 100))]),
+    "skew that is noted": (text('" TOTP_AUTH'), lambda: [("", code(here() + 40))] * 2),
+    "skew that is not": (text('" TOTP_AUTH'), lambda: [("noskewadj", code(here() + 40))]),
+    "counter": (text('" HOTP_COUNTER 5', '" WINDOW_SIZE 3'),
+                lambda: [("", code(4)), ("", code(6)), ("", code(6)), ("", code(8)), ("", code(13)),
+                         ("", "x"), ("", "12345678"), ("", code(10))]),
+    "counter stays": (text('" HOTP_COUNTER 5'),
+                      lambda: [("no_increment_hotp", "000000"), ("no_increment_hotp", code(5)),
+                               ("no_increment_hotp", "000000")]),
+    "both": (text('" HOTP_COUNTER 5', '" TOTP_AUTH'), lambda: [("", code(here())), ("", code(6))]),
+    "lenient secret": (text('" TOTP_AUTH', secret=SECRET.lower().replace("b", "8")),
+                       lambda: [("", code(here()))]),
+    "shapes": (text('" TOTP_AUTH'),
+               lambda: [("", f"x{code(here())}"), ("", code(here())[1:]), ("", f"+{code(here())[1:]}"),
+                        ("", f"{code(here())}x"), ("", "")]),
+    "bad step": (text('" TOTP_AUTH', '" STEP_SIZE 61'), lambda: [("", code(here(61)))]),
+    "bad rate": (text('" TOTP_AUTH', '" RATE_LIMIT 3'), lambda: [("", code(here()))]),
+    "bad secret": ('1!\n" TOTP_AUTH\n', lambda: [("", code(here()))]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_both_modules_say_and_write_the_same(
+    bob: Account, carol: Account, otp: Callable[..., bool], case: str
+) -> None:
+    """Side by side: bob with Trex and carol with google-authenticator, file by file."""
+    content, codes = CASES[case]
+    bob.write(content, FILE)
+    carol.write(content, FILE)
+    sequence = codes()
+    verdicts: dict[str, list[bool]] = {"trex": [], "google": []}
+    for suffix, answer in sequence:
+        for stack, user in (("trex", bob), ("google", carol)):
+            verdicts[stack].append(otp(f"{stack} {suffix}".strip(), user, answer))
+        assert without_times(bob) == without_times(carol), answer
+    assert verdicts["trex"] == verdicts["google"]
+
+
+def without_times(user: Account) -> str:
+    """Return the file without what differs: seconds of attempts, and the line of Trex's own."""
+    content = otp_file(user).read_text()
+    content = re.sub(r'^" TREX_USED_STEPS.*\n', "", content, flags=re.MULTILINE)
+    content = re.sub(r"(\d{10})(?=[ \n])", "T", content)
+    return re.sub(r"(RESETTING_TIME_SKEW) \d+([+-]\d+)", r"\1 T\2", content)
+
+
+def test_three_codes_in_a_row_teach_both_the_same_skew(
+    bob: Account, carol: Account, otp: Callable[..., bool]
+) -> None:
+    for user in (bob, carol):
+        user.write(text('" TOTP_AUTH', '" STEP_SIZE 3'), FILE)
+    verdicts = []
+    for attempt in range(3):
+        now = early_in_a_step(3)
+        verdicts.append([otp("trex", bob, code(now + 50)), otp("google", carol, code(now + 50))])
+        assert without_times(bob).count("+50") == (attempt + 1) % 3
+        time.sleep(1)
+    assert verdicts == [[False, False], [False, False], [True, True]]
+    for user in (bob, carol):
+        assert '" TIME_SKEW 50\n' in otp_file(user).read_text()
+
+
+def test_without_disallow_reuse_a_code_is_accepted_once_all_the_same(
+    bob: Account, otp: Callable[..., bool], log: Log
+) -> None:
+    """google-authenticator accepts it again, and does so still when it is gone back to."""
+    bob.write(text('" TOTP_AUTH'), FILE)
+    now = here()
+    assert otp("trex", bob, code(now))
+    assert not otp("trex", bob, code(now))
+    assert "a code was offered again after its use" in log.everything()
+    assert otp("trex", bob, code(now + 1))
+    assert otp("google", bob, code(now))
+    assert "RESETTING" not in otp_file(bob).read_text(), "a replayed code teaches no skew"
+
+
+@pytest.mark.parametrize("stack", ["trex", "google"])
+def test_passwords_from_and_for_other_modules(
+    bob: Account, otp: Callable[..., bool], stack: str
+) -> None:
+    subprocess.run(["chpasswd"], input="bob:pass word", text=True, check=True)
+    bob.write(
+        text('" TOTP_AUTH', '" DISALLOW_REUSE', '" WINDOW_SIZE 9', "12345678", "23456789"), FILE
+    )
+    now = here()
+    assert otp(f"{stack} forward", bob, f"pass word{code(now)}")
+    assert not otp(f"{stack} forward", bob, f"pass word{code(now)}")
+    assert not otp(f"{stack} forward", bob, f"password{code(now + 1)}")
+    assert not otp(f"{stack} forward", bob, f"pass word {code(now - 1)}")
+    assert otp(f"{stack} forward", bob, "pass word12345678")
+    assert otp(f"{stack} use", bob, code(now + 2))
+    assert otp(f"{stack} use", bob, f"whatever{code(now + 3)}")
+    assert not otp(f"{stack} use", bob, "pass word")
+    assert otp(f"{stack} try", bob, f"pass word{code(now - 2)}")
+    assert otp(f"{stack} try", bob, "23456789"), "asked again, and answered with the same"
+
+
+def test_a_guess_in_an_earlier_password_counts_although_nobody_answers_the_prompt(
+    bob: Account, client: Path, stacks: dict[str, str], log: Log
+) -> None:
+    """Or `try_first_pass` would let guess without end; google-authenticator counts it too."""
+    subprocess.run(["chpasswd"], input="bob:password", text=True, check=True)
+    bob.write(text('" TOTP_AUTH', '" RATE_LIMIT 3 30', "12345678"), FILE)
+    hang_up = "read -r prompt; case $prompt in Pass*) echo 11111111;; *) kill -9 $PPID;; esac"
+    for number in range(3):
+        with pytest.raises(AssertionError, match="returncode=-9"):
+            sandbox.ask_pam(client, stacks["trex try"], "bob", "--answer-with", hang_up)
+        assert len(re.findall(r"\b\d{10}\b", otp_file(bob).read_text())) == number + 1
+    asked = sandbox.ask_pam(client, stacks["trex try"], "bob", "--answer", "12345678")
+    assert asked.verdict == "PAM_AUTHINFO_UNAVAIL"
+    assert "more than 3 attempts in 30 seconds" in log.verdict()
+
+
+def test_a_login_counts_once_also_where_a_password_is_tried_first(
+    bob: Account, otp: Callable[..., bool]
+) -> None:
+    for stack in ("trex try", "google try"):
+        bob.write(text('" TOTP_AUTH', '" RATE_LIMIT 3 30', "12345678"), FILE)
+        assert not otp(stack, bob, "11111111")
+        assert otp(stack, bob, "12345678")
+        assert len(re.findall(r"\b\d{10}\b", otp_file(bob).read_text())) == 2
+
+
+# ---------------------------------------------------------------------------- being asked
+
+
+def test_the_prompt_and_its_echo(bob: Account, trex_otp: Callable[..., Asked], place: Path) -> None:
+    bob.write(text('" TOTP_AUTH'), FILE)
+    assert trex_otp("bob", "x").prompt == "Verification code: "
+    assert trex_otp("bob", "x", "forward_pass").prompt == "Password & verification code: "
+    assert trex_otp("bob", "x", "prompt=Code?").prompt == "Code?"
+    styles = [trex_otp("bob", "x", *flag).facts["style"] for flag in ([], ["echo"])]
+    assert styles == [["1"], ["2"]], "PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON"
+
+
+def test_verdicts(bob: Account, trex_otp: Callable[..., Asked], log: Log) -> None:
+    assert trex_otp("bob", "x").verdict == "PAM_AUTHINFO_UNAVAIL"
+    assert ": no record: user=bob " in log.verdict()
+    assert trex_otp("bob", "x", "nullok").verdict == "PAM_PERM_DENIED", "nobody else said yes"
+    assert "not asked, because of nullok" in log.everything()
+    bob.write(text('" TOTP_AUTH', "12345678"), FILE)
+    log.clear()
+    assert trex_otp("bob", "").verdict == "PAM_AUTH_ERR"
+    assert ": no response: " in log.verdict()
+    log.clear()
+    assert trex_otp("bob", "000000", "nullok").verdict == "PAM_AUTH_ERR"
+    assert ": wrong response: " in log.verdict()
+    log.clear()
+    assert trex_otp("bob", "12345678").verdict == "PAM_SUCCESS"
+    assert "an emergency code was used, 0 left" in log.everything()
+    assert "12345678" not in log.everything()
+    assert SECRET not in log.everything()
+
+
+def test_what_is_late_spends_nothing(bob: Account, ask: Callable[..., Asked], log: Log) -> None:
+    bob.write(text('" TOTP_AUTH', "12345678"), FILE)
+    asked = ask("bob", "--answer-with", "sleep 1.3; echo 12345678",
+                arguments=("method=totp", "timeout=1"))  # fmt: skip
+    assert asked.verdict == "PAM_AUTH_ERR"
+    assert ": late response: " in log.verdict()
+    assert "12345678" in otp_file(bob).read_text()
+
+
+def fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda path: path.chmod(0o640), "found mode 0640"),
+        (lambda path: path.chmod(0o604), "found mode 0604"),
+        (lambda path: os.chown(path, 0, 0), "Permission denied"),
+        (lambda path: (path.rename(f"{path}.x"), path.symlink_to(f"{path}.x")), "a symbolic link"),
+        (fifo, "a FIFO"),
+        (lambda path: path.write_bytes(b"A" * 70_000), "a larger file"),
+        (lambda path: path.write_bytes(b""), "no secret"),
+        (lambda path: path.parent.chmod(0o777), "found mode 0777"),
+    ],
+)
+def test_an_unfit_file_is_refused_before_anything_is_asked(
+    bob: Account, trex_otp: Callable[..., Asked], log: Log,
+    spoil: Callable[[Path], object], reason: str,
+) -> None:  # fmt: skip
+    """Advisory CVE-2019-12209: and root opens none of them."""
+    spoil(bob.write(text('" TOTP_AUTH', "12345678"), FILE))
+    asked = trex_otp("bob", "12345678", "nullok")
+    assert asked.verdict == "PAM_AUTHINFO_UNAVAIL"
+    assert "prompt-us" not in asked.facts
+    assert reason in log.verdict()
+
+
+def test_central_files_that_users_cannot_read(
+    bob: Account, account: Callable[[str], Account], trex_otp: Callable[..., Asked], place: Path
+) -> None:
+    keeper = account("keeper")
+    (place / "otp").mkdir(exist_ok=True)
+    directory = keeper.own(place / "otp", 0o700)
+    path = directory / "bob"
+    path.write_text(text('" TOTP_AUTH', '" DISALLOW_REUSE'))
+    keeper.own(path, 0o600)
+    arguments = (f"secret={directory}/%u", "run_as=keeper")
+    now = here()
+    assert trex_otp("bob", code(now), *arguments).verdict == "PAM_SUCCESS"
+    assert trex_otp("bob", code(now), *arguments).verdict == "PAM_AUTH_ERR"
+    assert path.stat().st_uid == keeper.uid
+
+
+# ---------------------------------------------------------------------------- being safe
+
+
+@pytest.mark.parametrize("reuse", ['" DISALLOW_REUSE', '" LATER_LINE'])
+def test_of_many_logins_at_once_one_uses_the_code(
+    bob: Account, client: Path, stacks: dict[str, str], reuse: str
+) -> None:
+    bob.write(text('" TOTP_AUTH', reuse, "12345678"), FILE)
+    for answer in (code(here()), "12345678"):
+        with ThreadPoolExecutor(8) as pool:
+            asked = pool.map(lambda _, answer=answer: sandbox.ask_pam(
+                client, stacks["trex"], "bob", "--answer", answer), range(8))  # fmt: skip
+            assert sorted(one.verdict for one in asked).count("PAM_SUCCESS") == 1
+    assert not Path(f"{otp_file(bob)}~").exists()
+
+
+def test_of_both_modules_at_once_one_uses_the_code(
+    bob: Account, client: Path, stacks: dict[str, str]
+) -> None:
+    for number in range(5):
+        bob.write(text('" TOTP_AUTH', f"1234567{number}", "23456789"), FILE)
+        with ThreadPoolExecutor(6) as pool:
+            asked = pool.map(lambda stack, number=number: sandbox.ask_pam(
+                client, stacks[stack], "bob", "--answer", f"1234567{number}"),
+                ["trex", "google"] * 3)  # fmt: skip
+            assert [one.verdict for one in asked].count("PAM_SUCCESS") == 1
+        assert "23456789" in otp_file(bob).read_text()
+
+
+@pytest.fixture
+def small_home(bob: Account) -> Iterator[Account]:
+    """A home on a file system of its own."""
+    options = f"size=32k,mode=700,uid={bob.uid},gid={bob.gid}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "trex-home", bob.home], check=True)
+    bob.write(text('" TOTP_AUTH', "12345678"), FILE)
+    yield bob
+    subprocess.run(["umount", "--lazy", bob.home], check=True)
+
+
+def test_a_full_disk_leaves_the_file_whole_and_refuses(
+    small_home: Account, trex_otp: Callable[..., Asked], log: Log
+) -> None:
+    """google-authenticator #177: a full disk left the file empty, and its owner locked out."""
+    before = otp_file(small_home).read_bytes()
+    filler = small_home.home / "filler"
+    subprocess.run(["dd", "if=/dev/zero", f"of={filler}"], check=False, capture_output=True)
+    assert trex_otp("bob", "12345678").verdict == "PAM_AUTHINFO_UNAVAIL"
+    assert "No space left on device" in log.verdict()
+    assert otp_file(small_home).read_bytes() == before
+    assert sorted(os.listdir(small_home.home)) == [FILE, "filler"]
+    filler.unlink()
+    assert trex_otp("bob", "12345678").verdict == "PAM_SUCCESS"
+
+
+def test_a_read_only_home_refuses(
+    small_home: Account, trex_otp: Callable[..., Asked], log: Log
+) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", small_home.home], check=True)
+    assert trex_otp("bob", "12345678").verdict == "PAM_AUTHINFO_UNAVAIL"
+    assert "Read-only file system" in log.verdict()
+    subprocess.run(["mount", "-o", "remount,rw", small_home.home], check=True)
+    assert trex_otp("bob", "12345678").verdict == "PAM_SUCCESS"
+
+
+def test_a_crash_before_the_rename_leaves_the_old_file(
+    bob: Account, client: Path, stacks: dict[str, str], place: Path, log: Log
+) -> None:
+    """What it leaves beside is removed when it is old, and respected while it may be in use."""
+    broken = place / "crashing"
+    shutil.copytree(sandbox.PROJECT / "trex", broken / "trex")
+    shutil.copy(sandbox.ENTRY, broken)
+    module = broken / "trex/otpfile.py"
+    source = module.read_text()
+    assert "            os.rename(beside, self._path)\n" in source
+    module.write_text(source.replace("os.rename(beside, self._path)", "os.kill(os.getpid(), 9)"))
+    service = sandbox.pam_service(
+        "otp-crash", f"auth required pam_python.so {broken}/pam_trex.py method=totp")  # fmt: skip
+    path = bob.write(text('" TOTP_AUTH', "12345678"), FILE)
+    before, beside = path.read_bytes(), Path(f"{path}~")
+    with pytest.raises(AssertionError, match="returncode=-9"):
+        sandbox.ask_pam(client, service, "bob", "--answer", "12345678")
+    assert path.read_bytes() == before
+    assert beside.stat().st_uid == bob.uid
+    asked = sandbox.ask_pam(client, stacks["trex"], "bob", "--answer", "12345678")
+    assert asked.verdict == "PAM_AUTHINFO_UNAVAIL"
+    assert "File exists" in log.verdict()
+    os.utime(beside, (0, time.time() - 60))
+    asked = sandbox.ask_pam(client, stacks["trex"], "bob", "--answer", "12345678")
+    assert asked.verdict == "PAM_SUCCESS"
+    assert not beside.exists()
+
+
+def test_planted_files_lead_nowhere_and_nothing_becomes_root_s(
+    bob: Account, trex_otp: Callable[..., Asked], place: Path
+) -> None:
+    """Advisory CVE-2024-47191 (oath-toolkit): root followed links in the user's home."""
+    path = bob.write(text('" TOTP_AUTH', "12345678"), FILE)
+    victim = place / "victim"
+    victim.write_text("root's")
+    beside = Path(f"{path}~")
+    beside.symlink_to(victim)
+    os.utime(beside, (0, time.time() - 60), follow_symlinks=False)
+    assert trex_otp("bob", "12345678").verdict == "PAM_SUCCESS"
+    assert victim.read_text() == "root's"
+    assert {entry.lstat().st_uid for entry in bob.home.rglob("*")} == {bob.uid}
+
+
+def test_a_lock_that_the_user_holds_ends_in_a_refusal(
+    bob: Account, trex_otp: Callable[..., Asked], log: Log
+) -> None:
+    path = bob.write(text('" TOTP_AUTH', "12345678"), FILE)
+    holder = subprocess.Popen(["flock", path, "sleep", "30"], user=bob.uid, group=bob.gid,
+                              start_new_session=True)  # fmt: skip
+    try:
+        time.sleep(0.3)
+        assert trex_otp("bob", "12345678").verdict == "PAM_AUTHINFO_UNAVAIL"
+        assert "is locked by another process" in log.verdict()
+    finally:
+        os.killpg(holder.pid, 9)
+        holder.wait()
+
+
+# ---------------------------------------------------------------------------- sshd
+
+
+def askpass_for(directory: Path, holder: Holder, code_or_empty: str, *, key: bool) -> Path:
+    """Answer a challenge with the key, or with nothing, and a question for a code with a code."""
+    path = directory / "askpass-either"
+    decrypt = f'printf %s "$1" | {holder.command()}' if key else "echo"
+    path.write_text(
+        f'#!/bin/sh\ncase "$1" in *BEGIN*) {decrypt};; *) echo {code_or_empty};; esac\n'
+    )
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("methods", ["keyboard-interactive", "publickey,keyboard-interactive:pam"])
+def test_the_key_or_a_code_through_ssh(
+    alice: Account, holder: Holder, place: Path, methods: str
+) -> None:
+    """The stack of the README, alone and after a public key."""
+    alice.write(text('" TOTP_AUTH', '" DISALLOW_REUSE', '" WINDOW_SIZE 9'), FILE)
+    name = sandbox.pam_service(
+        f"trex-either-{len(methods)}",
+        f"auth sufficient pam_python.so {sandbox.ENTRY}",
+        f"auth required pam_python.so {sandbox.ENTRY} method=totp",
+        *ACCOUNTS_LINES,
+    )
+    server = Sshd(name, methods=methods)
+    offered = methods.removesuffix(":pam")
+    now = here()
+    try:
+        for answer, key, welcome in (
+            ("000000", True, True), (code(now), False, True), (code(now), False, False),
+            ("", False, False), (code(now + 1), False, True),
+        ):  # fmt: skip
+            askpass = askpass_for(place, holder, answer, key=key)
+            done = server.log_in("alice", askpass, methods=offered)
+            assert (done.stdout == "logged in as alice\n") is welcome, done.stderr
+        if methods != offered:
+            askpass = askpass_for(place, holder, code(now + 2), key=True)
+            assert server.log_in("alice", askpass).returncode == 255, "the public key comes first"
+    finally:
+        server.close()
+
+
+# ---------------------------------------------------------------------------- trex totp
+
+TREX = ["/usr/bin/python3", "-B", "-m", "trex.cli", "totp"]
+
+
+def start_trex(user: Account, *arguments: str) -> pexpect.spawn:
+    """Run `trex totp` as the user, in a terminal."""
+    command = ["--reuid", user.name, "--regid", user.name, "--clear-groups", *TREX, *arguments]
+    return pexpect.spawn(
+        "setpriv", command, cwd=str(sandbox.MODULE), encoding="utf-8", timeout=20,
+        env={"HOME": str(user.home), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb"},
+    )  # fmt: skip
+
+
+def test_a_file_of_trex_s_serves_both_modules(bob: Account, otp: Callable[..., bool]) -> None:
+    enroll = start_trex(bob, "enroll", "--svg", f"{bob.home}/qr.svg")
+    enroll.expect("where there is no camera: ([A-Z2-7 ]+)\r\n")
+    secret = enroll.match.group(1).replace(" ", "")
+    assert "█" in enroll.before
+    enroll.expect("the phone shows now: ")
+    enroll.sendline("000000")
+    enroll.expect("That is not it.*the phone shows now: ")
+    assert not otp_file(bob).exists(), "nothing is written before a code is right"
+    now = here()
+    enroll.sendline(f"{code(now, secret)[:3]} {code(now, secret)[3:]}")
+    enroll.expect(r"not shown again:\r\n((\d{8}\r\n){5})")
+    emergency = enroll.match.group(1).split()
+    enroll.expect(pexpect.EOF)
+    enroll.close()
+    assert enroll.exitstatus == 0
+    assert otp_file(bob).stat().st_mode & 0o7777 == 0o600
+    assert (bob.home / "qr.svg").stat().st_mode & 0o7777 == 0o600
+    assert not Path(f"{otp_file(bob)}~").exists()
+    for stack in ("google", "trex"):
+        assert not otp(stack, bob, code(now, secret)), "the first code is spent"
+    assert otp("google", bob, code(now + 1, secret))
+    bob.write(re.sub(r'(" RATE_LIMIT 3 30).*', r"\1", otp_file(bob).read_text()), FILE)
+    assert otp("trex", bob, emergency[0])
+    assert otp("google", bob, emergency[1])
+
+    again = start_trex(bob, "codes")
+    again.expect(r"not shown again:\r\n((\d{8}\r\n){5})")
+    fresh = again.match.group(1).split()
+    again.expect(pexpect.EOF)
+    bob.write(re.sub(r'(" RATE_LIMIT 3 30).*', r"\1", otp_file(bob).read_text()), FILE)
+    assert not otp("google", bob, emergency[2])
+    assert otp("google", bob, fresh[0])
+    assert otp("trex", bob, fresh[1])
+
+    shown = start_trex(bob, "show")
+    shown.expect("where there is no camera: ([A-Z2-7 ]+)\r\n")
+    assert shown.match.group(1).replace(" ", "") == secret
+    shown.expect(pexpect.EOF)
+
+
+def test_what_is_there_is_not_replaced(bob: Account) -> None:
+    before = bob.write(text('" TOTP_AUTH'), FILE).read_bytes()
+    refused = start_trex(bob, "enroll")
+    refused.expect("trex: error: .*is there already.*trex totp show")
+    refused.expect(pexpect.EOF)
+    refused.close()
+    assert refused.exitstatus == 1
+    missing = start_trex(bob, "enroll", "--if-missing")
+    assert missing.read() == ""
+    missing.close()
+    assert missing.exitstatus == 0
+    assert otp_file(bob).read_bytes() == before
+
+
+def test_a_profile_script_asks_only_in_a_terminal(bob: Account) -> None:
+    done = subprocess.run(
+        [*TREX, "enroll", "--if-missing"], cwd=sandbox.MODULE, user=bob.uid, group=bob.gid,
+        env={"HOME": str(bob.home), "PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL,
+        capture_output=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == done.stderr == b""
+    asking = start_trex(bob, "enroll", "--if-missing")
+    asking.expect("the phone shows now: ")
+    asking.sendintr()
+    asking.expect(pexpect.EOF)
+    asking.close()
+    assert asking.exitstatus == 130
+    assert not otp_file(bob).exists()

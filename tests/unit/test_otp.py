@@ -1,0 +1,344 @@
+"""google-authenticator's file and its rules; the vectors of RFC 4226 and RFC 6238."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+import time
+from base64 import b32encode
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyotp import HOTP
+
+from trex.errors import RecordError, StateNotWritten
+from trex.otpfile import create_secret, locked
+from trex.otprules import (
+    adopt_skew,
+    count_attempt,
+    counters_in_window,
+    note_skew,
+    spend,
+    steps_in_window,
+    steps_that_complete,
+)
+from trex.otpstate import OtpState
+from trex.privilege import find_account
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trex.privilege import Account
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = b"12345678901234567890"  # of both RFCs
+SECRET = b32encode(KEY).decode()
+NOW = 1_700_000_000
+HERE = NOW // 30
+
+
+def state(*lines: str, secret: str = SECRET) -> OtpState:
+    return OtpState("".join(f"{line}\n" for line in (secret, *lines)).encode(), "/x")
+
+
+def totp(*lines: str) -> OtpState:
+    return state(*lines, '" TOTP_AUTH')
+
+
+@pytest.mark.parametrize(
+    ("counter", "code"),
+    enumerate(["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583",
+               "399871", "520489"]),
+)  # fmt: skip
+def test_the_vectors_of_rfc_4226(counter: int, code: str) -> None:
+    assert HOTP(state().secret).at(counter) == code
+
+
+@pytest.mark.parametrize(
+    ("seconds", "code"),
+    [(59, "94287082"), (1111111109, "07081804"), (1111111111, "14050471"), (1234567890, "89005924"),
+     (2000000000, "69279037"), (20000000000, "65353130")],
+)  # fmt: skip
+def test_the_vectors_of_rfc_6238(seconds: int, code: str) -> None:
+    """Appendix B has eight digits; the last six of them are the code of six."""
+    middle = steps_in_window(totp('" WINDOW_SIZE 1'), seconds)
+    assert [HOTP(state().secret).at(step) for step in middle] == [code[2:]]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [SECRET, SECRET.lower(), SECRET.replace("O", "0"), "-".join(SECRET), f" {SECRET} \r",
+     SECRET.replace("B", "8").replace("L", "1")],
+)  # fmt: skip
+def test_a_secret_is_read_as_leniently_as_google_authenticator_reads_it(typed: str) -> None:
+    assert state(secret=typed).secret == SECRET
+
+
+@pytest.mark.parametrize("length", range(2, 40))
+def test_a_secret_of_any_length_computes(length: int) -> None:
+    assert len(HOTP(state(secret="A" * length).secret).at(1)) == 6
+
+
+@pytest.mark.parametrize("secret", ["", "A", "   ", "SECRET!", "SECR\u0100", "ABC9"])
+def test_what_is_no_secret_is_an_error_that_names_the_line(secret: str) -> None:
+    with pytest.raises(RecordError, match=r"^/x:1: found no secret"):
+        state(secret=secret)
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_time_based", "counter"),
+    [
+        (['" TOTP_AUTH'], True, 0),
+        (['" HOTP_COUNTER 7'], False, 7),
+        (['" TOTP_AUTH', '" HOTP_COUNTER 7'], False, 7),
+        (['" HOTP_COUNTER 0', '" TOTP_AUTH'], True, 0),
+        ([], False, 0),
+        (['"TOTP_AUTH'], False, 0),
+        (['" HOTP_COUNTERS 7'], False, 0),
+    ],
+)
+def test_what_codes_come_from(lines: list[str], is_time_based: bool, counter: int) -> None:
+    read = state(*lines)
+    assert (read.is_time_based, read.counter) == (is_time_based, counter)
+
+
+@pytest.mark.parametrize(
+    ("lines", "window"),
+    [([], [-1, 0, 1]), (['" WINDOW_SIZE 1'], [0]), (['" WINDOW_SIZE 2'], [0, 1]),
+     (['" WINDOW_SIZE 4'], [-1, 0, 1, 2]), (['" WINDOW_SIZE 17'], list(range(-8, 9))),
+     (['" TIME_SKEW 5'], [4, 5, 6]), (['" TIME_SKEW -5'], [-6, -5, -4])],
+)  # fmt: skip
+def test_windows(lines: list[str], window: list[int]) -> None:
+    assert steps_in_window(totp(*lines), NOW) == [HERE + step for step in window]
+
+
+def test_a_counter_s_window_goes_ahead_only() -> None:
+    assert counters_in_window(state('" HOTP_COUNTER 7', '" WINDOW_SIZE 4')) == [7, 8, 9, 10]
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ('" STEP_SIZE 0', "1 to 60"), ('" STEP_SIZE 61', "1 to 60"), ('" STEP_SIZE x', "1 to 60"),
+        ('" STEP_SIZE', "1 to 60"), ('" WINDOW_SIZE 0', "1 to 100"),
+        ('" WINDOW_SIZE 101', "1 to 100"), ('" TIME_SKEW x', "-2147483647 to"),
+        ('" RATE_LIMIT 3', "attempts"), ('" RATE_LIMIT 0 30', "attempts"),
+        ('" RATE_LIMIT 101 30', "attempts"), ('" RATE_LIMIT 3 3601', "attempts"),
+        ('" RATE_LIMIT 3 30 x', "attempts"), ('" DISALLOW_REUSE x', "steps"),
+        ('" HOTP_COUNTER x', "from 0 to"), ('" HOTP_COUNTER -1', "from 0 to"),
+    ],
+)  # fmt: skip
+def test_a_bad_option_is_an_error_that_names_its_line(line: str, meant: str) -> None:
+    read = state('" XYZZY_X 1', line, '" TOTP_AUTH')
+    with pytest.raises(RecordError, match=r"^/x:3: found another ") as caught:
+        _ = (read.step, read.window, read.skew, read.rate_limit, read.used_steps, read.counter)
+    assert meant in str(caught.value)
+
+
+def test_emergency_codes_end_where_something_else_stands() -> None:
+    read = state('" TOTP_AUTH', "12345678", "", '" XYZZY_X', "87654321", "02345678", "11111111")
+    assert read.emergency_codes == ["12345678", "87654321"]
+    read.remove_emergency_code("12345678")
+    assert read.emergency_codes == ["87654321"]
+    assert read.content.decode().split("\n")[3:] == ['" XYZZY_X', "87654321", "02345678",
+                                                     "11111111", ""]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (['" A_B', "12345678", "23456789", "# mine"], ['" A_B', "55555555", "66666666", "# mine"]),
+        (['" A_B'], ['" A_B', "55555555", "66666666"]),
+        ([], ["55555555", "66666666"]),
+        (["12345678", '" A_B', "23456789"], ["55555555", "66666666", '" A_B']),
+    ],
+)
+def test_emergency_codes_are_replaced_in_their_place(before: list[str], after: list[str]) -> None:
+    read = state(*before)
+    read.replace_emergency_codes(["55555555", "66666666"])
+    assert read.content.decode().split("\n")[1:-1] == after
+    assert OtpState(read.content, "/x").emergency_codes == ["55555555", "66666666"]
+
+
+def test_an_option_is_replaced_in_its_place_and_what_is_unknown_stays() -> None:
+    read = state(
+        '" XYZZY_X \xff', '" RATE_LIMIT 3 30', "", '" RATE_LIMIT 9 9', "# mine", "12345678"
+    )
+    read.set("RATE_LIMIT", "1 2")
+    assert read.content.decode() == (
+        f'{SECRET}\n" XYZZY_X \xff\n" RATE_LIMIT 1 2\n\n# mine\n12345678\n'
+    )
+    read.set("TIME_SKEW", "4")
+    assert read.content.decode().startswith(f'{SECRET}\n" TIME_SKEW 4\n" XYZZY_X')
+
+
+@pytest.mark.parametrize("option", ["DISALLOW_REUSE", "TREX_USED_STEPS"])
+def test_a_step_is_remembered_until_it_is_out_of_the_window(option: str) -> None:
+    read = totp('" DISALLOW_REUSE') if option == "DISALLOW_REUSE" else totp()
+    for step in (100, 101, 99, 110):
+        spend(read, step)
+        assert step in read.used_steps
+    assert read.used_steps == [110]
+    assert f'\n" {option} 110\n' in read.content.decode()
+
+
+def test_attempts_are_limited_and_all_of_them_count() -> None:
+    read = state('" RATE_LIMIT 3 30')
+    assert [bool(count_attempt(read, NOW + n)) for n in range(5)] == [False] * 3 + [True] * 2
+    assert read.rate_limit == [3, 30, NOW + 2, NOW + 3, NOW + 4]
+    assert not count_attempt(read, NOW + 34)
+    assert read.rate_limit == [3, 30, NOW + 4, NOW + 34]
+
+
+def test_an_attempt_in_the_future_neither_counts_nor_stays() -> None:
+    """A clock that was set back must not keep the owner out."""
+    read = state(f'" RATE_LIMIT 1 30 {NOW + 1000}')
+    assert not count_attempt(read, NOW)
+    assert read.rate_limit == [1, 30, NOW]
+
+
+def skewed(read: OtpState, steps_ahead: int, attempt: int) -> int:
+    """One attempt with the code of a clock that is ahead; return how many codes complete."""
+    now = NOW + 30 * attempt
+    code = HOTP(read.secret).at(now // 30 + steps_ahead)
+    complete = [s for s in steps_that_complete(read, now) if HOTP(read.secret).at(s) == code]
+    if complete:
+        adopt_skew(read, now, complete[0])
+    else:
+        note_skew(read, HOTP(read.secret), code, now)
+    return len(complete)
+
+
+@pytest.mark.parametrize("ahead", [-1499, -40, 7, 1499])
+def test_three_codes_in_a_row_teach_how_wrong_a_clock_is(ahead: int) -> None:
+    read = totp()
+    assert [skewed(read, ahead, attempt) for attempt in range(3)] == [0, 0, 1]
+    assert read.skew == ahead
+    assert read.resetting == []
+    assert HERE + 2 + ahead in read.used_steps, "what has opened the door is used"
+
+
+def test_codes_that_are_not_in_a_row_teach_nothing() -> None:
+    gap = totp()
+    assert [skewed(gap, 40, attempt) for attempt in (0, 1, 4)] == [0, 0, 0]
+    jump = totp()
+    assert [skewed(jump, ahead, n) for n, ahead in enumerate((40, 45, 40))] == [0, 0, 0]
+    same = totp()
+    assert [skewed(same, 40 - n, n) for n in range(4)] == [0, 0, 0, 0], "one code three times"
+    far = totp()
+    assert [skewed(far, 1500, n) for n in range(3)] == [0, 0, 0]
+
+
+@given(st.binary(max_size=200))
+def test_any_file_is_read_or_refused_and_kept(content: bytes) -> None:
+    try:
+        read = OtpState(content, "/x")
+    except RecordError:
+        return
+    assert read.content.removesuffix(b"\n") == content.removesuffix(b"\n")
+    for name in ("step", "window", "skew", "rate_limit", "used_steps", "counter", "resetting",
+                 "emergency_codes", "is_time_based"):  # fmt: skip
+        try:
+            getattr(read, name)
+        except RecordError:
+            pass
+
+
+@given(st.lists(st.sampled_from(['" TOTP_AUTH', '" RATE_LIMIT 3 30', "12345678", '" X_Y 1', "",
+                                 '" DISALLOW_REUSE 1 2', '" STEP_SIZE 10', "\r", "# x"])),
+       st.integers(1, 2**31 - 1))  # fmt: skip
+def test_whatever_is_written_is_read_again(lines: list[str], step: int) -> None:
+    read = state(*lines)
+    spend(read, step)
+    count_attempt(read, NOW)
+    again = OtpState(read.content, "/x")
+    assert step in again.used_steps
+    assert again.emergency_codes == read.emergency_codes
+    assert again.content == read.content
+
+
+# ---------------------------------------------------------------------------- the file
+
+
+@pytest.fixture
+def secret_file(tmp_path: Path) -> Path:
+    path = tmp_path / "secret"
+    path.write_text(f"{SECRET}\n")
+    path.chmod(0o600)
+    return path
+
+
+def me() -> Account:
+    return find_account(pwd.getpwuid(os.geteuid()).pw_name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda path: path.write_text("another"), lambda path: path.unlink(),
+     lambda path: (path.rename(f"{path}.x"), path.write_text(f"{SECRET}\n")),
+     lambda path: path.write_text(f"{SECRET[::-1]}\n")],
+)  # fmt: skip
+def test_a_file_that_another_program_has_changed_meanwhile_is_left_alone(
+    secret_file: Path, change: Callable[[Path], object]
+) -> None:
+    """google-authenticator takes no lock; it looks in the same way."""
+    with locked(str(secret_file), me()) as file:
+        change(secret_file)
+        after = secret_file.read_bytes() if secret_file.exists() else None
+        with pytest.raises(StateNotWritten):
+            file.replace(b"mine")
+    assert (secret_file.read_bytes() if secret_file.exists() else None) == after
+    assert not Path(f"{secret_file}~").exists()
+
+
+def test_who_waits_for_the_lock_reads_what_the_one_before_has_written(secret_file: Path) -> None:
+    def read() -> bytes:
+        with locked(str(secret_file), me()) as later:
+            return later.content
+
+    with ThreadPoolExecutor(1) as pool:
+        with locked(str(secret_file), me()) as file:
+            waiting = pool.submit(read)
+            time.sleep(0.2)
+            assert not waiting.done()
+            file.replace(b"new\n")
+        assert waiting.result(10) == b"new\n"
+
+
+def test_owner_group_and_mode_stay(secret_file: Path) -> None:
+    secret_file.chmod(0o400)
+    os.chown(secret_file, -1, 1234)
+    with locked(str(secret_file), me()) as file:
+        file.replace(b"new\n")
+    status = secret_file.stat()
+    assert (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (0o400, os.geteuid(), 1234)
+
+
+def test_what_is_there_is_not_made_again(secret_file: Path) -> None:
+    with pytest.raises(StateNotWritten, match="File exists"):
+        create_secret(str(secret_file), me(), b"x")
+    assert secret_file.read_text() == f"{SECRET}\n"
+    assert not Path(f"{secret_file}~").exists()
+    create_secret(f"{secret_file}2", me(), b"x")
+    assert Path(f"{secret_file}2").read_bytes() == b"x"
+
+
+def test_a_library_is_debian_s_whatever_comes_first_along_the_path(tmp_path: Path) -> None:
+    """/usr/local is writable for root's group staff, and pip fills it."""
+    (tmp_path / "pyotp.py").write_text("raise SystemExit('not this one')")
+    script = (f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\n"
+              "from trex.packages import from_debian\nfrom_debian('pyotp', 'x')\n"
+              "import pyotp; print(pyotp.__file__)\n"
+              "try: from_debian('no_such', 'python3-x')\nexcept Exception as e: print(e)")  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split("\n")[:2] == [
+        "/usr/lib/python3/dist-packages/pyotp/__init__.py", "Debian's package python3-x is missing",
+    ]  # fmt: skip

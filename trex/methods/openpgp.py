@@ -1,0 +1,72 @@
+"""method=openpgp: a random text that gpg encrypts to the user's key."""
+
+from contextlib import ExitStack, contextmanager
+
+from trex.methods import find_record, find_servant, place
+from trex.openpgp import Gpg
+from trex.options import Options
+from trex.privilege import acting_as, readable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trex.authfile import AuthRecord
+    from trex.challenge import Challenge
+    from trex.login import Login
+    from trex.privilege import Account
+
+QUESTION = "Response: "
+
+
+@contextmanager
+def prepare(
+    login: "Login", options: "Options", account: "Account", reader: "Account"
+) -> "Iterator[Challenge]":
+    """Encrypt a challenge as the user's record says, and show it, where wanted on a page too."""
+    if options.web_user != Options.web_user:
+        find_servant("web_user", options.web_user)
+    path, home = find_record(options.auth_file, account, reader), place(options.gnupg_home, account)
+    with ExitStack() as until_judged:
+        with Gpg(options.gpg, reader, home, options.gpg_timeout) as gpg:
+            # gpg takes its time to start. What it does not wait for is loaded meanwhile.
+            from trex.authfile import parse_record
+            from trex.challenge import RandomText
+            from trex.prompt import context, prompt_text
+            from trex.safefile import read_safely
+
+            with acting_as(reader):
+                content = read_safely(path, reader)
+            record = parse_record(content, path, readable(account.home))
+            note(login, record)
+            challenge = RandomText(options.timeout)
+            page = None
+            if record.web_qr and options.web:
+                from trex.webqr import Page
+
+                page = until_judged.enter_context(Page(login, options, record))
+                page.open(reader, account, challenge.deadline)
+            told = context(login.user, login.service, login.remote_host, options.timeout)
+            message = gpg.encrypt(challenge.plaintext, record, told)
+        login.fingerprints = message.fingerprints
+        login.reminder = lambda: remind(options, reader, home, record)
+        where = page.show(message.armored) if page else ""
+        login.steps.append(f"asked with a message of {len(message.armored)} characters")
+        challenge.question = prompt_text(
+            account.name, message.armored, where, options.timeout, options.prompt or QUESTION
+        )
+        yield challenge
+
+
+def remind(options: Options, reader: "Account", home: str, record: "AuthRecord") -> str:
+    """Return what to tell a user whose key will soon expire, "" if none will."""
+    from trex.reminder import look_ahead  # after the login, which waits for it no longer than this
+
+    return look_ahead(options, reader, home, record)
+
+
+def note(login: "Login", record: "AuthRecord") -> None:
+    """Note what the record says, and what is to be warned of in it."""
+    login.warnings += record.warnings
+    signer = f", signed as {record.sign_as}" if record.sign_as else ""
+    login.steps.append(f"line {record.line}: to {', '.join(record.recipients)}{signer}")

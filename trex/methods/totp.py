@@ -1,0 +1,221 @@
+"""method=totp: a code from a phone or a token, with google-authenticator's file.
+
+The arguments are pam_google_authenticator's (its manual page), but `echo` for
+echo_verification_code, `prompt=` for authtok_prompt= and `run_as=` for user=.
+"""
+
+import time
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+from trex.challenge import Challenge, is_equal
+from trex.errors import CodeSpent, NotSent, SettingsError, StateNotWritten, TooManyAttempts
+from trex.methods import find_record, find_servant
+from trex.otpfile import locked, read_secret
+from trex.otprules import (
+    adopt_skew,
+    count_attempt,
+    counters_in_window,
+    note_skew,
+    spend,
+    steps_in_window,
+    steps_that_complete,
+)
+from trex.otpstate import OtpState
+from trex.packages import from_debian
+from trex.privilege import readable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pyotp import HOTP
+
+    from trex.login import Conversation, Login
+    from trex.options import Options
+    from trex.otpfile import LockedFile
+    from trex.privilege import Account
+
+    # A text that is right, and what is to be noted if it was given.
+    Right = tuple[str, Callable[[], object]]
+
+QUESTION = "Verification code: "
+QUESTION_FOR_BOTH = "Password & verification code: "
+DIGITS = 6
+
+
+@contextmanager
+def prepare(
+    login: "Login", options: "Options", account: "Account", reader: "Account"
+) -> "Iterator[Challenge]":
+    """See whether the user's file can be used, and have what comes after the prompt at hand."""
+    path = find_record(options.secret, account, reader)
+    from_debian("pyotp", "python3-pyotp")
+    OtpState(read_secret(path, reader), readable(path))
+    if options.fleet:
+        read_fleet(options)
+    with ExitStack() as until_judged:
+        yield OneTimeCode(login, options, reader, path, until_judged)
+
+
+class OneTimeCode(Challenge):
+    """The codes that a user's file makes right at the moment of the judgement."""
+
+    def __init__(
+        self, login: "Login", options: "Options", reader: "Account", path: str, locks: ExitStack
+    ) -> None:
+        super().__init__(options.timeout)
+        self.echo = options.echo
+        self.question = options.prompt or (QUESTION_FOR_BOTH if options.forward_pass else QUESTION)
+        self._login = login
+        self._options = options
+        self._reader = reader
+        self._path = path
+        self._locks = locks
+        self._conversation: Conversation | None = None
+        self._with_password = options.forward_pass
+        self._right: list[Right] = []
+        self._counted = False
+
+    def obtain(self, conversation: "Conversation") -> str | None:
+        """Take the code from an earlier module's password, or ask."""
+        self._conversation = conversation
+        if self._options.try_first_pass or self._options.use_first_pass:
+            earlier = conversation.earlier_password()
+            if self._options.use_first_pass or (earlier and self._would_do(earlier)):
+                self._with_password = True
+                return earlier
+        return super().obtain(conversation)
+
+    def offered(self, response: str) -> str:
+        """Return the whole response: before the code may stand a password with spaces in it."""
+        return response if self._with_password else response.strip()
+
+    def accepted(self, offered: str) -> list[str]:
+        """Return the codes of this moment, behind whatever stands before the offered one.
+
+        From here on the file is locked. The attempt counts, whatever comes of it.
+        """
+        self._file = self._locks.enter_context(locked(self._path, self._reader))
+        self._now = int(time.time())
+        self._state = OtpState(self._file.content, readable(self._path))
+        self._count(self._file, self._state, self._now)
+        self._right = self._right_texts(self._state, self._now)
+        texts = [text for text, _ in self._right]
+        return [offered[: -len(text)] + text for text in texts] if self._with_password else texts
+
+    def settle(self, offered: str, right: int | None) -> None:
+        """Write what this attempt changes: a spent code, a counter, a rate, a skew."""
+        if right is None:
+            self._note_failure(offered[-DIGITS:] if self._with_password else offered)
+        else:
+            if self._options.fleet:
+                spend_for_all(self._options, self._state, self._right[right])
+            self._right[right][1]()
+        if self._state.content != self._file.content:
+            self._file.replace(self._state.content)
+        if right is not None and self._options.forward_pass and self._conversation:
+            self._conversation.pass_on(offered[: -len(self._right[right][0])])
+
+    def _right_texts(self, state: OtpState, now: int) -> "list[Right]":
+        codes = _codes(state)
+        right: list[Right] = []
+        if state.counter:
+            for counter in counters_in_window(state):
+                following = str(counter + 1)
+                right.append((codes.at(counter), partial(state.set, "HOTP_COUNTER", following)))
+        elif state.is_time_based:
+            used = state.used_steps
+            steps = {step: partial(spend, state, step) for step in steps_in_window(state, now)}
+            if not self._options.noskewadj:
+                for step in steps_that_complete(state, now):
+                    steps.setdefault(step, partial(adopt_skew, state, now, step))
+            right += [(codes.at(step), note) for step, note in steps.items() if step not in used]
+        for code in state.emergency_codes:
+            right.append((code, partial(self._use_emergency_code, state, code)))
+        return right
+
+    def _use_emergency_code(self, state: OtpState, code: str) -> None:
+        state.remove_emergency_code(code)
+        left = len(state.emergency_codes)
+        self._warn(f"an emergency code was used, {left} left")
+
+    def _note_failure(self, code: str) -> None:
+        """Move a counter on, or note how wrong the user's clock may be."""
+        if len(code) != DIGITS or not code.isascii() or not code.isdigit():
+            return
+        state, codes = self._state, _codes(self._state)
+        if state.counter:
+            if not self._options.no_increment_hotp:
+                state.set("HOTP_COUNTER", str(state.counter + 1))
+        elif state.is_time_based:
+            if any(codes.at(step) == code for step in steps_in_window(state, self._now)):
+                self._warn("a code was offered again after its use: somebody may have seen it")
+            elif not self._options.noskewadj and note_skew(state, codes, code, self._now):
+                self._login.steps.append("that is the code of another time: its skew is noted")
+
+    def _would_do(self, text: str) -> bool:
+        """Tell whether `text` ends in a right code: no verdict, only no need to ask.
+
+        It is an attempt, and counted in the file at once: whoever guesses could hang up now.
+        """
+        with locked(self._path, self._reader) as file:
+            state, now = OtpState(file.content, readable(self._path)), int(time.time())
+            self._count(file, state, now)
+            if state.content != file.content:
+                file.replace(state.content)
+        right = self._right_texts(state, now)
+        return any([is_equal(text[-len(code) :], code) for code, _ in right])  # noqa: C419 (all)
+
+    def _count(self, file: "LockedFile", state: OtpState, now: int) -> None:
+        """Count one login once. Raises TooManyAttempts, with the file written."""
+        if self._counted:
+            return
+        self._counted = True
+        if reason := count_attempt(state, now):
+            file.replace(state.content)
+            raise TooManyAttempts(f"{readable(self._path)}: {reason}")
+
+    def _warn(self, text: str) -> None:
+        self._login.warnings.append(f"{readable(self._path)}: {text}")
+
+
+def _codes(state: OtpState) -> "HOTP":
+    from pyotp import HOTP  # Debian's, which `prepare` has loaded
+
+    return HOTP(state.secret)
+
+
+def read_fleet(options: "Options") -> str:
+    """Return the URL of the fleet's Redis. Raises SettingsError and others."""
+    from trex.sms.settings import read_settings
+
+    state = str(read_settings(options.sms_file)["state"])
+    if state.startswith("sqlite:"):
+        raise SettingsError(f"{options.sms_file}: state: with `fleet` a redis:// URL is meant")
+    return state
+
+
+def spend_for_all(options: "Options", state: OtpState, right: "Right") -> None:
+    """Spend a code on all hosts: files of shared homes are not the same everywhere at once.
+
+    Raises CodeSpent, and StateNotWritten where nobody can say.
+    """
+    from hashlib import sha256  # `pyotp` has it
+
+    from trex.servant import have_done
+
+    text, note = right
+    place = note.args[-1] if isinstance(note, partial) else ""  # the step, counter or code itself
+    name = sha256(f"{state.secret} {text} {place}".encode()).hexdigest()
+    servant = find_servant("sms_user", options.sms_user)
+    try:
+        word, reason = have_done(
+            servant, "sms/claim.py", {"state": read_fleet(options), "name": name}
+        )
+    except NotSent as error:
+        raise StateNotWritten(f"the code cannot be spent for the fleet: {error}") from None
+    if word == "spent":
+        raise CodeSpent("another host of the fleet has accepted this code")
+    if word != "claimed":
+        raise StateNotWritten(f"the code cannot be spent for the fleet: {reason}")

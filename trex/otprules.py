@@ -1,0 +1,96 @@
+"""What google-authenticator's options mean for one attempt: rate, reuse, and clocks that are wrong.
+
+The numbers are those of pam_google_authenticator, so that either module can go on where the other
+has stopped. It works on a `trex.otpstate.OtpState`, and changes nothing outside of that.
+"""
+
+from itertools import pairwise
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyotp import HOTP
+
+    from trex.otpstate import OtpState
+
+MAX_SKEW = 25 * 60  # steps: half a day of 30 seconds
+CONSECUTIVE = 3  # codes in a row tell how wrong a clock is
+MAX_GAP = 2  # steps between two of them
+
+
+def count_attempt(state: "OtpState", now: int) -> str:
+    """Note an attempt at `now` (Unix time); return why there may be none, or ""."""
+    if not (limit := state.rate_limit):
+        return ""
+    attempts, seconds, *times = limit
+    recent = sorted(time for time in [*times, now] if now - seconds <= time <= now)
+    state.set("RATE_LIMIT", " ".join(map(str, [attempts, seconds, *recent[-attempts:]])))
+    if len(recent) > attempts:
+        return f"more than {attempts} attempts in {seconds} seconds (RATE_LIMIT)"
+    return ""
+
+
+def steps_in_window(state: "OtpState", now: int) -> list[int]:
+    """Return the steps whose codes are right at `now`, used ones among them."""
+    middle = now // state.step + state.skew
+    before = (state.window - 1) // 2
+    return [step for step in range(middle - before, middle + state.window // 2 + 1) if step >= 0]
+
+
+def counters_in_window(state: "OtpState") -> list[int]:
+    """Return the counters whose codes are right."""
+    return list(range(state.counter, state.counter + state.window))
+
+
+def steps_that_complete(state: "OtpState", now: int) -> list[int]:
+    """Return the steps that, after two attempts just before, prove that a clock is wrong.
+
+    Such a code is the third in a row, each one to two steps after the other, and all ahead or
+    behind by the same number of steps, give or take one.
+    """
+    here = now // state.step
+    earlier = state.resetting[1 - CONSECUTIVE :]
+    if len(earlier) < CONSECUTIVE - 1:
+        return []
+    times = [*(step for step, _ in earlier), here]
+    skews = [skew for _, skew in earlier]
+    if not all(0 < later - first <= MAX_GAP for first, later in pairwise(times)):
+        return []
+    nearby = range(max(skews) - 1, min(skews) + 2)
+    last = earlier[-1]
+    return [
+        here + skew
+        for skew in nearby
+        if abs(skew) < MAX_SKEW and here + skew >= 0 and here + skew != last[0] + last[1]
+    ]
+
+
+def adopt_skew(state: "OtpState", now: int, step: int) -> None:
+    """Take over the skew that three codes in a row have proved, `step` that of the last."""
+    proof = [*state.resetting[1 - CONSECUTIVE :], (now // state.step, step - now // state.step)]
+    total = sum(skew for _, skew in proof)
+    state.set("TIME_SKEW", str(int(total / CONSECUTIVE)))  # towards zero, as in C
+    state.set("RESETTING_TIME_SKEW", "")
+    for at, skew in proof:  # all three were seen by whoever looked on
+        spend(state, at + skew)
+
+
+def note_skew(state: "OtpState", codes: "HOTP", offered: str, now: int) -> bool:
+    """Note the skew at which `offered` would be right, for later; tell whether there is one."""
+    here = now // state.step
+    found = None
+    for away in range(MAX_SKEW):  # all of them: how long it takes does not tell what was found
+        for skew in (-away, away):
+            if here + skew >= 0 and codes.at(here + skew) == offered and found is None:
+                found = skew
+    attempts = state.resetting[-CONSECUTIVE:]
+    if found is None or (attempts and sum(attempts[-1]) == here + found):
+        return False
+    attempts = [*attempts, (here, found)][-CONSECUTIVE:]
+    state.set("RESETTING_TIME_SKEW", " ".join(f"{step}{skew:+d}" for step, skew in attempts))
+    return True
+
+
+def spend(state: "OtpState", step: int) -> None:
+    """Remember that the code of `step` is used, and forget steps that are out of the window."""
+    near = [used for used in state.used_steps if abs(used - step) < state.window and used != step]
+    state.set_used_steps([*near, step])

@@ -1,0 +1,193 @@
+"""google-authenticator's file: the secret, its options, and emergency codes.
+
+FILEFORMAT of google-authenticator-libpam describes it. What that leaves open is here as the module
+itself does it (version 20191231): the first line of an option counts, a changed option takes its
+place or the second line, and emergency codes end at the first line that is something else.
+"""
+
+from base64 import b32encode
+
+from trex.errors import RecordError
+
+DEFAULT_STEP, MAX_STEP = 30, 60  # seconds
+DEFAULT_WINDOW, MAX_WINDOW = 3, 100  # codes
+MAX_RATE, MAX_RATE_SECONDS = 100, 3600
+MAX_NUMBER = 2**31 - 1  # google-authenticator keeps them in an int
+EMERGENCY_DIGITS = 8
+BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+MISREAD = str.maketrans("018", "OLB", " \t\r-")  # what google-authenticator reads leniently
+# Where a file does not say DISALLOW_REUSE, Trex remembers used steps in a line of its own:
+# google-authenticator skips and keeps what it does not know.
+REUSE, OWN_REUSE = "DISALLOW_REUSE", "TREX_USED_STEPS"
+
+
+class OtpState:
+    """The file's lines, and what they say. Lines that are not understood stay as they are."""
+
+    def __init__(self, content: bytes, path: str) -> None:
+        """Read the lines. Raises RecordError for a secret that is none, or a NUL byte."""
+        self._path = path
+        self._lines = content.decode("latin-1").removesuffix("\n").split("\n")
+        if "\0" in self._lines[0]:
+            raise self._error(0, "a NUL character", "text")
+        self.secret = self._read_secret()
+
+    def __repr__(self) -> str:
+        return "<OtpState>"
+
+    @property
+    def content(self) -> bytes:
+        """Return the whole file."""
+        return "".join(f"{line}\n" for line in self._lines).encode("latin-1")
+
+    @property
+    def is_time_based(self) -> bool:
+        """Tell whether codes come from the clock."""
+        return self.counter < 1 and any('" TOTP_AUTH' in line for line in self._lines)
+
+    @property
+    def counter(self) -> int:
+        """Return the counter of the next code, 0 where codes do not come from a counter."""
+        return self._number("HOTP_COUNTER", 0, 0, MAX_NUMBER)
+
+    @property
+    def step(self) -> int:
+        """Return how many seconds a code is for."""
+        return self._number("STEP_SIZE", DEFAULT_STEP, 1, MAX_STEP)
+
+    @property
+    def window(self) -> int:
+        """Return how many codes are right at once."""
+        return self._number("WINDOW_SIZE", DEFAULT_WINDOW, 1, MAX_WINDOW)
+
+    @property
+    def skew(self) -> int:
+        """Return how many steps the user's clock is ahead."""
+        return self._number("TIME_SKEW", 0, -MAX_NUMBER, MAX_NUMBER)
+
+    @property
+    def emergency_codes(self) -> list[str]:
+        """Return the codes of eight digits that are left."""
+        return [self._lines[place].strip() for place in self._emergency_places()]
+
+    @property
+    def rate_limit(self) -> list[int]:
+        """Return attempts, seconds, and the times of the last attempts; [] for no limit."""
+        place = self._find("RATE_LIMIT")
+        if place is None:
+            return []
+        words = self._value(place).split()
+        numbers = [int(word) for word in words if _is_number(word)]
+        shaped = len(numbers) == len(words) >= 2  # noqa: PLR2004 (attempts and seconds)
+        if not shaped or not 1 <= numbers[0] <= MAX_RATE or not 1 <= numbers[1] <= MAX_RATE_SECONDS:
+            meant = f"1 to {MAX_RATE} attempts in 1 to {MAX_RATE_SECONDS} seconds"
+            raise self._error(place, "another RATE_LIMIT", meant)
+        return numbers
+
+    @property
+    def used_steps(self) -> list[int]:
+        """Return the steps whose codes were accepted lately."""
+        return [step for name in (REUSE, OWN_REUSE) for step in self._numbers(name)]
+
+    @property
+    def resetting(self) -> list[tuple[int, int]]:
+        """Return (step, skew) of the last attempts with a code of another time."""
+        place = self._find("RESETTING_TIME_SKEW")
+        pairs = []
+        for word in self._value(place).split() if place is not None else []:
+            sign = "-" if "-" in word else "+"
+            step, _, skew = word.partition(sign)
+            if not _is_number(step) or not _is_number(skew):
+                break
+            pairs.append((int(step), int(f"{sign}{skew}")))
+        return pairs
+
+    def set(self, name: str, value: str) -> None:
+        """Give an option a value: in its place, or behind the secret."""
+        place = self._find(name)
+        line = f'" {name} {value}'
+        if place is None:
+            self._lines.insert(1, line)
+            return
+        rest = [other for other in self._lines[place + 1 :] if not _names(other, name)]
+        self._lines[place:] = [line, *rest]
+
+    def set_used_steps(self, steps: list[int]) -> None:
+        """Remember steps whose codes have been accepted."""
+        name = REUSE if self._find(REUSE) is not None else OWN_REUSE
+        self.set(name, " ".join(map(str, steps)))
+
+    def remove_emergency_code(self, code: str) -> None:
+        """Take away a code that was used."""
+        for place in self._emergency_places():
+            if self._lines[place].strip() == code:
+                del self._lines[place]
+                return
+
+    def replace_emergency_codes(self, codes: list[str]) -> None:
+        """Put new codes in the place of the old ones, before whatever follows those."""
+        places = self._emergency_places()
+        options = [place for place, line in enumerate(self._lines) if line.startswith('"')]
+        place = places[0] if places else max([0, *options]) + 1
+        for old in reversed(places):
+            del self._lines[old]
+        self._lines[place:place] = codes
+
+    def _read_secret(self) -> str:
+        """Return the secret in the base32 that `pyotp` takes, however it was typed."""
+        text = self._lines[0].translate(MISREAD).upper()
+        bits = "".join(f"{BASE32.index(c):05b}" for c in text if c in BASE32)
+        key = bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits) - 7, 8))
+        if not key or not set(text) <= set(BASE32):
+            raise self._error(0, "no secret", "a secret in base32")
+        return b32encode(key).decode("ascii").rstrip("=")
+
+    def _find(self, name: str) -> int | None:
+        for place, line in enumerate(self._lines):
+            if _names(line, name):
+                return place
+        return None
+
+    def _value(self, place: int) -> str:
+        return self._lines[place][2:].partition(" ")[2].strip(" \t\r")
+
+    def _number(self, name: str, default: int, least: int, most: int) -> int:
+        place = self._find(name)
+        if place is None:
+            return default
+        word = "".join(self._value(place).split()[:1])
+        if not _is_number(word.removeprefix("-")) or not least <= int(word) <= most:
+            raise self._error(place, f"another {name}", f"a number from {least} to {most}")
+        return int(word)
+
+    def _numbers(self, name: str) -> list[int]:
+        place = self._find(name)
+        words = self._value(place).split() if place is not None else []
+        if place is not None and not all(map(_is_number, words)):
+            raise self._error(place, f"another {name}", "the numbers of steps")
+        return [int(word) for word in words]
+
+    def _emergency_places(self) -> list[int]:
+        places = []
+        for place, line in enumerate(self._lines[1:], start=1):
+            text = line.strip(" \t\r")
+            if not text or line.startswith('"'):
+                continue
+            if len(text) != EMERGENCY_DIGITS or not _is_number(text) or text.startswith("0"):
+                break
+            places.append(place)
+        return places
+
+    def _error(self, place: int, found: str, meant: str) -> RecordError:
+        return RecordError(self._path, place + 1, found, meant)
+
+
+def _names(line: str, name: str) -> bool:
+    """Tell whether a line is about the option `name`."""
+    return line.startswith(f'" {name}') and line[2 + len(name) : 3 + len(name)] in (
+        "", " ", "\t", "\r",
+    )  # fmt: skip
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) <= len(str(MAX_NUMBER))

@@ -1,0 +1,29 @@
+"""Libraries that Debian packages, and no others of the same name."""
+
+import sys
+
+from trex.errors import PackageMissing
+
+DEBIAN_PACKAGES = "/usr/lib/python3/dist-packages"
+
+
+def from_debian(name: str, package: str) -> None:
+    """Import `name` from Debian's `package`; `import` then finds it, from anywhere.
+
+    Along sys.path comes /usr/local first, which root's group `staff` may write and `pip` fills.
+    Raises PackageMissing.
+    """
+    if name in sys.modules:
+        return
+    from importlib.machinery import PathFinder
+    from importlib.util import module_from_spec
+
+    spec = PathFinder.find_spec(name, [DEBIAN_PACKAGES])
+    if spec is None or spec.loader is None:
+        raise PackageMissing(f"Debian's package {package} is missing")
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise

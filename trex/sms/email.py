@@ -1,0 +1,53 @@
+"""A carrier's address that turns mail into messages, through an SMTP server with TLS (RFC 8314)."""
+
+import smtplib
+import ssl
+from email.message import EmailMessage
+from time import monotonic
+
+from trex.errors import NotSent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.sms.settings import Table
+
+PORTS = {"tls": 465, "starttls": 587}
+SECONDS = 10  # for one answer; `trex.sms.send` has the deadline for all
+
+
+def send(gateway: "Table", numbers: list[str], text: str) -> None:
+    """Send one mail for each number. Raises NotSent with the kind of failure, or SMTP's code."""
+    try:
+        with _connected(gateway) as server:
+            if "user" in gateway:
+                server.login(gateway["user"], gateway.get("password", ""))
+            for number in numbers:
+                server.send_message(_mail(gateway, number, text))
+    except smtplib.SMTPResponseException as error:
+        raise NotSent(f"SMTP code {error.smtp_code}") from None
+    except smtplib.SMTPRecipientsRefused:
+        raise NotSent("the address is refused") from None
+    except ssl.SSLError:
+        raise NotSent("its certificate is not trusted, or not for this host") from None
+    except (smtplib.SMTPException, OSError) as error:
+        raise NotSent(f"no connection ({type(error).__name__})") from None
+
+
+def _connected(gateway: "Table") -> smtplib.SMTP:
+    kind = gateway.get("tls", "starttls")
+    host, port = gateway["server"], gateway.get("port", PORTS[kind])
+    context = ssl.create_default_context(cafile=gateway.get("ca"))
+    if kind == "tls":
+        return smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=context)
+    server = smtplib.SMTP(host, port, timeout=SECONDS)
+    server.starttls(context=context)
+    return server
+
+
+def _mail(gateway: "Table", number: str, text: str) -> EmailMessage:
+    mail = EmailMessage()
+    mail["From"] = gateway["from"]
+    mail["To"] = gateway["to"].replace("{number}", number.removeprefix("+"))
+    mail["Message-ID"] = f"<{monotonic():.6f}.trex@{gateway['from'].rpartition('@')[2]}>"
+    mail.set_content(text)
+    return mail

@@ -1,0 +1,72 @@
+"""What the hosts of a fleet have in common, in Redis: its counts, its clock, and spent codes."""
+
+import redis
+
+from trex.errors import NotSent
+from trex.sms.counts import DAY, SPANS, too_many
+
+SECONDS = 3  # for one answer
+# Each key is a sorted set: a message's time, and a name of its own. A script runs as one step.
+ADD = """\
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local messages = tonumber(ARGV[1])
+for i = 1, #KEYS do
+  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now - tonumber(ARGV[2]))
+end
+for i = 3, #ARGV, 3 do
+  local since = '(' .. string.format('%.6f', now - tonumber(ARGV[i + 1]))
+  local sent = redis.call('ZCOUNT', KEYS[tonumber(ARGV[i])], since, '+inf')
+  if sent + messages > tonumber(ARGV[i + 2]) then
+    return (i - 3) / 3
+  end
+end
+for i = 1, #KEYS do
+  for n = 1, messages do
+    local serial = redis.call('INCR', 'trex:sms:serial')
+    redis.call('ZADD', KEYS[i], now, string.format('%d', serial))
+  end
+  redis.call('EXPIRE', KEYS[i], tonumber(ARGV[2]))
+end
+return -1
+"""
+
+
+class RedisCounts:
+    """Redis, Valkey, or another server of that protocol, from version 5 on."""
+
+    def __init__(self, url: str) -> None:
+        """Connect to `redis://`, `rediss://` (TLS, verified) or `unix://`. Raises NotSent."""
+        try:
+            self._server = redis.Redis.from_url(
+                url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS
+            )
+            self._add = self._server.register_script(ADD)
+        except (redis.RedisError, ValueError) as error:
+            raise _unreachable(error) from None
+
+    def add(self, user: str, host: str, messages: int, limits: dict[str, int]) -> None:
+        """Count as trex.sms.counts says: a user's messages from the whole fleet, a host's own."""
+        keys = [f"trex:sms:user:{user}", f"trex:sms:host:{host}"]
+        arguments: list[int] = [messages, DAY]
+        for name, most in limits.items():
+            arguments += [1 if name.startswith("user") else 2, SPANS[name], most]
+        try:
+            reached = int(self._add(keys=keys, args=arguments))
+        except redis.RedisError as error:
+            raise _unreachable(error) from None
+        if reached >= 0:
+            name = list(limits)[reached]
+            raise too_many(name, limits[name])
+
+    def claim(self, name: str) -> bool:
+        """Take a name for a day, longer than a code is right; tell whether nobody had it."""
+        try:
+            return bool(self._server.set(f"trex:otp:{name}", 1, nx=True, ex=DAY))
+        except redis.RedisError as error:
+            raise _unreachable(error) from None
+
+
+def _unreachable(error: Exception) -> NotSent:
+    """Return the error without the library's message, which may hold the URL and its password."""
+    return NotSent(f"Redis cannot be asked: {type(error).__name__}")

@@ -1,0 +1,120 @@
+"""`/etc/trex/sms.toml`: gateways, limits, and where messages are counted."""
+
+import os
+import stat
+import tomllib
+from difflib import get_close_matches
+
+from trex.errors import FileUnsafe, NoRecord, SettingsError
+from trex.privilege import find_account, native
+from trex.safefile import MAX_SIZE, open_safely
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Table = dict[str, Any]
+
+OTHERS = 0o077
+SQLITE = "sqlite:/var/lib/trex/sms/counts"
+# How many messages in 3600 and in 86400 seconds, to one user and from this host.
+LIMITS = {"user_hour": 5, "user_day": 10, "host_hour": 60, "host_day": 200}
+MOST_MESSAGES = 1_000_000
+COMMON = {"kind": str, "only": list, "ca": str}
+# What each kind of gateway must have, and may have.
+KINDS: "dict[str, tuple[dict[str, type], dict[str, type]]]" = {
+    "free-mobile": ({"only": list, "user": str, "pass": str}, {"url": str}),
+    "twilio": ({"account_sid": str, "auth_token": str, "from": str}, {"api": str}),
+    "http": ({"url": str}, {"method": str, "headers": dict, "body": str, "expected": list}),
+    "email": (
+        {"server": str, "from": str, "to": str},
+        {"port": int, "tls": str, "user": str, "password": str},
+    ),
+}
+METHODS = ("GET", "POST", "PUT")
+TLS = ("tls", "starttls")
+
+
+def read_settings(path: str) -> "Table":
+    """Return `{"state": URL, "limits": {...}, "gateways": [...]}`, checked.
+
+    Raises FileUnsafe for a file that others than root may read or write, SettingsError for
+    anything in it that is not as docs/sms.md says. No message repeats a value.
+    """
+    try:
+        table = tomllib.loads(_read(path))
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: bytes that are not UTF-8") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingsError(f"{path}: {error}") from None
+    _check_keys(path, "", table, {}, {"state": str, "limits": dict, "gateway": list})
+    limits = table.get("limits", {})
+    _check_keys(path, "[limits] ", limits, {}, dict.fromkeys(LIMITS, int))
+    for name, value in limits.items():
+        if not 0 <= value <= MOST_MESSAGES:
+            raise SettingsError(f"{path}: [limits] {name}: 0 to {MOST_MESSAGES} is meant")
+    gateways = table.get("gateway", [])
+    for number, gateway in enumerate(gateways, start=1):
+        _check_gateway(path, f"[[gateway]] {number}: ", gateway)
+    state = table.get("state", SQLITE)
+    if not state.startswith(("sqlite:/", "redis://", "rediss://", "unix://")):
+        raise SettingsError(f"{path}: state: sqlite:/path, redis:// or rediss:// is meant")
+    return {"state": state, "limits": {**LIMITS, **limits}, "gateways": gateways}
+
+
+def _check_gateway(path: str, where: str, gateway: object) -> None:
+    if not isinstance(gateway, dict):
+        raise SettingsError(f"{path}: {where}a table is meant")
+    kind = gateway.get("kind")
+    if kind not in KINDS:
+        raise SettingsError(f"{path}: {where}kind: one of {', '.join(KINDS)} is meant")
+    needed, possible = KINDS[kind]
+    _check_keys(path, where, gateway, needed, {**COMMON, **needed, **possible})
+    for name in ("url", "api"):
+        if not gateway.get(name, "https://").startswith("https://"):
+            raise SettingsError(f"{path}: {where}{name}: https:// is meant")
+    if gateway.get("method", "POST") not in METHODS:
+        raise SettingsError(f"{path}: {where}method: one of {', '.join(METHODS)} is meant")
+    if gateway.get("tls", "starttls") not in TLS:
+        raise SettingsError(f"{path}: {where}tls: one of {', '.join(TLS)} is meant")
+    if not all(isinstance(name, str) for name in gateway.get("only", [])):
+        raise SettingsError(f"{path}: {where}only: names of users are meant")
+    if not all(type(status) is int for status in gateway.get("expected", [])):
+        raise SettingsError(f"{path}: {where}expected: HTTP statuses are meant")
+    if not all(isinstance(value, str) for value in gateway.get("headers", {}).values()):
+        raise SettingsError(f"{path}: {where}headers: texts are meant")
+
+
+def _check_keys(
+    path: str, where: str, table: "Table", needed: "dict[str, type]", possible: "dict[str, type]"
+) -> None:
+    for name, value in table.items():
+        if name not in possible:
+            close = get_close_matches(name, possible, n=1)
+            hint = f', did you mean "{close[0]}"?' if close else ""
+            raise SettingsError(f'{path}: {where}unknown key "{name}"{hint}')
+        if type(value) is not possible[name]:
+            raise SettingsError(f"{path}: {where}{name}: {NAMES[possible[name]]} is meant")
+    for name in needed:
+        if not table.get(name):
+            raise SettingsError(f"{path}: {where}{name} is missing")
+
+
+NAMES = {str: "a text", int: "a number", list: "a list", dict: "a table"}
+
+
+def _read(path: str) -> str:
+    try:
+        descriptor = open_safely(native(path), find_account("root"))
+    except NoRecord:  # nullok is for users, not for a file of the administrator's
+        raise FileUnsafe(path, "no file", "the settings of method=sms") from None
+    try:
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        if mode & OTHERS:
+            raise FileUnsafe(path, f"mode {mode:04o}", "mode 0600, because of the passwords in it")
+        content = os.read(descriptor, MAX_SIZE + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > MAX_SIZE:
+        raise FileUnsafe(path, "a larger file", f"at most {MAX_SIZE // 1024} KiB")
+    return content.decode("utf-8")

@@ -1,0 +1,37 @@
+"""Twilio's Programmable Messaging: the Messages resource, basic authentication.
+
+https://www.twilio.com/docs/messaging/api/message-resource
+"""
+
+import json
+
+from trex.errors import NotSent
+from trex.sms.web import request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.sms.settings import Table
+    from trex.sms.web import Answer
+
+API = "https://api.twilio.com"
+CREATED = 201
+
+
+def send(gateway: "Table", numbers: list[str], text: str) -> None:
+    """Send to each number. Raises NotSent with Twilio's error code."""
+    sid = gateway["account_sid"]
+    url = f"{gateway.get('api', API)}/2010-04-01/Accounts/{sid}/Messages.json"
+    for number in numbers:
+        form = {"To": number, "From": gateway["from"], "Body": text}
+        answer = request(gateway, "POST", url, data=form, auth=(sid, gateway["auth_token"]))
+        if answer.status != CREATED:
+            raise NotSent(f"HTTP status {answer.status}, error code {_code(answer)}")
+
+
+def _code(answer: "Answer") -> str:
+    """Return the number of https://www.twilio.com/docs/api/errors, if there is one."""
+    try:
+        code = json.loads(answer.body)["code"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "unknown"
+    return str(code) if type(code) is int else "unknown"

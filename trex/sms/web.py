@@ -1,0 +1,52 @@
+"""One HTTPS request to a gateway: certificates verified, no redirect, nothing of it in an error."""
+
+import requests
+
+from trex.errors import NotSent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.sms.settings import Table
+
+MAX_ANSWER = 64 * 1024
+SECONDS = 10  # between two bytes; `trex.sms.send` has the deadline for all
+
+
+class Answer:
+    """What a gateway said: HTTP status, and the start of its body."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status = status
+        self.body = body
+
+
+def request(gateway: "Table", method: str, url: str, **parts: object) -> Answer:
+    """Send one request; `parts` are those of `requests.request`.
+
+    Raises NotSent with the kind of failure alone: the library's own message holds the URL.
+    """
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy and no ~/.netrc
+        session.verify = gateway.get("ca", True)
+        try:
+            answer = session.request(
+                method,
+                url,
+                timeout=SECONDS,
+                allow_redirects=False,
+                stream=True,
+                **parts,
+            )
+            return Answer(answer.status_code, next(answer.iter_content(MAX_ANSWER), b""))
+        except requests.exceptions.SSLError:
+            raise NotSent("its certificate is not trusted, or not for this host") from None
+        except requests.exceptions.RequestException as error:
+            raise NotSent(f"no connection ({type(error).__name__})") from None
+
+
+def explain(answer: Answer, meanings: dict[int, str]) -> NotSent:
+    """Return the error for a status that is none of success."""
+    if answer.status // 100 == 3:  # noqa: PLR2004 (RFC 9110, 15.4)
+        return NotSent(f"HTTP status {answer.status}, a redirection, which is not followed")
+    meaning = meanings.get(answer.status)
+    return NotSent(f"HTTP status {answer.status}" + (f", {meaning}" if meaning else ""))
