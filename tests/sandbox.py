@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import compileall
 import ctypes
+import itertools
 import os
 import py_compile
 import re
@@ -130,6 +131,7 @@ class Log:
         self._socket.bind("/dev/log")
         Path("/dev/log").chmod(0o666)
         self.lines: list[str] = []
+        self._marks = itertools.count()
         threading.Thread(target=self._collect, daemon=True).start()
 
     def _collect(self) -> None:
@@ -158,11 +160,15 @@ class Log:
         return "\n".join(self.lines)
 
     def _settle(self) -> None:
-        """Wait until what was sent has arrived."""
-        count = -1
-        while count != len(self.lines):
-            count = len(self.lines)
-            time.sleep(0.02)
+        """Wait until what was sent has arrived: a mark of our own comes behind it."""
+        mark = f"<7>mark {next(self._marks)}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(mark.encode(), "/dev/log")
+        deadline = time.monotonic() + 10
+        while mark not in self.lines:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        self.lines.remove(mark)
 
 
 class Account:

@@ -214,10 +214,10 @@ def test_it_ends_at_the_deadline_though_nobody_answers(
     with_page: WithPage, prompt: Prompt, holder: Holder
 ) -> None:
     with_page("webQrAuthTls")
-    login = prompt("alice", arguments=("timeout=4",))
+    login = prompt("alice", arguments=("timeout=10",))
     answer = answer_to(holder, login)
     assert "200 OK" in login.shown.get()
-    time.sleep(max(0.0, login.started + 4 - time.monotonic()))
+    time.sleep(max(0.0, login.started + 10 - time.monotonic()))
     assert wait_until_gone(login.shown.port) < END_SECONDS
     assert login.answer(answer).verdict == "PAM_AUTH_ERR", "late"
 
