@@ -163,7 +163,7 @@ def test_what_is_shown_cannot_command_a_terminal(text: str) -> None:
     "", "trex", TEXT + " ", TEXT + "\n", " " + TEXT, TEXT.replace("user=alice", "user="),
     TEXT.replace(" service=sshd", ""), TEXT.replace("alice", "ali\u0441e"), TEXT[:-1] + "z",
     TEXT.replace("alice", "%zz"), TEXT.replace("alice", "a**"), TEXT.replace("alice", "a" * 300),
-])  # fmt: skip
+], ids=[f"text {number}" for number in range(12)])  # fmt: skip
 def test_what_is_not_exactly_a_context_is_none(text: str) -> None:
     assert parse_context(text) is None
 
