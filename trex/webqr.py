@@ -11,7 +11,14 @@ from time import monotonic
 
 from trex.audit import one_line
 from trex.challenge import random_text
-from trex.child import STDIN_FD, Child, end_with_parent, milliseconds_until, write_whole
+from trex.child import (
+    STDIN_FD,
+    Child,
+    close_surely,
+    end_with_parent,
+    milliseconds_until,
+    write_whole,
+)
 from trex.errors import FileUnsafe, NotStarted, PageUnavailable, PrivilegeError, UserUnknown
 from trex.prctl import SET_NO_NEW_PRIVS, prctl
 from trex.privilege import acting_as, find_account, native
@@ -95,9 +102,11 @@ class Page:
     def end(self) -> None:
         """End the page's process, and with it its port; nothing happens if there is none."""
         self._available = False
-        self._server.end()
-        while self._descriptors:
-            os.close(self._descriptors.pop())
+        try:
+            self._server.end()
+        finally:
+            while self._descriptors:
+                close_surely(self._descriptors.pop())
 
     def _give_up(self, reason: str) -> None:
         self._login.warnings.append(f"no page with a QR code: {reason}")

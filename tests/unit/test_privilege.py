@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pwd
 
 import pytest
 
-from trex.errors import UserUnknown
+from trex import privilege
+from trex.errors import PrivilegeError, UserUnknown
 from trex.privilege import find_account
 
 
@@ -25,3 +28,18 @@ def test_a_bad_name_of_an_account_is_no_better_for_being_in_the_database(
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: entry)
     with pytest.raises(UserUnknown):
         find_account("root")
+
+
+def test_ids_that_cannot_be_given_back_refuse_the_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No OSError: a login that only lost its page by that would go on, as somebody else."""
+    tried = []
+
+    def out_of_memory(uid: int) -> None:
+        tried.append(uid)
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(os, "seteuid", out_of_memory)
+    monkeypatch.setattr(privilege, "PAUSE_SECONDS", 0.0)
+    with pytest.raises(PrivilegeError, match="cannot act as uid 4242 again: Cannot allocate"):
+        privilege._give_back(4242, os.getegid(), os.getgroups())
+    assert tried == [4242] * privilege.ATTEMPTS
