@@ -39,8 +39,10 @@ def supervised(directory: str) -> "Leash":
             if os.getppid() != supervisor:
                 os._exit(1)
             return
-        code = _watch(program, lifeline)
-        _end_descendants()
+        try:
+            code = _watch(program, lifeline)
+        finally:  # also where it cannot be watched
+            _end_descendants()
         os._exit(code)
 
     return leash
@@ -79,8 +81,15 @@ def _watch(program: int, lifeline: int) -> int:
 def _end_descendants() -> None:
     """End what is left, politely first: gpg-agent then removes its sockets."""
     polite = monotonic() + TERMINATION_SECONDS
-    while (children := _children()) and monotonic() < polite + TERMINATION_SECONDS:
+    while monotonic() < polite + TERMINATION_SECONDS:
         kind = signal.SIGTERM if monotonic() < polite else signal.SIGKILL
+        try:
+            children = _children()
+        except OSError:  # no memory or no descriptor for /proc: again, as long as there is time
+            children = []
+        else:
+            if not children:
+                return
         for child in children:
             with suppress(PermissionError):  # a set-user-ID program that an agent's settings name
                 os.kill(child, kind)
