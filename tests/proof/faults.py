@@ -61,7 +61,7 @@ NEVER = frozenset((
 ))  # fmt: skip
 
 
-MOST_OF_A_LOOP = 5
+MOST_OF_A_LOOP, EVERY = 4, 3
 
 
 class Call(NamedTuple):
@@ -208,25 +208,26 @@ def is_expected(cell: Cell, hit: str, problems: list[str]) -> bool:
     return absent or zombie or cell.call.phase == "late" or name in NEVER
 
 
-def plan(calls: list[Call], variant: str, known: set[tuple[str, str, int]]) -> list[Cell]:
-    """Return the cells for one variant, without those login's calls that are `known`.
+def plan(calls: list[Call], variant: str, known: set[tuple[str, ...]]) -> list[Cell]:
+    """Return the cells for one variant, without what is `known` from those before.
 
     Where others' programs run (pam_python and libpython on their way to the entry file, a gpg, the
-    page's Python) there is one error for each call, and a kill; and few of a loop's many calls.
+    page's Python) there is one error for every third call, and a kill; and few of a loop's calls.
     """
     cells = []
-    times: Counter[tuple[str, str, str]] = Counter()
+    times: Counter[tuple[str, ...]] = Counter()
     for call in calls:
         kind = call.role, call.name, re.sub(r"\d+", "N", call.path)
         times[kind] += 1
-        seen = call.role == "login" and (call.name, call.path, times[kind]) in known
-        if call.name in NEVER or seen or (call.role != "login" and times[kind] > MOST_OF_A_LOOP):
-            continue
-        if call.role == "login":
-            known.add((call.name, call.path, times[kind]))
-        errors = ERRORS.get(call.name, ANY)
+        one = (call.role, call.name, call.path, str(times[kind]))
         foreign = bool(call.phase) or "x" in call.role
-        chosen = errors[call.at % len(errors)]
+        if call.name in NEVER or one in known or (foreign and call.at % EVERY):
+            continue
+        if call.role != "login" and times[kind] > MOST_OF_A_LOOP:
+            continue
+        known.add(one)
+        errors = ERRORS.get(call.name, ANY)
+        chosen = errors[call.at // EVERY % len(errors)]
         killed = [KILL] if call.role != "login" else []
         faults = [*((chosen,) if foreign else errors), *killed]
         cells += [Cell(variant, call, fault) for fault in faults]
@@ -275,7 +276,7 @@ def perform(
 def main() -> int:
     """Run the experiment; the exit status is 1 if any cell was bad."""
     parser = argparse.ArgumentParser(description="fault injection")
-    parser.add_argument("--sample", type=int, help="so many cells, by chance")
+    parser.add_argument("--sample", type=int, help="so many cells a variant, by chance")
     parser.add_argument("--variant", choices=VARIANTS, action="append")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--write", type=Path, help="where the table goes")
@@ -288,24 +289,23 @@ def main() -> int:
     sandbox.enter()
     log = sandbox.Log()
     world = World(sandbox.PLACE)
-    cells: list[Cell] = []
-    known: set[tuple[str, str, int]] = set()
+    known: set[tuple[str, ...]] = set()
+    results: list[tuple[Cell, Result]] = []
+    before = sandbox.stray_files(), sandbox.listening_ports()
     for variant in wanted.variant or VARIANTS:
         calls = world.calls(variant)
-        tell(f"{variant}: {len(calls)} system calls: {Counter(call.role for call in calls)}")
-        cells += plan(calls, variant, known)
-    if wanted.sample and wanted.sample < len(cells):
-        cells = random.sample(cells, wanted.sample)
-    tell(f"{len(cells)} cells")
-    before = sandbox.stray_files(), sandbox.listening_ports()
-    results = perform(world, cells, wanted.workers, tell)
-    log.clear()
+        cells = plan(calls, variant, known)
+        if wanted.sample and wanted.sample < len(cells):
+            cells = random.sample(cells, wanted.sample)
+        tell(f"{variant}: {len(calls)} system calls, {len(cells)} cells")
+        results += perform(world, cells, wanted.workers, tell)
+        log.clear()
+        if wanted.write:
+            wanted.write.write_text(table(results), encoding="utf-8")
     bad = [result for _, result in results if result.problems]
     left = (sandbox.stray_files() - before[0], sandbox.listening_ports() - before[1])
     tell(f"{len(results)} cells, {len(bad)} bad; left: {left}")
     tell(str(Counter(result.verdict for _, result in results)))
-    if wanted.write:
-        wanted.write.write_text(table(results), encoding="utf-8")
     world.close()
     return 1 if bad or any(left) else 0
 

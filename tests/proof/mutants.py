@@ -89,20 +89,25 @@ def _of_node(module: str, tree: ast.Module, node: ast.AST) -> Iterator[Mutant]:
             setattr(node, name, value)
         after = ast.unparse(ast.fix_missing_locations(tree))
         node.__dict__.update(before)
-        told = ", ".join(
-            f"{name} {_told(before[name])} -> {_told(v)}" for name, v in change.items()
-        )
+        told = ", ".join(f"{name} {_told(before[name], v)}" for name, v in change.items())
         yield Mutant(module, node.lineno, told, after)
 
 
-def _told(value: object) -> str:
-    if isinstance(value, list):
-        return "; ".join(_told(one) for one in value)[:90]
-    return ast.unparse(value)[:90] or type(value).__name__ if isinstance(value, ast.AST) else repr(
-        value)  # fmt: skip
+def _told(before: object, after: object) -> str:
+    if isinstance(before, list) and isinstance(after, list):
+        gone, new = ([_text(one) for one in some if one not in other]
+                     for some, other in ((before, after), (after, before)))  # fmt: skip
+        return f"{'; '.join(gone)} -> {'; '.join(new) or 'nothing'}"
+    return f"{_text(before)} -> {_text(after)}"
 
 
-def _changes(node: ast.AST) -> Iterator[dict[str, object]]:
+def _text(value: object) -> str:
+    if isinstance(value, ast.AST):
+        return ast.unparse(value)[:120] or type(value).__name__
+    return repr(value)
+
+
+def _changes(node: ast.AST) -> Iterator[dict[str, object]]:  # noqa: C901 (a case a kind)
     """Return what may be changed at a node: attributes and their new values."""
     match node:
         case ast.Compare():
@@ -125,17 +130,19 @@ def _changes(node: ast.AST) -> Iterator[dict[str, object]]:
             yield {"value": number + 1}
         case ast.Return(value=ast.AST()):
             yield {"value": ast.Constant(None)}
-        case _ if isinstance(getattr(node, "body", None), list):
-            for field in ("body", "orelse", "finalbody"):
-                yield from _without_statements(field, getattr(node, field, []))
+        case _:
+            yield from _without_statements(node)
 
 
-def _without_statements(field: str, body: list[ast.stmt]) -> Iterator[dict[str, object]]:
+def _without_statements(node: ast.AST) -> Iterator[dict[str, object]]:
     """Leave out each statement that does something by itself."""
-    for number, statement in enumerate(body):
-        is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-        if isinstance(statement, (ast.Expr, ast.Raise, ast.Return, ast.AugAssign)) and not is_text:
-            yield {field: [*body[:number], ast.Pass(), *body[number + 1 :]]}
+    for field in ("body", "orelse", "finalbody"):
+        body = getattr(node, field, [])
+        for number, statement in enumerate(body if isinstance(body, list) else []):
+            is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+            acts = isinstance(statement, (ast.Expr, ast.Raise, ast.Return, ast.AugAssign))
+            if acts and not is_text:
+                yield {field: [*body[:number], ast.Pass(), *body[number + 1 :]]}
 
 
 def survives(mutant: Mutant, tests: tuple[str, ...], place: Path) -> bool:
