@@ -75,7 +75,8 @@ def _is_named(part: ast.stmt, names: tuple[str, ...]) -> bool:
     if isinstance(part, (ast.FunctionDef, ast.ClassDef)):
         return part.name in names
     if isinstance(part, ast.Assign) and isinstance(part.targets[0], ast.Name):
-        return part.targets[0].id in names or "" in names
+        name = part.targets[0].id
+        return name in names or ("" in names and name != "TYPE_CHECKING")
     return False
 
 

@@ -198,3 +198,13 @@ def test_another_s_library(
     """Advisory CVE-2019-16729."""
     monkeypatch.setattr(sys, "base_prefix", prefix)
     assert attempt(monkeypatch, ACCEPTED)[0] == code
+
+
+def test_libpython_is_kept(
+    monkeypatch: pytest.MonkeyPatch, logged: list[tuple[Login, Outcome, str, float]]
+) -> None:
+    """tests/system/test_load.py has the reason, measured."""
+    kept: list[int] = []
+    monkeypatch.setattr(trex.pam, "_keep_libpython", lambda: kept.append(1))
+    attempt(monkeypatch, ACCEPTED)
+    assert kept == [1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -232,4 +233,51 @@ def test_a_private_group(
             read_safely(str(record), alice)
     else:
         with pytest.raises(FileUnsafe, match="mode 0660 with group"):
+            read_safely(str(record), alice)
+
+
+def test_the_limit_is_64_kib() -> None:
+    assert MAX_SIZE == 65536
+
+
+@pytest.mark.parametrize(("size", "whole"), [(1000, True), (MAX_SIZE, True), (MAX_SIZE + 1, False)])
+def test_a_file_that_comes_in_pieces(
+    size: int, whole: bool, record: Path, alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As read(2) may bring it, from a network's file system."""
+    record.write_bytes(os.urandom(size))
+    content, real = record.read_bytes(), os.read
+    monkeypatch.setattr(os, "read", lambda descriptor, count: real(descriptor, min(count, 64)))
+    if whole:
+        assert read_safely(str(record), alice) == content
+    else:
+        with pytest.raises(FileUnsafe, match="a larger file"):
+            read_safely(str(record), alice)
+
+
+def test_a_file_that_cannot_be_read_on(
+    record: Path, alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int, count: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "read", fail)
+    with pytest.raises(FileUnsafe, match='found "Input/output error"'):
+        read_safely(str(record), alice)
+
+
+@pytest.mark.parametrize(("number", "counts"), [(errno.ENOTSUP, True), (errno.EIO, False)])
+def test_a_file_system_without_access_lists_has_none(
+    number: int, counts: bool, record: Path, alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(where: int) -> list[str]:
+        raise OSError(number, "no list")
+
+    monkeypatch.setattr(os, "listxattr", fail)
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group(("alice", "x", gid, [])))
+    record.chmod(0o660)
+    if counts:
+        assert read_safely(str(record), alice) == b"record"
+    else:
+        with pytest.raises(FileUnsafe):
             read_safely(str(record), alice)
