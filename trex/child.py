@@ -4,7 +4,7 @@ import fcntl
 import os
 import select
 from contextlib import contextmanager, suppress
-from time import monotonic
+from time import monotonic, sleep
 
 from trex.errors import GpgFailed, GpgTimedOut, NotStarted
 from trex.privilege import become, native
@@ -121,13 +121,19 @@ class Child:
 
 
 def _ends(pidfd: int) -> bool:
-    """Tell whether a process ends in time; not, if that cannot be known."""
+    """Tell whether a process ends in time."""
+    deadline = monotonic() + GRACE_MS / 1000
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    try:
-        return bool(poll.poll(GRACE_MS))
-    except OSError:
-        return False
+    while monotonic() < deadline:
+        try:
+            return bool(poll.poll(milliseconds_until(deadline)))
+        except OSError:  # no memory for it: ask otherwise, and again
+            with suppress(ChildProcessError):
+                if os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                    return True
+            sleep(0.01)
+    return False
 
 
 def close_surely(descriptor: int) -> None:

@@ -126,7 +126,8 @@ def test_the_longest_address() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["a@-b.org", "a@b.-org", "a@b..org", "a@.org", "a@b.org.", "a@"]
+    "address",
+    ["a@-b.org", "a@b.-org", "a@b..org", "a@.org", "a@b_c.org", "a@b%c.org", "a@b.org.", "a@"],
 )
 def test_a_domain_s_labels(address: str) -> None:
     with pytest.raises(RecordError):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import errno
 import os
 import pwd
+import select
 import signal
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +21,7 @@ from trex.child import (
     MAX_OUTPUT,
     Child,
     Filter,
+    _ends,
     end_with_parent,
     lost,
     own_children,
@@ -27,7 +32,6 @@ from trex.privilege import find_account
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="root alone can become somebody else")
 NOBODY = pwd.getpwnam("nobody")
@@ -44,14 +48,14 @@ os.write(3, b"status")
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Path:
-    """Write a program where nobody can read it."""
-    place = tmp_path / "program"
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(0o755)
-    place.write_text(TELL)
-    place.chmod(0o755)
-    return place
+def program() -> Iterator[Path]:
+    """Write a program where nobody can read it: other runs of pytest close its directories."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        Path(directory).chmod(0o755)
+        place = Path(directory) / "program"
+        place.write_text(TELL)
+        place.chmod(0o755)
+        yield place
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +145,7 @@ def test_who_cannot_become_the_account_starts_nothing(program: Path) -> None:
         child = Child()
         child.start([str(program)], find_account("nobody"), end_with_parent, {})
         told = os.read(child.status, 999)
-        child.end()
+        assert child.end() == 127
         with pytest.raises(NotStarted) as error:
             child.check_started(told)
         return str(error.value)
@@ -239,3 +243,75 @@ def test_an_end_that_cannot_be_seen_is_made(program: Path, monkeypatch: pytest.M
     monkeypatch.setattr("trex.child._ends", ends)
     assert child.end() == -signal.SIGKILL
     assert child.end() is None
+
+
+def test_an_end_is_quick_and_for_the_whole_group(program: Path) -> None:
+    """By the lifeline: nobody waits for the end of a patience."""
+    child = Child()
+    told, tell = child.pipe()
+    nobody = find_account("nobody")
+    child.start([str(script(program, "echo x >&6; sleep 60"))], nobody, end_with_parent, {6: tell})
+    assert os.read(told, 1) == b"x", "it runs"
+    begun = time.monotonic()
+    assert child.end() == -signal.SIGKILL
+    assert time.monotonic() - begun < 1.5
+
+
+def test_who_has_ended_is_waited_for_no_longer(program: Path) -> None:
+    child = Child()
+    child.start([str(script(program, "exit 3"))], find_account("nobody"), end_with_parent, {})
+    os.waitid(os.P_PIDFD, child.pidfd, os.WEXITED | os.WNOWAIT)
+    begun = time.monotonic()
+    assert child.end() == 3
+    assert time.monotonic() - begun < 1.5
+    assert child.end() is None, "nothing happens"
+
+
+def test_a_descriptor_is_closed_once() -> None:
+    child = Child()
+    first, second = child.pipe()
+    child.close(first)
+    another = os.open("/dev/null", os.O_RDONLY)
+    assert another == first, "its number is in use again"
+    child.close(first)
+    os.fstat(another)
+    os.close(another)
+    child.close(second)
+
+
+@pytest.mark.parametrize("call", ["fork", "pidfd_open", "pipe"])
+def test_no_process_to_be_had(call: str, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where there is a process, and no pidfd for it: it ends with its lifeline."""
+
+    def fail(*arguments: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, call, fail)
+    child = Filter()
+    with pytest.raises(NotStarted, match=f"{program}: Too many open files"):
+        child.start_filter([str(script(program, "sleep 60"))], find_account("nobody"),
+                           end_with_parent)  # fmt: skip
+    assert child.end() in (None, 1, -signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("text", "has_ended"), [("exit 0", True), ("sleep 60", False)])
+def test_an_end_that_poll_cannot_see(
+    text: str, has_ended: bool, program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Poll:
+        def register(self, descriptor: int, events: int) -> None: ...
+
+        def poll(self, milliseconds: int) -> list[tuple[int, int]]:
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    child = Child()
+    child.start([str(script(program, text))], find_account("nobody"), end_with_parent, {})
+    if has_ended:
+        os.waitid(os.P_PIDFD, child.pidfd, os.WEXITED | os.WNOWAIT)
+    with monkeypatch.context() as patch:
+        patch.setattr(select, "poll", Poll)
+        patch.setattr("trex.child.GRACE_MS", 300)
+        begun = time.monotonic()
+        assert _ends(child.pidfd) is has_ended
+        assert (time.monotonic() - begun >= 0.29) is not has_ended
+        assert child.end() == (0 if has_ended else -signal.SIGKILL)
