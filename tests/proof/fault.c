@@ -1,12 +1,14 @@
 /* Run a program and let one of its system calls fail, or kill the process that makes it.
  *
- *   fault [--role ROLE --at N (--errno E | --kill)] [--seconds S] [--limit L] REPORT PROGRAM [ARGUMENT...]
+ *   fault [--role ROLE --at N (--errno E [--lasting] | --kill)] [--seconds S] [--limit L]
+ *     REPORT PROGRAM [ARGUMENT...]
  *
  * The program marks the part that matters by access(2) to names that do not exist: /fault/begin,
  * /fault/end, and /fault/pause and /fault/resume around what is not to be counted. The process
  * that made the first mark has the role "login"; its children in the order of their making are
  * "1", "2", and theirs "1.1" and so on. From a successful execve(2) on, a child's role has an "x"
- * behind it, and it counts anew.
+ * behind it, and it counts anew. When the login opens a netlink socket, libpam writes its audit
+ * record, and the role is "audit" from there on.
  *
  * REPORT gets one line for each fact:
  *
@@ -14,6 +16,8 @@
  *                            up to L a role; else the one that failed)
  *   left PID                 a process that was there 5 s after the program's end, and was killed
  *   late                     the program itself took more than S seconds, and was killed
+ *
+ * With --lasting every later call of the same number fails in that process, too.
  *
  * close(2) is done and then said to have failed, as Linux does it (close(2), "Dealing with error
  * returns"); every other call is not made at all. Machine code: x86-64.
@@ -26,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -47,7 +52,8 @@ static struct process {
 static struct {
     const char *role;
     long at, limit;
-    int number, kill, seconds;
+    int number, kill, seconds, lasting;
+    unsigned long long lasting_call; /* its number, once the first has failed */
 } want = {.limit = 100000, .seconds = 60};
 
 static FILE *report;
@@ -129,9 +135,17 @@ static void enter(struct process *process)
         return;
     if (!process->role[0] || process->paused)
         return;
+    if (regs.orig_rax == SYS_socket && regs.rdi == AF_NETLINK && !strcmp(process->role, "login")) {
+        strcpy(process->role, "audit");
+        process->count = 0;
+    }
     process->count++;
-    if (want.role && (process->count != want.at || strcmp(process->role, want.role)))
+    if (want.role && strcmp(process->role, want.role))
         return;
+    int again = want.lasting && process->count > want.at && regs.orig_rax == want.lasting_call;
+    if (want.role && process->count != want.at && !again)
+        return;
+    want.lasting_call = regs.orig_rax;
     if (!want.role && process->count > want.limit)
         return;
     fprintf(report, "call %s %ld %lld %s\n", process->role, process->count,
@@ -251,8 +265,8 @@ static int follow(pid_t program)
 
 static void usage(void)
 {
-    fputs("usage: fault [--role ROLE --at N (--errno E | --kill)] [--seconds S] [--limit L]\n"
-          "  REPORT PROGRAM [ARGUMENT...]\n", stderr);
+    fputs("usage: fault [--role ROLE --at N (--errno E [--lasting] | --kill)]\n"
+          "  [--seconds S] [--limit L] REPORT PROGRAM [ARGUMENT...]\n", stderr);
     exit(2);
 }
 
@@ -260,6 +274,7 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = {
         {"role", 1, 0, 'r'}, {"at", 1, 0, 'a'}, {"errno", 1, 0, 'e'}, {"kill", 0, 0, 'k'},
+        {"lasting", 0, 0, 'p'},
         {"seconds", 1, 0, 's'}, {"limit", 1, 0, 'l'}, {0, 0, 0, 0}};
     int option, status;
     while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1)
@@ -267,6 +282,7 @@ int main(int argc, char **argv)
         case 'r': want.role = optarg; break;
         case 'a': want.at = atol(optarg); break;
         case 'e': want.number = atoi(optarg); break;
+        case 'p': want.lasting = 1; break;
         case 'k': want.kill = 1; break;
         case 's': want.seconds = atoi(optarg); break;
         case 'l': want.limit = atol(optarg); break;

@@ -33,6 +33,7 @@ HERE = Path(__file__).resolve().parent
 UNISTD = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
 VARIANTS = ("plain", "made", "files", "signed")
 KILL = "kill"
+LASTING = " and so on"  # from that call on, each of its kind
 ANY = ("ENOENT", "EACCES", "EIO", "ENOSPC", "EMFILE", "EAGAIN", "ENOMEM", "EINTR")
 OPEN = ("ENOENT", "EACCES", "EIO", "ENOSPC", "EMFILE", "ENOMEM", "EINTR")
 LOOK = ("ENOENT", "EACCES", "EIO", "ENOMEM")
@@ -56,12 +57,12 @@ NEVER = frozenset((
     "brk", "munmap", "madvise", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack",
     "futex", "set_robust_list", "set_tid_address", "rseq", "arch_prctl", "restart_syscall",
     "exit", "exit_group", "umask", "getpid", "getppid", "gettid", "getuid", "geteuid", "getgid",
-    "getegid", "getresuid", "getresgid", "getpgrp", "sched_yield", "clock_gettime", "uname",
+    "getegid", "getgroups", "getresuid", "getresgid", "getpgrp", "sched_yield", "clock_gettime", "uname",
     "alarm", "sched_getaffinity", "prlimit64", "sysinfo",
 ))  # fmt: skip
 
 
-MOST_OF_A_LOOP, EVERY = 4, 3
+MOST_OF_A_LOOP, MOST_OF_A_KIND, EVERY = 4, 8, 3
 
 
 class Call(NamedTuple):
@@ -71,7 +72,7 @@ class Call(NamedTuple):
     at: int
     name: str
     path: str
-    phase: str  # "early": pam_python on its way to the entry file; "late": libpam's audit; or ""
+    early: bool  # before pam_trex.py was opened: pam_python's own, and libpython's
 
 
 class Cell(NamedTuple):
@@ -146,22 +147,19 @@ class World:
         lines, output, _ = self.log_in(variant)
         assert "verdict 0 " in output, (output, lines[-5:])
         rows = [line.split(" ") for line in lines]
-        own = [number for number, row in enumerate(rows) if row[1] == "login"]
-        entry = next(number for number in own if rows[number][4].endswith("/pam_trex.py"))
-        audit = own[-1]
-        while self.names[int(rows[audit][3])] != "mprotect":  # of the last module that was loaded
-            audit -= 1
-        found = []
-        for number, (_, role, at, call, path) in enumerate(rows):
-            phase = "early" if number < entry else "late" if number > audit else ""
-            phase = phase if role == "login" else ""
-            found.append(Call(role, int(at), self.names.get(int(call), call), path, phase))
-        return found
+        entry = next(number for number, row in enumerate(rows) if row[4].endswith("/pam_trex.py"))
+        return [
+            Call(role, int(at), self.names.get(int(call), call), path,
+                 role == "login" and number < entry)
+            for number, (_, role, at, call, path) in enumerate(rows)
+        ]  # fmt: skip
 
     def run(self, cell: Cell) -> Result:
         """Try one cell."""
-        fault = ("--kill",) if cell.fault == KILL else (
-            "--errno", str(getattr(errno, cell.fault)))  # fmt: skip
+        number = str(getattr(errno, cell.fault.removesuffix(LASTING), 0))
+        fault = ["--kill"] if cell.fault == KILL else ["--errno", number]
+        if cell.fault.endswith(LASTING):
+            fault.append("--lasting")
         lines, output, code = self.log_in(
             cell.variant, "--role", cell.call.role, "--at", str(cell.call.at), *fault,
             right=cell.right,
@@ -186,26 +184,32 @@ class World:
 def judge(asked: sandbox.Asked, verdict: str, *, right: bool) -> list[str]:
     """Return what must not be."""
     problems = []
+    changed = [fact for fact in asked.facts.get("changed", []) if fact != "nothing"]
+    if changed and verdict == "PAM_SUCCESS":
+        problems.append("PAM_SUCCESS for a caller that was changed")
     if verdict == "PAM_IGNORE" or (verdict == "PAM_SUCCESS" and not right):
         problems.append(verdict)
     for fact in asked.facts.get("descriptors", []):
         before, after = fact.split()
         if int(after) > int(before):
             problems.append(f"descriptors {fact}")
-    problems += [f"changed {fact}" for fact in asked.facts.get("changed", []) if fact != "nothing"]
-    return problems
+    return [*problems, *(f"changed {fact}" for fact in changed)]
 
 
 def is_expected(cell: Cell, hit: str, problems: list[str]) -> bool:
     """Tell whether a cell's problems are the experiment's own, or nobody's.
 
     The record is truly absent; libpam's audit leaks its socket; a wait4(2) that was not made leaves
-    a zombie; and a count that was off by one has hit a call that cannot fail.
+    a zombie; where ids can never be set again they stay; and a count that was off by one has hit a
+    call that cannot fail.
     """
     name, _, path = hit.partition(" ")
     absent = name == "newfstatat" and path.endswith("/.auth_gpg") and cell.fault == "ENOENT"
-    zombie = name == "wait4" and problems == ["changed children"]
-    return absent or zombie or cell.call.phase == "late" or name in NEVER
+    zombie = name == "wait4" and "changed children" in problems
+    hopeless = cell.fault.endswith(LASTING) and ERRORS.get(name) == BECOME
+    if hopeless:  # never with a verdict of success: see `judge`
+        return all(problem.startswith("changed ") for problem in problems)
+    return absent or zombie or cell.call.role == "audit" or name in NEVER
 
 
 def plan(calls: list[Call], variant: str, known: set[tuple[str, ...]]) -> list[Cell]:
@@ -220,7 +224,7 @@ def plan(calls: list[Call], variant: str, known: set[tuple[str, ...]]) -> list[C
         kind = call.role, call.name, re.sub(r"\d+", "N", call.path)
         times[kind] += 1
         one = (call.role, call.name, call.path, str(times[kind]))
-        foreign = bool(call.phase) or "x" in call.role
+        foreign = call.early or is_foreign(call)
         if call.name in NEVER or one in known or (foreign and call.at % EVERY):
             continue
         if call.role != "login" and times[kind] > MOST_OF_A_LOOP:
@@ -236,9 +240,31 @@ def plan(calls: list[Call], variant: str, known: set[tuple[str, ...]]) -> list[C
     return cells
 
 
+def is_foreign(call: Call) -> bool:
+    """Tell whether another program makes the call: one that a child became, or libpam."""
+    return "x" in call.role or call.role == "audit"
+
+
+def plan_lasting(calls: list[Call], variant: str) -> list[Cell]:
+    """Return cells in which a kind of call fails from somewhere on: descriptors or memory are out."""
+    kinds: dict[tuple[str, str], list[Call]] = {}
+    for call in calls:
+        if not (call.early or is_foreign(call) or call.name in NEVER):
+            kinds.setdefault((call.role, call.name), []).append(call)
+    cells = []
+    for same in kinds.values():
+        for number, call in enumerate(same[:: -(-len(same) // MOST_OF_A_KIND)]):
+            errors = [error for error in ERRORS.get(call.name, ANY) if error != "EINTR"]
+            fault = errors[number % len(errors)] + LASTING
+            cells += [Cell(variant, call, fault), Cell(variant, call, fault, right=False)]
+    return cells
+
+
 def whose(role: str) -> str:
     """Say in words whose call it was."""
-    return {"login": "the login"}.get(role, "a child's program" if "x" in role else "a child")
+    return {"login": "the login", "audit": "libpam's audit"}.get(
+        role, "a child's program" if "x" in role else "a child"
+    )
 
 
 def table(results: list[tuple[Cell, Result]]) -> str:
@@ -278,6 +304,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="fault injection")
     parser.add_argument("--sample", type=int, help="so many cells a variant, by chance")
     parser.add_argument("--variant", choices=VARIANTS, action="append")
+    parser.add_argument("--lasting", action="store_true", help="only faults that last")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--write", type=Path, help="where the table goes")
     wanted = parser.parse_args()
@@ -294,7 +321,8 @@ def main() -> int:
     before = sandbox.stray_files(), sandbox.listening_ports()
     for variant in wanted.variant or VARIANTS:
         calls = world.calls(variant)
-        cells = plan(calls, variant, known)
+        cells = [] if wanted.lasting else plan(calls, variant, known)
+        cells += plan_lasting(calls, variant)
         if wanted.sample and wanted.sample < len(cells):
             cells = random.sample(cells, wanted.sample)
         tell(f"{variant}: {len(calls)} system calls, {len(cells)} cells")

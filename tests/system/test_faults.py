@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.proof.faults import VARIANTS, World, perform, plan
+from tests.proof.faults import VARIANTS, World, is_foreign, perform, plan, plan_lasting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +35,9 @@ def test_whatever_fails_nobody_gets_in_and_nothing_stays(variant: str, world: Wo
     Neither SUCCESS for a wrong answer nor IGNORE, no hang, no process, no descriptor, and no change
     to the caller's ids, groups, signal mask, handlers, directory or umask.
     """
-    calls = [call for call in world.calls(variant) if not call.phase and "x" not in call.role]
+    calls = [call for call in world.calls(variant) if not call.early and not is_foreign(call)]
     assert {call.role for call in calls} >= {"login", "1"}
-    cells = plan(calls, variant, set())
+    cells = [*plan(calls, variant, set()), *plan_lasting(calls, variant)]
     critical = [cell for cell in cells if cell.call.name in CRITICAL]
     rest = [cell for cell in cells if cell.call.name not in CRITICAL]
     chosen = [*spread(critical, MOST[variant]), *spread(rest, MOST[variant] // 3)]
