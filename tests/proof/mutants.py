@@ -184,6 +184,9 @@ def main() -> int:
         with ThreadPoolExecutor(wanted.workers) as pool:
             for module in wanted.only or CORE:
                 names, tests = CORE[module]
+                text = (ROOT / f"trex/{module}.py").read_text(encoding="utf-8")
+                if not tried((Mutant(module, 0, "none", text), tests))[1]:
+                    raise SystemExit(f"{module}: its tests fail by themselves")
                 jobs = [(mutant, tests) for mutant in mutants(module, names)]
                 left = [mutant for mutant, survived in pool.map(tried, jobs) if survived]
                 sys.stdout.write(f"{module}: {len(jobs)} mutants, {len(left)} survived\n")
