@@ -200,8 +200,8 @@ def is_expected(cell: Cell, hit: str, problems: list[str]) -> bool:
     """Tell whether a cell's problems are the experiment's own, or nobody's.
 
     The record is truly absent; libpam's audit leaks its socket; a wait4(2) that was not made leaves
-    a zombie; where ids can never be set again they stay, and so does an agent where /proc cannot be
-    read; and a count that was off by one has hit a
+    a zombie; where ids can never be set again they stay, and so does an agent whose
+    supervisor was killed, or cannot find it; and a count that was off by one has hit a
     call that cannot fail.
     """
     name, _, path = hit.partition(" ")
@@ -210,7 +210,8 @@ def is_expected(cell: Cell, hit: str, problems: list[str]) -> bool:
     hopeless = cell.fault.endswith(LASTING) and ERRORS.get(name) == BECOME
     if hopeless:  # never with a verdict of success: see `judge`
         return all(problem.startswith("changed ") for problem in problems)
-    if cell.fault.endswith(LASTING) and path.startswith("/proc"):  # who would find the agent?
+    lost = cell.fault == KILL or cell.fault.endswith(LASTING)
+    if cell.variant == "signed" and lost and problems:  # a risk that docs/attacks.md accepts
         return all(problem.startswith("left ") for problem in problems)
     return absent or zombie or cell.call.role == "audit" or name in NEVER
 
