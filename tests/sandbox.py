@@ -38,7 +38,8 @@ MOUNTED: list[str | Path] = []
 PAGE_PLACES = "/run/trex-pam.pages"  # one for the host, and it stays
 PAM_SERVICES = Path("/etc/pam.d")
 PAM_CODES = {
-    0: "PAM_SUCCESS", 3: "PAM_SERVICE_ERR", 4: "PAM_SYSTEM_ERR", 6: "PAM_PERM_DENIED",
+    0: "PAM_SUCCESS", 1: "PAM_OPEN_ERR", 2: "PAM_SYMBOL_ERR", 3: "PAM_SERVICE_ERR",
+    4: "PAM_SYSTEM_ERR", 5: "PAM_BUF_ERR", 6: "PAM_PERM_DENIED",
     7: "PAM_AUTH_ERR", 9: "PAM_AUTHINFO_UNAVAIL", 10: "PAM_USER_UNKNOWN", 19: "PAM_CONV_ERR",
     25: "PAM_IGNORE",
 }  # fmt: skip

@@ -3,8 +3,8 @@
 import fcntl
 import os
 import select
-from contextlib import contextmanager
-from time import monotonic
+from contextlib import contextmanager, suppress
+from time import monotonic, sleep
 
 from trex.errors import GpgFailed, GpgTimedOut, NotStarted
 from trex.privilege import become, native
@@ -81,11 +81,12 @@ class Child:
         None where there is none: never started, ended before, or the caller took it away.
         """
         self.close(self._lifeline)
-        code = self._reap() if self._pid else None
-        self._pid = 0
-        for descriptor in list(self._descriptors):
-            self.close(descriptor)
-        return code
+        try:
+            return self._reap() if self._pid else None
+        finally:
+            self._pid = 0
+            for descriptor in list(self._descriptors):
+                self.close(descriptor)
 
     def pipe(self) -> tuple[int, int]:
         """Return a pipe's reading and writing end, both to be closed by `end` at the latest."""
@@ -97,7 +98,7 @@ class Child:
         """Close one of this child's descriptors; nothing happens if it is closed."""
         if descriptor in self._descriptors:
             self._descriptors.remove(descriptor)
-            os.close(descriptor)
+            close_surely(descriptor)
 
     def check_started(self, status: bytes) -> None:
         """Raise NotStarted if what came on the status pipe says so."""
@@ -106,20 +107,39 @@ class Child:
             raise NotStarted(f"{self._program}: {reason}")
 
     def _reap(self) -> int | None:
-        patience = 0  # without a pidfd: the lifeline is cut, so the end is certain
-        if self.pidfd >= 0:
-            patience = os.WNOHANG
-            poll = select.poll()
-            poll.register(self.pidfd, select.POLLIN)
-            if not poll.poll(GRACE_MS):
-                # Not by its number: if the caller ignores its children, that may be another's now.
+        has_ended = self.pidfd < 0  # or will: the lifeline is cut, so the end is certain
+        if self.pidfd >= 0 and not (has_ended := _ends(self.pidfd)):
+            # Not by its number: if the caller ignores its children, that may be another's now.
+            with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-                poll.poll(GRACE_MS)
+            has_ended = _ends(self.pidfd)
         try:
-            ended, status = os.waitpid(self._pid, patience)
+            ended, status = os.waitpid(self._pid, 0 if has_ended else os.WNOHANG)
         except ChildProcessError:
             return None
         return os.waitstatus_to_exitcode(status) if ended else None
+
+
+def _ends(pidfd: int) -> bool:
+    """Tell whether a process ends in time."""
+    deadline = monotonic() + GRACE_MS / 1000
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    while monotonic() < deadline:
+        try:
+            return bool(poll.poll(milliseconds_until(deadline)))
+        except OSError:  # no memory for it: ask otherwise, and again
+            with suppress(ChildProcessError):
+                if os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                    return True
+            sleep(0.01)
+    return False
+
+
+def close_surely(descriptor: int) -> None:
+    """Close a descriptor. Whatever close(2) says, Linux has done it: what follows must follow."""
+    with suppress(OSError):
+        os.close(descriptor)
 
 
 class Filter(Child):

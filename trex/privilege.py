@@ -6,6 +6,7 @@ locale), so a name that is not ASCII goes through `native` on its way to the ope
 
 import os
 import pwd
+import time
 from contextlib import contextmanager, suppress
 
 from trex.errors import PrivilegeError, UserUnknown
@@ -13,6 +14,10 @@ from trex.errors import PrivilegeError, UserUnknown
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+ATTEMPTS = 20
+PAUSE_SECONDS = 0.01
 
 
 def native(text: str) -> str:
@@ -71,7 +76,8 @@ def acting_as(account: "Account") -> "Iterator[None]":
     The real and saved ids stay, so that they can be given back. In a caller with several threads
     glibc changes the ids of all of them meanwhile: a risk accepted, because it lasts for a few
     reads, and because the callers of PAM that run as root ask from one thread.
-    Raises PrivilegeError if the process is neither root nor that account.
+    Raises PrivilegeError if the process is neither root nor that account, or if the ids could not
+    be given back.
     """
     if not _must_change(account):
         yield
@@ -82,7 +88,7 @@ def acting_as(account: "Account") -> "Iterator[None]":
         os.setegid(account.gid)
         os.seteuid(account.uid)
     except OSError as error:
-        with suppress(OSError):  # what could not be set at all cannot be given back either
+        with suppress(PrivilegeError):  # the login is refused in any case
             _give_back(*before)
         raise PrivilegeError(f"cannot act as {account.name}: {error.strerror}") from None
     try:
@@ -92,9 +98,23 @@ def acting_as(account: "Account") -> "Iterator[None]":
 
 
 def _give_back(uid: int, gid: int, groups: list[int]) -> None:
-    os.seteuid(uid)  # first: the others need root
-    os.setegid(gid)
-    os.setgroups(groups)
+    """Make the ids again what they were, and insist: the kernel may lack memory for a moment.
+
+    Raises PrivilegeError: no PageUnavailable and no OSError, which a caller might live with.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            if os.geteuid() != uid:
+                os.seteuid(uid)  # first: the others need root
+            if os.getegid() != gid:
+                os.setegid(gid)
+            if os.getgroups() != groups:
+                os.setgroups(groups)
+            return
+        except OSError as error:
+            reason = error.strerror
+            time.sleep(PAUSE_SECONDS)
+    raise PrivilegeError(f"cannot act as uid {uid} again: {reason}")
 
 
 def become(account: "Account") -> None:

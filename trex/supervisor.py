@@ -39,8 +39,10 @@ def supervised(directory: str) -> "Leash":
             if os.getppid() != supervisor:
                 os._exit(1)
             return
-        code = _watch(program, lifeline)
-        end_descendants()
+        try:
+            code = _watch(program, lifeline)
+        finally:  # also where it cannot be watched
+            end_descendants()
         os._exit(code)
 
     return leash
@@ -79,27 +81,35 @@ def _watch(program: int, lifeline: int) -> int:
 def end_descendants() -> None:
     """End what is left, politely first: gpg-agent then removes its sockets."""
     polite = monotonic() + TERMINATION_SECONDS
-    while (children := _children()) and monotonic() < polite + TERMINATION_SECONDS:
+    while _has_children() and monotonic() < polite + TERMINATION_SECONDS:
         kind = signal.SIGTERM if monotonic() < polite else signal.SIGKILL
-        for child in children:
+        for child in _children():
             with suppress(PermissionError):  # a set-user-ID program that an agent's settings name
                 os.kill(child, kind)
         sleep(0.002)
-        _reap_all()
 
 
-def _reap_all() -> None:
+def _has_children() -> bool:
+    """Reap what has ended, and tell whether there is more: wait(2) knows, whatever /proc shows."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
     except ChildProcessError:
-        return
+        return False
+    return True
 
 
 def _children() -> list[int]:
-    """Return this process's children: its own program, and the orphans that it adopted."""
+    """Return this process's children: its own program, and the orphans that it adopted.
+
+    Where there is no descriptor or memory for that, it is a part of them: asked again soon.
+    """
     own = os.getpid()
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _parent(name) == own]
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return []
+    return [int(name) for name in names if name.isdigit() and _parent(name) == own]
 
 
 def _parent(pid: str) -> int:

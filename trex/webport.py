@@ -27,15 +27,24 @@ def take_place(most: int) -> int:
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(PLACES, flags, 0o600)
-    for place in range(most):
-        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
-        try:
-            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, lock)
-        except (BlockingIOError, PermissionError):  # EAGAIN or EACCES: taken
-            continue
-        return descriptor
+    try:
+        if any(_take(descriptor, place) for place in range(most)):
+            return descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise
     os.close(descriptor)
     raise PageUnavailable(f"{most} pages are open already (web_max=)")
+
+
+def _take(descriptor: int, place: int) -> bool:
+    """Lock one place; tell whether it was free."""
+    lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, lock)
+    except (BlockingIOError, PermissionError):  # EAGAIN or EACCES (fcntl(2))
+        return False
+    return True
 
 
 def listen(options: "Options") -> "tuple[_socket.socket, int]":

@@ -9,7 +9,7 @@ from time import monotonic
 
 from trex.audit import one_line
 from trex.challenge import random_text
-from trex.child import STDIN_FD, Child, write_whole
+from trex.child import STDIN_FD, Child, close_surely, write_whole
 from trex.errors import FileUnsafe, NotStarted, PageUnavailable, PrivilegeError, UserUnknown
 from trex.privilege import acting_as, find_account, native
 from trex.safefile import MAX_SIZE, check_writers
@@ -90,9 +90,11 @@ class Page:
     def end(self) -> None:
         """End the page's process, and with it its port; nothing happens if there is none."""
         self._available = False
-        self._server.end()
-        while self._descriptors:
-            os.close(self._descriptors.pop())
+        try:
+            self._server.end()
+        finally:
+            while self._descriptors:
+                close_surely(self._descriptors.pop())
 
     def _give_up(self, reason: str) -> None:
         self._login.warnings.append(f"no page with a QR code: {reason}")

@@ -12,9 +12,11 @@
  *   others A B C D          acct_mgmt, open_session, close_session, chauthtok (--others)
  *   sigchld ignored|default|other   what the module left behind (--ignore-sigchld)
  *   fail-delay N            the microseconds asked of pam_fail_delay
+ *   changed WHAT...         what of the caller's own state a login left changed (--state): ids,
+ *                           groups, mask, handlers, directory, umask, children; or "nothing"
  *   run-us N                microseconds, fork to end, of the command that --run-as runs at the prompt
  *
- * It is also built setuid root by a test that attacks through the environment.
+ * --marks accesses the names that tests/proof/fault.c watches for. The client is also built setuid root by a test that attacks through the environment.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -28,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,7 +39,7 @@ static struct {
     const char *answer, *program, *rhost, *prompt_file;
     const char *run_ids;
     char **command;
-    int conversation_error, no_response, memory, keep_delay;
+    int conversation_error, no_response, memory, keep_delay, marks;
 } want;
 static struct timespec begun;
 static long prompts, fail_delay_us;
@@ -70,6 +73,61 @@ static int open_descriptors(void)
     if (dir)
         closedir(dir);
     return count - 3; /* ".", ".." and the directory itself */
+}
+
+/* Tell tests/proof/fault.c, which traces this process, where it is. */
+static void mark(const char *name)
+{
+    if (want.marks && access(name, F_OK) == 0)
+        abort();
+}
+
+/* What a module must leave as it was. */
+struct state {
+    uid_t uid[3];
+    gid_t gid[3], groups[64];
+    int count;
+    sigset_t mask;
+    struct sigaction handlers[NSIG];
+    char directory[4096];
+    mode_t umask;
+};
+
+static void note_state(struct state *state)
+{
+    memset(state, 0, sizeof *state);
+    getresuid(&state->uid[0], &state->uid[1], &state->uid[2]);
+    getresgid(&state->gid[0], &state->gid[1], &state->gid[2]);
+    state->count = getgroups(64, state->groups);
+    sigprocmask(SIG_BLOCK, NULL, &state->mask);
+    for (int number = 1; number < NSIG; number++)
+        sigaction(number, NULL, &state->handlers[number]);
+    if (!getcwd(state->directory, sizeof state->directory))
+        state->directory[0] = 0;
+    state->umask = umask(0);
+    umask(state->umask);
+}
+
+static void compare_state(const struct state *before)
+{
+    struct state after;
+    int handlers = 0, masks = 0;
+    note_state(&after);
+    for (int number = 1; number < NSIG; number++) {
+        handlers |= before->handlers[number].sa_handler != after.handlers[number].sa_handler;
+        masks |= sigismember(&before->mask, number) != sigismember(&after.mask, number);
+    }
+    int ids = memcmp(before->uid, after.uid, sizeof after.uid)
+              || memcmp(before->gid, after.gid, sizeof after.gid);
+    int groups = before->count != after.count
+                 || memcmp(before->groups, after.groups, sizeof after.groups);
+    int directory = strcmp(before->directory, after.directory) != 0;
+    int mode = before->umask != after.umask;
+    int children = waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD;
+    printf("changed%s%s%s%s%s%s%s%s\n", ids ? " ids" : "", groups ? " groups" : "",
+           masks ? " mask" : "", handlers ? " handlers" : "", directory ? " directory" : "",
+           mode ? " umask" : "", children ? " children" : "",
+           ids || groups || masks || handlers || directory || mode || children ? "" : " nothing");
 }
 
 static void print_escaped(const char *text)
@@ -146,6 +204,7 @@ static int converse(int count, const struct pam_message **messages,
 {
     struct pam_response *reply = calloc((size_t)count, sizeof *reply);
     (void)data;
+    mark("/fault/pause");
     for (int i = 0; i < count; i++) {
         int style = messages[i]->msg_style;
         const char *text = messages[i]->msg;
@@ -171,6 +230,7 @@ static int converse(int count, const struct pam_message **messages,
             run_as(want.run_ids, want.command);
         if (want.conversation_error) {
             free(reply);
+            mark("/fault/resume");
             return PAM_CONV_ERR;
         }
         if (want.no_response)
@@ -179,6 +239,7 @@ static int converse(int count, const struct pam_message **messages,
             reply[i].resp = want.program ? ask_program(text) : strdup(want.answer);
     }
     *responses = reply;
+    mark("/fault/resume");
     return PAM_SUCCESS;
 }
 
@@ -214,6 +275,7 @@ static void usage(void)
     fputs("usage: pam_client [--answer TEXT | --answer-with SHELL-COMMAND | --no-response |\n"
           "  --conversation-error] [--rhost HOST] [--times N] [--silent] [--memory] [--setcred]\n"
           "  [--others] [--descriptors] [--ignore-sigchld | --reap-sigchld] [--delay] [--prompt-file FILE]\n"
+          "  [--state] [--marks]"
           "  [--run-as UID:GID] SERVICE USER [COMMAND...]\n", stderr);
     exit(2);
 }
@@ -221,7 +283,7 @@ static void usage(void)
 int main(int argc, char **argv)
 {
     enum { ANSWER = 1, WITH, NONE, CONVERR, RHOST, TIMES, SILENT, MEMORY, SETCRED, OTHERS,
-           DESCRIPTORS, SIGCHLD_IGNORED, DELAY, PROMPT_FILE, RUN_AS, REAP };
+           DESCRIPTORS, SIGCHLD_IGNORED, DELAY, PROMPT_FILE, RUN_AS, REAP, STATE, MARKS };
     static const struct option options[] = {
         {"answer", 1, 0, ANSWER}, {"answer-with", 1, 0, WITH}, {"no-response", 0, 0, NONE},
         {"conversation-error", 0, 0, CONVERR}, {"rhost", 1, 0, RHOST}, {"times", 1, 0, TIMES},
@@ -229,7 +291,9 @@ int main(int argc, char **argv)
         {"others", 0, 0, OTHERS}, {"descriptors", 0, 0, DESCRIPTORS},
         {"ignore-sigchld", 0, 0, SIGCHLD_IGNORED}, {"delay", 0, 0, DELAY},
         {"prompt-file", 1, 0, PROMPT_FILE}, {"run-as", 1, 0, RUN_AS}, {"reap-sigchld", 0, 0, REAP},
-        {0, 0, 0, 0}};
+        {"state", 0, 0, STATE}, {"marks", 0, 0, MARKS}, {0, 0, 0, 0}};
+    static struct state state;
+    int keep_state = 0;
     int option, times = 1, flags = 0, setcred = 0, others = 0, descriptors = 0, ignore = 0;
     int verdict = PAM_SYSTEM_ERR;
     want.answer = "";
@@ -248,6 +312,8 @@ int main(int argc, char **argv)
         case DESCRIPTORS: descriptors = 1; break;
         case SIGCHLD_IGNORED: ignore = 1; break;
         case DELAY: want.keep_delay = 1; break;
+        case STATE: keep_state = 1; break;
+        case MARKS: want.marks = 1; break;
         case REAP: signal(SIGCHLD, reap_all); break;
         case RUN_AS: want.run_ids = optarg; break;
         case PROMPT_FILE: want.prompt_file = optarg; break;
@@ -274,7 +340,11 @@ int main(int argc, char **argv)
         if (!want.keep_delay) /* an application may do the waiting itself: this one does not wait */
             pam_set_item(pam, PAM_FAIL_DELAY, (const void *)note_delay);
         clock_gettime(CLOCK_MONOTONIC, &begun);
+        if (keep_state)
+            note_state(&state);
+        mark("/fault/begin");
         verdict = pam_authenticate(pam, flags);
+        mark("/fault/end");
         printf("verdict %d %s\n", verdict, pam_strerror(pam, verdict));
         if (fail_delay_us)
             printf("fail-delay %ld\n", fail_delay_us);
@@ -288,6 +358,8 @@ int main(int argc, char **argv)
             printf("others %d %d %d %d\n", account, opened, closed, token);
         }
         pam_end(pam, verdict);
+        if (keep_state)
+            compare_state(&state);
         if (descriptors)
             printf("descriptors %d %d\n", before, open_descriptors());
         if (ignore) {

@@ -116,3 +116,19 @@ def test_a_record_written_down_is_read_back(
     assert record.sign_as == sign_as
     assert record.web_qr is WEB_QR_MODES.get(mode)
     assert record.warnings == []
+
+
+def test_the_longest_address() -> None:
+    longest = "a" * (254 - len("@example.org")) + "@example.org"
+    assert parse_record(f"{longest} trust nosign\n".encode(), "/r", "/h").recipients == [longest]
+    with pytest.raises(RecordError):
+        parse_record(f"a{longest} trust nosign\n".encode(), "/r", "/h")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["a@-b.org", "a@b.-org", "a@b..org", "a@.org", "a@b_c.org", "a@b%c.org", "a@b.org.", "a@"],
+)
+def test_a_domain_s_labels(address: str) -> None:
+    with pytest.raises(RecordError):
+        parse_record(f"{address} trust nosign\n".encode(), "/r", "/h")

@@ -1,0 +1,37 @@
+"""The response: what a stranger types at the prompt."""
+
+from __future__ import annotations
+
+from trex.challenge import OneText
+from trex.errors import ACCEPTED, LATE, MISSING, WRONG
+
+TEXT = "Ab3xYz0129"  # a challenge that seeds can know, so that the right answer is found, too
+
+
+def check(data: bytes) -> None:
+    """Accept the ten characters as the last word, and nothing else; judge once."""
+    response = data.decode("utf-8", "surrogatepass" if data[:1] < b"\x80" else "replace") \
+        if _decodes(data) else data.decode("latin-1")  # fmt: skip
+    words = response.split()
+    expected = (ACCEPTED if words[-1] == TEXT else WRONG) if words else MISSING
+    assert _fresh(60).judge(response) is expected
+    assert _fresh(-1).judge(response) is (LATE if words else MISSING)
+    judged = _fresh(60)
+    judged.judge(response)
+    try:
+        judged.judge(TEXT)
+    except RuntimeError:
+        return
+    raise AssertionError("a challenge was judged twice")
+
+
+def _decodes(data: bytes) -> bool:
+    try:
+        data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _fresh(seconds: float) -> OneText:
+    return OneText(TEXT, seconds)

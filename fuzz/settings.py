@@ -1,0 +1,31 @@
+"""What the login tells the page's process: names from PAM and from the network are in it."""
+
+from __future__ import annotations
+
+from trex.audit import one_line
+from trex.page.document import Document
+from trex.page.settings import MEMBERS, Settings
+
+
+def check(data: bytes) -> None:
+    """Lines that are no settings: KeyError or ValueError. Names that are: they stay one line each.
+
+    The second part is what matters: whatever a user or host is called, it adds no setting, and no
+    element to the document.
+    """
+    text = data.decode("utf-8", "replace")
+    try:
+        Settings(text.split("\n"))
+    except (KeyError, ValueError):
+        pass
+    lines = ["deadline 9e9", "host h", "tls made", "credentials user pass"]
+    lines += [f"{name} {one_line(text)}" for name in MEMBERS]
+    told = "".join(f"{line}\n" for line in [*lines, ""]).encode("utf-8", "backslashreplace")
+    received = told.decode("utf-8", "replace").split("\n")
+    settings = Settings(received[: received.index("")])
+    assert (settings.user_name, settings.password) == ("user", "pass")
+    assert settings.tls == "made"
+    assert list(settings.told) == list(MEMBERS)
+    page = Document(settings, "-----BEGIN PGP MESSAGE-----", b"").page().body.decode("utf-8")
+    details = page.partition("<dl>")[2].partition("</dl>")[0]
+    assert details.count("<") == len([value for value in settings.told.values() if value]) * 6

@@ -1,0 +1,59 @@
+"""A sample of what `python3 -m tests.proof.faults` tries in full: docs/attacks.md has its table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.proof.faults import VARIANTS, World, is_foreign, perform, plan, plan_lasting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.proof.faults import Cell
+    from tests.sandbox import Log
+
+# Where an error would hurt: ids, processes and their ends, descriptors, places.
+CRITICAL = ("setgroups", "setresuid", "setresgid", "pidfd_open", "poll", "clone", "pipe2", "wait4",
+            "fcntl", "memfd_create", "socket", "getrandom", "flock", "execve")  # fmt: skip
+MOST = {"plain": 60, "made": 20, "files": 20, "signed": 15}
+
+
+@pytest.fixture(scope="module")
+def world(place: Path, session_log: Log) -> Iterator[World]:
+    world = World(place)
+    yield world
+    world.close()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_whatever_fails_nobody_gets_in_and_nothing_stays(variant: str, world: World) -> None:
+    """Advisory CVE-2025-23013: every step of a login fails in turn.
+
+    Neither SUCCESS for a wrong answer nor IGNORE, no hang, no process, no descriptor, and no change
+    to the caller's ids, groups, signal mask, handlers, directory or umask.
+    """
+    calls = [call for call in world.calls(variant) if not call.early and not is_foreign(call)]
+    assert {call.role for call in calls} >= {"login", "1"}
+    cells = [*plan(calls, variant, set()), *plan_lasting(calls, variant)]
+    critical = [cell for cell in cells if cell.call.name in CRITICAL]
+    rest = [cell for cell in cells if cell.call.name not in CRITICAL]
+    chosen = [*spread(critical, MOST[variant]), *spread(rest, MOST[variant] // 3)]
+    results = perform(world, chosen, 2, lambda _: None)
+    bad = [
+        (cell.call, cell.fault, result.verdict, result.problems)
+        for cell, result in results
+        if result.problems
+    ]
+    assert bad == []
+    reached = [result for _, result in results if result.hit]
+    assert len(reached) > len(results) * 0.9, "the faults were where they were meant to be"
+    assert {"PAM_SUCCESS", "PAM_AUTHINFO_UNAVAIL"} <= {result.verdict for result in reached}
+
+
+def spread(cells: list[Cell], most: int) -> list[Cell]:
+    """Return at most so many, evenly from all."""
+    step = max(1, -(-len(cells) // most))
+    return cells[::step]

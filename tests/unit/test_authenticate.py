@@ -1,0 +1,210 @@
+"""From what PAM's handle says to one code: the boundary, with a handle that stands in."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import trex.audit
+import trex.pam
+from trex.errors import (
+    ACCEPTED,
+    LATE,
+    NOT_ASKED,
+    UNAVAILABLE,
+    WRONG,
+    ConversationFailed,
+    FileUnsafe,
+    Outcome,
+    UserUnknown,
+)
+from trex.pam import EXPLANATIONS, FAIL_DELAY_US, PAM_CODES, authenticate
+
+if TYPE_CHECKING:
+    from trex.login import Login
+
+
+class Handle:
+    """What pam_python gives, as far as it is used; tests/system has the real one."""
+
+    PAM_SILENT = 0x8000
+    PAM_PROMPT_ECHO_ON, PAM_ERROR_MSG = 2, 3
+    exception = type("PamException", (Exception,), {})
+    service = "sshd"
+    rhost: str | None = None
+    user: str | Exception | None = "alice"
+    reply: object = "an answer"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, str]] = []
+        self.delays: list[int] = []
+
+    def __getattr__(self, name: str) -> str:
+        if name.startswith("PAM_"):
+            return name
+        raise AttributeError(name)
+
+    def get_user(self, prompt: str | None = None) -> str | None:
+        if isinstance(self.user, Exception):
+            raise self.user
+        return self.user
+
+    def Message(self, style: int, text: str) -> tuple[int, str]:  # noqa: N802 (pam_python's)
+        return style, text
+
+    def conversation(self, message: tuple[int, str]) -> object:
+        self.asked.append(message)
+        if isinstance(self.reply, Exception):
+            raise self.reply
+        return type("Response", (), {"resp": self.reply})
+
+    def fail_delay(self, microseconds: int) -> None:
+        self.delays.append(microseconds)
+
+
+class Broken:
+    """An item that is not UTF-8."""
+
+    def __get__(self, instance: object, owner: type) -> str:
+        return b"\xff".decode()
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Login, Outcome, str, float]]:
+    lines: list[tuple[Login, Outcome, str, float]] = []
+    monkeypatch.setattr(trex.audit, "write_verdict", lambda *told: lines.append(told))
+    return lines
+
+
+def attempt(
+    monkeypatch: pytest.MonkeyPatch, story: object, handle: Handle | None = None, flags: int = 0
+) -> tuple[object, Handle]:
+    def log_in(login: Login, ask: object) -> Outcome:
+        if isinstance(story, BaseException):
+            raise story
+        assert callable(ask)
+        return story(ask) if callable(story) else story  # type: ignore[return-value]
+
+    handle = handle or Handle()
+    monkeypatch.setattr(trex.pam, "log_in", log_in)
+    return authenticate(handle, flags, []), handle  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("outcome", PAM_CODES, ids=str)
+def test_each_outcome(
+    outcome: Outcome, monkeypatch: pytest.MonkeyPatch,
+    logged: list[tuple[Login, Outcome, str, float]],
+) -> None:  # fmt: skip
+    code, handle = attempt(monkeypatch, outcome)
+    assert code == PAM_CODES[outcome]
+    [(login, told, detail, seconds)] = logged
+    assert (login.user, login.service, login.remote_host, told) == ("alice", "sshd", "", outcome)
+    assert detail == ""
+    assert 0 <= seconds < 60
+    refused = outcome not in (ACCEPTED, NOT_ASKED)
+    assert handle.delays == ([FAIL_DELAY_US] if refused else [])
+    said = [(3, EXPLANATIONS[outcome])] if refused and outcome in EXPLANATIONS else []
+    assert handle.asked == said
+
+
+def test_silence(
+    monkeypatch: pytest.MonkeyPatch, logged: list[tuple[Login, Outcome, str, float]]
+) -> None:
+    for outcome in (LATE, UNAVAILABLE):
+        assert attempt(monkeypatch, outcome, flags=0x8001)[1].asked == []
+        assert len(attempt(monkeypatch, outcome, flags=1)[1].asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (FileUnsafe("/x", "a", "b"), "PAM_AUTHINFO_UNAVAIL", "/x: found a; meant is b"),
+        (UserUnknown("nobody"), "PAM_USER_UNKNOWN", "nobody"),
+        (ConversationFailed("no"), "PAM_CONV_ERR", "no"),
+        (MemoryError(), "PAM_SYSTEM_ERR", "MemoryError at "),
+        (KeyboardInterrupt(), "PAM_SYSTEM_ERR", "KeyboardInterrupt at "),
+        (SystemExit(0), "PAM_SYSTEM_ERR", "SystemExit at "),
+        (OSError(5, "a secret"), "PAM_SYSTEM_ERR", "OSError at "),
+    ],
+)
+def test_each_error(
+    error: BaseException, code: str, told: str, monkeypatch: pytest.MonkeyPatch,
+    logged: list[tuple[Login, Outcome, str, float]],
+) -> None:  # fmt: skip
+    """Advisory CVE-2025-23013."""
+    assert attempt(monkeypatch, error)[0] == code
+    assert logged[0][2].startswith(told)
+    assert "secret" not in logged[0][2]
+
+
+def test_what_the_application_brings(
+    monkeypatch: pytest.MonkeyPatch, logged: list[tuple[Login, Outcome, str, float]]
+) -> None:
+    brought = []
+
+    def story(ask: object) -> Outcome:
+        assert callable(ask)
+        brought.append(ask("the prompt"))
+        return WRONG
+
+    undecodable = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid")
+    for reply in ("x", None, undecodable, Handle.exception("no")):
+        handle = Handle()
+        handle.reply = reply
+        code, _ = attempt(monkeypatch, story, handle)
+        assert code == ("PAM_CONV_ERR" if isinstance(reply, Handle.exception) else "PAM_AUTH_ERR")
+        assert handle.asked == [(Handle.PAM_PROMPT_ECHO_ON, "the prompt")]
+    assert brought == ["x", None, "\ufffd"]
+
+
+@pytest.mark.parametrize(
+    ("user", "code", "name"),
+    [
+        ("alice", "PAM_SUCCESS", "alice"),
+        (None, "PAM_SUCCESS", ""),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"), "PAM_USER_UNKNOWN", ""),
+        (Handle.exception("no"), "PAM_CONV_ERR", ""),
+    ],
+)
+def test_who_asks(
+    user: str | Exception | None, code: str, name: str, monkeypatch: pytest.MonkeyPatch,
+    logged: list[tuple[Login, Outcome, str, float]],
+) -> None:  # fmt: skip
+    """Where there is no name, the story refuses: it looks the account up."""
+    handle = Handle()
+    handle.user = user
+    assert attempt(monkeypatch, ACCEPTED, handle)[0] == code
+    assert logged[0][0].user == name
+
+
+def test_items_that_are_no_text(
+    monkeypatch: pytest.MonkeyPatch, logged: list[tuple[Login, Outcome, str, float]]
+) -> None:
+    kind = type("Odd", (Handle,), {"service": Broken(), "rhost": Broken()})
+    assert attempt(monkeypatch, WRONG, kind())[0] == "PAM_AUTH_ERR"
+    assert (logged[0][0].service, logged[0][0].remote_host) == ("?", "?")
+
+
+@pytest.mark.parametrize(("prefix", "code"), [
+    ("/usr", "PAM_SUCCESS"), ("/", "PAM_SUCCESS"), ("/tmp/evil", "PAM_AUTHINFO_UNAVAIL"),
+    ("/usr/local", "PAM_AUTHINFO_UNAVAIL"), ("", "PAM_AUTHINFO_UNAVAIL"),
+])  # fmt: skip
+def test_another_s_library(
+    prefix: str, code: str, monkeypatch: pytest.MonkeyPatch,
+    logged: list[tuple[Login, Outcome, str, float]],
+) -> None:  # fmt: skip
+    """Advisory CVE-2019-16729."""
+    monkeypatch.setattr(sys, "base_prefix", prefix)
+    assert attempt(monkeypatch, ACCEPTED)[0] == code
+
+
+def test_libpython_is_kept(
+    monkeypatch: pytest.MonkeyPatch, logged: list[tuple[Login, Outcome, str, float]]
+) -> None:
+    """tests/system/test_load.py has the reason, measured."""
+    kept: list[int] = []
+    monkeypatch.setattr(trex.pam, "_keep_libpython", lambda: kept.append(1))
+    attempt(monkeypatch, ACCEPTED)
+    assert kept == [1]

@@ -1,0 +1,83 @@
+"""What counts as a message, and what gpg is told."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from trex.authfile import AuthRecord
+from trex.child import Finished
+from trex.keyerrors import KeyNotFound, KeyNotTrusted
+from trex.openpgp import BEGIN, END, _check_home, _instructions, _is_complete, parse_status
+
+MESSAGE = BEGIN + b"\nabc\n" + END
+SIGNED = b"[GNUPG:] SIG_CREATED S\n[GNUPG:] END_ENCRYPTION\n"
+
+
+def record(sign_as: str = "", *, trust: bool = True) -> AuthRecord:
+    made = AuthRecord(1, ["alice@example.org", "A" * 40], trust=trust)
+    made.sign_as = sign_as
+    return made
+
+
+def complete(code: int | None, output: bytes, status: bytes, sign_as: str = "") -> bool:
+    return _is_complete(Finished(code, output, status), parse_status(status), record(sign_as))
+
+
+@pytest.mark.parametrize("code", [0, None])
+def test_complete(code: int | None) -> None:
+    assert complete(code, MESSAGE, SIGNED, "s@example.org")
+    assert complete(code, MESSAGE, b"[GNUPG:] END_ENCRYPTION\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "output", "status", "sign_as"),
+    [
+        (1, MESSAGE, SIGNED, ""),
+        (2, MESSAGE, SIGNED, ""),
+        (-9, MESSAGE, SIGNED, ""),
+        (0, MESSAGE[1:], SIGNED, ""),
+        (0, MESSAGE[:-1], SIGNED, ""),
+        (0, b"", SIGNED, ""),
+        (0, BEGIN + b"\x1b[2J\n" + END, SIGNED, ""),
+        (0, BEGIN + b"\xc3\xa9\n" + END, SIGNED, ""),
+        (0, BEGIN + b"\r\n" + END, SIGNED, ""),
+        (0, MESSAGE, b"", ""),
+        (0, MESSAGE, b"END_ENCRYPTION\n", ""),
+        (0, MESSAGE, b"[GNUPG:] SIG_CREATED S\n", ""),
+        (0, MESSAGE, b"[GNUPG:] END_ENCRYPTION\n", "s@example.org"),
+        (0, MESSAGE, b"[GNUPG:] SIG_CREATED S\n", "s@example.org"),
+        (0, MESSAGE, SIGNED + b"[GNUPG:] FAILURE encrypt 1\n", ""),
+    ],
+)
+def test_incomplete(code: int, output: bytes, status: bytes, sign_as: str) -> None:
+    assert not complete(code, output, status, sign_as)
+
+
+def test_instructions() -> None:
+    context = "trex user=%41"
+    plain = ["utf8-strings", f"set-filename {context}", "recipient <alice@example.org>",
+             f"recipient {'A' * 40}"]  # fmt: skip
+    assert _instructions(record(trust=False), context).decode().split("\n") == [*plain, ""]
+    signed = [*plain, "trust-model always", "local-user <s@example.org>",
+              "sig-notation login@trex-pam.invalid=trex user=%%41", ""]  # fmt: skip
+    assert _instructions(record("s@example.org"), context).decode().split("\n") == signed
+
+
+def test_gpg_finds_its_files() -> None:
+    """Else it would make them."""
+    keyrings, database = ("pubring.kbx", "pubring.gpg", "common.conf"), "trustdb.gpg"
+    for keyring, trust in itertools.product(keyrings, (True, False)):
+        _check_home([keyring, database], record(trust=trust), "/home/alice/.gnupg")
+    _check_home(["pubring.kbx"], record(), "/home/alice/.gnupg")
+    with pytest.raises(KeyNotTrusted, match=r"key alice@example\.org .*no trustdb"):
+        _check_home(["pubring.kbx"], record(trust=False), "/home/alice/.gnupg")
+    for present in ([], [database, "gpg.conf"]):
+        with pytest.raises(KeyNotFound, match=r"key alice@example\.org .*no keyring"):
+            _check_home(present, record(), "/home/alice/.gnupg")
+
+
+def test_status_lines() -> None:
+    text = b"[GNUPG:] A 1 2\nB 3\n[GNUPG:] A\n[GNUPG:]\n [GNUPG:] C\n[GNUPG:] D \xff\n"
+    assert parse_status(text) == {"A": [["1", "2"], []], "D": [["\ufffd"]]}
