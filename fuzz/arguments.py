@@ -32,7 +32,7 @@ def check_options(options: Options) -> None:
     assert 1 <= options.gpg_timeout <= MAX_GPG_TIMEOUT
     assert 1 <= options.web_max <= MAX_PAGES
     assert options.gpg.startswith("/")
-    assert 1 <= len(options.prompt) <= MAX_PROMPT
+    assert len(options.prompt) <= MAX_PROMPT
     first, last = options.web_ports
     assert (first, last) == (0, 0) or 1 <= first <= last <= MAX_PORT
     for name in (options.run_as, options.web_user):

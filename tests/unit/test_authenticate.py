@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +24,7 @@ from trex.errors import (
 from trex.pam import EXPLANATIONS, FAIL_DELAY_US, PAM_CODES, authenticate
 
 if TYPE_CHECKING:
-    from trex.login import Login
+    from trex.login import Conversation, Login
 
 
 class Handle:
@@ -81,11 +82,13 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Login, Outcome, str, f
 def attempt(
     monkeypatch: pytest.MonkeyPatch, story: object, handle: Handle | None = None, flags: int = 0
 ) -> tuple[object, Handle]:
-    def log_in(login: Login, ask: object) -> Outcome:
+    def log_in(login: Login, conversation: Conversation) -> Outcome:
         if isinstance(story, BaseException):
             raise story
-        assert callable(ask)
-        return story(ask) if callable(story) else story  # type: ignore[return-value]
+        if callable(story):
+            told: Outcome = story(partial(conversation.ask, echo=True))
+            return told
+        return story  # type: ignore[return-value]
 
     handle = handle or Handle()
     monkeypatch.setattr(trex.pam, "log_in", log_in)
