@@ -175,7 +175,7 @@ def test_an_unforeseen_error_is_refused_and_its_message_stays_out_of_the_log(
     alice: Account, client: Path, log: Log, place: Path
 ) -> None:
     """The frames are logged, never values: the message might hold the response."""
-    broken = place / "broken"
+    broken = place / "unforeseen"
     broken.mkdir()
     shutil.copytree(sandbox.PROJECT / "trex", broken / "trex")
     shutil.copy(sandbox.ENTRY, broken)

@@ -165,7 +165,7 @@ def test_copying_works_without_a_clipboard_interface_too(
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("seconds", [7, 9])
+@pytest.mark.parametrize("seconds", [14, 16])
 @pytest.mark.parametrize("scripts", [True, False])
 def test_after_the_deadline_the_page_says_so(
     scripts: bool, seconds: int, with_page: WithPage, prompt: Prompt, browser: Browsers
