@@ -2,7 +2,8 @@
 
 A wrong answer is an `Outcome` and no error; an error says that no answer could be judged.
 No message may hold a challenge, a response or key material. The errors about one key are in
-`trex.keyerrors`, because only a login that fails needs them and each class takes its time to make.
+`trex.keyerrors` and those of the other methods in `trex.codeerrors`, because most logins do without
+them and each class takes its time to make.
 """
 
 
@@ -93,36 +94,6 @@ class NotStarted(TrexError):
 
 class PageUnavailable(TrexError):
     """There is no page for this login; the login goes on without it."""
-
-
-class PackageMissing(TrexError):
-    """A library that a method needs is not installed."""
-
-
-class SettingsError(TrexError):
-    """A file of the administrator's says something that it may not say."""
-
-
-class NotSent(TrexError):
-    """A message with a PIN was not sent."""
-
-
-class Uncounted(TrexError):
-    """A message was not sent because it could not be counted."""
-
-
-class StateNotWritten(TrexError):
-    """A code cannot be marked as used, so it cannot be accepted."""
-
-
-class CodeSpent(TrexError):
-    """A right code, but another host of the fleet has accepted it."""
-
-    outcome = WRONG
-
-
-class TooManyAttempts(TrexError):
-    """A limit was reached, so nothing was compared or sent."""
 
 
 class OpenPGPError(TrexError):

@@ -12,7 +12,8 @@ import stat
 from contextlib import contextmanager, suppress
 from time import monotonic, sleep, time
 
-from trex.errors import FileUnsafe, NoRecord, StateNotWritten
+from trex.codeerrors import StateNotWritten
+from trex.errors import FileUnsafe, NoRecord
 from trex.privilege import acting_as, readable
 from trex.safefile import MAX_SIZE, open_safely
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from trex.errors import PackageMissing
+from trex.codeerrors import PackageMissing
 
 DEBIAN_PACKAGES = "/usr/lib/python3/dist-packages"
 

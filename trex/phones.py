@@ -2,7 +2,8 @@
 
 import pwd
 
-from trex.errors import FileUnsafe, NoRecord, SettingsError
+from trex.codeerrors import SettingsError
+from trex.errors import FileUnsafe, NoRecord
 from trex.privilege import find_account, native, readable
 from trex.safefile import read_safely
 

@@ -9,7 +9,7 @@ import select
 from time import monotonic
 
 from trex.child import STDIN_FD, Child, end_with_parent, milliseconds_until, write_whole
-from trex.errors import NotSent
+from trex.codeerrors import NotSent
 from trex.prctl import SET_NO_NEW_PRIVS, prctl
 
 TYPE_CHECKING = False

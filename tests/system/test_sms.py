@@ -19,7 +19,7 @@ from pyotp import HOTP
 from tests import sandbox
 from tests.gateways import TOKEN, Authority, Gateway, Mailbox, RedisServer
 from tests.sshd import Sshd
-from trex.errors import NotSent, TooManyAttempts
+from trex.codeerrors import NotSent, TooManyAttempts
 from trex.sms.counts import SqliteCounts, open_counts
 
 if TYPE_CHECKING:

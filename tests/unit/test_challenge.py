@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from trex import challenge as module
 from trex.challenge import ALPHABET, LENGTH, Challenge, OneText, RandomText, now, random_text
-from trex.errors import ACCEPTED, LATE, MISSING, WRONG, StateNotWritten
+from trex.codeerrors import StateNotWritten
+from trex.errors import ACCEPTED, LATE, MISSING, WRONG
 
 
 def made(seconds: float = 600) -> OneText:

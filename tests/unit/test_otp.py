@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyotp import HOTP
 
-from trex.errors import RecordError, StateNotWritten
+from trex.codeerrors import StateNotWritten
+from trex.errors import RecordError
 from trex.otpfile import create_secret, locked
 from trex.otprules import (
     adopt_skew,

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trex.challenge import random_digits
-from trex.errors import FileUnsafe, NoRecord, SettingsError, TrexError
+from trex.codeerrors import SettingsError
+from trex.errors import FileUnsafe, NoRecord, TrexError
 from trex.phones import is_number, numbers_from_map
 from trex.sms import http, twilio
 from trex.sms.settings import KINDS, LIMITS, read_settings

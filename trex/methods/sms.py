@@ -4,7 +4,8 @@ import os
 from contextlib import contextmanager
 
 from trex.challenge import OneText, random_digits
-from trex.errors import NotSent, OptionError, PrivilegeError
+from trex.codeerrors import NotSent
+from trex.errors import OptionError, PrivilegeError
 from trex.methods import find_servant
 from trex.phones import number_from_gecos, numbers_from_map
 from trex.prompt import spoken_duration

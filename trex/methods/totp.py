@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from trex.challenge import Challenge, is_equal
-from trex.errors import CodeSpent, NotSent, SettingsError, StateNotWritten, TooManyAttempts
+from trex.codeerrors import CodeSpent, NotSent, SettingsError, StateNotWritten, TooManyAttempts
 from trex.methods import find_record, find_servant
 from trex.otpfile import locked, read_secret
 from trex.otprules import (

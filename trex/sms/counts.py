@@ -7,7 +7,7 @@ before it is sent, and stays counted if nobody knows whether it went out.
 import sqlite3
 import time
 
-from trex.errors import NotSent, TooManyAttempts
+from trex.codeerrors import NotSent, TooManyAttempts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

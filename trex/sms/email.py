@@ -5,7 +5,7 @@ import ssl
 from email.message import EmailMessage
 from time import monotonic
 
-from trex.errors import NotSent
+from trex.codeerrors import NotSent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

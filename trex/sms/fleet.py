@@ -2,7 +2,7 @@
 
 import redis
 
-from trex.errors import NotSent
+from trex.codeerrors import NotSent
 from trex.sms.counts import DAY, SPANS, too_many
 
 SECONDS = 3  # for one answer

@@ -22,7 +22,7 @@ def send(told: "Table") -> str:
 
     Raises NotSent with what each of them said, and TooManyAttempts.
     """
-    from trex.errors import NotSent
+    from trex.codeerrors import NotSent
 
     user, until = told["user"], told["deadline"]
     able = [gateway for gateway in told["gateways"] if user in gateway.get("only", [user])]
@@ -42,7 +42,7 @@ def send(told: "Table") -> str:
 
 def count(told: "Table") -> None:
     """Count the messages before they are sent. Raises Uncounted, and TooManyAttempts."""
-    from trex.errors import NotSent, Uncounted
+    from trex.codeerrors import NotSent, Uncounted
     from trex.sms.counts import open_counts
 
     try:

@@ -5,7 +5,8 @@ import stat
 import tomllib
 from difflib import get_close_matches
 
-from trex.errors import FileUnsafe, NoRecord, SettingsError
+from trex.codeerrors import SettingsError
+from trex.errors import FileUnsafe, NoRecord
 from trex.privilege import find_account, native
 from trex.safefile import MAX_SIZE, open_safely
 

@@ -5,7 +5,7 @@ https://www.twilio.com/docs/messaging/api/message-resource
 
 import json
 
-from trex.errors import NotSent
+from trex.codeerrors import NotSent
 from trex.sms.web import request
 
 TYPE_CHECKING = False

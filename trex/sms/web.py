@@ -2,7 +2,7 @@
 
 import requests
 
-from trex.errors import NotSent
+from trex.codeerrors import NotSent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
