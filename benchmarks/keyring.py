@@ -21,6 +21,8 @@ CURVE25519_OID = bytes.fromhex("0a2b060104019755010501")
 KDF = bytes.fromhex("03010807")  # SHA-256, AES-128
 CERTIFICATION, BINDING = 0x13, 0x18
 CERTIFY_AND_SIGN, ENCRYPT = 0x03, 0x0C
+# What a keybox begins with; kbxutil leaves it out (kbx/keybox-blob.c in GnuPG's source).
+HEADER = struct.pack(">IBBH4s4xII8x", 32, 1, 1, 2, b"KBXf", 1_700_000_000, 1_700_000_000)
 CREATED = struct.pack(">I", 1_700_000_000)
 
 
@@ -45,9 +47,8 @@ def keybox(path: Path, keys: bytes) -> None:
     """Write keys into a keybox, as gpg has it; kbxutil adds each without copying the rest."""
     raw = path.with_suffix(".raw")
     raw.write_bytes(keys)
-    path.write_bytes(
-        subprocess.run(["kbxutil", "--import-openpgp", raw], check=True, capture_output=True).stdout
-    )
+    made = subprocess.run(["kbxutil", "--import-openpgp", raw], check=True, capture_output=True)
+    path.write_bytes(HEADER + made.stdout)
     raw.unlink()
 
 
