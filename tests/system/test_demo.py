@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [((), "The right response"), (("--web",), "The fingerprint is the one that the prompt shows.")],
+    [
+        ((), "The right answer opened the door"),
+        (("--web",), "The fingerprint is the one that the prompt shows."),
+    ],
 )
 def test_the_demo_comes_to_its_end(options: tuple[str, ...], said: str, place: Path) -> None:
     done = subprocess.run(

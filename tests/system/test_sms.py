@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import re
+import sqlite3
 import subprocess
 import threading
 import time
@@ -20,6 +21,7 @@ from tests import sandbox
 from tests.gateways import TOKEN, Authority, Gateway, Mailbox, RedisServer
 from tests.sshd import Sshd
 from trex.codeerrors import NotSent, TooManyAttempts
+from trex.sms import counts as counting
 from trex.sms.counts import SqliteCounts, open_counts
 
 if TYPE_CHECKING:
@@ -532,14 +534,14 @@ def test_nobody_else_counts_between_counting_and_adding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hundred at once rarely meet in that moment: here it is a long one."""
-    count = SqliteCounts._count
+    count = counting._count
 
-    def count_slowly(*arguments: object) -> int:
-        counted = count(*arguments)  # type: ignore[arg-type]
+    def count_slowly(database: sqlite3.Connection, user: str, name: str, now: float) -> int:
+        counted = count(database, user, name, now)
         time.sleep(0.05)
         return counted
 
-    monkeypatch.setattr(SqliteCounts, "_count", count_slowly)
+    monkeypatch.setattr(counting, "_count", count_slowly)
     sent = []
 
     def send(_: int) -> None:

@@ -6,6 +6,7 @@ before it is sent, and stays counted if nobody knows whether it went out.
 
 import sqlite3
 import time
+from contextlib import closing
 
 from trex.codeerrors import NotSent, TooManyAttempts
 
@@ -36,38 +37,38 @@ class SqliteCounts:
     """A file of this host's."""
 
     def __init__(self, path: str) -> None:
-        """Open it, or make it. Raises NotSent."""
-        try:
-            self._database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-            self._database.executescript(SCHEMA)
-        except sqlite3.Error as error:
-            raise _unreachable(path, error) from None
+        """Take the path of the database, which the first message makes."""
         self._path = path
 
     def add(self, user: str, host: str, messages: int, limits: dict[str, int]) -> None:  # noqa: ARG002 (one host's file)
         """See Counts."""
-        now = time.time()
         try:
-            self._database.execute("BEGIN IMMEDIATE")  # nobody else counts until the commit
-            try:
-                self._database.execute("DELETE FROM message WHERE at <= ?", (now - DAY,))
-                for name, most in limits.items():
-                    if self._count(user, name, now) + messages > most:
-                        raise too_many(name, most)
-                row = (now, user)
-                self._database.executemany("INSERT INTO message VALUES (?, ?)", [row] * messages)
-            finally:
-                self._database.execute("COMMIT")
+            with closing(sqlite3.connect(self._path, timeout=BUSY_SECONDS)) as database:
+                database.isolation_level = None  # transactions begin and end where it says so here
+                database.executescript(SCHEMA)
+                _add(database, user, messages, limits)
         except sqlite3.Error as error:
             raise _unreachable(self._path, error) from None
 
-    def _count(self, user: str, name: str, now: float) -> int:
-        since = now - SPANS[name]
-        query, values = "SELECT count(*) FROM message WHERE at > ?", [since]
-        if name.startswith("user"):
-            query += " AND user = ?"
-            return int(self._database.execute(query, [*values, user]).fetchone()[0])
-        return int(self._database.execute(query, values).fetchone()[0])
+
+def _add(database: sqlite3.Connection, user: str, messages: int, limits: dict[str, int]) -> None:
+    now = time.time()
+    database.execute("BEGIN IMMEDIATE")  # nobody else counts until the commit
+    try:
+        database.execute("DELETE FROM message WHERE at <= ?", (now - DAY,))
+        for name, most in limits.items():
+            if _count(database, user, name, now) + messages > most:
+                raise too_many(name, most)
+        database.executemany("INSERT INTO message VALUES (?, ?)", [(now, user)] * messages)
+    finally:
+        database.execute("COMMIT")
+
+
+def _count(database: sqlite3.Connection, user: str, name: str, now: float) -> int:
+    query, values = "SELECT count(*) FROM message WHERE at > ?", [now - SPANS[name], user]
+    if name.startswith("user"):
+        return int(database.execute(f"{query} AND user = ?", values).fetchone()[0])
+    return int(database.execute(query, values[:1]).fetchone()[0])
 
 
 def open_counts(url: str) -> "Counts":
