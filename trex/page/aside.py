@@ -1,11 +1,13 @@
 """Work in a short-lived process beside: at the same time, and its memory is given back."""
 
 import os
-import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
+else:
+    import _signal as signal  # see trex.child
 
 SECONDS = 30
 

@@ -9,11 +9,10 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import ssl
-
     from trex.page.settings import Settings
 
-STATUS_FD = 3
+STATUS_FD, KEY_FD, CERTIFICATE_FD = 3, 6, 7  # see trex.webqr
+BEGIN_KEY = b"-----BEGIN PRIVATE KEY-----"
 
 
 def main() -> None:
@@ -25,12 +24,16 @@ def main() -> None:
     prctl(SET_DUMPABLE, 0)  # other processes of this account cannot look into this one
     settings = read_settings()
     settings.end_at_deadline()
-    try:
-        context, fingerprint = secured(settings)
-    except PageUnavailable as error:
-        report(f"unavailable {error}")
-        return
-    report(f"ready {fingerprint}")
+    pair = None
+    if settings.tls:
+        from trex.page.proof import prove
+
+        try:
+            pair = key_and_certificate(settings)
+            report(f"ready {prove(*pair)}")
+        except PageUnavailable as error:
+            report(f"unavailable {error}")
+            return
     message = read_message()
 
     from trex.page.aside import Aside
@@ -43,18 +46,18 @@ def main() -> None:
     drawing = Aside(draw_message)  # while the server's library is imported
     from trex.page.document import Document
     from trex.page.server import serve
+    from trex.page.tls import make_context
 
+    context = make_context(*pair) if pair else None
     serve(Document(settings, message, drawing.result()), settings, context)
 
 
-def secured(settings: "Settings") -> "tuple[ssl.SSLContext | None, str]":
-    """Return the server's TLS context and its certificate's fingerprint, or None and ""."""
-    if not settings.tls:
-        return None, ""
+def key_and_certificate(settings: "Settings") -> tuple[bytes, bytes]:
+    """Return the user's, or ones made for this login, as PEM. Raises PageUnavailable."""
     if settings.tls == "files":
-        from trex.page.tls import user_context
-
-        return user_context()
+        with open(KEY_FD, "rb") as key, open(CERTIFICATE_FD, "rb") as certificate:
+            return key.read(), certificate.read()
+    from trex.errors import PageUnavailable
     from trex.page.aside import Aside
 
     def make() -> bytes:
@@ -62,10 +65,11 @@ def secured(settings: "Settings") -> "tuple[ssl.SSLContext | None, str]":
 
         return make_certificate(settings.host, settings.seconds_left)
 
-    made = Aside(make)  # beside, because `cryptography` takes 10 MB and as long as `ssl` does
-    from trex.page.tls import own_context
-
-    return own_context(made)
+    # Beside, because the memory for `cryptography` is given back so.
+    certificate_pem, begin, key_pem = (Aside(make).result() or b"").partition(BEGIN_KEY)
+    if not begin:
+        raise PageUnavailable("no certificate could be made; is python3-cryptography there?")
+    return begin + key_pem, certificate_pem
 
 
 def report(line: str) -> None:
