@@ -44,6 +44,7 @@ def main() -> None:
         return draw(message)
 
     drawing = Aside(draw_message)  # while the server's library is imported
+    spare_memory()
     from trex.page.document import Document
     from trex.page.server import serve
     from trex.page.tls import make_context
@@ -70,6 +71,16 @@ def key_and_certificate(settings: "Settings") -> tuple[bytes, bytes]:
     if not begin:
         raise PageUnavailable("no certificate could be made; is python3-cryptography there?")
     return begin + key_pem, certificate_pem
+
+
+def spare_memory() -> None:
+    """Keep Tornado from loading 1.5 MB at its import that nothing here uses.
+
+    None in `sys.modules` is the import system's sign for what is not to be had.
+    """
+    os.environ["SSL_CERT_FILE"] = os.devnull  # every authority's certificate, for a TLS client
+    for colours_of_its_log in ("curses", "colorama"):
+        sys.modules[colours_of_its_log] = None  # type: ignore[assignment]
 
 
 def report(line: str) -> None:
