@@ -1,4 +1,4 @@
-"""An SSH login from the start of ssh to the shell: with pam_permit alone, and with Trex."""
+"""From the start of ssh to the shell: with pam_permit alone, with Trex, and through `trex ssh`."""
 
 from __future__ import annotations
 
@@ -9,38 +9,45 @@ from typing import TYPE_CHECKING
 
 from benchmarks.report import distribution, spread
 from tests import sandbox
+from tests.client import Client
 from tests.sshd import Sshd, answering, saying
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
+    from subprocess import CompletedProcess
 
     from benchmarks.host import Host
     from benchmarks.report import Report
 
 SESSION = ("account required pam_permit.so", "session required pam_permit.so")
-ROUNDS = 60  # at most: each takes two connections
+USER = "cv25519"
+ROUNDS = 60  # at most: each takes three connections
 
 
 def measure(host: Host, rounds: int, report: Report) -> bool:
     """Measure and report; there is no limit to keep here."""
     sandbox.pam_service("bench-permit", "auth required pam_permit.so", *SESSION)
-    servers = {"pam_permit alone": Sshd("bench-permit"), "Trex, gpg as askpass": Sshd("bench-trex")}
+    permit, trex = Sshd("bench-permit"), Sshd("bench-trex")
     directory = host.place / "askpass"
     directory.mkdir()
-    answers = {
-        "pam_permit alone": saying(directory, "x"),
-        "Trex, gpg as askpass": answering(directory, host.holder, directory / "shown"),
+    says, answers = saying(directory, "x"), answering(directory, host.holder, directory / "shown")
+    laptop, name = _laptop(host, trex)
+    ways: dict[str, Callable[[], CompletedProcess[str]]] = {
+        "pam_permit alone": lambda: permit.log_in(USER, says, run="true"),
+        "Trex, gpg as askpass": lambda: trex.log_in(USER, answers, run="true"),
+        "Trex, through `trex ssh`": lambda: laptop.run("trex", "ssh", name, "true"),
     }
-    figures: dict[str, list[float]] = {name: [] for name in servers}
+    figures: dict[str, list[float]] = {way: [] for way in ways}
     try:
         for number in range(min(rounds, ROUNDS) + 1):
-            for name, server in servers.items():
-                took = _log_in(server, answers[name])
+            for way, log_in in ways.items():
+                took = _time(log_in)
                 if number:
-                    figures[name].append(took)
+                    figures[way].append(took)
     finally:
-        for server in servers.values():
-            server.close()
+        laptop.account.run("gpgconf", "--kill", "all")
+        permit.close()
+        trex.close()
     base = statistics.median(figures["pam_permit alone"])
     rows = [[name, spread(values, 0), f"{statistics.median(values) / base:.2f}"]
             for name, values in figures.items()]  # fmt: skip
@@ -52,8 +59,16 @@ def measure(host: Host, rounds: int, report: Report) -> bool:
     return True
 
 
-def _log_in(server: Sshd, askpass: Path) -> float:
+def _laptop(host: Host, server: Sshd) -> tuple[Client, str]:
+    """Return a client whose keyring has the user's secret key, and its name for the server."""
+    account = sandbox.Account("laptop")
+    account.import_keys(host.holder.secret(host.keys[USER]))
+    laptop = Client(account)
+    return laptop, laptop.knows(server, user=USER)
+
+
+def _time(log_in: Callable[[], CompletedProcess[str]]) -> float:
     begun = time.monotonic()
-    done = server.log_in("cv25519", askpass, run="true")
+    done = log_in()
     assert done.returncode == 0, done.stderr  # noqa: S101 (a figure of a failed login is none)
     return (time.monotonic() - begun) * 1000

@@ -76,7 +76,8 @@ def _confirm(reason: str, challenge: Message, target: Target, pins: Pins) -> Non
         "and the answer would\nlet somebody else log in there. Are they the same? (yes/no) "
     )
     if not ask_yes(question):
-        raise Refused(f"not answered. {reason}", "trex respond shows what a message says")
+        hint = "run trex ssh once at a terminal, and say there that they are the same"
+        raise Refused(f"not answered. {reason}", hint)
 
 
 def _end_with_ssh() -> None:
