@@ -7,6 +7,7 @@ import resource
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,23 @@ from tests import sandbox
 from tests.sshd import Sshd, answering
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from concurrent.futures import Future
+    from subprocess import CompletedProcess
+
+    from matplotlib.axes import Axes
+
     from benchmarks.host import Host
     from benchmarks.report import Report
 
 LOGINS = 1000
 AT_ONCE, WITH_PAGES = 100, 32
 REFUSED = 10_000
+STEP = 4
 LEFT_SECONDS = 10
+OPEN_SECONDS = 300
+CLIENTS = ("ssh", "askpass", "sleep")  # not the server's
+PRIVATE = re.compile(r"^Private_(?:Clean|Dirty): +(\d+)", re.MULTILINE)
 # Keeps the prompt open until all are, then answers.
 WAITING = """\
 #!/bin/sh
@@ -89,26 +100,61 @@ def _one_after_another(host: Host, server: Sshd, report: Report) -> bool:
 
 
 def _at_once(host: Host, server: Sshd, report: Report) -> bool:
+    """Open many prompts, those with pages last; answer all of them only then."""
     directory = host.place / "at-once"
     directory.mkdir(mode=0o777)
     askpass = directory / "askpass"
     askpass.write_text(WAITING.format(directory=directory, command=host.holder.command()))
     askpass.chmod(0o755)
-    users = ["page-made"] * WITH_PAGES + ["cv25519"] * (AT_ONCE - WITH_PAGES)
+    before = set(sandbox.processes_here())
+    log_in = partial(server.log_in, askpass=askpass, run="true", seconds=OPEN_SECONDS)
+    logins: list[Future[CompletedProcess[str]]] = []
+    cost: dict[int, float] = {}
     begun = time.monotonic()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        logins = [pool.submit(server.log_in, user, askpass, run="true") for user in users]
-        while len(prompts := list(directory.glob("prompt-*"))) < AT_ONCE:
-            if time.monotonic() > begun + 50 or any(login.done() for login in logins):
-                break
-            time.sleep(0.1)
+        for number in range(0, AT_ONCE, STEP):
+            user = "cv25519" if number < AT_ONCE - WITH_PAGES else "page-made"
+            logins += [pool.submit(log_in, user) for _ in range(STEP)]
+            prompts = _await_prompts(directory, logins)
+            cost[len(prompts)] = _private_mb(set(sandbox.processes_here()) - before)
         opened = time.monotonic() - begun
         pages = sum("The same as a QR code: " in path.read_text() for path in prompts)
         (directory / "go").touch()
         succeeded = sum(login.result().returncode == 0 for login in logins)
     report.text(f"{len(prompts)} prompts were open at once, {pages} of them with pages, after "
                 f"{opened:.0f} s; {succeeded} of {AT_ONCE} logins succeeded.")  # fmt: skip
+    report.picture("load", "Private memory and open prompts", partial(_draw, cost=cost))
     return (len(prompts), pages, succeeded) == (AT_ONCE, WITH_PAGES, AT_ONCE)
+
+
+def _await_prompts(directory: Path, logins: Sequence[Future[CompletedProcess[str]]]) -> list[Path]:
+    """Return what each login was asked, once all were, or one of them has failed."""
+    while len(prompts := list(directory.glob("prompt-*"))) < len(logins):
+        if any(login.done() for login in logins):
+            break
+        time.sleep(0.1)
+    return prompts
+
+
+def _private_mb(processes: Collection[int]) -> float:
+    """Return what the server's processes have for themselves: sshd's, gpg's and the pages'."""
+    kb = 0
+    for process in processes:
+        place = Path("/proc", str(process))
+        try:
+            if (place / "comm").read_text().strip() not in CLIENTS:
+                kb += sum(map(int, PRIVATE.findall((place / "smaps_rollup").read_text())))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return kb / 1024
+
+
+def _draw(axes: Axes, cost: dict[int, float]) -> None:
+    axes.plot(list(cost), list(cost.values()), marker="o")
+    axes.axvline(AT_ONCE - WITH_PAGES, linestyle=":", color="grey")
+    axes.annotate("from here on with pages", (AT_ONCE - WITH_PAGES, 0), rotation=90, color="grey",
+                  xytext=(-12, 8), textcoords="offset points")  # fmt: skip
+    axes.set(xlabel="open prompts", ylabel="MB", ylim=(0, None))
 
 
 def _refused(host: Host, report: Report) -> bool:

@@ -104,11 +104,12 @@ class Sshd:
         ]  # fmt: skip
 
     def log_in(self, user: str, askpass: Path, run: str = "echo logged in as $(id -un)",
-               methods: str = "keyboard-interactive") -> subprocess.CompletedProcess[str]:  # fmt: skip
+               methods: str = "keyboard-interactive", seconds: float = 60,
+               ) -> subprocess.CompletedProcess[str]:  # fmt: skip
         """Log in through ssh; `askpass` answers."""
         return subprocess.run(
             [*self.command(user, methods=methods), run], capture_output=True, text=True,
-            check=False, timeout=60, stdin=subprocess.DEVNULL, start_new_session=True,
+            check=False, timeout=seconds, stdin=subprocess.DEVNULL, start_new_session=True,
             env={"PATH": "/usr/bin:/bin", "HOME": str(self.directory), "LC_ALL": "C.UTF-8",
                  "SSH_ASKPASS": str(askpass), "SSH_ASKPASS_REQUIRE": "force"},
         )  # fmt: skip
