@@ -83,13 +83,18 @@ def enter() -> None:
 
 
 def install_module() -> None:
-    """Put the module where every account can read it, compiled as script/install does it."""
+    """Put the module where every account can read it, compiled."""
     shutil.copytree(PROJECT / "trex", MODULE / "trex", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(PROJECT / "pam_trex.py", MODULE)
-    for path in [MODULE, *MODULE.rglob("*")]:
+    compile_module(MODULE)
+
+
+def compile_module(module: Path) -> None:
+    """Make a copy of the module what script/install makes of it."""
+    for path in [module, *module.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    compileall.compile_dir(MODULE / "trex", quiet=1, invalidation_mode=unchecked)
+    compileall.compile_dir(module / "trex", quiet=1, invalidation_mode=unchecked)
 
 
 def _keep_owners(source: Path, copy: Path) -> None:
