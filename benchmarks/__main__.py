@@ -3,8 +3,8 @@
     sudo /usr/bin/python3 -m benchmarks [NAME]... [--rounds 150] [--write]
 
 The names are prompt, earlier, ssh, memory, load and central. Without any everything is measured,
-which takes about an hour. What is compared is measured in turns, in one run. The exit status is 1 if
-something is above its limit.
+which takes about an hour. What is compared is measured in turns, in one run. The exit status is 1
+if something is above its limit.
 """
 
 from __future__ import annotations
