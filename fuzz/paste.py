@@ -62,6 +62,7 @@ def check_prompt(text: str) -> None:
         assert host or text.partition(") ")[0].endswith("@.")
         assert ") " not in f"{user}@{host}"
         assert text.endswith(f") {question}")
+        assert text[: len(text) - len(question)].count(") ") == 1, "the first is ssh's"
         assert text.lower().startswith(f"({user.lower()}@")
 
 
