@@ -5,4 +5,7 @@ Each module here is a target: `check(data)` raises for whatever its docstring do
 new target is one more module with a `check`, its name in `TARGETS`, and a directory of seeds.
 """
 
-TARGETS = ("record", "arguments", "status", "response", "settings", "request", "wire")
+TARGETS = (
+    "record", "arguments", "status", "response", "settings", "request", "wire",
+    "paste", "packets", "decrypted", "stack", "otpfile", "smstoml", "gateway", "phones",
+)  # fmt: skip

@@ -11,7 +11,7 @@ import atheris
 def main() -> None:
     """Instrument what the target imports, then run it."""
     name = sys.argv.pop(1)
-    with atheris.instrument_imports(include=["trex", "fuzz", "tornado"]):
+    with atheris.instrument_imports(include=["trex", "fuzz", "tornado", "tomllib", "smtplib"]):
         target = importlib.import_module(f"fuzz.{name}")
     atheris.Setup(sys.argv, target.check)
     atheris.Fuzz()

@@ -14,6 +14,7 @@ DEFAULT_WINDOW, MAX_WINDOW = 3, 100  # codes
 MAX_RATE, MAX_RATE_SECONDS = 100, 3600
 MAX_NUMBER = 2**31 - 1  # google-authenticator keeps them in an int
 EMERGENCY_DIGITS = 8
+BLANK = " \t\r"
 BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 MISREAD = str.maketrans("018", "OLB", " \t\r-")  # what google-authenticator reads leniently
 # Where a file does not say DISALLOW_REUSE, Trex remembers used steps in a line of its own:
@@ -127,7 +128,8 @@ class OtpState:
     def replace_emergency_codes(self, codes: list[str]) -> None:
         """Put new codes in the place of the old ones, before whatever follows those."""
         places = self._emergency_places()
-        options = [place for place, line in enumerate(self._lines) if line.startswith('"')]
+        end = self._emergency_end()
+        options = [place for place in range(end) if self._lines[place].startswith('"')]
         place = places[0] if places else max([0, *options]) + 1
         for old in reversed(places):
             del self._lines[old]
@@ -149,7 +151,7 @@ class OtpState:
         return None
 
     def _value(self, place: int) -> str:
-        return self._lines[place][2:].partition(" ")[2].strip(" \t\r")
+        return self._lines[place][2:].partition(" ")[2].strip(BLANK)
 
     def _number(self, name: str, default: int, least: int, most: int) -> int:
         place = self._find(name)
@@ -168,15 +170,15 @@ class OtpState:
         return [int(word) for word in words]
 
     def _emergency_places(self) -> list[int]:
-        places = []
+        lines = self._lines[: self._emergency_end()]
+        return [place for place, line in enumerate(lines) if place and _is_emergency_code(line)]
+
+    def _emergency_end(self) -> int:
+        """Return the place of the first line after which no emergency code counts."""
         for place, line in enumerate(self._lines[1:], start=1):
-            text = line.strip(" \t\r")
-            if not text or line.startswith('"'):
-                continue
-            if len(text) != EMERGENCY_DIGITS or not _is_number(text) or text.startswith("0"):
-                break
-            places.append(place)
-        return places
+            if line.strip(BLANK) and not line.startswith('"') and not _is_emergency_code(line):
+                return place
+        return len(self._lines)
 
     def _error(self, place: int, found: str, meant: str) -> RecordError:
         return RecordError(self._path, place + 1, found, meant)
@@ -187,6 +189,11 @@ def _names(line: str, name: str) -> bool:
     return line.startswith(f'" {name}') and line[2 + len(name) : 3 + len(name)] in (
         "", " ", "\t", "\r",
     )  # fmt: skip
+
+
+def _is_emergency_code(line: str) -> bool:
+    text = line.strip(BLANK)
+    return len(text) == EMERGENCY_DIGITS and _is_number(text) and not text.startswith("0")
 
 
 def _is_number(word: str) -> bool:

@@ -87,6 +87,11 @@ NOT_GOOD = {
     "a notation that says something else": signed(TEXT.replace("alice", "bob")),
     "a notation whose name has a blank": signed(name=f"{NOTATION} x"),
     "valid without a key": [*(line for line in signed() if "VALIDSIG" not in line), "VALIDSIG"],
+    "valid with an empty key": [
+        *(line for line in signed() if "VALIDSIG" not in line),
+        "VALIDSIG ",
+    ],
+    "unknown, of a key id that is none": ["NEWSIG", "ERRSIG \x1b[2J 22 10 00 1795338998 9 X"],
     "two notations": [*signed(), f"NOTATION_NAME {NOTATION}"],
 }
 

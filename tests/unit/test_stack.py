@@ -48,6 +48,7 @@ def test_comments_and_continued_lines() -> None:
         (r"a.so [query=x[1\]] b", ["a.so", "query=x[1]", "b"]),
         ("[][]", ["", ""]),
         ("a]b c[d", ["a]b", "c[d"]),
+        ("a\x0bb \u2003 c", ["a\x0bb", "\u2003", "c"]),
     ],
 )
 def test_words_and_brackets(text: str, words: list[str]) -> None:
@@ -60,7 +61,8 @@ def test_a_bracket_that_is_not_closed() -> None:
 
 
 @pytest.mark.parametrize("control", ["", "requird", "success", "success=maybe", "sucess=ok",
-                                     "success=-1", "success=\u0661", "success= ok"])  # fmt: skip
+                                     "success=-1", "success=\u0661", "success= ok",
+                                     "success=0", "success=00", "success=4294967297"])  # fmt: skip
 def test_controls_that_libpam_does_not_know(control: str) -> None:
     with pytest.raises(ValueError, match="is no "):
         parse_control(control)
@@ -88,6 +90,7 @@ def test_includes_stand_in_their_place_and_substacks_have_a_level(
         ("auth [success=1 a.so", "not closed"),
         ("@include nowhere", "no such file"),
         ("@include", "the name of a file"),
+        ("@include /nowhere", "No such file"),
         ("auth substack nowhere", "no such file"),
         ("@include x", "more than 16 deep"),
     ],
@@ -100,6 +103,21 @@ def test_what_libpam_stumbles_over_is_named_with_its_line(
     assert problem in "".join(stack.problems)
     assert ":2: " in stack.problems[-1]
     assert "pam-syntax" in checks("x")
+
+
+def test_the_first_default_counts() -> None:
+    assert parse_control("default=ignore success=ok default=die")["default"] == "ignore"
+
+
+def test_files_that_include_each_other_in_many_ways_come_to_an_end(
+    write: Callable[..., None],
+) -> None:
+    write("x", f"auth required {TREX}", *["@include x"] * 5)
+    stack = read_stack("x")
+    assert "more than 64 files" in "".join(stack.problems)
+    write("x", *["auth required pam_unix.so"] * 300)
+    assert len(read_stack("x").rules) == 256
+    assert read_stack("x").problems[0].endswith("x:257: more than 256 modules in all")
 
 
 def test_a_service_without_a_file_is_other(write: Callable[..., None]) -> None:
@@ -168,6 +186,7 @@ def test_nobody_gets_in_where_no_module_says_yes(rows: list[tuple[str, str, int]
         ([f"auth [success=5 default=die] {TREX}", "auth required pam_permit.so"], ["pam-closed"]),
         ([f"auth [default=ok] {TREX}", "auth required pam_permit.so"], []),
         ([f"auth [default=ignore] {TREX}", "auth required pam_permit.so"], ["pam-around"]),
+        ([f"auth [default=ignore default=die] {TREX}", "auth required pam_permit.so"], ["pam-around"]),
         ([f"auth required {TREX}", f"auth required {TREX}"], ["pam-twice"]),
         ([f"auth required {TREX} timout=5"], ["pam-arguments"]),
         ([f"auth required {TREX} run_as=root"], ["pam-arguments"]),

@@ -32,6 +32,8 @@ REASONS = {
     0x8066: "the agent's pinentry has no terminal to ask for the passphrase at",
 }
 CODE = 0xFFFF
+NUMBER = re.compile(r"[0-9]{1,10}")
+FINGERPRINT, KEY_ID = re.compile(r"[0-9A-F]{40,64}"), re.compile(r"[0-9A-F]{1,64}")
 NOT_OURS = "this is no challenge of Trex's, so nothing that it says is shown"
 NOT_SHOWN = "a server can send anything, also a mail that was captured on its way to you"
 
@@ -81,12 +83,13 @@ def _check_decrypted(said: Status) -> None:
 
 def _why_not(said: Status) -> CannotDecrypt | Refused:
     codes = [int(words[1]) & CODE for words in said.get("ERROR", [])
-             if len(words) > 1 and words[1].isdigit()]  # fmt: skip
+             if len(words) > 1 and NUMBER.fullmatch(words[1])]  # fmt: skip
     for code in codes:
         if code in REASONS:
             return Refused(f"not decrypted: {REASONS[code]}")
     if "NO_SECKEY" in said:
-        keys = ", ".join(dict.fromkeys(words[0] for words in said["NO_SECKEY"] if words))
+        ids = [words[0] for words in said["NO_SECKEY"] if words and KEY_ID.fullmatch(words[0])]
+        keys = ", ".join(dict.fromkeys(ids))
         return CannotDecrypt(
             f"this message is for somebody else: the secret key {keys} is not here",
             "gpg --list-secret-keys --keyid-format long",
@@ -102,16 +105,17 @@ def _read_signature(said: Status, text: str) -> tuple[str, str]:
     if len(verdicts) != 1:
         raise Refused("the message has several signatures, or a part of one")
     keyword, words = verdicts[0]
-    if keyword == "ERRSIG" and words[5:6] == [NO_PUBLIC_KEY]:
+    if keyword == "ERRSIG" and words[5:6] == [NO_PUBLIC_KEY] and KEY_ID.fullmatch(words[0]):
         return "", words[0]
     valid = said.get("VALIDSIG", [])
-    if keyword != "GOODSIG" or len(valid) != 1 or not valid[0]:
+    signer = valid[0][-1] if len(valid) == 1 and valid[0] else ""
+    if keyword != "GOODSIG" or not FINGERPRINT.fullmatch(signer):
         raise Refused(f"the signature is not good: gpg says {keyword}")
     data = "".join(part for parts in said.get("NOTATION_DATA", []) for part in parts)
     named = said.get("NOTATION_NAME") == [[NOTATION]]
     if not named or unquote(data, errors="surrogateescape") != text:
         raise Refused("the signature says something else than the message about what it is for")
-    return valid[0][-1], ""
+    return signer, ""
 
 
 def _check_time(until: datetime) -> None:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from trex.doctor.stack import Rule
 
+# libpam's impression and status in one; a failure that was `ok` is not yet a stack that is broken.
+UNDECIDED, SUCCEEDS, FAILS, BROKEN = "undecided", "succeeds", "fails", "broken"
 MAX_PLAYED = 10  # modules whose results are varied: 1024 runs
 # What these always answer; pam_rootok's yes is for root, who needs no way in.
 FIXED = {"pam_permit.so": "success", "pam_deny.so": "auth_err", "pam_rootok.so": "auth_err"}
@@ -17,32 +19,28 @@ FIXED = {"pam_permit.so": "success", "pam_deny.so": "auth_err", "pam_rootok.so":
 
 def lets_in(rules: list[Rule], results: list[str]) -> bool:
     """Tell whether the stack succeeds if its modules answer with `results`, one for each rule."""
-    positive: bool | None = None
-    entered: dict[int, bool | None] = {}  # what it was where a substack began
+    verdict = UNDECIDED
+    entered: dict[int, str] = {}  # what it was where a substack began
     index = 0
     while index < len(rules):
         rule, result = rules[index], results[index]
         action = rule.actions.get(result, rule.actions.get("default", "bad"))
         index += 1
         if not rule.actions:  # a substack's own line
-            entered[rule.level + 1] = positive
+            entered[rule.level + 1] = verdict
             continue
-        before = positive
         if action == "reset":
-            positive = entered.get(rule.level)
-        elif action in ("ok", "done"):
-            if positive is not False and result != "ignore":
-                positive = result == "success"
+            verdict = entered.get(rule.level, UNDECIDED)
+        elif action in ("ok", "done") and verdict in (UNDECIDED, SUCCEEDS):
+            verdict = SUCCEEDS if result == "success" else FAILS
         elif action in ("bad", "die"):
-            positive = False
+            verdict = BROKEN
         elif action.isdecimal():
-            index = _jump(rules, index, rule.level, int(action))
-            positive = False if index < 0 else positive
-            index = len(rules) if index < 0 else index
-        decided = action == "done" and before is not False and positive is not None
-        if action == "die" or decided:
+            index, missing = _jump(rules, index, rule.level, int(action))
+            verdict = BROKEN if missing else verdict
+        if action == "die" or (action == "done" and verdict != BROKEN):
             index = _leave(rules, index, rule.level)
-    return bool(positive)
+    return verdict == SUCCEEDS
 
 
 def played(rules: list[Rule], trex: dict[int, str]) -> Iterator[list[str]]:
@@ -56,14 +54,17 @@ def played(rules: list[Rule], trex: dict[int, str]) -> Iterator[list[str]]:
         ]
 
 
-def _jump(rules: list[Rule], index: int, level: int, count: int) -> int:
-    """Skip `count` modules of this level; a substack is one. -1 where there are not so many."""
+def _jump(rules: list[Rule], index: int, level: int, count: int) -> tuple[int, int]:
+    """Skip `count` modules of this level; a substack is one. Return how many were not there, too.
+
+    Whoever jumps too far has failed, but after a substack libpam goes on.
+    """
     while count and index < len(rules) and rules[index].level >= level:
         index += 1
         while index < len(rules) and rules[index].level > level:
             index += 1
         count -= 1
-    return -1 if count else index
+    return index, count
 
 
 def _leave(rules: list[Rule], index: int, level: int) -> int:

@@ -6,12 +6,17 @@ Whatever libpam would stumble over becomes a problem with its place, never an ex
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 
 DIRECTORIES = ("/etc/pam.d", "/usr/lib/pam.d")
 TYPES = ("auth", "account", "session", "password")
 MAX_DEPTH = 16  # libpam's PAM_SUBSTACK_MAX_LEVEL
 MAX_SIZE = 1 << 20
+# libpam would go on: two lines that include their own file are 65 536 readings.
+MAX_FILES, MAX_RULES = 64, 256
+BLANK = " \t"  # what separates words for libpam, and nothing else
+JUMP = re.compile(r"0{0,9}[1-9][0-9]{0,8}")  # to nowhere is no jump, and an int has an end
 # pam.conf(5): what the words stand for.
 WORDS = {
     "required": {"success": "ok", "new_authtok_reqd": "ok", "ignore": "ignore", "default": "bad"},
@@ -60,6 +65,7 @@ class Stack:
 
     rules: list[Rule] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    files: int = 0  # that were read
 
 
 def read_stack(service: str) -> Stack:
@@ -69,7 +75,10 @@ def read_stack(service: str) -> Stack:
     if path is None or "/" in service or service.startswith("."):
         stack.problems.append(f"{DIRECTORIES[0]}/{service}: there is no such service")
         return stack
-    _read_file(stack, path, 0, 0)
+    try:
+        _read_file(stack, path, 0, 0)
+    except ValueError as error:
+        stack.problems.append(str(error))
     return stack
 
 
@@ -98,17 +107,17 @@ def tokens(text: str) -> list[str]:
     Raises ValueError for a bracket that is not closed.
     """
     found = []
-    rest = text.strip(" \t")
+    rest = text.strip(BLANK)
     while rest:
         if rest.startswith("["):
             end = _closing(rest)
             found.append(rest[1:end].replace("\\]", "]"))
             rest = rest[end + 1 :]
         else:
-            word = rest.split(maxsplit=1)[0]
+            word = re.split(f"[{BLANK}]", rest, maxsplit=1)[0]
             found.append(word)
             rest = rest[len(word) :]
-        rest = rest.strip(" \t")
+        rest = rest.strip(BLANK)
     return found
 
 
@@ -121,9 +130,12 @@ def parse_control(control: str) -> dict[str, str]:
         result, equals, action = pair.partition("=")
         if not equals or result not in RESULTS:
             raise ValueError(f'"{pair}" is no result=action')
-        if action not in ACTIONS and not (action.isascii() and action.isdecimal()):
+        if action not in ACTIONS and not JUMP.fullmatch(action):
             raise ValueError(f'"{action}" is no action')
-        actions[result] = action
+        if result == "default":  # what has no action by now; a second one finds nothing
+            actions.setdefault(result, action)
+        else:
+            actions[result] = action
     if not actions:
         raise ValueError(f'"{control}" is no control')
     return actions
@@ -147,12 +159,12 @@ def _find(name: str) -> str | None:
 
 
 def _read_file(stack: Stack, path: str, level: int, depth: int) -> None:
+    stack.files += 1
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             content = file.read(MAX_SIZE)
     except OSError as error:
-        stack.problems.append(f"{path}: {error.strerror}")
-        return
+        raise ValueError(f"{path}: {error.strerror}") from None
     for number, text in assemble(content):
         try:
             _read_line(stack, path, number, text, level, depth)
@@ -173,6 +185,8 @@ def _read_line(stack: Stack, path: str, number: int, text: str, level: int, dept
     if len(words) < 2:  # noqa: PLR2004 (a control and a module)
         raise ValueError("a control and a module are meant")
     control, module, *arguments = words
+    if len(stack.rules) >= MAX_RULES:
+        raise ValueError(f"more than {MAX_RULES} modules in all")
     if control.lower() == "include":
         _include(stack, [module], level, depth)
         return
@@ -192,4 +206,6 @@ def _include(stack: Stack, names: list[str], level: int, depth: int) -> None:
         raise ValueError(f"{names[0]}: there is no such file")
     if depth >= MAX_DEPTH:
         raise ValueError(f"{names[0]}: files include each other more than {MAX_DEPTH} deep")
+    if stack.files >= MAX_FILES:
+        raise ValueError(f"{names[0]}: more than {MAX_FILES} files in all")
     _read_file(stack, path, level, depth + 1)

@@ -31,6 +31,8 @@ def send(gateway: "Table", numbers: list[str], text: str) -> None:
         raise NotSent("its certificate is not trusted, or not for this host") from None
     except (smtplib.SMTPException, OSError) as error:
         raise NotSent(f"no connection ({type(error).__name__})") from None
+    except ValueError as error:  # an answer that is no base64, a sender that is no address
+        raise NotSent(f"no SMTP with it ({type(error).__name__})") from None
 
 
 def _connected(gateway: "Table") -> smtplib.SMTP:

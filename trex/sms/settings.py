@@ -4,7 +4,9 @@ import os
 import stat
 import tomllib
 from difflib import get_close_matches
+from string import ascii_letters, digits
 
+from trex.audit import one_line
 from trex.codeerrors import SettingsError
 from trex.errors import FileUnsafe, NoRecord
 from trex.privilege import find_account, native
@@ -32,6 +34,10 @@ KINDS: "dict[str, tuple[dict[str, type], dict[str, type]]]" = {
         {"port": int, "tls": str, "user": str, "password": str},
     ),
 }
+# RFC 9110, 5.1 and 5.5. `requests` would stop at another one, with the value in its words.
+HEADER_NAME = frozenset("!#$%&'*+-.^_`|~" + ascii_letters + digits)
+HEADER_END = frozenset("\r\n\0")
+MAX_NAME, MAX_ERROR = 40, 200  # how much of a key, or of what tomllib says, comes into the log
 METHODS = ("GET", "POST", "PUT")
 TLS = ("tls", "starttls")
 
@@ -46,8 +52,12 @@ def read_settings(path: str) -> "Table":
         table = tomllib.loads(_read(path))
     except UnicodeDecodeError:
         raise SettingsError(f"{path}: bytes that are not UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(f"{path}: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: {_shown(str(error), MAX_ERROR)}") from None
+    except RecursionError:
+        raise SettingsError(f"{path}: too many brackets within each other") from None
+    except ValueError:  # of int()
+        raise SettingsError(f"{path}: a number with too many digits") from None
     _check_keys(path, "", table, {}, {"state": str, "limits": dict, "gateway": list})
     limits = table.get("limits", {})
     _check_keys(path, "[limits] ", limits, {}, dict.fromkeys(LIMITS, int))
@@ -67,7 +77,7 @@ def _check_gateway(path: str, where: str, gateway: object) -> None:
     if not isinstance(gateway, dict):
         raise SettingsError(f"{path}: {where}a table is meant")
     kind = gateway.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise SettingsError(f"{path}: {where}kind: one of {', '.join(KINDS)} is meant")
     needed, possible = KINDS[kind]
     _check_keys(path, where, gateway, needed, {**COMMON, **needed, **possible})
@@ -82,8 +92,15 @@ def _check_gateway(path: str, where: str, gateway: object) -> None:
         raise SettingsError(f"{path}: {where}only: names of users are meant")
     if not all(type(status) is int for status in gateway.get("expected", [])):
         raise SettingsError(f"{path}: {where}expected: HTTP statuses are meant")
-    if not all(isinstance(value, str) for value in gateway.get("headers", {}).values()):
+    for name, value in gateway.get("headers", {}).items():
+        _check_header(path, where, name, value)
+
+
+def _check_header(path: str, where: str, name: str, value: object) -> None:
+    if not isinstance(value, str):
         raise SettingsError(f"{path}: {where}headers: texts are meant")
+    if set(name) - HEADER_NAME or not name or set(value) & HEADER_END:
+        raise SettingsError(f"{path}: {where}headers: names and lines of HTTP are meant")
 
 
 def _check_keys(
@@ -93,12 +110,16 @@ def _check_keys(
         if name not in possible:
             close = get_close_matches(name, possible, n=1)
             hint = f', did you mean "{close[0]}"?' if close else ""
-            raise SettingsError(f'{path}: {where}unknown key "{name}"{hint}')
+            raise SettingsError(f'{path}: {where}unknown key "{_shown(name)}"{hint}')
         if type(value) is not possible[name]:
             raise SettingsError(f"{path}: {where}{name}: {NAMES[possible[name]]} is meant")
     for name in needed:
         if not table.get(name):
             raise SettingsError(f"{path}: {where}{name} is missing")
+
+
+def _shown(text: str, longest: int = MAX_NAME) -> str:
+    return one_line(text if len(text) <= longest else f"{text[:longest]}...")
 
 
 NAMES = {str: "a text", int: "a number", list: "a list", dict: "a table"}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 API = "https://api.twilio.com"
 CREATED = 201
+TOO_LARGE = 1_000_000  # for a code of theirs, and for the log
 
 
 def send(gateway: "Table", numbers: list[str], text: str) -> None:
@@ -34,4 +35,4 @@ def _code(answer: "Answer") -> str:
         code = json.loads(answer.body)["code"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return "unknown"
-    return str(code) if type(code) is int else "unknown"
+    return str(code) if type(code) is int and 0 < code < TOO_LARGE else "unknown"

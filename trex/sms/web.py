@@ -28,6 +28,7 @@ def request(gateway: "Table", method: str, url: str, **parts: object) -> Answer:
     with requests.Session() as session:
         session.trust_env = False  # no proxy and no ~/.netrc
         session.verify = gateway.get("ca", True)
+        session.headers["Accept-Encoding"] = "identity"
         try:
             answer = session.request(
                 method,
@@ -37,11 +38,16 @@ def request(gateway: "Table", method: str, url: str, **parts: object) -> Answer:
                 stream=True,
                 **parts,
             )
-            return Answer(answer.status_code, next(answer.iter_content(MAX_ANSWER), b""))
+            # Packed, it could be a thousand times as much; and nobody has asked for that.
+            packed = answer.headers.get("Content-Encoding", "identity").lower() != "identity"
+            body = b"" if packed else next(answer.iter_content(MAX_ANSWER), b"")
+            return Answer(answer.status_code, body)
         except requests.exceptions.SSLError:
             raise NotSent("its certificate is not trusted, or not for this host") from None
         except requests.exceptions.RequestException as error:
             raise NotSent(f"no connection ({type(error).__name__})") from None
+        except ValueError as error:  # `requests` also reads where a redirection would lead
+            raise NotSent(f"an answer that is no HTTP ({type(error).__name__})") from None
 
 
 def explain(answer: Answer, meanings: dict[int, str]) -> NotSent:
