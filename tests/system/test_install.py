@@ -226,7 +226,7 @@ def var_lib(place: Path, usr_lib: None) -> Iterator[Path]:
     yield Path("/var/lib/trex/sms")
     subprocess.run(["umount", "--lazy", "/var/lib"], check=True)
     subprocess.run(["rm", "-r", layer], check=True)
-    subprocess.run(["userdel", "_trex-sms"], check=False, capture_output=True)
+    subprocess.run(["userdel", "--force", "_trex-sms"], check=False, capture_output=True)
     shutil.rmtree("/etc/trex", ignore_errors=True)
 
 

@@ -17,6 +17,17 @@ FIXED = {"pam_permit.so": "success", "pam_deny.so": "auth_err", "pam_rootok.so":
 
 def lets_in(rules: list[Rule], results: list[str]) -> bool:
     """Tell whether the stack succeeds if its modules answer with `results`, one for each rule."""
+    return _play(rules, results)[0]
+
+
+def is_asked(rules: list[Rule], results: list[str], rule: Rule) -> bool:
+    """Tell whether it comes to `rule` at all if the modules answer with `results`."""
+    return any(rules[index] is rule for index in _play(rules, results)[1])
+
+
+def _play(rules: list[Rule], results: list[str]) -> tuple[bool, list[int]]:
+    """Return whether the stack succeeds, and which of its rules were asked."""
+    asked = []
     positive: bool | None = None
     entered: dict[int, bool | None] = {}  # what it was where a substack began
     index = 0
@@ -27,6 +38,7 @@ def lets_in(rules: list[Rule], results: list[str]) -> bool:
         if not rule.actions:  # a substack's own line
             entered[rule.level + 1] = positive
             continue
+        asked.append(index - 1)
         before = positive
         if action == "reset":
             positive = entered.get(rule.level)
@@ -42,7 +54,7 @@ def lets_in(rules: list[Rule], results: list[str]) -> bool:
         decided = action == "done" and before is not False and positive is not None
         if action == "die" or decided:
             index = _leave(rules, index, rule.level)
-    return bool(positive)
+    return bool(positive), asked
 
 
 def played(rules: list[Rule], trex: dict[int, str]) -> Iterator[list[str]]:
