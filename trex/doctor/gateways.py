@@ -36,7 +36,7 @@ def check_gateways(
         what = f"{path}: whether the gateways can be reached was not tried"
         why = "It connects to each of them; nothing is sent."
         return [*findings, Finding("sms-online", NOTE, what, why, ONLINE)]
-    return findings or _reach_all(gateways, path, servant)
+    return [*findings, *_reach_all(gateways, path, servant)]
 
 
 def for_user(settings: dict[str, Any], user: str) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import pwd
 from typing import TYPE_CHECKING, Any
 
 from trex.codeerrors import NotSent, SettingsError
+from trex.doctor.clock import until
 from trex.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.doctor.gateways import check_gateways, for_user
 from trex.doctor.state import (
@@ -18,7 +19,6 @@ from trex.doctor.state import (
     servant_of,
     unreachable,
 )
-from trex.doctor.totp import until
 from trex.errors import FileUnsafe, NoRecord, OptionError, TrexError, UserUnknown
 from trex.phones import number_from_gecos, numbers_from_map, users_in_map
 from trex.privilege import find_account, readable

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from trex.cli.delegate import hint_for, run_as
+from trex.doctor.clock import until
 from trex.doctor.finding import ERROR, WARNING, Finding
 from trex.errors import FileUnsafe, NoRecord, RecordError, TrexError
 from trex.methods import find_record, find_servant, is_absent, place
@@ -165,11 +166,3 @@ def _check_room(name: str, path: str, told: dict[str, Any]) -> list[Finding]:
     why = "A used code is noted before the login succeeds, or it is refused."
     mend = f"make room; ls -ld {os.path.dirname(path)}; mount"
     return [Finding("totp-room", ERROR, what, why, mend)]
-
-
-def until(seconds: float) -> str:
-    """Return the local time in so many seconds, and the day if it is not today's."""
-    now = time.time()
-    then, today = time.localtime(now + seconds), time.localtime(now)
-    same = then[:3] == today[:3]
-    return time.strftime("%H:%M:%S" if same else "%Y-%m-%d %H:%M:%S", then)
