@@ -22,11 +22,24 @@ def count_attempt(state: "OtpState", now: int) -> str:
     if not (limit := state.rate_limit):
         return ""
     attempts, seconds, *times = limit
-    recent = sorted(time for time in [*times, now] if now - seconds <= time <= now)
+    recent = [*_recent(times, seconds, now), now]
     state.set("RATE_LIMIT", " ".join(map(str, [attempts, seconds, *recent[-attempts:]])))
     if len(recent) > attempts:
         return f"more than {attempts} attempts in {seconds} seconds (RATE_LIMIT)"
     return ""
+
+
+def blocked_until(state: "OtpState", now: int) -> int:
+    """Return when there may be an attempt again, if there is none before; `now` if there may be."""
+    if not (limit := state.rate_limit):
+        return now
+    attempts, seconds, *times = limit
+    recent = _recent(times, seconds, now)
+    return recent[-attempts] + seconds + 1 if len(recent) >= attempts else now
+
+
+def _recent(times: list[int], seconds: int, now: int) -> list[int]:
+    return sorted(time for time in times if now - seconds <= time <= now)
 
 
 def steps_in_window(state: "OtpState", now: int) -> list[int]:

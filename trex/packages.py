@@ -27,3 +27,11 @@ def from_debian(name: str, package: str) -> None:
     except BaseException:
         del sys.modules[name]
         raise
+
+
+def is_packaged(name: str) -> bool:
+    """Tell whether Debian's package with the module `name` is there, without loading it."""
+    from importlib.machinery import PathFinder
+
+    spec = PathFinder.find_spec(name, [DEBIAN_PACKAGES])
+    return spec is not None and spec.loader is not None  # a directory alone is no package

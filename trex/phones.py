@@ -9,6 +9,8 @@ from trex.safefile import read_safely
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trex.privilege import Account
 
 FEWEST_DIGITS, MOST_DIGITS = 7, 15  # ITU-T E.164, 6.2.1; no country has numbers shorter than seven
@@ -23,18 +25,8 @@ def numbers_from_map(path: str, user: str) -> list[str]:
     Raises NoRecord for a user who is not in it, SettingsError, and FileUnsafe: also for a file that
     is missing, because `nullok` is for users and not for files of the administrator's.
     """
-    try:
-        content = read_safely(native(path), find_account("root"))
-    except NoRecord:
-        raise FileUnsafe(path, "no file", "the map of users to telephone numbers") from None
     found: list[str] = []
-    for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), start=1):
-        words = line.partition("#")[0].split()
-        if not words:
-            continue
-        name, *numbers = words
-        if not 1 <= len(numbers) <= MAX_NUMBERS or not all(map(is_number, numbers)):
-            raise SettingsError(f"{path}:{number}: found another line; meant is {MEANT}")
+    for number, name, numbers in _lines(path):
         if name == user:
             if found:
                 raise SettingsError(f"{path}:{number}: {name} is in line after line: once is meant")
@@ -42,6 +34,27 @@ def numbers_from_map(path: str, user: str) -> list[str]:
     if not found:
         raise NoRecord(f"{path}: no number for {user}")
     return found
+
+
+def users_in_map(path: str) -> list[str]:
+    """Return the users who have a number, in the order of the file; raises as above."""
+    return list(dict.fromkeys(name for _, name, _ in _lines(path)))
+
+
+def _lines(path: str) -> "Iterator[tuple[int, str, list[str]]]":
+    """Yield each line's number, user and telephone numbers."""
+    try:
+        content = read_safely(native(path), find_account("root"))
+    except NoRecord:
+        raise FileUnsafe(path, "no file", "the map of users to telephone numbers") from None
+    for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), start=1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        name, *numbers = words
+        if not 1 <= len(numbers) <= MAX_NUMBERS or not all(map(is_number, numbers)):
+            raise SettingsError(f"{path}:{number}: found another line; meant is {MEANT}")
+        yield number, name, numbers
 
 
 def number_from_gecos(account: "Account") -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests import sandbox
 from tests.client import Client
+from tests.examination import SERVICE, SSHD, write_service, write_sshd
 from tests.keys import Holder
 from tests.page import OpenPrompt
 from tests.sshd import Sshd
@@ -200,3 +202,16 @@ def laptop(account: Callable[[str], Account], holder: Holder, keys: Keys) -> Ite
     client.account.import_keys(holder.secret(keys["cv25519"]))
     yield client
     client.account.run("gpgconf", "--kill", "all")
+
+
+@pytest.fixture
+def host(alice: Account) -> Iterator[Account]:
+    """A sound host with one user; all of /etc is the sandbox's own."""
+    assert os.path.ismount("/etc")
+    kept = SERVICE.read_bytes()
+    write_service()
+    SSHD.parent.mkdir(exist_ok=True)
+    write_sshd()
+    yield alice
+    SERVICE.write_bytes(kept)
+    SSHD.unlink()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 import random
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
@@ -19,74 +18,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests import sandbox
 from tests.command import trex
+from tests.examination import SERVICE, SSHD, examine, only, write_service, write_sshd
 from trex.doctor import clock
 from trex.doctor.dispatch import lets_in
 from trex.doctor.module import PAM_PYTHON
 from trex.doctor.stack import read_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.keys import Holder
     from tests.sandbox import Account
     from tests.system.conftest import Keys
-
-SERVICE = Path("/etc/pam.d/sshd")
-SSHD = Path("/etc/ssh/sshd_config.d/01-trex.conf")
-SOUND = {
-    "UsePAM": "yes",
-    "KbdInteractiveAuthentication": "yes",
-    "PasswordAuthentication": "no",
-    "AuthenticationMethods": "publickey,keyboard-interactive:pam",
-    "LoginGraceTime": "600",
-}
-
-
-def write_service(*arguments: str, control: str = "required", module: Path | None = None) -> None:
-    entry = module or sandbox.ENTRY
-    line = " ".join(["auth", control, "pam_python.so", str(entry), *arguments])
-    SERVICE.write_text(f"{line}\naccount required pam_permit.so\n")
-
-
-def write_sshd(**changed: str) -> None:
-    SSHD.write_text("".join(f"{name} {value}\n" for name, value in {**SOUND, **changed}.items()))
-
-
-@pytest.fixture
-def host(alice: Account) -> Iterator[Account]:
-    """A sound host with one user; all of /etc is the sandbox's own."""
-    assert os.path.ismount("/etc")
-    kept = SERVICE.read_bytes()
-    write_service()
-    SSHD.parent.mkdir(exist_ok=True)
-    write_sshd()
-    yield alice
-    SERVICE.write_bytes(kept)
-    SSHD.unlink()
-
-
-def examine(*arguments: str) -> dict[str, Any]:
-    """Return the doctor's report without what this machine's own clock is to blame for."""
-    done = trex("doctor", "--json", *arguments)
-    assert done.stderr == ""
-    report: dict[str, Any] = json.loads(done.stdout)
-    assert done.returncode == report["status"]
-    for finding in report["findings"]:
-        assert all(finding[part] for part in ("check", "severity", "what", "why", "mend"))
-    synchronized = clock._is_synchronized()
-    names = [finding["check"] for finding in report["findings"]]
-    assert ("clock-unsynchronized" in names) == (not synchronized)
-    report["findings"] = [f for f in report["findings"] if f["check"] != "clock-unsynchronized"]
-    return report
-
-
-def only(*arguments: str) -> dict[str, str]:
-    """Return the only finding."""
-    found = examine(*arguments)["findings"]
-    assert len(found) == 1, found
-    finding: dict[str, str] = found[0]
-    return finding
-
 
 # ------------------------------------------------------------------- a sound host
 
@@ -111,10 +54,32 @@ def test_what_is_printed_and_the_exit_status(host: Account) -> None:
     assert "  mend: sudoedit /etc/pam.d/sshd, line 1\n" in done.stdout
 
 
-def test_it_is_root_s_command(host: Account) -> None:
-    done = trex("doctor", account=host)
+def test_who_is_not_root_sees_what_can_be_seen(host: Account) -> None:
+    """And what was not looked at: nothing is an error only because it could not be read."""
+    before = sandbox.listing(host.home)
+    report = examine(account=host)
+    assert [(f["check"], f["severity"]) for f in report["findings"]] == [("left-out", "note")]
+    assert report["findings"][0]["what"] == "sshd's settings: not looked at"
+    assert sandbox.listing(host.home) == before
+    host.record.chmod(0o666)
+    checks = [finding["check"] for finding in examine(account=host)["findings"]]
+    assert checks == ["left-out", "record-FileUnsafe"]
+    done = trex("doctor", "--user", "root", account=host)
     assert done.returncode == 2
     assert "trex: hint: sudo trex doctor" in done.stderr
+
+
+def test_sudo_and_central_mode_as_somebody_else_than_root(host: Account) -> None:
+    service = Path("/etc/pam.d/sudo")
+    kept = service.read_bytes()
+    service.write_text(f"auth required pam_python.so {sandbox.ENTRY} run_as=nobody\n")
+    try:
+        found = examine("--service", "sudo", account=host)["findings"]
+    finally:
+        service.write_bytes(kept)
+    assert [(f["check"], f["severity"]) for f in found] == [
+        ("sudo-path", "note"), ("left-out", "note"),
+    ]  # fmt: skip
 
 
 # ------------------------------------------------------------------- the module's files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -214,3 +215,121 @@ def test_a_packager_s_tree(place: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (destination / "usr/lib/security/pam_trex.py").is_symlink()
     assert list(destination.glob("usr/lib/trex-pam/*/trex/__pycache__/*.pyc"))
+
+
+@pytest.fixture
+def var_lib(place: Path, usr_lib: None) -> Iterator[Path]:
+    """A /var/lib that vanishes with the test; /etc is the sandbox's own."""
+    layer = place / "var-lib"
+    layer.mkdir()
+    subprocess.run(["mount", "--bind", layer, "/var/lib"], check=True)
+    yield Path("/var/lib/trex/sms")
+    subprocess.run(["umount", "--lazy", "/var/lib"], check=True)
+    subprocess.run(["rm", "-r", layer], check=True)
+    subprocess.run(["userdel", "--force", "_trex-sms"], check=False, capture_output=True)
+    shutil.rmtree("/etc/trex", ignore_errors=True)
+
+
+def no_service() -> None:
+    for path in sandbox.PAM_SERVICES.iterdir():
+        if path.is_file() and "pam_trex" in path.read_text():
+            path.unlink()  # of other tests; this /etc is a copy
+
+
+def described(path: str | Path) -> tuple[str, str, int]:
+    status = Path(path).stat()
+    return Path(path).owner(), Path(path).group(), status.st_mode & 0o7777
+
+
+def has_sender() -> bool:
+    return "_trex-sms:" in Path("/etc/passwd").read_text()
+
+
+def test_what_sms_needs_is_made_by_one_command_and_stays_as_it_is(var_lib: Path) -> None:
+    assert install().returncode == 0
+    assert not has_sender()
+    assert not var_lib.exists()
+    assert not Path("/etc/trex").exists()
+    done = install("--sms")
+    assert done.returncode == 0, done.stderr
+    assert described(var_lib) == ("_trex-sms", "_trex-sms", 0o700)
+    assert described(var_lib.parent) == ("root", "root", 0o755)
+    assert described("/etc/trex/sms.toml") == ("root", "root", 0o600)
+    entry = pwd.getpwnam("_trex-sms")
+    assert 0 < entry.pw_uid < 1000
+    assert (entry.pw_dir, entry.pw_shell) == ("/nonexistent", "/usr/sbin/nologin")
+    Path("/etc/trex/sms.toml").write_text("# mine\n")
+    Path("/etc/trex/phones").write_text("alice +33612345678\n")
+    (var_lib / "counts").write_text("counted")
+    var_lib.chmod(0o755)
+    assert install("--sms").returncode == 0
+    assert described(var_lib)[2] == 0o700
+    assert pwd.getpwnam("_trex-sms").pw_uid == entry.pw_uid
+    assert (var_lib / "counts").read_text() == "counted"
+    assert Path("/etc/trex/sms.toml").read_text() == "# mine\n"
+    assert Path("/etc/trex/phones").read_text() == "alice +33612345678\n"
+
+
+def test_uninstall_keeps_counts_until_it_is_told_otherwise(var_lib: Path) -> None:
+    no_service()
+    install("--sms")
+    (var_lib / "counts").write_text("counted")
+    Path("/etc/trex/sms.toml").write_text('state = "x"\n')
+    done = install("--uninstall")
+    assert done.returncode == 0, done.stderr
+    assert "Left there: the counts of messages in /var/lib/trex/sms" in done.stdout
+    assert "--uninstall --purge" in done.stdout
+    assert "Left there: /etc/trex/sms.toml" in done.stdout
+    assert (var_lib / "counts").read_text() == "counted"
+    assert has_sender()
+    done = install("--uninstall", "--purge")
+    assert done.returncode == 0, done.stderr
+    assert not var_lib.parent.exists()
+    assert not has_sender()
+    assert Path("/etc/trex/sms.toml").read_text() == 'state = "x"\n'
+
+
+def test_uninstall_undoes_what_nobody_has_used(var_lib: Path) -> None:
+    no_service()
+    install("--sms")
+    done = install("--uninstall")
+    assert done.returncode == 0, done.stderr
+    assert "Left there" not in done.stdout
+    assert not has_sender()
+    assert not var_lib.parent.exists()
+    assert not Path("/etc/trex").exists()
+
+
+def test_an_account_that_was_made_by_hand_stays(var_lib: Path) -> None:
+    no_service()
+    subprocess.run(["useradd", "--system", "_trex-sms"], check=True)
+    install()
+    assert install("--uninstall").returncode == 0
+    assert has_sender()
+
+
+def test_sms_goes_nowhere_where_a_link_leads(var_lib: Path, place: Path) -> None:
+    elsewhere = place / "elsewhere"
+    elsewhere.mkdir()
+    var_lib.parent.symlink_to(elsewhere)
+    done = install("--sms")
+    assert done.returncode != 0
+    assert "/var/lib/trex is a link: nothing is changed" in done.stderr
+    assert not LIBRARY.exists()
+    assert list(elsewhere.iterdir()) == []
+    elsewhere.rmdir()
+
+
+@pytest.mark.parametrize("words", [["--uninstall", "--sms"], ["--purge"], ["--sms", "--smss"]])
+def test_words_that_do_not_go_together(usr_lib: None, words: list[str]) -> None:
+    done = install(*words)
+    assert done.returncode != 0
+    assert not LIBRARY.exists()
+    assert not has_sender()
+
+
+def test_a_packager_s_tree_makes_no_account(place: Path) -> None:
+    done = install("--sms", DESTDIR=str(place / "package-sms"))
+    assert done.returncode != 0
+    assert "--sms makes an account" in done.stderr
+    assert not has_sender()

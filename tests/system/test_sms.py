@@ -567,6 +567,61 @@ def test_several_messages_count_all_or_none(state: str) -> None:
         counts.add("alice", "a", 1, LIMITS)
 
 
+@pytest.mark.parametrize("messages", [1, 3, 8])
+def test_what_is_reached_is_what_counting_refuses(state: str, messages: int) -> None:
+    """`trex doctor` asks the one, a login the other; and asking changes nothing."""
+    counts = open_counts(state)
+    for number in range(14):
+        user = ("alice", "bob")[number % 2]
+        for name, most in LIMITS.items():
+            reached = counts.reached(user, "a", messages, {name: most})
+            assert set(reached) == set(counts.reached(user, "a", messages, {name: most}))
+            with contextlib.ExitStack() as refused:
+                if reached:
+                    refused.enter_context(pytest.raises(TooManyAttempts, match=name))
+                    counts.add(user, "a", messages, {name: most})
+            if messages > most:
+                assert reached == {name: None}
+            elif reached:
+                span = 3600 if name.endswith("hour") else 86400
+                assert reached == {name: pytest.approx(span, abs=60)}
+        if not counts.reached(user, "a", 1, LIMITS):
+            counts.add(user, "a", 1, LIMITS)
+    assert set(counts.reached("bob", "a", 1, LIMITS)) == {"host_hour"}
+
+
+def test_when_a_limit_ends_it_ends(state: str) -> None:
+    """The wait is for the message that is one too many, not for the last or the first."""
+    limits = {"user_hour": 3}
+    counts = open_counts(state)
+    counts.add("bob", "a", 3, limits)
+    age(state, "bob", [3000, 2000, 1000])
+    for messages, wait in ((1, 600), (2, 1600), (3, 2600)):
+        assert counts.reached("bob", "a", messages, limits) == {
+            "user_hour": pytest.approx(wait, abs=60)
+        }
+    assert counts.reached("bob", "a", 4, limits) == {"user_hour": None}
+    age(state, "bob", [3700, 2000, 1000])
+    assert counts.reached("bob", "a", 1, limits) == {}
+
+
+def age(state: str, user: str, seconds: list[int]) -> None:
+    """Make a user's messages so old, in the order in which they were sent."""
+    now = time.time()
+    if state.startswith("sqlite:"):
+        with contextlib.closing(sqlite3.connect(state.removeprefix("sqlite:"))) as base, base:
+            rows = base.execute("SELECT rowid FROM message ORDER BY rowid").fetchall()
+            for (row,), old in zip(rows, seconds, strict=True):
+                base.execute("UPDATE message SET at = ? WHERE rowid = ?", (now - old, row))
+        return
+    import redis
+
+    with redis.Redis.from_url(state) as server:
+        key = f"trex:sms:user:{user}"
+        names = sorted(server.zrange(key, 0, -1), key=int)
+        server.zadd(key, {name: now - old for name, old in zip(names, seconds, strict=True)})
+
+
 def test_hours_and_days_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counts, now = open_counts(f"sqlite:{tmp_path}/counts"), time.time()
     counts.add("bob", "a", 7, LIMITS)

@@ -22,6 +22,7 @@ from trex.errors import RecordError
 from trex.otpfile import create_secret, locked
 from trex.otprules import (
     adopt_skew,
+    blocked_until,
     count_attempt,
     counters_in_window,
     note_skew,
@@ -206,6 +207,26 @@ def test_an_attempt_in_the_future_neither_counts_nor_stays() -> None:
     read = state(f'" RATE_LIMIT 1 30 {NOW + 1000}')
     assert not count_attempt(read, NOW)
     assert read.rate_limit == [1, 30, NOW]
+
+
+@given(
+    st.integers(1, 4), st.integers(1, 60), st.lists(st.integers(NOW - 80, NOW), max_size=6)
+)  # fmt: skip
+def test_a_limit_ends_when_it_is_said_to_end(attempts: int, seconds: int, times: list[int]) -> None:
+    """What `trex doctor` says, and what a login does at that moment and just before."""
+    words = " ".join(map(str, [attempts, seconds, *times]))
+
+    def is_refused(at: int) -> bool:
+        return bool(count_attempt(totp(f'" RATE_LIMIT {words}'), at))
+
+    read = totp(f'" RATE_LIMIT {words}')
+    before = read.content
+    until = blocked_until(read, NOW)
+    assert read.content == before
+    assert is_refused(NOW) == (until > NOW)
+    assert not is_refused(until)
+    assert until == NOW or is_refused(until - 1)
+    assert blocked_until(totp(), NOW) == NOW
 
 
 def skewed(read: OtpState, steps_ahead: int, attempt: int) -> int:

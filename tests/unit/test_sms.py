@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from trex.challenge import random_digits
 from trex.codeerrors import SettingsError
+from trex.doctor.gateways import _place_of
 from trex.errors import FileUnsafe, NoRecord, TrexError
 from trex.phones import is_number, numbers_from_map
 from trex.sms import http, twilio
@@ -150,3 +151,17 @@ def test_digits_of_pins_are_uniform() -> None:
 @pytest.mark.parametrize("length", [6, 8, 10])
 def test_a_pin_s_length(length: int) -> None:
     assert all(len(random_digits(length)) == length for _ in range(200))
+
+
+def test_who_reaches_a_gateway_learns_no_credentials() -> None:
+    """`trex doctor --online`: the program is told where a gateway is, and nothing else."""
+    http_gateway = {
+        "kind": "http", "url": "https://s3cret@sms.example.org:8443/s3cret?key=s3cret", "ca": "/ca",
+        "headers": {"Authorization": "s3cret"}, "body": "s3cret",
+    }  # fmt: skip
+    told = {"kind": "http", "url": "https://sms.example.org:8443", "ca": "/ca"}
+    assert _place_of(http_gateway) == told
+    for kind, (needed, possible) in KINDS.items():
+        secret = dict.fromkeys({**needed, **possible}, "https://s3cret@host/s3cret")
+        place = _place_of({**secret, "kind": kind, "server": "host", "tls": "tls", "port": "465"})
+        assert "s3cret" not in str(place)

@@ -11,27 +11,29 @@ from typing import TYPE_CHECKING
 import click
 
 from trex.audit import one_line
-from trex.cli.place import place_of
 from trex.cli.terminal import CommandError
 from trex.doctor.clock import check_clock
-from trex.doctor.finding import ERROR, STATUS, Finding, status_of
+from trex.doctor.combination import check_combination, check_strangers
+from trex.doctor.finding import ERROR, NOTE, STATUS, Finding, status_of
+from trex.doctor.line import check_line, either, left_out, users_of
 from trex.doctor.module import check_module
-from trex.doctor.record import check_record
-from trex.doctor.service import check_service, options_of, trex_rules
-from trex.doctor.sshd import check_sshd
+from trex.doctor.ntp import check_offset
+from trex.doctor.service import check_service, trex_rules, with_options
+from trex.doctor.sshd import check_sshd, key_comes_first
 from trex.doctor.stack import read_stack
-from trex.errors import OptionError, TrexError
-from trex.methods import is_absent
 from trex.options import Options
 from trex.privilege import readable
 
 if TYPE_CHECKING:
-    from trex.doctor.stack import Rule
+    from trex.doctor.stack import Rule, Stack
+
+    Lines = list[tuple[Rule | None, Options]]
 
 EPILOG = """\b
 Examples:
   sudo trex doctor
   sudo trex doctor --service sudo --user alice
+  sudo trex doctor --online
   sudo trex doctor --json | jq '.findings[].what'
 
 \b
@@ -40,7 +42,7 @@ Exit status:
   1  warnings
   2  a login would fail, or somebody could get in without a right response
 """
-COLOURS = {ERROR: "red"}
+COLOURS = {ERROR: "red", NOTE: "cyan"}
 
 
 @click.command(epilog=EPILOG, short_help="Look for whatever would make a login fail.")
@@ -52,32 +54,28 @@ COLOURS = {ERROR: "red"}
     "users",
     metavar="NAME",
     multiple=True,
-    help="Whose record; may be repeated. Without it, all who have one.",
+    help="Whom to look at; may be repeated. Without it, all who are set up.",
 )
+@click.option("--online", is_flag=True, help="Connect to the gateways for SMS; nothing is sent.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-def command(service: str, users: tuple[str, ...], *, as_json: bool) -> int:
+def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool) -> int:
     """Look for whatever would make a login fail, or let somebody in who has no key.
 
     Nothing is changed. What it looks at: pam_python.so and the module's files, the PAM stack with
-    its includes, sshd's settings, each user's record and keys, the page with a QR code, the clock.
+    its includes, sshd's settings, each user's record and keys, the page with a QR code, each user's
+    secret for codes, what it takes to send a PIN, the clock.
+
+    Who is not root sees what can be seen of the own logins, and what was left out.
     """
-    if os.geteuid() != 0:
-        error = CommandError("root is needed to look at all of it", "sudo trex doctor")
-        error.exit_code = STATUS[ERROR]  # 1 would say that there are warnings only
-        raise error
+    names = _names(users)
     stack = read_stack(service)
-    rule = next(iter(trex_rules(stack)), None)
-    findings = [*check_module(rule), *check_service(service, stack)]
-    options = _options(rule)
-    if options is not None:
-        names = list(users) or _enrolled(options)
-        if not names:
-            findings.append(_nobody())
-        if service == "sshd":
-            findings += check_sshd(names, options)
-        for name in names:
-            findings += _check_user(name, options, service)
+    rules = trex_rules(stack)
+    findings = [*check_module(next(iter(rules), None)), *check_service(service, stack)]
+    lines: Lines = [*with_options(rules)] if rules else [(None, Options())]
+    findings += _check_lines(service, stack, names, lines, online=online)
     findings += check_clock([__file__])
+    if any(options.method == "totp" for _, options in lines):
+        findings += check_offset()
     status = status_of(findings)
     if as_json:
         told = [dataclasses.asdict(finding) for finding in findings]
@@ -87,46 +85,42 @@ def command(service: str, users: tuple[str, ...], *, as_json: bool) -> int:
     return status
 
 
-def _options(rule: Rule | None) -> Options | None:
-    """Return the module's arguments; None where they are a finding already."""
-    try:
-        return options_of(rule) if rule else Options()
-    except OptionError:
-        return None
+def _names(users: tuple[str, ...]) -> list[str]:
+    """Return who was named; who is not root means himself, and can look at nobody else."""
+    if os.geteuid() == 0:
+        return list(users)
+    own = readable(pwd.getpwuid(os.geteuid()).pw_name)
+    if any(name != own for name in users):
+        error = CommandError("root is needed to look at others' logins", "sudo trex doctor")
+        error.exit_code = STATUS[ERROR]  # 1 would say that there are warnings only
+        raise error
+    return [own]
 
 
-def _enrolled(options: Options) -> list[str]:
-    """Return all accounts that have a record."""
-    names = []
-    for entry in pwd.getpwall():
-        try:
-            place = place_of(readable(entry.pw_name), options)
-            if not is_absent(place.record, place.reader):
-                names.append(place.user.name)
-        except (CommandError, TrexError):  # an account without a home, or with an odd name
-            continue
-    return names
-
-
-def _nobody() -> Finding:
-    why = "Nobody can log in with Trex."
-    return Finding(
-        "record-nobody", ERROR, "no account has a record", why, "trex enroll --user NAME"
-    )
-
-
-def _check_user(name: str, options: Options, service: str) -> list[Finding]:
-    try:
-        place = place_of(name, options)
-        examined = check_record(place)
-        if examined.record and examined.record.web_qr and options.web:
-            from trex.doctor.page import check_page
-
-            examined.findings += check_page(place, examined.record, examined.message, service)
-    except (CommandError, TrexError) as error:
-        why = "PAM refuses a user who is not in the account database, or whose files hang."
-        return [Finding("user", ERROR, f"{name}: {error}", why, f"getent passwd {name}")]
-    return examined.findings
+def _check_lines(
+    service: str, stack: Stack, names: list[str], lines: Lines, *, online: bool
+) -> list[Finding]:
+    """Look at what each line of Trex's needs, and at what sshd makes of them."""
+    findings = []
+    who = [names or users_of(options) for _, options in lines]
+    if service == "sshd" and lines and os.geteuid() == 0:
+        users = list(dict.fromkeys(name for some in who for name in some))
+        timeout = max(options.timeout for _, options in lines)
+        findings += check_sshd(users, lines[0][1].method, timeout)
+    elif service == "sshd":
+        findings.append(left_out("sshd's settings"))
+    for rule, options in lines:
+        if rule is not None:
+            findings += check_combination(stack, rule, options)
+            if options.method == "sms" and not (service == "sshd" and key_comes_first()):
+                findings += check_strangers(stack, rule)
+    found = [
+        check_line(options, users, service, online=online)
+        for (_, options), users in zip(lines, who, strict=True)
+    ]
+    if len(found) > 1 and lines[0][0] and lines[0][0].control.lower() == "sufficient":
+        found = either(found)
+    return [*findings, *(finding for some in found for finding in some)]
 
 
 def _print(findings: list[Finding]) -> None:
@@ -134,5 +128,5 @@ def _print(findings: list[Finding]) -> None:
         what = f"{finding.severity}: {one_line(finding.what)}"
         click.secho(what, fg=COLOURS.get(finding.severity, "yellow"))
         click.echo(f"  why:  {one_line(finding.why)}\n  mend: {one_line(finding.mend)}")
-    if not findings:
-        click.echo("Nothing was found.")
+    if status_of(findings) == 0:
+        click.echo("Nothing was found that is wrong." if findings else "Nothing was found.")

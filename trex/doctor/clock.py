@@ -33,6 +33,14 @@ def judge(now: float, written: float, *, synchronized: bool) -> list[Finding]:
     return []
 
 
+def until(seconds: float) -> str:
+    """Return the local time in so many seconds, and the day if it is not today's."""
+    now = time.time()
+    then, today = time.localtime(now + seconds), time.localtime(now)
+    same = then[:3] == today[:3]
+    return time.strftime("%H:%M:%S" if same else "%Y-%m-%d %H:%M:%S", then)
+
+
 def _is_synchronized() -> bool:
     """Ask the kernel; to ask only is open to everybody and changes nothing."""
     buffer = ctypes.create_string_buffer(TIMEX_BYTES)

@@ -19,6 +19,17 @@ FIXED = {"pam_permit.so": "success", "pam_deny.so": "auth_err", "pam_rootok.so":
 
 def lets_in(rules: list[Rule], results: list[str]) -> bool:
     """Tell whether the stack succeeds if its modules answer with `results`, one for each rule."""
+    return _play(rules, results)[0] == SUCCEEDS
+
+
+def is_asked(rules: list[Rule], results: list[str], rule: Rule) -> bool:
+    """Tell whether it comes to `rule` at all if the modules answer with `results`."""
+    return any(rules[index] is rule for index in _play(rules, results)[1])
+
+
+def _play(rules: list[Rule], results: list[str]) -> tuple[str, list[int]]:
+    """Return the stack's verdict, and which of its rules were asked."""
+    asked = []
     verdict = UNDECIDED
     entered: dict[int, str] = {}  # what it was where a substack began
     index = 0
@@ -29,6 +40,7 @@ def lets_in(rules: list[Rule], results: list[str]) -> bool:
         if not rule.actions:  # a substack's own line
             entered[rule.level + 1] = verdict
             continue
+        asked.append(index - 1)
         if action == "reset":
             verdict = entered.get(rule.level, UNDECIDED)
         elif action in ("ok", "done") and verdict in (UNDECIDED, SUCCEEDS):
@@ -40,7 +52,7 @@ def lets_in(rules: list[Rule], results: list[str]) -> bool:
             verdict = BROKEN if missing else verdict
         if action == "die" or (action == "done" and verdict != BROKEN):
             index = _leave(rules, index, rule.level)
-    return verdict == SUCCEEDS
+    return verdict, asked
 
 
 def played(rules: list[Rule], trex: dict[int, str]) -> Iterator[list[str]]:

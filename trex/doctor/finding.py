@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # ERROR: a login would fail, or somebody could get in without a right response.
-ERROR, WARNING = "error", "warning"
-STATUS = {WARNING: 1, ERROR: 2}
+# NOTE: what was not looked at, and what is good to know; nothing is wrong.
+ERROR, WARNING, NOTE = "error", "warning", "note"
+STATUS = {NOTE: 0, WARNING: 1, ERROR: 2}
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from trex.doctor.dispatch import lets_in, played
-from trex.doctor.finding import ERROR, WARNING, Finding
+from trex.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.errors import OptionError
 from trex.methods import find_servant
 from trex.options import Options, parse_options
@@ -42,6 +43,15 @@ def options_of(rule: Rule) -> Options:
     return options
 
 
+def with_options(rules: list[Rule]) -> list[tuple[Rule, Options]]:
+    """Return the rules with their arguments, without those whose arguments are a finding."""
+    found = []
+    for rule in rules:
+        with suppress(OptionError):
+            found.append((rule, options_of(rule)))
+    return found
+
+
 def check_service(service: str, stack: Stack) -> list[Finding]:
     """Return what is wrong with the stack as a whole, and with Trex in it."""
     path = f"/etc/pam.d/{service}"
@@ -55,18 +65,20 @@ def check_service(service: str, stack: Stack) -> list[Finding]:
         what = f"{path}: no auth line asks {ENTRY}"
         why = "Trex has no say in these logins."
         return [*findings, Finding("pam-absent", ERROR, what, why, f"add to {path}: {EXAMPLE}")]
-    for rule in rules:
-        findings += _check_rule(rule)
-    if len(rules) > 1:
-        what = f"{path}: Trex is asked {len(rules)} times"
-        why = "A login may have to answer more than one challenge."
+    for rule, following in zip(rules, [*rules[1:], None], strict=True):
+        findings += _check_rule(rule, following)
+    methods = [options.method for _, options in with_options(rules)]
+    for method in sorted({method for method in methods if methods.count(method) > 1}):
+        what = f"{path}: Trex is asked {methods.count(method)} times with method={method}"
+        why = "A login may have to answer more than one challenge of a kind."
         findings.append(Finding("pam-twice", WARNING, what, why, f"sudoedit {rules[1].path}"))
     if not any(finding.check == "pam-optional" for finding in findings):
         findings += _check_ways(stack, rules)
     return [*findings, *_check_caller(service, stack, rules)]
 
 
-def _check_rule(rule: Rule) -> list[Finding]:
+def _check_rule(rule: Rule, following: Rule | None) -> list[Finding]:
+    """Return what is wrong with one of Trex's lines; `following` is the next of them."""
     mend = f"sudoedit {rule.path}, line {rule.line}"
     findings = []
     if rule.control.lower() == "optional":
@@ -75,7 +87,8 @@ def _check_rule(rule: Rule) -> list[Finding]:
                     "Beside any other module, a wrong response changes nothing.",
                     f"{mend}: required")
         )  # fmt: skip
-    if rule.control.lower() == "sufficient":
+    decided = following is not None and following.control.lower() in ("required", "requisite")
+    if rule.control.lower() == "sufficient" and not decided:
         findings.append(
             Finding("pam-sufficient", WARNING, f"{rule.place}: Trex is sufficient",
                     "Whoever fails here is asked by the next module.", f"{mend}: required")
@@ -138,6 +151,9 @@ def _check_caller(service: str, stack: Stack, rules: list[Rule]) -> list[Finding
         what = f"{rules[0].place}: {service} asks Trex without {GUARD} before it"
         mend = f"sudo script/install --su, and before Trex: auth requisite {GUARD}"
         return [Finding("caller-path", ERROR, what, why, mend)]
+    if service in ("sudo", "sudo-i") and not os.access(SUDOERS[0], os.R_OK):
+        mend = "sudo trex doctor"
+        return [Finding("sudo-path", NOTE, "/etc/sudoers was not looked at", why, mend)]
     if service in ("sudo", "sudo-i") and not _has_secure_path():
         what = "/etc/sudoers sets no secure_path"
         mend = "sudo visudo: Defaults secure_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"

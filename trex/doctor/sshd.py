@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
 
 from trex.doctor.finding import ERROR, WARNING, Finding
-
-if TYPE_CHECKING:
-    from trex.options import Options
 
 SSHD = "/usr/sbin/sshd"
 SECONDS = 20
 FILE = "/etc/ssh/sshd_config.d/01-trex.conf"
 FEWEST_TRIES = 3  # an agent offers several keys, and each counts
 METHOD = "keyboard-interactive"
+ASKS_PAM = (METHOD, "password")
 ROOT_MAY = ("yes",)
+# What they can do who have no SSH key, by method.
+STRANGERS = {
+    "openpgp": "strangers can make the server run gpg",
+    "totp": "strangers can guess codes",
+    "sms": "strangers can have messages sent",
+}
 Settings = dict[str, str]
 
 
-def check_sshd(users: list[str], options: Options) -> list[Finding]:
-    """Return what keeps sshd from asking, or from waiting as long as a challenge holds."""
+def check_sshd(users: list[str], method: str, timeout: int) -> list[Finding]:
+    """Return what keeps sshd from asking, or from waiting as long as a challenge holds.
+
+    `method` is the one that is asked first, `timeout` the longest of all, in seconds.
+    """
     findings: list[Finding] = []
     for user in users or [""]:
         try:
@@ -28,10 +34,19 @@ def check_sshd(users: list[str], options: Options) -> list[Finding]:
         except (OSError, subprocess.TimeoutExpired, ValueError) as error:
             why = "sshd does not start with a configuration that it cannot read."
             return [Finding("sshd-config", ERROR, f"sshd -T: {error}", why, "sudo sshd -t")]
-        for finding in _judge(settings, user, options):
+        for finding in _judge(settings, user, method, timeout):
             if finding not in findings:
                 findings.append(finding)
     return findings
+
+
+def key_comes_first() -> bool:
+    """Tell whether everybody is asked for something else, such as an SSH key, before PAM asks."""
+    try:
+        written = _effective("").get("authenticationmethods", "any")
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return False
+    return written != "any" and not any(way.startswith(ASKS_PAM) for way in written.split())
 
 
 def _effective(user: str) -> Settings:
@@ -47,11 +62,11 @@ def _effective(user: str) -> Settings:
     return {name.lower(): value.strip() for name, _, value in pairs}
 
 
-def _judge(settings: Settings, user: str, options: Options) -> list[Finding]:
+def _judge(settings: Settings, user: str, method: str, timeout: int) -> list[Finding]:
     return [
         *_judge_asking(settings),
-        *_judge_methods(settings),
-        *_judge_time(settings, options),
+        *_judge_methods(settings, STRANGERS[method]),
+        *_judge_time(settings, timeout),
         *_judge_root(settings, user),
     ]
 
@@ -83,13 +98,13 @@ def _judge_asking(settings: Settings) -> list[Finding]:
     return findings
 
 
-def _judge_methods(settings: Settings) -> list[Finding]:
+def _judge_methods(settings: Settings, strangers: str) -> list[Finding]:
     written = settings.get("authenticationmethods", "any")
     mend = f"{FILE}: AuthenticationMethods publickey,keyboard-interactive:pam"
     if written == "any":
         return [
             Finding("sshd-methods", WARNING, "sshd has no AuthenticationMethods",
-                    "An SSH key alone lets in, and strangers can make the server run gpg.", mend)
+                    f"An SSH key alone lets in, and {strangers}.", mend)
         ]  # fmt: skip
     ways = [way.split(",") for way in written.split()]
     asking = [way for way in ways if any(method.startswith(METHOD) for method in way)]
@@ -107,20 +122,20 @@ def _judge_methods(settings: Settings) -> list[Finding]:
     if any(way[0].startswith(METHOD) for way in asking):
         findings.append(
             Finding("sshd-strangers", WARNING, f"sshd has AuthenticationMethods {written}",
-                    "Strangers can make the server run gpg, and learn who is enrolled.", mend)
+                    f"{strangers.capitalize()}, and learn who is enrolled.", mend)
         )  # fmt: skip
     return findings
 
 
-def _judge_time(settings: Settings, options: Options) -> list[Finding]:
+def _judge_time(settings: Settings, timeout: int) -> list[Finding]:
     grace = settings.get("logingracetime", "120")
-    if not grace.isdecimal() or not 0 < int(grace) < options.timeout:
+    if not grace.isdecimal() or not 0 < int(grace) < timeout:
         return []
     return [
         Finding("sshd-grace", WARNING,
-                f"sshd has LoginGraceTime {grace}, and a challenge holds {options.timeout} seconds",
+                f"sshd has LoginGraceTime {grace}, and a challenge holds {timeout} seconds",
                 "sshd ends the connection while the challenge could still be answered.",
-                f"{FILE}: LoginGraceTime {options.timeout}")
+                f"{FILE}: LoginGraceTime {timeout}")
     ]  # fmt: skip
 
 

@@ -4,9 +4,11 @@ Each message counts for a user and for the host, in the last hour and in the las
 before it is sent, and stays counted if nobody knows whether it went out.
 """
 
+import os
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
+from urllib.parse import quote
 
 from trex.codeerrors import NotSent, TooManyAttempts
 
@@ -21,6 +23,14 @@ if TYPE_CHECKING:
             """Count messages that are about to be sent, all or none, in one step.
 
             Raises TooManyAttempts where that would be over a limit, NotSent where nobody can say.
+            """
+
+        def reached(
+            self, user: str, host: str, messages: int, limits: dict[str, int]
+        ) -> dict[str, float | None]:
+            """Return the limits that would refuse so many messages now; nothing is counted.
+
+            Each with the seconds until it would not, None where it always would. Raises NotSent.
             """
 
 
@@ -50,6 +60,48 @@ class SqliteCounts:
         except sqlite3.Error as error:
             raise _unreachable(self._path, error) from None
 
+    def reached(
+        self,
+        user: str,
+        host: str,  # noqa: ARG002 (one host's file)
+        messages: int,
+        limits: dict[str, int],
+    ) -> "dict[str, float | None]":
+        """See Counts. It takes the lock that counting takes, and gives it back unused."""
+        if not self._is_made():
+            return {name: None for name, most in limits.items() if messages > most}
+        try:
+            address = f"file:{quote(self._path)}?mode=rw"  # which makes no file
+            with closing(sqlite3.connect(address, timeout=BUSY_SECONDS, uri=True)) as database:
+                database.isolation_level = None
+                database.execute("BEGIN IMMEDIATE")
+                now = time.time()
+                waits = {
+                    name: _wait(database, user, name, now, most - messages)
+                    for name, most in limits.items()
+                }
+                database.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise _unreachable(self._path, error) from None
+        return {name: wait for name, wait in waits.items() if wait != 0}
+
+    def _is_made(self) -> bool:
+        """Tell whether a message was counted. Raises NotSent where the next one could not be.
+
+        SQLite would open a file that it cannot write for reading, and say nothing.
+        """
+        made, directory = False, os.path.dirname(self._path)
+        try:
+            os.stat(directory)
+            with suppress(FileNotFoundError):
+                made = os.stat(self._path).st_size > 0
+        except OSError as error:
+            raise NotSent(f"{error.filename}: {error.strerror}") from None
+        for path in [directory, self._path] if made else [directory]:
+            if not os.access(path, os.W_OK):
+                raise NotSent(f"{path} cannot be written")
+        return made
+
 
 def _add(database: sqlite3.Connection, user: str, messages: int, limits: dict[str, int]) -> None:
     now = time.time()
@@ -65,10 +117,28 @@ def _add(database: sqlite3.Connection, user: str, messages: int, limits: dict[st
 
 
 def _count(database: sqlite3.Connection, user: str, name: str, now: float) -> int:
-    query, values = "SELECT count(*) FROM message WHERE at > ?", [now - SPANS[name], user]
+    which, values = _which(user, name, now)
+    return int(database.execute(f"SELECT count(*) {which}", values).fetchone()[0])
+
+
+def _wait(
+    database: sqlite3.Connection, user: str, name: str, now: float, allowed: int
+) -> "float | None":
+    """Return in how many seconds no more than `allowed` count any more; None for never."""
+    if allowed < 0:
+        return None
+    which, values = _which(user, name, now)
+    query = f"SELECT at {which} ORDER BY at DESC LIMIT 1 OFFSET ?"
+    one_too_many = database.execute(query, [*values, allowed]).fetchone()
+    return one_too_many[0] + SPANS[name] - now if one_too_many else 0
+
+
+def _which(user: str, name: str, now: float) -> "tuple[str, list[float | str]]":
+    """Return what a query for the messages that count for a limit ends with, and its values."""
+    since = now - SPANS[name]
     if name.startswith("user"):
-        return int(database.execute(f"{query} AND user = ?", values).fetchone()[0])
-    return int(database.execute(query, values[:1]).fetchone()[0])
+        return "FROM message WHERE at > ? AND user = ?", [since, user]
+    return "FROM message WHERE at > ?", [since]
 
 
 def open_counts(url: str) -> "Counts":

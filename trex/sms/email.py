@@ -2,6 +2,7 @@
 
 import smtplib
 import ssl
+from contextlib import contextmanager
 from email.message import EmailMessage
 from time import monotonic
 
@@ -9,6 +10,8 @@ from trex.codeerrors import NotSent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trex.sms.settings import Table
 
 PORTS = {"tls": 465, "starttls": 587}
@@ -17,12 +20,24 @@ SECONDS = 10  # for one answer; `trex.sms.send` has the deadline for all
 
 def send(gateway: "Table", numbers: list[str], text: str) -> None:
     """Send one mail for each number. Raises NotSent with the kind of failure, or SMTP's code."""
+    with _explained(), _connected(gateway) as server:
+        if "user" in gateway:
+            server.login(gateway["user"], gateway.get("password", ""))
+        for number in numbers:
+            server.send_message(_mail(gateway, number, text))
+
+
+def reach(gateway: "Table") -> None:
+    """See whether a message could be sent there, and send none. Raises NotSent."""
+    with _explained(), _connected(gateway) as server:
+        server.noop()
+
+
+@contextmanager
+def _explained() -> "Iterator[None]":
+    """Raise NotSent for what smtplib raises."""
     try:
-        with _connected(gateway) as server:
-            if "user" in gateway:
-                server.login(gateway["user"], gateway.get("password", ""))
-            for number in numbers:
-                server.send_message(_mail(gateway, number, text))
+        yield
     except smtplib.SMTPResponseException as error:
         raise NotSent(f"SMTP code {error.smtp_code}") from None
     except smtplib.SMTPRecipientsRefused:

@@ -47,7 +47,7 @@ class RedisCounts:
 
     def add(self, user: str, host: str, messages: int, limits: dict[str, int]) -> None:
         """Count as trex.sms.counts says: a user's messages from the whole fleet, a host's own."""
-        keys = [f"trex:sms:user:{user}", f"trex:sms:host:{host}"]
+        keys = _keys(user, host)
         arguments: list[int] = [messages, DAY]
         for name, most in limits.items():
             arguments += [1 if name.startswith("user") else 2, SPANS[name], most]
@@ -59,12 +59,39 @@ class RedisCounts:
             name = list(limits)[reached]
             raise too_many(name, limits[name])
 
+    def reached(
+        self, user: str, host: str, messages: int, limits: dict[str, int]
+    ) -> "dict[str, float | None]":
+        """See trex.sms.counts.Counts."""
+        keys = _keys(user, host)
+        waits: dict[str, float | None] = {}
+        try:
+            seconds, microseconds = self._server.time()
+            now = seconds + microseconds / 1_000_000
+            for name, most in limits.items():
+                key, allowed = keys[0 if name.startswith("user") else 1], most - messages
+                # Of those that count, the last ones first: the one that is too many.
+                found = self._server.zrevrangebyscore(
+                    key, "+inf", f"({now - SPANS[name]:.6f}", max(0, allowed), 1, withscores=True
+                )
+                if allowed < 0:
+                    waits[name] = None
+                elif found:
+                    waits[name] = found[0][1] + SPANS[name] - now
+        except redis.RedisError as error:
+            raise _unreachable(error) from None
+        return waits
+
     def claim(self, name: str) -> bool:
         """Take a name for a day, longer than a code is right; tell whether nobody had it."""
         try:
             return bool(self._server.set(f"trex:otp:{name}", 1, nx=True, ex=DAY))
         except redis.RedisError as error:
             raise _unreachable(error) from None
+
+
+def _keys(user: str, host: str) -> list[str]:
+    return [f"trex:sms:user:{user}", f"trex:sms:host:{host}"]
 
 
 def _unreachable(error: Exception) -> NotSent:

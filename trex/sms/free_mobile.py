@@ -3,7 +3,7 @@
 Documented in the subscriber's own pages: GET with `user`, `pass` and `msg`, and these statuses.
 """
 
-from trex.sms.web import explain, request
+from trex.sms.web import connect, explain, request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,3 +25,8 @@ def send(gateway: "Table", numbers: list[str], text: str) -> None:  # noqa: ARG0
     answer = request(gateway, "GET", gateway.get("url", URL), params=parameters)
     if answer.status != OK:
         raise explain(answer, MEANINGS)
+
+
+def reach(gateway: "Table") -> None:
+    """See whether a message could be sent there, and send none. Raises NotSent."""
+    connect(gateway, gateway.get("url", URL))

@@ -7,7 +7,7 @@ in a form, escaped in JSON, and as they are in any other body.
 import json
 from urllib.parse import quote
 
-from trex.sms.web import explain, request
+from trex.sms.web import connect, explain, request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ def send(gateway: "Table", numbers: list[str], text: str) -> None:
         answer = request(gateway, method, url, headers=headers, data=body.encode())
         if answer.status not in gateway.get("expected", EXPECTED):
             raise explain(answer, {})
+
+
+def reach(gateway: "Table") -> None:
+    """See whether a message could be sent there, and send none. Raises NotSent."""
+    connect(gateway, gateway["url"])
 
 
 def _encoder(headers: dict[str, str]) -> "Callable[[str], str]":

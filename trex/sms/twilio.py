@@ -6,7 +6,7 @@ https://www.twilio.com/docs/messaging/api/message-resource
 import json
 
 from trex.codeerrors import NotSent
-from trex.sms.web import request
+from trex.sms.web import connect, request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ def send(gateway: "Table", numbers: list[str], text: str) -> None:
         answer = request(gateway, "POST", url, data=form, auth=(sid, gateway["auth_token"]))
         if answer.status != CREATED:
             raise NotSent(f"HTTP status {answer.status}, error code {_code(answer)}")
+
+
+def reach(gateway: "Table") -> None:
+    """See whether a message could be sent there, and send none. Raises NotSent."""
+    connect(gateway, gateway.get("api", API))
 
 
 def _code(answer: "Answer") -> str:

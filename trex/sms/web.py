@@ -1,6 +1,13 @@
 """One HTTPS request to a gateway: certificates verified, no redirect, nothing of it in an error."""
 
+import os
+import ssl
+from urllib.parse import urlsplit
+
 import requests
+import urllib3
+from urllib3.connection import HTTPSConnection
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from trex.codeerrors import NotSent
 
@@ -9,6 +16,8 @@ if TYPE_CHECKING:
     from trex.sms.settings import Table
 
 MAX_ANSWER = 64 * 1024
+HTTPS = 443
+UNTRUSTED = "its certificate is not trusted, or not for this host"
 SECONDS = 10  # between two bytes; `trex.sms.send` has the deadline for all
 
 
@@ -43,11 +52,35 @@ def request(gateway: "Table", method: str, url: str, **parts: object) -> Answer:
             body = b"" if packed else next(answer.iter_content(MAX_ANSWER), b"")
             return Answer(answer.status_code, body)
         except requests.exceptions.SSLError:
-            raise NotSent("its certificate is not trusted, or not for this host") from None
+            raise NotSent(UNTRUSTED) from None
         except requests.exceptions.RequestException as error:
             raise NotSent(f"no connection ({type(error).__name__})") from None
         except ValueError as error:  # `requests` also reads where a redirection would lead
             raise NotSent(f"an answer that is no HTTP ({type(error).__name__})") from None
+
+
+def connect(gateway: "Table", url: str) -> None:
+    """Connect to where `url` leads, verify the certificate as `request` does, and hang up.
+
+    Raises NotSent with the same words.
+    """
+    place = urlsplit(url)
+    authority = gateway.get("ca", requests.certs.where())
+    connection = HTTPSConnection(place.hostname, place.port or HTTPS, timeout=SECONDS)
+    is_directory = os.path.isdir(authority)
+    connection.set_cert(
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=None if is_directory else authority,
+        ca_cert_dir=authority if is_directory else None,
+    )
+    try:
+        connection.connect()
+    except (urllib3.exceptions.SSLError, ssl.SSLError, CertificateError):
+        raise NotSent(UNTRUSTED) from None
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise NotSent(f"no connection ({type(error).__name__})") from None
+    finally:
+        connection.close()
 
 
 def explain(answer: Answer, meanings: dict[int, str]) -> NotSent:

@@ -1,0 +1,40 @@
+"""method=totp with `fleet`: the Redis in which codes are spent."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from trex.codeerrors import NotSent, SettingsError
+from trex.doctor.finding import ERROR, NOTE, Finding
+from trex.doctor.state import check_packages, make_servant, reached, servant_of, unreachable
+from trex.errors import FileUnsafe, OptionError
+from trex.methods.totp import read_fleet
+
+if TYPE_CHECKING:
+    from trex.options import Options
+
+ALL = "No code is accepted: every login is refused."
+
+
+def check_fleet(options: Options) -> list[Finding]:
+    """Return why no code could be spent for all hosts."""
+    if os.geteuid() != 0:
+        what = "the Redis of the fleet: not looked at"
+        return [Finding("left-out", NOTE, what, "Only root can.", "sudo trex doctor")]
+    try:
+        servant = servant_of(options)
+    except OptionError as error:
+        return [Finding("totp-fleet", ERROR, str(error), ALL, make_servant(options))]
+    try:
+        state = read_fleet(options)
+    except (SettingsError, FileUnsafe) as error:
+        mend = f"sudoedit {options.sms_file}; docs/totp.md"
+        return [Finding("totp-fleet", ERROR, str(error), ALL, mend)]
+    if missing := check_packages(state, sending=False):
+        return missing
+    try:
+        reached(servant, {"state": state, "limits": {"host_hour": 1}}, "", 0, "host")
+    except NotSent as error:
+        return [unreachable(state, error)]
+    return []

@@ -1,0 +1,29 @@
+"""The program that says which limits are reached: `trex.doctor.state` asks. It counts nothing."""
+
+import json
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.sms.settings import Table
+
+
+def look(told: "Table") -> str:
+    """Say `reached` and a JSON object, as `trex.sms.counts.Counts.reached` has it.
+
+    Raises NotSent where it could not be counted.
+    """
+    from trex.sms.counts import open_counts
+
+    counts = open_counts(told["state"])
+    reached = counts.reached(told["user"], told["host"], told["messages"], told["limits"])
+    return f"reached {json.dumps(reached)}"
+
+
+if __name__ == "__main__":
+    package = sys.modules["trex"] = type(sys)("trex")  # not along sys.path: see pam_trex.py
+    package.__path__ = [os.path.dirname(os.path.dirname(os.path.realpath(__file__)))]
+    from trex.sms.program import run
+
+    run(look)
