@@ -283,6 +283,11 @@ def test_one_of_two_ways_is_enough(coder: Account) -> None:
     (coder.home / FILE).unlink()
     assert checks("--user", "alice") == [("record-NoRecord", "error"), ("totp-NoRecord", "error")]
     assert checks() == [("record-nobody", "error"), ("totp-nobody", "error")]
+    coder.write(secret(), FILE)
+    write_stack("required {trex}", "required {trex} method=totp")
+    assert checks("--user", "alice") == [("record-NoRecord", "error")]
+    write_stack("sufficient {trex}", *["required {trex} method=totp"] * 2)
+    assert ("record-NoRecord", "error") in checks("--user", "alice")
 
 
 # ---------------------------------------------------------------------------- sms
@@ -392,6 +397,15 @@ def test_who_is_not_root_is_told_that_sms_is_root_s(sender: Account) -> None:
     report = examine(account=sender)
     assert [f["check"] for f in report["findings"]] == ["left-out", "left-out"]
     assert report["findings"][1]["what"].startswith("method=sms: /etc/trex/sms.toml")
+
+
+def test_who_is_not_root_is_not_told_what_sshd_decides(sender: Account) -> None:
+    write_stack("required {trex} method=sms")
+    assert checks(account=sender) == []
+    su = Path("/etc/pam.d/doctor-su")
+    su.write_text(f"auth required {TREX} method=sms\n")
+    assert checks("--service", "doctor-su", account=sender) == [("pam-sms-first", "warning")]
+    su.unlink()
 
 
 def _toml(place: Path) -> None:

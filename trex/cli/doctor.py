@@ -38,10 +38,11 @@ Examples:
 
 \b
 Exit status:
-  0  nothing was found
+  0  nothing was found, or notes only
   1  warnings
   2  a login would fail, or somebody could get in without a right response
 """
+EITHER = (["sufficient", "required"], ["sufficient", "requisite"])  # one of the two is enough
 COLOURS = {ERROR: "red", NOTE: "cyan"}
 
 
@@ -86,7 +87,7 @@ def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool
 
 
 def _names(users: tuple[str, ...]) -> list[str]:
-    """Return who was named; who is not root means himself, and can look at nobody else."""
+    """Return who was named; without root's rights that is the caller, and nobody else."""
     if os.geteuid() == 0:
         return list(users)
     own = readable(pwd.getpwuid(os.geteuid()).pw_name)
@@ -112,15 +113,24 @@ def _check_lines(
     for rule, options in lines:
         if rule is not None:
             findings += check_combination(stack, rule, options)
-            if options.method == "sms" and not (service == "sshd" and key_comes_first()):
+            if options.method == "sms" and _strangers_come(service):
                 findings += check_strangers(stack, rule)
     found = [
         check_line(options, users, service, online=online)
         for (_, options), users in zip(lines, who, strict=True)
     ]
-    if len(found) > 1 and lines[0][0] and lines[0][0].control.lower() == "sufficient":
+    controls = [rule.control.lower() for rule, _ in lines if rule is not None]
+    if controls in EITHER:
         found = either(found)
-    return [*findings, *(finding for some in found for finding in some)]
+    return list(dict.fromkeys([*findings, *(finding for some in found for finding in some)]))
+
+
+def _strangers_come(service: str) -> bool:
+    """Tell whether people are asked whom nothing has been asked before; sshd asks for a key.
+
+    Who is not root cannot know of sshd, and was told that its settings were left out.
+    """
+    return service != "sshd" or (os.geteuid() == 0 and not key_comes_first())
 
 
 def _print(findings: list[Finding]) -> None:

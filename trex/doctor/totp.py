@@ -28,7 +28,6 @@ NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # open(2), O_TMPFIL
 MENDS = {
     "NoRecord": "as {user}: trex totp enroll",
     "PackageMissing": "apt install python3-pyotp",
-    "PrivilegeError": "sudo trex doctor",
 }
 
 
