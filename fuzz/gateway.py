@@ -11,6 +11,9 @@ from unittest.mock import patch
 from trex.codeerrors import NotSent
 from trex.sms import email, free_mobile, http, twilio, web
 
+BEFORE_TLS = re.compile(
+    rb"((ehlo|helo) [^\r\n]*\r\n|starttls\r\n|quit\r\n|rset\r\n)*", re.IGNORECASE
+)
 NUMBERS = ["+33612345678"]
 TEXT = "48151623 is the PIN for a login at web."
 HIDDEN = ("48151623", "612345678", "s3cret-V4lue", "t0ken-Of-Root")
@@ -87,9 +90,10 @@ def check(data: bytes) -> None:
             check_error(str(error))
         else:
             check_sent(wire, said, good)
+        assert wire.sent.count(b" HTTP/1.1\r\n") <= 1, "no redirection"
         if module is not email and choice >= 128:
             check_answer(gateway, wire)
-    assert not any(hidden.encode() in wire.in_the_clear for hidden in HIDDEN), "before TLS"
+    assert BEFORE_TLS.fullmatch(wire.in_the_clear)
 
 
 def check_error(error: str) -> None:
@@ -102,7 +106,6 @@ def check_sent(wire: Wire, said: bytes, good: tuple[int, ...]) -> None:
     """See to it that the gateway said yes, and was asked once."""
     if good:
         assert any(status(line) in good for line in said.decode("latin-1").split("\n"))
-        assert wire.sent.count(b" HTTP/1.1\r\n") == 1, "no redirection"
     else:
         assert len(re.findall(rb"^250", said, re.MULTILINE)) >= 2
         assert wire.sent.count(b"48151623") == 1
