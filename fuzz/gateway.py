@@ -11,6 +11,9 @@ from unittest.mock import patch
 from trex.codeerrors import NotSent
 from trex.sms import email, free_mobile, http, twilio, web
 
+BEFORE_TLS = re.compile(
+    rb"((ehlo|helo) [^\r\n]*\r\n|starttls\r\n|quit\r\n|rset\r\n)*", re.IGNORECASE
+)
 NUMBERS = ["+33612345678"]
 TEXT = "48151623 is the PIN for a login at web."
 HIDDEN = ("48151623", "612345678", "s3cret-V4lue", "t0ken-Of-Root")
@@ -18,14 +21,14 @@ CREDENTIALS = {"user": "t0ken-Of-Root", "pass": "s3cret-V4lue", "password": "s3c
 MAIL = {**CREDENTIALS, "server": "mail.example.org", "from": "trex@example.org",
         "to": "{number}@example.org"}  # fmt: skip
 URL = "https://sms.example.org/s3cret-V4lue?to={number}"
-GATEWAYS: tuple[tuple[Any, dict[str, Any], str], ...] = (
-    (free_mobile, CREDENTIALS, "200"),
-    (twilio, {"account_sid": "t0ken-Of-Root", "auth_token": "s3cret-V4lue", "from": "+1"}, "201"),
+GATEWAYS: tuple[tuple[Any, dict[str, Any], tuple[int, ...]], ...] = (
+    (free_mobile, CREDENTIALS, (200,)),
+    (twilio, {"account_sid": "t0ken-Of-Root", "auth_token": "s3cret-V4lue", "from": "+1"}, (201,)),
     (http, {"url": URL, "headers": {"Content-Type": "application/json", "X-Key": "s3cret-V4lue"},
-            "body": '{"text": "{text}"}'}, "20[012]"),
-    (http, {"url": URL, "method": "GET", "expected": [204, 418]}, "(204|418)"),
-    (email, {**MAIL, "tls": "tls"}, ""),
-    (email, {**MAIL, "tls": "starttls"}, ""),
+            "body": '{"text": "{text}"}'}, (200, 201, 202)),
+    (http, {"url": URL, "method": "GET", "expected": [204, 418]}, (204, 418)),
+    (email, {**MAIL, "tls": "tls"}, ()),
+    (email, {**MAIL, "tls": "starttls"}, ()),
 )  # fmt: skip
 
 
@@ -87,9 +90,10 @@ def check(data: bytes) -> None:
             check_error(str(error))
         else:
             check_sent(wire, said, good)
+        assert wire.sent.count(b" HTTP/1.1\r\n") <= 1, "no redirection"
         if module is not email and choice >= 128:
             check_answer(gateway, wire)
-    assert not any(hidden.encode() in wire.in_the_clear for hidden in HIDDEN), "before TLS"
+    assert BEFORE_TLS.fullmatch(wire.in_the_clear)
 
 
 def check_error(error: str) -> None:
@@ -98,14 +102,22 @@ def check_error(error: str) -> None:
     assert not any(hidden in error for hidden in HIDDEN)
 
 
-def check_sent(wire: Wire, said: bytes, good: str) -> None:
+def check_sent(wire: Wire, said: bytes, good: tuple[int, ...]) -> None:
     """See to it that the gateway said yes, and was asked once."""
     if good:
-        assert re.search(rf"^HTTP/1\S*\s+{good}", said.decode("latin-1"), re.MULTILINE)
-        assert wire.sent.count(b" HTTP/1.1\r\n") == 1, "no redirection"
+        assert any(status(line) in good for line in said.decode("latin-1").split("\n"))
     else:
         assert len(re.findall(rb"^250", said, re.MULTILINE)) >= 2
         assert wire.sent.count(b"48151623") == 1
+
+
+def status(line: str) -> int:
+    """Return a status line's number, written in any way that Python reads; 0 for another line."""
+    words = line.split()
+    try:
+        return int(words[1]) if words and words[0].startswith("HTTP/1") else 0
+    except (IndexError, ValueError):
+        return 0
 
 
 def check_answer(gateway: dict[str, Any], wire: Wire) -> None:

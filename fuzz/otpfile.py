@@ -122,10 +122,13 @@ def check_judging(content: bytes, choices: int, response: bytes) -> tuple[bytes,
     ):
         challenge = totp.OneTimeCode(login, parse_options(arguments), ALICE, PATH, locks)
         outcome = challenge.judge(offered)
-    check_outcome(outcome, offered.strip(), right, OtpState(file.written, PATH))
+    before, after = OtpState(content, PATH), OtpState(file.written, PATH)
+    check_outcome(outcome, offered.strip(), right, after)
+    if not after.counter and after.skew == before.skew:
+        assert set(right_codes(after)) <= set(right), "no used code comes back"
     told = " ".join([*login.steps, *login.warnings])
     assert len(offered.strip()) < 6 or offered.strip() not in told
-    assert OtpState(content, PATH).secret not in told
+    assert before.secret not in told
     return file.written, offered
 
 

@@ -99,11 +99,12 @@ def check_plain_lines(content: str, read: Stack) -> None:
         found = PLAIN.fullmatch(line)
         if found and not any("\\" in other for other in lines[: number - 1]):
             expected = (found[1], found[2], found[3].split())
+            place = f"{DIRECTORY}/x:{number}"
             assert any(
                 (rule.control, rule.module, rule.arguments) == expected
                 for rule in read.rules
-                if rule.place == f"{DIRECTORY}/x:{number}"
-            )
+                if rule.place == place
+            ) or any(problem.startswith(f"{place}: more than ") for problem in read.problems)
 
 
 def check_ways(rules: list[Rule], trex: list[Rule], found: set[str]) -> None:
