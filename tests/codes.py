@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -62,3 +63,15 @@ def write_services() -> dict[str, str]:
                 f"{line} {mode}_first_pass", *ACCOUNT_LINES,
             )  # fmt: skip
     return made
+
+
+def write_altered_service(name: str, module: str, line: str, instead: str) -> str:
+    """Write a PAM service of a copy of Trex in which one line of a module is another."""
+    copy = sandbox.PLACE / name
+    shutil.copytree(sandbox.PROJECT / "trex", copy / "trex")
+    shutil.copy(sandbox.ENTRY, copy)
+    source = (copy / "trex" / module).read_text(encoding="utf-8")
+    assert source.count(line) == 1
+    (copy / "trex" / module).write_text(source.replace(line, instead), encoding="utf-8")
+    entry = f"auth required pam_python.so {copy}/pam_trex.py method=totp nullok"
+    return sandbox.pam_service(name, entry, *ACCOUNT_LINES)

@@ -119,6 +119,7 @@ def test_a_pin_comes_and_lets_in(
     sms: Callable[..., Asked],
     log: Log,
 ) -> None:
+    """ezauth #195: codes from before stayed good, and a number could be asked for without a pause."""
     configure(by_http(gateway))
     asked = sms()
     assert asked.verdict == "PAM_SUCCESS", log.everything()
@@ -472,6 +473,7 @@ def test_limits_of_a_user_and_of_the_host(
     bob: Account, account: Callable[[str], Account], gateway: Gateway,
     configure: Callable[..., None], sms: Callable[..., Asked], log: Log,
 ) -> None:  # fmt: skip
+    """ezauth #195, and SMS pumping: one number, or many, and nobody counted."""
     account("carol")
     configure(by_http(gateway), before="[limits]\nuser_hour = 2\nhost_day = 3")
     assert [sms().verdict for _ in range(3)] == ["PAM_SUCCESS"] * 2 + ["PAM_AUTHINFO_UNAVAIL"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from tests.codes import (
     here,
     otp_file,
     text,
+    write_altered_service,
 )
 from tests.sshd import Sshd
 
@@ -261,7 +261,7 @@ def test_codes_that_were_seen_cannot_be_played_again_as_those_of_a_slow_clock(
 def test_without_disallow_reuse_a_code_is_accepted_once_all_the_same(
     bob: Account, otp: Callable[..., bool], log: Log
 ) -> None:
-    """google-authenticator #130: it accepts a code again, and does so when it is gone back to."""
+    """google-authenticator-libpam #130: it accepts a code again, and does when it is gone back to."""
     bob.write(text('" TOTP_AUTH'), FILE)
     now = here()
     assert otp("trex", bob, code(now))
@@ -392,6 +392,7 @@ def test_an_unfit_file_is_refused_before_anything_is_asked(
 def test_central_files_that_users_cannot_read(
     bob: Account, account: Callable[[str], Account], trex_otp: Callable[..., Asked], place: Path
 ) -> None:
+    """google-authenticator-libpam #240: whoever has the session reads the secret, for sudo too."""
     keeper = account("keeper")
     (place / "otp").mkdir(exist_ok=True)
     directory = keeper.own(place / "otp", 0o700)
@@ -408,33 +409,42 @@ def test_central_files_that_users_cannot_read(
 # ---------------------------------------------------------------------------- being safe
 
 
+@pytest.fixture(scope="module")
+def slow(place: Path) -> str:
+    """A service of Trex's that takes its time between reading the file and comparing."""
+    read = "        self._right = self._right_texts(self._state, self._now)\n"
+    return write_altered_service(
+        "otp-slow", "methods/totp.py", read, f"        time.sleep(0.2)\n{read}"
+    )
+
+
 @pytest.mark.parametrize("reuse", ['" DISALLOW_REUSE', '" LATER_LINE'])
 def test_of_many_logins_at_once_one_uses_the_code(
-    bob: Account, client: Path, stacks: dict[str, str], reuse: str
+    bob: Account, client: Path, slow: str, reuse: str
 ) -> None:
     """OwnPay #145: whether a code was used was asked before it was noted, and not in one step."""
     bob.write(text('" TOTP_AUTH', reuse, "12345678"), FILE)
     for answer in (code(here()), "12345678"):
         with ThreadPoolExecutor(8) as pool:
             asked = pool.map(lambda _, answer=answer: sandbox.ask_pam(
-                client, stacks["trex"], "bob", "--answer", answer), range(8))  # fmt: skip
+                client, slow, "bob", "--answer", answer), range(8))  # fmt: skip
             assert sorted(one.verdict for one in asked).count("PAM_SUCCESS") == 1
     assert not Path(f"{otp_file(bob)}~").exists()
 
 
 def test_guesses_at_the_same_moment_do_not_get_past_the_limit(
-    bob: Account, client: Path, stacks: dict[str, str], log: Log
+    bob: Account, client: Path, slow: str, stacks: dict[str, str], log: Log
 ) -> None:
     """open-bastion #186: many processes read one count, and each wrote one more."""
     bob.write(text('" TOTP_AUTH', '" RATE_LIMIT 3 3600', "12345678"), FILE)
     with ThreadPoolExecutor(8) as pool:
         asked = list(pool.map(lambda number: sandbox.ask_pam(
-            client, stacks["trex"], "bob", "--answer", f"2345678{number}"), range(8)))  # fmt: skip
+            client, slow, "bob", "--answer", f"2345678{number}"), range(8)))  # fmt: skip
     assert "PAM_SUCCESS" not in {one.verdict for one in asked}
     assert len(log.trex(": wrong response: ")) <= 3
     assert len(log.trex("more than 3 attempts in 3600 seconds")) >= 4
-    asked = [sandbox.ask_pam(client, stacks["trex"], "bob", "--answer", "12345678")]
-    assert asked[0].verdict == "PAM_AUTHINFO_UNAVAIL"
+    right = sandbox.ask_pam(client, stacks["trex"], "bob", "--answer", "12345678")
+    assert right.verdict == "PAM_AUTHINFO_UNAVAIL"
 
 
 def test_both_modules_at_once_leave_a_whole_file(
@@ -467,7 +477,7 @@ def small_home(bob: Account) -> Iterator[Account]:
 def test_a_full_disk_leaves_the_file_whole_and_refuses(
     small_home: Account, trex_otp: Callable[..., Asked], log: Log
 ) -> None:
-    """google-authenticator #177: a full disk left the file empty, and its owner locked out."""
+    """google-authenticator-libpam #13 and #177: a full disk left it empty, and its owner outside."""
     before = otp_file(small_home).read_bytes()
     filler = small_home.home / "filler"
     subprocess.run(["dd", "if=/dev/zero", f"of={filler}"], check=False, capture_output=True)
@@ -490,18 +500,15 @@ def test_a_read_only_home_refuses(
 
 
 def test_a_crash_before_the_rename_leaves_the_old_file(
-    bob: Account, client: Path, stacks: dict[str, str], place: Path, log: Log
+    bob: Account, client: Path, stacks: dict[str, str], log: Log
 ) -> None:
-    """What it leaves beside is removed when it is old, and respected while it may be in use."""
-    broken = place / "crashing"
-    shutil.copytree(sandbox.PROJECT / "trex", broken / "trex")
-    shutil.copy(sandbox.ENTRY, broken)
-    module = broken / "trex/otpfile.py"
-    source = module.read_text()
-    assert "            os.rename(beside, self._path)\n" in source
-    module.write_text(source.replace("os.rename(beside, self._path)", "os.kill(os.getpid(), 9)"))
-    service = sandbox.pam_service(
-        "otp-crash", f"auth required pam_python.so {broken}/pam_trex.py method=totp")  # fmt: skip
+    """What it leaves beside is removed when it is old, and respected while it may be in use.
+
+    pam_usb #438: such a file kept its owner out until somebody removed it.
+    """
+    service = write_altered_service(
+        "otp-crash", "otpfile.py", "os.rename(beside, self._path)", "os.kill(os.getpid(), 9)"
+    )
     path = bob.write(text('" TOTP_AUTH', "12345678"), FILE)
     before, beside = path.read_bytes(), Path(f"{path}~")
     with pytest.raises(AssertionError, match="returncode=-9"):

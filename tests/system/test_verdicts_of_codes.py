@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import sandbox
-from tests.codes import ACCOUNT_LINES, FILE, SECRET, otp_file, text
+from tests.codes import ACCOUNT_LINES, FILE, SECRET, otp_file, text, write_altered_service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,8 +29,8 @@ def before_permit(client: Path, log: Log) -> Iterator[Callable[..., Asked]]:
     """Log in where another module says yes: PAM_IGNORE lets in there, an error does not."""
     made: list[str] = []
 
-    def log_in(user: str, *arguments: str, options: tuple[str, ...] = (), entry: str = "") -> Asked:
-        line = f"auth required pam_python.so {entry or sandbox.ENTRY} {' '.join(arguments)}"
+    def log_in(user: str, *arguments: str, options: tuple[str, ...] = ()) -> Asked:
+        line = f"auth required pam_python.so {sandbox.ENTRY} {' '.join(arguments)}"
         made.append(sandbox.pam_service(
             f"trex-aside-{len(made)}", line, "auth required pam_permit.so", *ACCOUNT_LINES
         ))  # fmt: skip
@@ -102,7 +102,7 @@ def test_a_code_is_not_asked_for_only_where_there_is_no_file(
     bob: Account, before_permit: Callable[..., Asked], log: Log,
     spoil: Callable[[Account], object], arguments: tuple[str, ...], outcome: str,
 ) -> None:  # fmt: skip
-    """Advisory CVE-2025-23013, and google-authenticator #55: `nullok` came out as PAM_SUCCESS."""
+    """Advisory CVE-2025-23013, and google-authenticator-libpam #55: `nullok` was PAM_SUCCESS."""
     bob.write(text('" TOTP_AUTH', EMERGENCY), FILE)
     spoil(bob)
     asked = before_permit("bob", "method=totp", "nullok", *arguments)
@@ -154,20 +154,15 @@ def test_users_and_conversations_that_are_none(
         assert EMERGENCY in otp_file(bob).read_text()
 
 
-def test_a_library_that_is_missing_lets_nobody_in(
-    bob: Account, before_permit: Callable[..., Asked], log: Log, place: Path
-) -> None:
+def test_a_library_that_is_missing_lets_nobody_in(bob: Account, client: Path, log: Log) -> None:
     """Debian's package gone, as after an upgrade: refused, and the log names it."""
     bob.write(text('" TOTP_AUTH', EMERGENCY), FILE)
-    broken = place / "without-pyotp"
-    shutil.copytree(sandbox.PROJECT / "trex", broken / "trex")
-    shutil.copy(sandbox.ENTRY, broken)
-    module = broken / "trex/methods/totp.py"
-    module.write_text(module.read_text().replace('from_debian("pyotp"', 'from_debian("pyotp_gone"'))
-    asked = before_permit("bob", "method=totp", "nullok", entry=f"{broken}/pam_trex.py")
-    assert asked.verdict == "PAM_AUTHINFO_UNAVAIL"
+    name = write_altered_service(
+        "otp-without", "methods/totp.py", 'from_debian("pyotp"', 'from_debian("pyotp_gone"'
+    )
+    log.clear()
+    assert sandbox.ask_pam(client, name, "bob").verdict == "PAM_AUTHINFO_UNAVAIL"
     assert "Debian's package python3-pyotp is missing" in log.verdict()
-    shutil.rmtree(broken)
 
 
 @pytest.fixture

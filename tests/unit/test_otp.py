@@ -327,7 +327,7 @@ def test_who_waits_for_the_lock_reads_what_the_one_before_has_written(secret_fil
 
 @pytest.mark.parametrize("mode", [0o400, 0o600])
 def test_owner_group_and_mode_stay(secret_file: Path, mode: int) -> None:
-    """google-authenticator #98 and #115: it gave the file the caller's group, and another mode."""
+    """google-authenticator #98: the caller's group. google-authenticator-libpam #115: another mode."""
     secret_file.chmod(mode)
     os.chown(secret_file, -1, 1234)
     with locked(str(secret_file), me()) as file:
