@@ -152,12 +152,14 @@ class Mailbox:
 
     def __init__(self, authority: Authority, last: Path, kind: str) -> None:
         self.mails: list[Envelope] = []
+        self.logins: list[LoginPassword] = []
         self.last = last
         self.refuse = ""
         kinds: dict[str, dict[str, Any]] = {
             "tls": {"ssl_context": authority.context()},
             "starttls": {"tls_context": authority.context(), "require_starttls": True,
                          "authenticator": self.authenticate, "auth_required": True},
+            "plain": {"authenticator": self.authenticate, "auth_require_tls": False},
         }  # fmt: skip
         self.controller = Controller(
             self,
@@ -171,6 +173,7 @@ class Mailbox:
 
     def authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str,
                      data: LoginPassword) -> AuthResult:  # fmt: skip
+        self.logins.append(data)
         right = data == LoginPassword(b"trex", TOKEN.encode())
         return AuthResult(success=right, handled=False)
 

@@ -298,6 +298,40 @@ def test_twilio(
     assert body.startswith("To=%2B33612345678&From=%2B15005550006&Body=")
 
 
+@pytest.fixture
+def another_ca(place: Path) -> Path:
+    """The certificate of an authority that signed none of the gateways'."""
+    directory = place / "another-authority"
+    return directory / "ca.pem" if directory.exists() else Authority(directory).ca
+
+
+@pytest.mark.parametrize(
+    ("kind", "trusted", "reason"),
+    [("tls", False, "its certificate is not trusted"), ("starttls", False, "its certificate is not trusted"),
+     ("plain", True, "no connection (SMTPNotSupportedError)")],
+)  # fmt: skip
+def test_a_mail_server_that_proves_nothing_learns_nothing(
+    bob: Account, authority: Authority, another_ca: Path, place: Path,
+    configure: Callable[..., None], sms: Callable[..., Asked], log: Log,
+    kind: str, trusted: bool, reason: str,
+) -> None:  # fmt: skip
+    """Neither PIN nor password goes to one with another's certificate, or without TLS at all."""
+    mailbox = Mailbox(authority, place / "last-message", kind)
+    try:
+        configure(f'kind = "email"\nserver = "localhost"\nport = {mailbox.port}\n'
+                  f'tls = "{"tls" if kind == "tls" else "starttls"}"\nuser = "trex"\n'
+                  f'password = "{TOKEN}"\nfrom = "trex@example.org"\nto = "{{number}}@example.net"')  # fmt: skip
+        if not trusted:
+            text = SETTINGS.read_text()
+            SETTINGS.write_text(text.replace(str(authority.ca), str(another_ca)))
+        assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
+        assert f"email: {reason}" in log.verdict()
+        assert mailbox.mails == []
+        assert mailbox.logins == []
+    finally:
+        mailbox.close()
+
+
 @pytest.mark.parametrize("kind", ["tls", "starttls"])
 def test_email(
     bob: Account, authority: Authority, place: Path, configure: Callable[..., None],
@@ -385,12 +419,10 @@ def test_a_redirection_is_not_followed(
 
 
 def test_a_certificate_of_another_authority_or_for_another_name(
-    bob: Account, gateway: Gateway, authority: Authority, place: Path,
+    bob: Account, gateway: Gateway, authority: Authority, another_ca: Path,
     configure: Callable[..., None], sms: Callable[..., Asked], log: Log,
 ) -> None:  # fmt: skip
     """The authority is a small file: to read the host's hundreds takes long on a busy machine."""
-    other = place / "another-authority"
-    other = other if other.exists() else Authority(other).ca.parent
     for table in (
         by_http(gateway), by_http(gateway, url=f'"https://127.0.0.1:{gateway.port}/json"'),
     ):  # fmt: skip
@@ -398,7 +430,7 @@ def test_a_certificate_of_another_authority_or_for_another_name(
         configure(table)
         if "localhost" in table:
             configured = SETTINGS.read_text()
-            SETTINGS.write_text(configured.replace(str(authority.ca), str(other / "ca.pem")))
+            SETTINGS.write_text(configured.replace(str(authority.ca), str(another_ca)))
         assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
         assert "http: its certificate is not trusted, or not for this host" in log.verdict()
     assert gateway.requests == []
