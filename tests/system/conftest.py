@@ -204,6 +204,19 @@ def laptop(account: Callable[[str], Account], holder: Holder, keys: Keys) -> Ite
 
 
 @pytest.fixture
+def to(keys: Keys) -> str:
+    """Whom a challenge is for: alice's key."""
+    return keys["cv25519"]
+
+
+@pytest.fixture
+def signer(laptop: Client, holder: Holder, keys: Keys) -> str:
+    """A server's signing key, which the client has, and another besides."""
+    laptop.account.import_keys(holder.public(keys["signing"], keys["signing-other"]))
+    return keys["signing"]
+
+
+@pytest.fixture
 def bob(account: Callable[[str], Account]) -> Account:
     """A user who is not set up."""
     return account("bob")
