@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+import pexpect
 import pytest
 import zbar
 from PIL import Image
 
 from tests import sandbox
-from tests.codes import FILE, SECRET, code, here, otp_file, text
-from tests.command import finish, on_terminal
+from tests.codes import ACCOUNT_LINES, FILE, SECRET, code, here, otp_file, text
+from tests.command import PYTHON, finish, on_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pexpect
-
     from tests.sandbox import Account
+    from tests.sshd import Sshd
 
 TREX = ["/usr/bin/python3", "-B", "-m", "trex.cli", "totp"]
 
@@ -117,6 +117,44 @@ def test_a_profile_script_asks_only_in_a_terminal(bob: Account) -> None:
     asking.sendintr()
     assert finish(asking) == 130
     assert not otp_file(bob).exists()
+
+
+def test_a_first_login_through_ssh_enrolls_and_the_next_is_asked_for_a_code(
+    bob: Account, sshd: Callable[..., Sshd], place: Path
+) -> None:
+    """How it is rolled out: `nullok` behind the password, and a profile script."""
+    script = Path("/etc/profile.d/trex-totp.sh")
+    script.write_text(f"PYTHONPATH={sandbox.MODULE} {' '.join(PYTHON)} totp enroll --if-missing\n")
+    subprocess.run(["chpasswd"], input="bob:correct", text=True, check=True)
+    server = sshd(service=sandbox.pam_service(
+        "trex-rolled-out", "auth requisite pam_unix.so",
+        f"auth required pam_python.so {sandbox.ENTRY} method=totp nullok", *ACCOUNT_LINES,
+    ))  # fmt: skip
+    try:
+        command = server.command("bob", "-tt")
+        first = pexpect.spawn(command[0], command[1:], encoding="utf-8", timeout=30,
+                              dimensions=(60, 200))  # fmt: skip
+        first.expect("Password: ")
+        first.sendline("correct")
+        first.expect("where there is no camera: ([A-Z2-7 ]+)\r\n")
+        secret = first.match.group(1).replace(" ", "")
+        now = here()
+        first.expect("the phone shows now: ")
+        first.sendline(code(now, secret))
+        first.expect("Emergency codes")
+        first.sendline("exit")
+        first.expect(pexpect.EOF)
+        first.close()
+        askpass = place / "askpass-rolled-out"
+        for answer, welcome in ((code(now, secret), False), (code(now + 1, secret), True)):
+            askpass.write_text(
+                f'#!/bin/sh\ncase "$1" in *code*) echo {answer};; *) echo correct;; esac\n'
+            )
+            askpass.chmod(0o755)
+            done = server.log_in("bob", askpass)
+            assert (done.stdout == "logged in as bob\n") is welcome, done.stderr
+    finally:
+        script.unlink()
 
 
 def test_a_counter_s_file_of_trex_s_serves_both_modules(
