@@ -403,6 +403,24 @@ def test_what_a_gateway_refuses_is_in_the_log(
     assert TOKEN not in log.everything()
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [b"no HTTP at all\r\n\r\n", b"HTTP/1.1 999 \xff\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000,
+     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnone", b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5_000,
+     b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone"],
+    ids=["no HTTP", "no status", "a long header", "no chunk", "many headers", "no gzip"],
+)  # fmt: skip
+def test_what_is_no_answer_takes_no_message(
+    bob: Account, gateway: Gateway, configure: Callable[..., None], sms: Callable[..., Asked], log: Log,
+    raw: bytes,
+) -> None:  # fmt: skip
+    configure(by_http(gateway))
+    gateway.raw = raw
+    assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
+    assert re.search(r"http: (no connection \(\w+\)|HTTP status 999)", log.verdict())
+    assert "unforeseen" not in log.everything()
+
+
 def test_a_redirection_is_not_followed(
     bob: Account, gateway: Gateway, authority: Authority, place: Path,
     configure: Callable[..., None], sms: Callable[..., Asked], log: Log,
