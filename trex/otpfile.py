@@ -174,13 +174,19 @@ def _is_still_there(descriptor: int, path: str, account: "Account") -> bool:
 
 def _open(path: str, account: "Account") -> int:
     descriptor = open_safely(path, account)
-    status = os.fstat(descriptor)
-    if status.st_mode & FORBIDDEN or status.st_uid != account.uid:
+    try:
+        _check_private(path, os.fstat(descriptor), account)
+    except BaseException:
         os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_private(path: str, status: os.stat_result, account: "Account") -> None:
+    if status.st_mode & FORBIDDEN or status.st_uid != account.uid:
         found = f"mode {stat.S_IMODE(status.st_mode):04o} and owner uid {status.st_uid}"
         meant = f"at most mode 0600, owned by {account.name}"
         raise FileUnsafe(readable(path), found, meant)
-    return descriptor
 
 
 def _read(descriptor: int, path: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import subprocess
@@ -9,6 +10,8 @@ import sys
 import time
 from base64 import b32encode
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +21,7 @@ from hypothesis import strategies as st
 from pyotp import HOTP
 
 from trex.codeerrors import StateNotWritten
-from trex.errors import RecordError
+from trex.errors import RecordError, TrexError
 from trex.otpfile import create_secret, locked
 from trex.otprules import (
     adopt_skew,
@@ -334,6 +337,27 @@ def test_owner_group_and_mode_stay(secret_file: Path, mode: int) -> None:
         file.replace(b"new\n")
     status = secret_file.stat()
     assert (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (mode, os.geteuid(), 1234)
+
+
+@pytest.mark.parametrize("failing", range(1, 5))
+def test_no_descriptor_stays_where_the_file_cannot_be_looked_at(
+    secret_file: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    """Advisories CVE-2019-12210 and CVE-2018-9275, in whichever fstat(2) it is that fails."""
+    look, looks = os.fstat, count(1)
+
+    def look_and_fail(descriptor: int) -> os.stat_result:
+        if next(looks) == failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return look(descriptor)
+
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "fstat", look_and_fail)
+    with suppress(OSError, TrexError), locked(str(secret_file), me()):
+        pass
+    monkeypatch.undo()
+    assert next(looks) > failing
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_what_is_there_is_not_made_again(secret_file: Path) -> None:
