@@ -204,6 +204,17 @@ def test_a_step_that_is_not_the_usual_one_is_in_the_code_that_is_shown(bob: Acco
     assert finish(shown) == 0
 
 
+def test_a_file_that_makes_no_codes_is_not_shown_as_one_that_does(
+    bob: Account, otp: Callable[..., bool]
+) -> None:
+    bob.write(text('" HOTP_COUNTER 0'), FILE)
+    shown = totp(bob, "show")
+    shown.expect("trex: error: .* says neither TOTP_AUTH nor HOTP_COUNTER: no code is right")
+    assert finish(shown) == 1
+    assert not otp("google", bob, code(here()))
+    assert not otp("trex", bob, code(here()))
+
+
 @pytest.mark.parametrize("what", ["show", "codes"])
 def test_without_a_file_there_is_nothing_to_show(bob: Account, what: str) -> None:
     shown = totp(bob, what)

@@ -98,8 +98,12 @@ def show(path: str, svg: str | None) -> None:
     if state.counter:
         _show(pyotp.HOTP(state.secret, initial_count=state.counter), account, svg)
         say("It goes on from the next code: only one device can count on")
-    else:
+    elif state.is_time_based:
         _show(pyotp.TOTP(state.secret, interval=state.step), account, svg)
+    else:
+        raise CommandError(
+            f"{readable(path)} says neither TOTP_AUTH nor HOTP_COUNTER: no code is right"
+        )
 
 
 @command.command()
