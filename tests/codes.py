@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEE"  # noqa: S105 (a test's)
 FILE = ".google_authenticator"
+BEHIND = 0.2  # seconds
 ACCOUNT_LINES = ("account required pam_permit.so", "session required pam_permit.so")
 
 
@@ -29,8 +30,11 @@ def here(step: int = 30) -> int:
 
 
 def early_in_a_step(step: int) -> int:
-    """Wait for the beginning of a step, so that it is the same for all that follows at once."""
-    while time.time() % step > step / 4:
+    """Wait for the beginning of a step, so that it is the same for all that follows at once.
+
+    Not the very beginning: google-authenticator asks time(2), which is some milliseconds behind.
+    """
+    while not BEHIND < time.time() % step < step / 4:
         time.sleep(0.02)
     return here(step)
 
