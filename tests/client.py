@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from tests.sshd import Sshd
 
 BIN = PLACE / "client-bin"
+PASSPHRASE = "open sesame"  # noqa: S105 (a test's)
+PINENTRY = """\
+#!/bin/sh
+echo OK
+while read -r command; do case $command in GETPIN) {answer};; *) echo OK;; esac; done
+"""
 LAUNCHER = """\
 #!/usr/bin/python3 -BI
 import sys
@@ -102,3 +108,22 @@ class Client:
             "/usr/bin/setpriv", command, cwd=str(self.home), encoding="utf-8", timeout=30,
             env={**self.environment, **(environment or {})}, dimensions=(50, 160),
         )  # fmt: skip
+
+    def make_locked_key(self, address: str) -> bytes:
+        """Make a key with PASSPHRASE; return its public part."""
+        self.account.run(
+            "gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", PASSPHRASE,
+            "--quick-generate-key", address, "future-default", "default", "never",
+        )  # fmt: skip
+        return self.account.run("gpg", "--export", address)
+
+    def write_pinentry(self, answer: str) -> Path:
+        """Write a pinentry that does `answer`, in sh, when it is asked for a passphrase."""
+        path = self.account.write(PINENTRY.format(answer=answer), "pinentry")
+        path.chmod(0o700)
+        return path
+
+    def use_pinentry(self, program: Path | str) -> None:
+        """Have a new agent, which asks with `program`."""
+        self.account.write(f"pinentry-program {program}\n", ".gnupg/gpg-agent.conf")
+        self.account.run("gpgconf", "--kill", "gpg-agent")

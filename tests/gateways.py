@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from base64 import b64encode
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -79,6 +80,7 @@ class Gateway:
         self.code = 0  # Twilio's
         self.seconds = 0.0
         self.redirect = ""
+        self.raw = b""  # sent in place of an answer
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def answer(self) -> None:
@@ -86,6 +88,10 @@ class Gateway:
                 gateway.requests.append((self.command, self.path, body))
                 gateway.headers.append(dict(self.headers))
                 time.sleep(gateway.seconds)
+                if gateway.raw:
+                    with suppress(OSError):
+                        self.wfile.write(gateway.raw)
+                    return
                 status, said = gateway.take(self.path, body, self.headers.get("Authorization", ""))
                 try:
                     self.send_response(status)
@@ -152,12 +158,14 @@ class Mailbox:
 
     def __init__(self, authority: Authority, last: Path, kind: str) -> None:
         self.mails: list[Envelope] = []
+        self.logins: list[LoginPassword] = []
         self.last = last
         self.refuse = ""
         kinds: dict[str, dict[str, Any]] = {
             "tls": {"ssl_context": authority.context()},
             "starttls": {"tls_context": authority.context(), "require_starttls": True,
                          "authenticator": self.authenticate, "auth_required": True},
+            "plain": {"authenticator": self.authenticate, "auth_require_tls": False},
         }  # fmt: skip
         self.controller = Controller(
             self,
@@ -171,6 +179,7 @@ class Mailbox:
 
     def authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str,
                      data: LoginPassword) -> AuthResult:  # fmt: skip
+        self.logins.append(data)
         right = data == LoginPassword(b"trex", TOKEN.encode())
         return AuthResult(success=right, handled=False)
 

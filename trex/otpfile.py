@@ -1,9 +1,13 @@
 """Reading and replacing google-authenticator's file, one login at a time, with its owner's rights.
 
-google-authenticator takes no lock. It writes `<file>~`, made with O_EXCL, looks whether the file is
-still the one that it read, and renames. So does Trex, under the same name: whoever has that file
-is the only writer, of either kind. A lock (flock(2)) on the file itself has the logins of one host
-take turns, and tells a `<file>~` that a crash has left from one that is in use.
+A lock (flock(2)) on the file itself has the logins of one host take turns. Who has it writes
+`<file>~`, made with O_EXCL, looks whether the file is still the one that was read, and renames:
+that is what keeps writers apart where there are no locks. The lock tells a `<file>~` that a crash
+has left from one that is in use.
+
+google-authenticator takes no lock. It writes `<file>~XXXXXX`, looks in the same way, and renames
+(20191231; earlier versions wrote `<file>~`). Between its look and its rename nothing holds it back,
+neither another google-authenticator nor Trex: only for Trex is one code one login.
 """
 
 import fcntl
@@ -90,10 +94,10 @@ class LockedFile:
         beside = f"{self._path}~"
         descriptor = self._make(beside)
         try:
-            self._check_unchanged()
             os.fchown(descriptor, -1, self._read.st_gid)
             os.fchmod(descriptor, stat.S_IMODE(self._read.st_mode))
             _write(descriptor, content)
+            self._check_unchanged()  # the last thing, as near to the rename as it can be
             os.rename(beside, self._path)
         except BaseException:
             with suppress(OSError):
@@ -170,13 +174,19 @@ def _is_still_there(descriptor: int, path: str, account: "Account") -> bool:
 
 def _open(path: str, account: "Account") -> int:
     descriptor = open_safely(path, account)
-    status = os.fstat(descriptor)
-    if status.st_mode & FORBIDDEN or status.st_uid != account.uid:
+    try:
+        _check_private(path, os.fstat(descriptor), account)
+    except BaseException:
         os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_private(path: str, status: os.stat_result, account: "Account") -> None:
+    if status.st_mode & FORBIDDEN or status.st_uid != account.uid:
         found = f"mode {stat.S_IMODE(status.st_mode):04o} and owner uid {status.st_uid}"
         meant = f"at most mode 0600, owned by {account.name}"
         raise FileUnsafe(readable(path), found, meant)
-    return descriptor
 
 
 def _read(descriptor: int, path: str) -> bytes:

@@ -58,7 +58,8 @@ def steps_that_complete(state: "OtpState", now: int) -> list[int]:
     """Return the steps that, after two attempts just before, prove that a clock is wrong.
 
     Such a code is the third in a row, each one to two steps after the other, and all ahead or
-    behind by the same number of steps, give or take one.
+    behind by the same number of steps, give or take one. It is newer than any that was accepted:
+    of the older ones nobody knows which are used, so whoever has seen three could play them again.
     """
     here = now // state.step
     earlier = state.resetting[1 - CONSECUTIVE :]
@@ -69,11 +70,12 @@ def steps_that_complete(state: "OtpState", now: int) -> list[int]:
     if not all(0 < later - first <= MAX_GAP for first, later in pairwise(times)):
         return []
     nearby = range(max(skews) - 1, min(skews) + 2)
-    last = earlier[-1]
+    last = sum(earlier[-1])
+    newest = max(state.used_steps, default=-1)
     return [
         here + skew
         for skew in nearby
-        if abs(skew) < MAX_SKEW and here + skew >= 0 and here + skew != last[0] + last[1]
+        if abs(skew) < MAX_SKEW and here + skew > newest and here + skew != last
     ]
 
 

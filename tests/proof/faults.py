@@ -18,11 +18,14 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests import sandbox
+from tests.codes import FILE, otp_file, text
 from tests.keys import Holder
 from tests.page import make_certificate
 
@@ -31,7 +34,9 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 UNISTD = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
-VARIANTS = ("plain", "made", "files", "signed")
+VARIANTS = ("plain", "made", "files", "signed", "code")
+EMERGENCY = "12345678"
+BEFORE, AFTER = (text('" RATE_LIMIT 3 30', '" TOTP_AUTH', *codes) for codes in ([EMERGENCY], []))
 KILL = "kill"
 LASTING = " and so on"  # from that call on, each of its kind
 ANY = ("ENOENT", "EACCES", "EIO", "ENOSPC", "EMFILE", "EAGAIN", "ENOMEM", "EINTR")
@@ -99,7 +104,7 @@ def system_calls() -> dict[int, str]:
 
 
 class World:
-    """Four accounts that differ in their records, and what it takes to log in."""
+    """Accounts that differ in their records, and what it takes to log in."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -109,7 +114,10 @@ class World:
         subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", self.injector,
                         HERE / "fault.c"], check=True)  # fmt: skip
         self.holder = Holder(place / "fault-holder")
-        self.service = sandbox.trex_service("trex-faults", "gpg_timeout=5", "nullok")
+        key_service = sandbox.trex_service("trex-faults", "gpg_timeout=5", "nullok")
+        self.services = dict.fromkeys(VARIANTS, key_service)
+        self.services["code"] = sandbox.trex_service("trex-faults-code", "method=totp", "nullok")
+        self._one_code = Lock()  # its login writes what the next one reads
         self._numbers = count()
         key, signer = self.holder.make("fault@example.org"), self.holder.make(
             "signer@example.org", "signing")  # fmt: skip
@@ -119,6 +127,7 @@ class World:
             user.write(f"{key} trust nosign{self._fields(variant, user)}\n")
         self.users["signed"].import_keys(self.holder.secret(signer))
         self.users["signed"].write(f"{key} trust {signer}\n")
+        self.users["code"].record.unlink()
 
     @staticmethod
     def _fields(variant: str, user: sandbox.Account) -> str:
@@ -132,9 +141,12 @@ class World:
         """Log in under the injector; return its report, the client's output, the exit status."""
         report = self.place / f"report-{next(self._numbers)}"
         answer = ("--answer-with", self.holder.command()) if right else ("--answer", "AAAAAAAAAA")
+        if variant == "code":
+            self.users[variant].write(BEFORE, FILE)
+            answer = ("--answer", EMERGENCY if right else "87654321")
         done = subprocess.run(
             [self.injector, "--seconds", "40", *options, report, self.client, "--marks", "--state",
-             "--descriptors", *answer, self.service, self.users[variant].name],
+             "--descriptors", *answer, self.services[variant], self.users[variant].name],
             capture_output=True, check=False, env={"PATH": "/usr/bin:/bin"}, timeout=120,
             stdin=subprocess.DEVNULL, text=True, errors="replace",
         )  # fmt: skip
@@ -156,6 +168,10 @@ class World:
 
     def run(self, cell: Cell) -> Result:
         """Try one cell."""
+        with self._one_code if cell.variant == "code" else nullcontext():
+            return self._run(cell)
+
+    def _run(self, cell: Cell) -> Result:
         number = str(getattr(errno, cell.fault.removesuffix(LASTING), 0))
         fault = ["--kill"] if cell.fault == KILL else ["--errno", number]
         if cell.fault.endswith(LASTING):
@@ -170,6 +186,8 @@ class World:
         asked = sandbox.Asked(output, "")
         verdict = asked.verdict if "verdict" in asked.facts else f"ended ({code})"
         problems += judge(asked, verdict, right=cell.right)
+        if cell.variant == "code":
+            problems += judge_file(self.users["code"], verdict)
         if is_expected(cell, hit, problems):
             problems = []
         return Result(hit, verdict, problems)
@@ -196,6 +214,14 @@ def judge(asked: sandbox.Asked, verdict: str, *, right: bool) -> list[str]:
     return [*problems, *(f"changed {fact}" for fact in changed)]
 
 
+def judge_file(user: sandbox.Account, verdict: str) -> list[str]:
+    """Return what must not have become of the file of a code, which a success has spent."""
+    content = re.sub(r'(" RATE_LIMIT 3 30)[ 0-9]*', r"\1", otp_file(user).read_text())
+    whole = {AFTER} if verdict == "PAM_SUCCESS" else {BEFORE, AFTER}
+    otp_file(user).with_name(f"{FILE}~").unlink(missing_ok=True)
+    return [] if content in whole else [f"the file holds {content!r}"]
+
+
 def is_expected(cell: Cell, hit: str, problems: list[str]) -> bool:
     """Tell whether a cell's problems are the experiment's own, or nobody's.
 
@@ -205,7 +231,7 @@ def is_expected(cell: Cell, hit: str, problems: list[str]) -> bool:
     call that cannot fail.
     """
     name, _, path = hit.partition(" ")
-    absent = name == "newfstatat" and path.endswith("/.auth_gpg") and cell.fault == "ENOENT"
+    absent = name == "newfstatat" and path.endswith(("/.auth_gpg", FILE)) and cell.fault == "ENOENT"
     zombie = name == "wait4" and "changed children" in problems
     hopeless = cell.fault.endswith(LASTING) and ERRORS.get(name) == BECOME
     if hopeless:  # never with a verdict of success: see `judge`

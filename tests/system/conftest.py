@@ -11,6 +11,7 @@ import pytest
 
 from tests import sandbox
 from tests.client import Client
+from tests.codes import write_services
 from tests.examination import SERVICE, SSHD, write_service, write_sshd
 from tests.keys import Holder
 from tests.page import OpenPrompt
@@ -215,3 +216,46 @@ def host(alice: Account) -> Iterator[Account]:
     yield alice
     SERVICE.write_bytes(kept)
     SSHD.unlink()
+
+
+@pytest.fixture
+def to(keys: Keys) -> str:
+    """Whom a challenge is for: alice's key."""
+    return keys["cv25519"]
+
+
+@pytest.fixture
+def signer(laptop: Client, holder: Holder, keys: Keys) -> str:
+    """A server's signing key, which the client has, and another besides."""
+    laptop.account.import_keys(holder.public(keys["signing"], keys["signing-other"]))
+    return keys["signing"]
+
+
+@pytest.fixture
+def bob(account: Callable[[str], Account]) -> Account:
+    """A user who is not set up."""
+    return account("bob")
+
+
+@pytest.fixture
+def carol(account: Callable[[str], Account]) -> Account:
+    """Another."""
+    return account("carol")
+
+
+@pytest.fixture(scope="session")
+def stacks(place: Path) -> dict[str, str]:
+    """Name PAM services of Trex's and google-authenticator's: `trex`, `google forward`."""
+    return write_services()
+
+
+@pytest.fixture
+def otp(client: Path, stacks: dict[str, str]) -> Callable[..., bool]:
+    """Log in with a code, by the stack of that name; tell whether it was let in."""
+
+    def log_in(stack: str, user: Account, answer: str) -> bool:
+        asked = sandbox.ask_pam(client, stacks[stack], user.name, "--answer", answer)
+        assert asked.verdict in ("PAM_SUCCESS", "PAM_AUTH_ERR", "PAM_AUTHINFO_UNAVAIL")
+        return asked.verdict == "PAM_SUCCESS"
+
+    return log_in

@@ -28,17 +28,6 @@ def hostile(account: Callable[[str], Account], sshd: Callable[..., Sshd]) -> Hos
     return Hostile(sshd)
 
 
-@pytest.fixture
-def to(keys: Keys) -> str:
-    return keys["cv25519"]
-
-
-@pytest.fixture
-def signer(laptop: Client, holder: Holder, keys: Keys) -> str:
-    laptop.account.import_keys(holder.public(keys["signing"], keys["signing-other"]))
-    return keys["signing"]
-
-
 def assert_nothing_said(answers: list[str], shown: str, count: int = 1) -> None:
     assert answers == [""] * count
     assert RESPONSE not in shown

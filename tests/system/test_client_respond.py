@@ -28,17 +28,6 @@ RESPONSE = CHALLENGE.decode()
 MAIL = b"Dear Alice,\nthe safe opens with 4711.\n"
 
 
-@pytest.fixture
-def to(keys: Keys) -> str:
-    return keys["cv25519"]
-
-
-@pytest.fixture
-def signer(laptop: Client, holder: Holder, keys: Keys) -> str:
-    laptop.account.import_keys(holder.public(keys["signing"], keys["signing-other"]))
-    return keys["signing"]
-
-
 def test_a_prompt_of_the_module_s_is_answered(
     alice: Account, laptop: Client, ask: Callable[..., Asked]
 ) -> None:
@@ -176,21 +165,11 @@ def test_a_user_id_that_is_not_utf_8(laptop: Client, holder: Holder) -> None:
 
 
 def test_a_cancelled_passphrase_and_no_pinentry(laptop: Client, holder: Holder) -> None:
-    laptop.account.run(
-        "gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "open sesame",
-        "--quick-generate-key", "locked@example.org", "future-default", "default", "never",
-    )  # fmt: skip
-    holder.take(laptop.account.run("gpg", "--export", "locked@example.org"))
+    holder.take(laptop.make_locked_key("locked@example.org"))
     message = encrypt(holder, "locked@example.org")
-    cancel = "#!/bin/sh\necho OK\nwhile read x; do case $x in GETPIN) echo ERR 83886179 no;; *) echo OK;; esac; done\n"
-    pinentry = laptop.account.write(cancel, "pinentry")
-    pinentry.chmod(0o700)
-    for program, error in (
-        (str(pinentry), "it was cancelled"),
-        ("/no/such/program", "no pinentry"),
-    ):
-        laptop.account.write(f"pinentry-program {program}\n", ".gnupg/gpg-agent.conf")
-        laptop.account.run("gpgconf", "--kill", "gpg-agent")
+    cancelling = laptop.write_pinentry("echo ERR 83886179 no")
+    for program, error in ((cancelling, "it was cancelled"), ("/no/such/program", "no pinentry")):
+        laptop.use_pinentry(program)
         done = laptop.run("trex", "respond", stdin=message.encode())
         assert done.stdout == ""
         assert error in done.stderr
@@ -198,17 +177,9 @@ def test_a_cancelled_passphrase_and_no_pinentry(laptop: Client, holder: Holder) 
 
 def test_interrupted_while_the_agent_asks(laptop: Client, holder: Holder) -> None:
     """The fixture `nothing_left` sees to it that no process stays."""
-    laptop.account.run(
-        "gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "open sesame",
-        "--quick-generate-key", "slow@example.org", "future-default", "default", "never",
-    )  # fmt: skip
-    holder.take(laptop.account.run("gpg", "--export", "slow@example.org"))
+    holder.take(laptop.make_locked_key("slow@example.org"))
     asked = laptop.home / "asked"
-    slow = f"#!/bin/sh\necho OK\nwhile read x; do case $x in GETPIN) touch {asked};; *) echo OK;; esac; done\n"
-    pinentry = laptop.account.write(slow, "pinentry")
-    pinentry.chmod(0o700)
-    laptop.account.write(f"pinentry-program {pinentry}\n", ".gnupg/gpg-agent.conf")
-    laptop.account.run("gpgconf", "--kill", "gpg-agent")
+    laptop.use_pinentry(laptop.write_pinentry(f"touch {asked}"))
     laptop.account.write(encrypt(holder, "slow@example.org"), "prompt")
     terminal = laptop.type("trex", "respond", "prompt")
     deadline = time.monotonic() + 20

@@ -13,6 +13,7 @@ import pexpect
 import pytest
 
 from tests import sandbox
+from tests.client import PASSPHRASE
 from tests.hostile import Hostile, context, encrypt
 
 if TYPE_CHECKING:
@@ -308,16 +309,9 @@ def test_ssh_is_killed_while_the_agent_asks(
     hostile: Hostile, laptop: Client, holder: Holder
 ) -> None:
     """The fixture `nothing_left` sees to it that neither trex-askpass nor gpg stays."""
-    laptop.account.run(
-        "gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "open sesame",
-        "--quick-generate-key", "slow@example.org", "future-default", "default", "never",
-    )  # fmt: skip
-    holder.take(laptop.account.run("gpg", "--export", "slow@example.org"))
+    holder.take(laptop.make_locked_key("slow@example.org"))
     asked = laptop.home / "asked"
-    never = f"#!/bin/sh\necho OK\nwhile read x; do case $x in GETPIN) touch {asked};; *) echo OK;; esac; done\n"
-    laptop.account.write(never, "pinentry").chmod(0o700)
-    laptop.account.write(f"pinentry-program {laptop.home}/pinentry\n", ".gnupg/gpg-agent.conf")
-    laptop.account.run("gpgconf", "--kill", "gpg-agent")
+    laptop.use_pinentry(laptop.write_pinentry(f"touch {asked}"))
     hostile.will_ask(encrypt(holder, "slow@example.org"))
     terminal = laptop.type("sh", "-c", f"trex ssh {laptop.knows(hostile.server)}; echo ended")
     deadline = time.monotonic() + 20
@@ -335,15 +329,11 @@ def test_ssh_is_killed_while_the_agent_asks(
 def test_a_passphrase_is_asked_by_the_agent_at_the_terminal(
     alice: Account, laptop: Client, holder: Holder, sshd: Callable[..., Sshd]
 ) -> None:
-    laptop.account.run(
-        "gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "open sesame",
-        "--quick-generate-key", "locked@example.org", "future-default", "default", "never",
-    )  # fmt: skip
-    alice.import_keys(laptop.account.run("gpg", "--export", "locked@example.org"))
+    alice.import_keys(laptop.make_locked_key("locked@example.org"))
     alice.write("locked@example.org trust nosign\n")
     laptop.account.write("pinentry-program /usr/bin/pinentry-tty\n", ".gnupg/gpg-agent.conf")
     name = laptop.knows(sshd())
-    for typed, said in (("wrong", "the passphrase was wrong"), ("open sesame", "alice\r\n")):
+    for typed, said in (("wrong", "the passphrase was wrong"), (PASSPHRASE, "alice\r\n")):
         laptop.account.run("gpgconf", "--kill", "gpg-agent")
         terminal = laptop.type("sh", "-c", f"sleep 1; trex ssh {name} id -un")
         terminal_of(terminal, laptop)

@@ -167,7 +167,7 @@ def test_sudo_without_secure_path(host: Account) -> None:
 
 
 def test_the_stack_is_played_as_libpam_plays_it(client: Path) -> None:
-    """Two hundred stacks of pam_permit and pam_deny, asked for real."""
+    """pam-u2f #330: a stack that had worked was another one. Two hundred of them, asked for real."""
     draw = random.Random(4)  # noqa: S311 (the same stacks at each run)
     controls = ["required", "requisite", "sufficient", "optional", "[success=1 default=ignore]",
                 "[success=2 default=bad]", "[default=1]", "[success=done default=die]",

@@ -57,6 +57,23 @@ def test_a_login_loads_no_module_that_it_can_do_without(
     assert at["end"] - at["prompt"] <= BUILT_IN, "built into the interpreter: no file to lose"
 
 
+def test_a_login_with_a_key_loads_nothing_of_the_other_methods(
+    alice: Account, holder: Holder, client: Path, place: Path
+) -> None:
+    """Nor any library of theirs: not for the prompt, and not for a success with its reminder."""
+    report, spy = place / "loaded-openpgp", place / "spy-openpgp.py"
+    spy.write_text(SPY.format(checkout=str(sandbox.MODULE), report=str(report)))
+    name = sandbox.pam_service("trex-loaded-openpgp", f"auth required pam_python.so {spy}")
+    asked = sandbox.ask_pam(client, name, "alice", "--answer-with", holder.command())
+    assert asked.verdict == "PAM_SUCCESS"
+    loaded = set(report.read_text().split()) - {"prompt", "end"}
+    assert "trex.methods.openpgp" in loaded
+    others = ("trex.methods.totp", "trex.methods.sms", "trex.otp", "trex.sms", "trex.phones", "trex.servant",
+              "trex.codeerrors", "trex.packages", "pyotp", "requests", "redis", "sqlite3", "smtplib", "ssl",
+              "tomllib", "json", "hashlib", "hmac")  # fmt: skip
+    assert [module for module in loaded if module.startswith(others)] == []
+
+
 def test_setcred_and_sessions_load_nothing(alice: Account, client: Path, place: Path) -> None:
     report = place / "loaded-setcred"
     spy = place / "spy-setcred.py"

@@ -137,7 +137,7 @@ def test_a_program_that_gpg_agent_conf_names_cannot_become_root(
 def test_nothing_in_the_home_changes(
     alice: Account, holder: Holder, keys: Keys, log_in: Callable[..., Asked], kind: str
 ) -> None:
-    """Advisories CVE-2024-47191 and google-authenticator #13: no file made, none rewritten.
+    """Advisory CVE-2024-47191, google-authenticator-libpam #13: no file made, none rewritten.
 
     Where gpg-agent signs, it makes its sockets in one directory and removes them, and sets the
     mode of another anew.

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 from pyotp import HOTP
 
 from tests import sandbox
+from tests.codes import ACCOUNT_LINES
 from tests.gateways import TOKEN, Authority, Gateway, Mailbox, RedisServer
 from tests.sshd import Sshd
 from trex.codeerrors import NotSent, TooManyAttempts
@@ -97,55 +99,63 @@ def by_http(gateway: Gateway, **changed: str) -> str:
     return 'kind = "http"\n' + "\n".join(f"{name} = {value}" for name, value in parts.items())
 
 
+class Sms:
+    """Log in with the PIN that came, or as the options say; and what that goes through."""
+
+    def __init__(
+        self, ask: Callable[..., Asked], gateway: Gateway, configure: Callable[..., None], log: Log
+    ) -> None:
+        self._ask = ask
+        self.gateway = gateway
+        self.configure = configure
+        self.log = log
+
+    def __call__(self, *options: str, user: str = "bob", arguments: tuple[str, ...] = ()) -> Asked:
+        options = options or ("--answer-with", PIN)
+        return self._ask(user, *options, arguments=("method=sms", *arguments))
+
+
 @pytest.fixture
-def sms(ask: Callable[..., Asked]) -> Callable[..., Asked]:
-    """Log in with the PIN that came, or as the options say."""
-
-    def log_in(*options: str, user: str = "bob", arguments: tuple[str, ...] = ()) -> Asked:
-        return ask(user, *(options or ("--answer-with", PIN)), arguments=("method=sms", *arguments))
-
-    return log_in
+def sms(
+    bob: Account,
+    ask: Callable[..., Asked],
+    gateway: Gateway,
+    configure: Callable[..., None],
+    log: Log,
+) -> Sms:
+    return Sms(ask, gateway, configure, log)
 
 
 # ---------------------------------------------------------------------------- the PIN
 
 
-def test_a_pin_comes_and_lets_in(
-    bob: Account,
-    gateway: Gateway,
-    configure: Callable[..., None],
-    sms: Callable[..., Asked],
-    log: Log,
-) -> None:
-    configure(by_http(gateway))
+def test_a_pin_comes_and_lets_in(sms: Sms) -> None:
+    """ezauth #195: codes from before stayed good, and a number could be asked for without a pause."""
+    sms.configure(by_http(sms.gateway))
     asked = sms()
-    assert asked.verdict == "PAM_SUCCESS", log.everything()
-    [text] = gateway.texts
+    assert asked.verdict == "PAM_SUCCESS", sms.log.everything()
+    [text] = sms.gateway.texts
     host = os.uname().nodename
     assert re.fullmatch(
         rf"\d{{8}} is the PIN for a login at {host}\. It holds for 10 minutes\.", text
     )
     assert asked.prompt == "\nTrex: a PIN was sent to ..78. It holds for 10 minutes.\nPIN: "
     assert asked.facts["style"] == ["1"], "PAM_PROMPT_ECHO_OFF"
-    [(method, path, body)] = gateway.requests
+    [(method, path, body)] = sms.gateway.requests
     assert (method, path) == ("POST", "/json?to=%2B33612345678")
     assert f'"to": "{NUMBER}"' in body
     assert sms("--answer", text[:8]).verdict == "PAM_AUTH_ERR", "each login has a PIN of its own"
-    assert not any(secret in log.everything() for secret in (TOKEN, text[:8], NUMBER))
+    assert not any(secret in sms.log.everything() for secret in (TOKEN, text[:8], NUMBER))
 
 
 @pytest.mark.parametrize("digits", [6, 10])
-def test_how_many_digits_a_pin_has(
-    bob: Account,
-    gateway: Gateway,
-    configure: Callable[..., None],
-    sms: Callable[..., Asked],
-    digits: int,
-) -> None:
-    configure(by_http(gateway))
+def test_how_many_digits_a_pin_has(sms: Sms, digits: int) -> None:
+    sms.configure(by_http(sms.gateway))
     asked = sms(arguments=(f"digits={digits}", "timeout=90", "prompt=Code?", "echo"))
     assert asked.verdict == "PAM_SUCCESS"
-    assert re.match(rf"\d{{{digits}}} is the PIN.* for 1 minute 30 seconds\.$", gateway.texts[0])
+    assert re.match(
+        rf"\d{{{digits}}} is the PIN.* for 1 minute 30 seconds\.$", sms.gateway.texts[0]
+    )
     assert asked.prompt.endswith("\nCode?")
     assert asked.facts["style"] == ["2"]
 
@@ -155,189 +165,180 @@ def test_how_many_digits_a_pin_has(
     [(["--answer", "00000000"], "wrong response"), (["--no-response"], "no response"),
      (["--answer", ""], "no response")],
 )  # fmt: skip
-def test_another_answer_is_refused(
-    bob: Account, gateway: Gateway, configure: Callable[..., None], sms: Callable[..., Asked], log: Log,
-    options: list[str], outcome: str,
-) -> None:  # fmt: skip
-    configure(by_http(gateway))
+def test_another_answer_is_refused(sms: Sms, options: list[str], outcome: str) -> None:
+    sms.configure(by_http(sms.gateway))
     assert sms(*options).verdict == "PAM_AUTH_ERR"
-    assert f": {outcome}: " in log.verdict()
+    assert f": {outcome}: " in sms.log.verdict()
 
 
-def test_a_late_pin(
-    bob: Account,
-    gateway: Gateway,
-    configure: Callable[..., None],
-    sms: Callable[..., Asked],
-    log: Log,
-) -> None:
-    configure(by_http(gateway))
+def test_a_late_pin(sms: Sms) -> None:
+    sms.configure(by_http(sms.gateway))
     asked = sms("--answer-with", f"sleep 5; {PIN}", arguments=("timeout=4",))
     assert asked.verdict == "PAM_AUTH_ERR"
-    assert ": late response: " in log.verdict()
+    assert ": late response: " in sms.log.verdict()
 
 
 # ---------------------------------------------------------------------------- numbers
 
 
-def test_a_user_without_a_number(
-    bob: Account,
-    gateway: Gateway,
-    configure: Callable[..., None],
-    sms: Callable[..., Asked],
-    log: Log,
-) -> None:
-    configure(by_http(gateway))
+def test_a_user_without_a_number(sms: Sms) -> None:
+    sms.configure(by_http(sms.gateway))
     PHONES.write_text("carol +4930123456\n")
     assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
-    assert ": no record: " in log.verdict()
-    log.clear()
+    assert ": no record: " in sms.log.verdict()
+    sms.log.clear()
     sms(arguments=("nullok",))
-    assert "not asked, because of nullok" in log.verdict()
-    assert gateway.requests == []
+    assert "not asked, because of nullok" in sms.log.verdict()
+    assert sms.gateway.requests == []
 
 
 @pytest.mark.parametrize("missing", [PHONES, SETTINGS])
 def test_nullok_is_for_users_and_not_for_files_of_the_administrator_s(
-    bob: Account, gateway: Gateway, configure: Callable[..., None], sms: Callable[..., Asked], log: Log,
-    missing: Path,
-) -> None:  # fmt: skip
+    sms: Sms, missing: Path
+) -> None:
     """Advisory CVE-2025-23013: what is broken must not let everybody pass."""
-    configure(by_http(gateway))
+    sms.configure(by_http(sms.gateway))
     missing.unlink()
     sms(arguments=("nullok",))
-    assert ": could not check: " in log.verdict()
-    assert f"{missing}: found no file" in log.verdict()
+    assert ": could not check: " in sms.log.verdict()
+    assert f"{missing}: found no file" in sms.log.verdict()
 
 
-def test_several_numbers(
-    bob: Account, gateway: Gateway, configure: Callable[..., None], sms: Callable[..., Asked]
-) -> None:
-    configure(by_http(gateway))
+def test_several_numbers(sms: Sms) -> None:
+    sms.configure(by_http(sms.gateway))
     PHONES.write_text(f"bob {NUMBER} +4930123499\n")
     asked = sms()
     assert asked.verdict == "PAM_SUCCESS"
-    assert len(gateway.texts) == 2
-    assert len(set(gateway.texts)) == 1
+    assert len(sms.gateway.texts) == 2
+    assert len(set(sms.gateway.texts)) == 1
     assert "a PIN was sent to ..78 and ..99." in asked.prompt
 
 
-def test_gecos_counts_only_where_the_administrator_says_so(
-    bob: Account,
-    gateway: Gateway,
-    configure: Callable[..., None],
-    sms: Callable[..., Asked],
-    log: Log,
-) -> None:
-    """duo_unix: users can edit their own GECOS on many hosts."""
-    configure(by_http(gateway))
+def test_gecos_counts_only_where_the_administrator_says_so(sms: Sms) -> None:
+    """duo_unix #394: users can edit their own GECOS on many hosts, and so choose who is asked."""
+    sms.configure(by_http(sms.gateway))
     subprocess.run(["usermod", "--comment", "Bob,room,+4930123455,", "bob"], check=True)
     assert "..78." in sms().prompt
     assert "..55." in sms(arguments=("gecos_phone",)).prompt
     subprocess.run(["usermod", "--comment", "Bob,room,0306,", "bob"], check=True)
-    log.clear()
+    sms.log.clear()
     sms(arguments=("gecos_phone",))
-    assert ": no record: " in log.verdict()
+    assert ": no record: " in sms.log.verdict()
 
 
 @pytest.mark.parametrize(
     "line", ["bob 0612345678", "bob", "bob +33 6 12", "bob +0612345678", f"bob {NUMBER}\nbob {NUMBER}",
              "bob +1234567890123456", "carol x"],
 )  # fmt: skip
-def test_a_bad_line_in_the_map_is_an_error_that_names_it(
-    bob: Account, gateway: Gateway, configure: Callable[..., None], sms: Callable[..., Asked], log: Log,
-    line: str,
-) -> None:  # fmt: skip
-    configure(by_http(gateway))
+def test_a_bad_line_in_the_map_is_an_error_that_names_it(sms: Sms, line: str) -> None:
+    sms.configure(by_http(sms.gateway))
     PHONES.write_text(f"{line}\n")
     sms(arguments=("nullok",))
-    assert re.search(r"/etc/trex/phones:[12]: ", log.verdict())
-    assert gateway.requests == []
+    assert re.search(r"/etc/trex/phones:[12]: ", sms.log.verdict())
+    assert sms.gateway.requests == []
 
 
 @pytest.mark.parametrize(("path", "mode"), [(PHONES, 0o666), (SETTINGS, 0o640), (SETTINGS, 0o604)])
-def test_files_that_others_may_write_or_read_are_refused(
-    bob: Account, gateway: Gateway, configure: Callable[..., None], sms: Callable[..., Asked], log: Log,
-    path: Path, mode: int,
-) -> None:  # fmt: skip
-    configure(by_http(gateway))
+def test_files_that_others_may_write_or_read_are_refused(sms: Sms, path: Path, mode: int) -> None:
+    sms.configure(by_http(sms.gateway))
     path.chmod(mode)
     assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
-    assert f"{path}: found mode {mode:04o}" in log.verdict()
-    assert gateway.requests == []
+    assert f"{path}: found mode {mode:04o}" in sms.log.verdict()
+    assert sms.gateway.requests == []
     path.chmod(0o600)
 
 
 # ---------------------------------------------------------------------------- gateways
 
 
-def test_free_mobile(
-    bob: Account, gateway: Gateway, configure: Callable[..., None], sms: Callable[..., Asked]
-) -> None:
-    configure(free_mobile(gateway))
+def test_free_mobile(sms: Sms) -> None:
+    sms.configure(free_mobile(sms.gateway))
     assert sms().verdict == "PAM_SUCCESS"
-    [(method, path, _)] = gateway.requests
+    [(method, path, _)] = sms.gateway.requests
     assert method == "GET"
     assert path.startswith(f"/sendmsg?user=12345678&pass={TOKEN}&msg=")
 
 
-def test_twilio(
-    bob: Account,
-    gateway: Gateway,
-    configure: Callable[..., None],
-    sms: Callable[..., Asked],
-    log: Log,
-) -> None:
-    configure(twilio(gateway))
-    assert sms().verdict == "PAM_SUCCESS", log.everything()
-    [(method, path, body)] = gateway.requests
+def test_twilio(sms: Sms) -> None:
+    sms.configure(twilio(sms.gateway))
+    assert sms().verdict == "PAM_SUCCESS", sms.log.everything()
+    [(method, path, body)] = sms.gateway.requests
     assert (method, path) == ("POST", "/2010-04-01/Accounts/AC1/Messages.json")
     assert body.startswith("To=%2B33612345678&From=%2B15005550006&Body=")
 
 
+@pytest.fixture
+def another_ca(place: Path) -> Path:
+    """The certificate of an authority that signed none of the gateways'."""
+    directory = place / "another-authority"
+    return directory / "ca.pem" if directory.exists() else Authority(directory).ca
+
+
+@pytest.mark.parametrize(
+    ("kind", "trusted", "reason"),
+    [("tls", False, "its certificate is not trusted"), ("starttls", False, "its certificate is not trusted"),
+     ("plain", True, "no connection (SMTPNotSupportedError)")],
+)  # fmt: skip
+def test_a_mail_server_that_proves_nothing_learns_nothing(
+    authority: Authority,
+    another_ca: Path,
+    place: Path,
+    sms: Sms,
+    kind: str,
+    trusted: bool,
+    reason: str,
+) -> None:
+    """Neither PIN nor password goes to one with another's certificate, or without TLS at all."""
+    mailbox = Mailbox(authority, place / "last-message", kind)
+    try:
+        sms.configure(f'kind = "email"\nserver = "localhost"\nport = {mailbox.port}\n'
+                  f'tls = "{"tls" if kind == "tls" else "starttls"}"\nuser = "trex"\n'
+                  f'password = "{TOKEN}"\nfrom = "trex@example.org"\nto = "{{number}}@example.net"')  # fmt: skip
+        if not trusted:
+            text = SETTINGS.read_text()
+            SETTINGS.write_text(text.replace(str(authority.ca), str(another_ca)))
+        assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
+        assert f"email: {reason}" in sms.log.verdict()
+        assert mailbox.mails == []
+        assert mailbox.logins == []
+    finally:
+        mailbox.close()
+
+
 @pytest.mark.parametrize("kind", ["tls", "starttls"])
-def test_email(
-    bob: Account, authority: Authority, place: Path, configure: Callable[..., None],
-    sms: Callable[..., Asked], log: Log, kind: str,
-) -> None:  # fmt: skip
+def test_email(authority: Authority, place: Path, sms: Sms, kind: str) -> None:
     mailbox = Mailbox(authority, place / "last-message", kind)
     try:
         login = f'user = "trex"\npassword = "{TOKEN}"\n' if kind == "starttls" else ""
         table = (f'kind = "email"\nserver = "localhost"\nport = {mailbox.port}\ntls = "{kind}"\n'
                  f'{login}from = "trex@example.org"\n'
                  'to = "{number}@sms.example.net"')  # fmt: skip
-        configure(table)
+        sms.configure(table)
         assert sms("--answer-with", PIN.replace("grep", "grep -v '@' /run/trex/last-message | grep")
                    .replace("/run/trex/last-message | head", "| head")).verdict == "PAM_SUCCESS"  # fmt: skip
         [mail] = mailbox.mails
         assert mail.rcpt_tos == ["33612345678@sms.example.net"]
         if login:
-            configure(table.replace(TOKEN, "wrong"))
+            sms.configure(table.replace(TOKEN, "wrong"))
             sms()
-            assert "email: SMTP code 535" in log.everything()
+            assert "email: SMTP code 535" in sms.log.everything()
         mailbox.refuse = "452 too much"
-        configure(table)
+        sms.configure(table)
         sms()
-        assert "email: SMTP code 452" in log.everything()
+        assert "email: SMTP code 452" in sms.log.everything()
     finally:
         mailbox.close()
 
 
 @pytest.mark.parametrize("body", ["form", "plain"])
-def test_any_gateway_by_http(
-    bob: Account,
-    gateway: Gateway,
-    configure: Callable[..., None],
-    sms: Callable[..., Asked],
-    body: str,
-) -> None:
+def test_any_gateway_by_http(sms: Sms, body: str) -> None:
     kind = "application/x-www-form-urlencoded" if body == "form" else "text/plain"
-    configure(by_http(
-        gateway, url=f'"{gateway.url}/form"', body='"to={number}&text={text}"', method='"PUT"',
+    sms.configure(by_http(
+        sms.gateway, url=f'"{sms.gateway.url}/form"', body='"to={number}&text={text}"', method='"PUT"',
         headers=f'{{ Authorization = "{TOKEN}", Content-Type = "{kind}" }}', expected="[202]",
     ))  # fmt: skip
     assert sms().verdict == "PAM_SUCCESS"
-    [(method, _, sent)] = gateway.requests
+    [(method, _, sent)] = sms.gateway.requests
     assert method == "PUT"
     assert ("to=%2B336" in sent and " " not in sent) if body == "form" else f"to={NUMBER}" in sent
 
@@ -354,90 +355,93 @@ def test_any_gateway_by_http(
     ],
 )
 def test_what_a_gateway_refuses_is_in_the_log(
-    bob: Account, gateway: Gateway, configure: Callable[..., None], sms: Callable[..., Asked], log: Log,
-    table: Callable[[Gateway], str], status: int, reason: str,
-) -> None:  # fmt: skip
-    configure(table(gateway))
-    gateway.status, gateway.code = status, 21211
+    sms: Sms, table: Callable[[Gateway], str], status: int, reason: str
+) -> None:
+    sms.configure(table(sms.gateway))
+    sms.gateway.status, sms.gateway.code = status, 21211
     asked = sms()
     assert asked.verdict == "PAM_AUTHINFO_UNAVAIL"
     assert "prompt-us" not in asked.facts
-    assert reason in log.verdict()
-    assert TOKEN not in log.everything()
+    assert reason in sms.log.verdict()
+    assert TOKEN not in sms.log.everything()
 
 
-def test_a_redirection_is_not_followed(
-    bob: Account, gateway: Gateway, authority: Authority, place: Path,
-    configure: Callable[..., None], sms: Callable[..., Asked], log: Log,
-) -> None:  # fmt: skip
+@pytest.mark.parametrize(
+    "raw",
+    [b"no HTTP at all\r\n\r\n", b"HTTP/1.1 999 \xff\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000,
+     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnone", b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5_000,
+     b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone"],
+    ids=["no HTTP", "no status", "a long header", "no chunk", "many headers", "no gzip"],
+)  # fmt: skip
+def test_what_is_no_answer_takes_no_message(sms: Sms, raw: bytes) -> None:
+    sms.configure(by_http(sms.gateway))
+    sms.gateway.raw = raw
+    assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
+    assert re.search(r"http: (no connection \(\w+\)|HTTP status 999)", sms.log.verdict())
+    assert "unforeseen" not in sms.log.everything()
+
+
+def test_a_redirection_is_not_followed(authority: Authority, place: Path, sms: Sms) -> None:
     other = Gateway(authority, place / "last-message")
-    gateway.redirect = f"{other.url}/json"
-    configure(by_http(gateway))
+    sms.gateway.redirect = f"{other.url}/json"
+    sms.configure(by_http(sms.gateway))
     try:
         assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
-        assert "HTTP status 302, a redirection, which is not followed" in log.verdict()
+        assert "HTTP status 302, a redirection, which is not followed" in sms.log.verdict()
         assert other.requests == []
     finally:
         other.close()
 
 
 def test_a_certificate_of_another_authority_or_for_another_name(
-    bob: Account,
-    gateway: Gateway,
-    configure: Callable[..., None],
-    sms: Callable[..., Asked],
-    log: Log,
+    authority: Authority, another_ca: Path, sms: Sms
 ) -> None:
+    """The authority is a small file: to read the host's hundreds takes long on a busy machine."""
     for table in (
-        by_http(gateway, ca='"/etc/ssl/certs/ca-certificates.crt"'),
-        by_http(gateway, url=f'"https://127.0.0.1:{gateway.port}/json"'),
-    ):
-        log.clear()
-        configure(table)
-        if "ca-certificates" in table:
-            SETTINGS.write_text(re.sub(r'ca = "/run.*\n', "", SETTINGS.read_text()))
+        by_http(sms.gateway), by_http(sms.gateway, url=f'"https://127.0.0.1:{sms.gateway.port}/json"'),
+    ):  # fmt: skip
+        sms.log.clear()
+        sms.configure(table)
+        if "localhost" in table:
+            configured = SETTINGS.read_text()
+            SETTINGS.write_text(configured.replace(str(authority.ca), str(another_ca)))
         assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
-        assert "http: its certificate is not trusted, or not for this host" in log.verdict()
-    assert gateway.requests == []
+        assert "http: its certificate is not trusted, or not for this host" in sms.log.verdict()
+    assert sms.gateway.requests == []
 
 
 def test_the_next_gateway_is_tried_when_one_is_down_or_slow(
-    bob: Account, gateway: Gateway, authority: Authority, place: Path,
-    configure: Callable[..., None], sms: Callable[..., Asked], log: Log,
-) -> None:  # fmt: skip
+    authority: Authority, place: Path, sms: Sms
+) -> None:
     down = Gateway(authority, place / "last-message")
     down.close()
     slow = Gateway(authority, place / "last-message")
     slow.seconds = 30
-    configure(twilio(down), by_http(slow), free_mobile(gateway, "carol"), by_http(gateway))
+    sms.configure(
+        twilio(down), by_http(slow), free_mobile(sms.gateway, "carol"), by_http(sms.gateway)
+    )
     started = time.monotonic()
     try:
         assert sms(arguments=("debug",)).verdict == "PAM_SUCCESS"
         assert time.monotonic() - started < 11
-        assert len(gateway.texts) == 1
-        assert "the PIN was sent: by http" in log.everything()
+        assert len(sms.gateway.texts) == 1
+        assert "the PIN was sent: by http" in sms.log.everything()
     finally:
         slow.close()
 
 
-def test_after_ten_seconds_it_is_refused_and_nothing_is_left(
-    bob: Account,
-    gateway: Gateway,
-    configure: Callable[..., None],
-    sms: Callable[..., Asked],
-    log: Log,
-) -> None:
+def test_after_ten_seconds_it_is_refused_and_nothing_is_left(sms: Sms) -> None:
     """The fixture `nothing_left` looks for the process; meanwhile it is looked at closely."""
-    gateway.seconds = 30
-    configure(by_http(gateway), free_mobile(gateway))
+    sms.gateway.seconds = 30
+    sms.configure(by_http(sms.gateway), free_mobile(sms.gateway))
     seen: list[dict[str, str]] = []
-    watch = threading.Thread(target=look_at_the_sender, args=(gateway, seen))
+    watch = threading.Thread(target=look_at_the_sender, args=(sms.gateway, seen))
     watch.start()
     started = time.monotonic()
     assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
     assert 8 < time.monotonic() - started < 13
     watch.join()
-    assert "http: no answer in time; free-mobile: no answer in time" in log.verdict()
+    assert "http: no answer in time; free-mobile: no answer in time" in sms.log.verdict()
     [sender] = seen
     assert re.search(r"^Uid:\t(\d+)\t\1\t\1\t\1$", sender["status"], re.MULTILINE)
     assert "Uid:\t0\t" not in sender["status"]
@@ -466,27 +470,36 @@ def look_at_the_sender(gateway: Gateway, seen: list[dict[str, str]]) -> None:
 # ---------------------------------------------------------------------------- limits
 
 
-def test_limits_of_a_user_and_of_the_host(
-    bob: Account, account: Callable[[str], Account], gateway: Gateway,
-    configure: Callable[..., None], sms: Callable[..., Asked], log: Log,
-) -> None:  # fmt: skip
+def test_limits_of_a_user_and_of_the_host(account: Callable[[str], Account], sms: Sms) -> None:
+    """ezauth #195, and SMS pumping: one number, or many, and nobody counted."""
     account("carol")
-    configure(by_http(gateway), before="[limits]\nuser_hour = 2\nhost_day = 3")
+    sms.configure(by_http(sms.gateway), before="[limits]\nuser_hour = 2\nhost_day = 3")
     assert [sms().verdict for _ in range(3)] == ["PAM_SUCCESS"] * 2 + ["PAM_AUTHINFO_UNAVAIL"]
-    assert "nothing is sent: the limit user_hour = 2 is reached" in log.everything()
+    assert "nothing is sent: the limit user_hour = 2 is reached" in sms.log.everything()
     assert [sms(user="carol").verdict for _ in range(2)] == ["PAM_SUCCESS", "PAM_AUTHINFO_UNAVAIL"]
-    assert "nothing is sent: the limit host_day = 3 is reached" in log.everything()
-    assert len(gateway.texts) == 3
+    assert "nothing is sent: the limit host_day = 3 is reached" in sms.log.everything()
+    assert len(sms.gateway.texts) == 3
 
 
+@pytest.mark.parametrize("kept", ["sqlite", "redis"])
 def test_of_many_logins_at_once_no_more_than_the_limit_send(
     bob: Account, gateway: Gateway, configure: Callable[..., None], client: Path,
-    service: Callable[..., str],
+    service: Callable[..., str], tmp_path: Path, kept: str,
 ) -> None:  # fmt: skip
-    configure(by_http(gateway), before="[limits]\nuser_hour = 3")
+    """SMS pumping: whoever can make a host send a message has it send thousands."""
+    server = RedisServer(tmp_path) if kept == "redis" else None
+    configure(
+        by_http(gateway), before="[limits]\nuser_hour = 3", state=server.url if server else ""
+    )
     name = service("method=sms")
-    with ThreadPoolExecutor(10) as pool:
-        list(pool.map(lambda _: sandbox.ask_pam(client, name, "bob", "--answer", "x"), range(10)))
+    try:
+        with ThreadPoolExecutor(10) as pool:
+            list(
+                pool.map(lambda _: sandbox.ask_pam(client, name, "bob", "--answer", "x"), range(10))
+            )
+    finally:
+        if server:
+            server.close()
     assert len(gateway.texts) == 3
 
 
@@ -637,6 +650,35 @@ def test_hours_and_days_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     counts.add("bob", "a", 7, LIMITS)
 
 
+def test_what_was_counted_by_a_clock_far_ahead_does_not_count_for_years(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host without a battery for its clock; what an hour of difference brought counts."""
+    counts, now = open_counts(f"sqlite:{tmp_path}/counts"), time.time()
+    for ahead, refused in ((3000, True), (4000, False), (10 * 365 * 86_400, False)):
+        monkeypatch.setattr(time, "time", lambda ahead=ahead: now + ahead)
+        counts.add("bob", "a", 7, LIMITS)
+        monkeypatch.setattr(time, "time", lambda: now)
+        with pytest.raises(TooManyAttempts) if refused else contextlib.nullcontext():
+            counts.add("bob", "a", 1, LIMITS)
+        Path(f"{tmp_path}/counts").unlink()
+
+
+def test_redis_forgets_what_a_clock_far_ahead_has_counted(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    try:
+        direct = redis.Redis.from_url(server.url)
+        for ahead, refused in ((3000, True), (4000, False)):
+            direct.delete("trex:sms:user:bob")
+            later = time.time() + ahead
+            direct.zadd("trex:sms:user:bob", {f"future-{number}": later for number in range(7)})
+            with pytest.raises(TooManyAttempts) if refused else contextlib.nullcontext():
+                open_counts(server.url).add("bob", "a", 1, LIMITS)
+        direct.close()
+    finally:
+        server.close()
+
+
 def test_a_fleet_shares_a_user_s_limit_and_each_host_has_its_own(tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
     try:
@@ -654,53 +696,40 @@ def test_a_fleet_shares_a_user_s_limit_and_each_host_has_its_own(tmp_path: Path)
         open_counts(server.url).add("bob", "b", 1, LIMITS)
 
 
-def test_a_login_counts_in_redis_and_is_refused_without_it(
-    bob: Account, gateway: Gateway, configure: Callable[..., None], sms: Callable[..., Asked], log: Log,
-    tmp_path: Path,
-) -> None:  # fmt: skip
+def test_a_login_counts_in_redis_and_is_refused_without_it(sms: Sms, tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
-    configure(by_http(gateway), state=server.url, before="[limits]\nuser_hour = 1")
+    sms.configure(by_http(sms.gateway), state=server.url, before="[limits]\nuser_hour = 1")
     try:
-        assert sms().verdict == "PAM_SUCCESS", log.everything()
+        assert sms().verdict == "PAM_SUCCESS", sms.log.everything()
         assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
-        assert "the limit user_hour = 1 is reached" in log.everything()
+        assert "the limit user_hour = 1 is reached" in sms.log.everything()
     finally:
         server.close()
-    log.clear()
+    sms.log.clear()
     assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
-    assert "nothing is sent, because it cannot be counted: Redis cannot be asked" in log.verdict()
-    assert len(gateway.texts) == 1
-    assert TOKEN not in log.everything()
+    assert (
+        "nothing is sent, because it cannot be counted: Redis cannot be asked" in sms.log.verdict()
+    )
+    assert len(sms.gateway.texts) == 1
+    assert TOKEN not in sms.log.everything()
 
 
-def test_counts_that_cannot_be_kept_send_nothing(
-    bob: Account,
-    gateway: Gateway,
-    configure: Callable[..., None],
-    sms: Callable[..., Asked],
-    log: Log,
-) -> None:
+def test_counts_that_cannot_be_kept_send_nothing(sms: Sms) -> None:
     for state in ("sqlite:/proc/counts", "sqlite:/root/counts"):
-        log.clear()
-        configure(by_http(gateway), state=state)
+        sms.log.clear()
+        sms.configure(by_http(sms.gateway), state=state)
         assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
-        assert "nothing is sent, because it cannot be counted: " in log.verdict()
-    assert gateway.requests == []
+        assert "nothing is sent, because it cannot be counted: " in sms.log.verdict()
+    assert sms.gateway.requests == []
 
 
-def test_without_a_gateway_for_a_user_nothing_is_sent(
-    bob: Account,
-    gateway: Gateway,
-    configure: Callable[..., None],
-    sms: Callable[..., Asked],
-    log: Log,
-) -> None:
-    for gateways in ([], [free_mobile(gateway, "carol")]):
-        log.clear()
-        configure(*gateways)
+def test_without_a_gateway_for_a_user_nothing_is_sent(sms: Sms) -> None:
+    for gateways in ([], [free_mobile(sms.gateway, "carol")]):
+        sms.log.clear()
+        sms.configure(*gateways)
         assert sms(arguments=("nullok",)).verdict == "PAM_AUTHINFO_UNAVAIL"
-        assert "no gateway is for bob" in log.verdict()
-    assert gateway.requests == []
+        assert "no gateway is for bob" in sms.log.verdict()
+    assert sms.gateway.requests == []
 
 
 # ---------------------------------------------------------------------------- codes for a fleet
@@ -753,28 +782,28 @@ def test_a_code_is_spent_for_a_whole_fleet(
     [("sms_user=root", "without root's rights"), ("sms_user=bob", "another account than who logs in"),
      ("sms_user=no-such", "there is no such account")],
 )  # fmt: skip
-def test_the_account_that_sends(
-    bob: Account, gateway: Gateway, configure: Callable[..., None], sms: Callable[..., Asked], log: Log,
-    argument: str, reason: str,
-) -> None:  # fmt: skip
-    configure(by_http(gateway))
+def test_the_account_that_sends(sms: Sms, argument: str, reason: str) -> None:
+    sms.configure(by_http(sms.gateway))
     assert sms(arguments=(argument,)).verdict == "PAM_AUTHINFO_UNAVAIL"
-    assert reason in log.verdict()
-    assert gateway.requests == []
+    assert reason in sms.log.verdict()
+    assert sms.gateway.requests == []
 
 
+@pytest.mark.parametrize("methods", ["keyboard-interactive", "publickey,keyboard-interactive:pam"])
 def test_the_password_and_then_a_pin_through_ssh(
-    bob: Account, gateway: Gateway, configure: Callable[..., None], place: Path
+    bob: Account, gateway: Gateway, configure: Callable[..., None], place: Path, methods: str
 ) -> None:
-    """The stack of the README: nobody makes a telephone ring who does not know the password."""
+    """The stack of the README, alone and after a public key.
+
+    Nobody makes a telephone ring who does not know the password, or has not the key.
+    """
     configure(by_http(gateway))
     subprocess.run(["chpasswd"], input="bob:correct", text=True, check=True)
     server = Sshd(sandbox.pam_service(
-        "trex-password-sms", "auth requisite pam_unix.so",
-        f"auth required pam_python.so {sandbox.ENTRY} method=sms",
-        "account required pam_permit.so", "session required pam_permit.so",
-    ))  # fmt: skip
-    askpass = place / "askpass-sms"
+        f"trex-password-sms-{len(methods)}", "auth requisite pam_unix.so",
+        f"auth required pam_python.so {sandbox.ENTRY} method=sms", *ACCOUNT_LINES,
+    ), methods=methods)  # fmt: skip
+    askpass, offered = place / "askpass-sms", methods.removesuffix(":pam")
     try:
         for password, pin, welcome, sent in (
             ("correct", PIN, True, 1), ("wrong", PIN, False, 1), ("correct", "echo 1", False, 2),
@@ -783,8 +812,12 @@ def test_the_password_and_then_a_pin_through_ssh(
                 f'#!/bin/sh\ncase "$1" in *PIN:*) {pin};; *) echo {password};; esac\n'
             )
             askpass.chmod(0o755)
-            done = server.log_in("bob", askpass)
+            done = server.log_in("bob", askpass, methods=offered)
             assert (done.stdout == "logged in as bob\n") is welcome, done.stderr
             assert len(gateway.texts) == sent
+        if methods != offered:
+            askpass.write_text(f'#!/bin/sh\ncase "$1" in *PIN:*) {PIN};; *) echo correct;; esac\n')
+            assert server.log_in("bob", askpass).returncode == 255, "the public key comes first"
+            assert len(gateway.texts) == 2
     finally:
         server.close()

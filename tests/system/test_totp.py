@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pexpect
 import pytest
-from pyotp import HOTP
 
 from tests import sandbox
+from tests.codes import (
+    ACCOUNT_LINES,
+    FILE,
+    SECRET,
+    code,
+    early_in_a_step,
+    here,
+    otp_file,
+    text,
+    write_altered_service,
+)
 from tests.sshd import Sshd
 
 if TYPE_CHECKING:
@@ -23,78 +31,6 @@ if TYPE_CHECKING:
 
     from tests.keys import Holder
     from tests.sandbox import Account, Asked, Log
-
-SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEE"  # noqa: S105 (a test's)
-FILE = ".google_authenticator"
-ACCOUNTS_LINES = ("account required pam_permit.so", "session required pam_permit.so")
-
-
-def code(at: int, secret: str = SECRET) -> str:
-    return HOTP(secret).at(at)
-
-
-def here(step: int = 30) -> int:
-    return int(time.time()) // step
-
-
-def early_in_a_step(step: int) -> int:
-    """Wait for the beginning of a step, so that it is the same for all that follows at once."""
-    while time.time() % step > step / 4:
-        time.sleep(0.02)
-    return here(step)
-
-
-def text(*lines: str, secret: str = SECRET) -> str:
-    return "".join(f"{line}\n" for line in (secret, *lines))
-
-
-def otp_file(user: Account) -> Path:
-    return user.home / FILE
-
-
-@pytest.fixture
-def bob(account: Callable[[str], Account]) -> Account:
-    return account("bob")
-
-
-@pytest.fixture
-def carol(account: Callable[[str], Account]) -> Account:
-    return account("carol")
-
-
-@pytest.fixture(scope="session")
-def stacks(place: Path) -> dict[str, str]:
-    """PAM services of either module alone."""
-    trex = f"auth required pam_python.so {sandbox.ENTRY} method=totp"
-    google = "auth required pam_google_authenticator.so"
-    made = {}
-    for name, line in (("trex", trex), ("google", google)):
-        for arguments in ("", "noskewadj", "no_increment_hotp"):
-            made[f"{name} {arguments}".strip()] = sandbox.pam_service(
-                f"otp-{name}{arguments}", f"{line} {arguments}", *ACCOUNTS_LINES
-            )
-        made[f"{name} forward"] = sandbox.pam_service(
-            f"otp-{name}-forward", f"{line} forward_pass", "auth required pam_unix.so use_first_pass",
-            *ACCOUNTS_LINES,
-        )  # fmt: skip
-        for mode in ("try", "use"):
-            made[f"{name} {mode}"] = sandbox.pam_service(
-                f"otp-{name}-{mode}", "auth [default=ignore] pam_unix.so",
-                f"{line} {mode}_first_pass", *ACCOUNTS_LINES,
-            )  # fmt: skip
-    return made
-
-
-@pytest.fixture
-def otp(client: Path, stacks: dict[str, str]) -> Callable[..., bool]:
-    """Log in with a code, by the stack of that name; tell whether it was let in."""
-
-    def log_in(stack: str, user: Account, answer: str) -> bool:
-        asked = sandbox.ask_pam(client, stacks[stack], user.name, "--answer", answer)
-        assert asked.verdict in ("PAM_SUCCESS", "PAM_AUTH_ERR", "PAM_AUTHINFO_UNAVAIL")
-        return asked.verdict == "PAM_SUCCESS"
-
-    return log_in
 
 
 @pytest.fixture
@@ -223,26 +159,142 @@ def without_times(user: Account) -> str:
     return re.sub(r"(RESETTING_TIME_SKEW) \d+([+-]\d+)", r"\1 T\2", content)
 
 
+STEP = 4  # seconds, as short as a busy machine allows
+
+
+def in_three_steps(
+    begin: Callable[[], object], turns: list[Callable[[int], object]]
+) -> list[object]:
+    """Take turns at the beginning of three steps in a row; return what each of them returns.
+
+    Begins again where the machine was too slow, and a step was over before its turn.
+    """
+    for _ in range(6):
+        begin()
+        steps, told = [], []
+        for turn in turns:
+            steps.append(early_in_a_step(STEP))
+            told.append(turn(steps[-1]))
+            if here(STEP) != steps[-1]:
+                break
+            time.sleep(STEP / 2)
+        else:
+            if steps[-1] - steps[0] <= len(turns):
+                return told
+    raise AssertionError("no three steps in a row in six times")
+
+
 def test_three_codes_in_a_row_teach_both_the_same_skew(
     bob: Account, carol: Account, otp: Callable[..., bool]
 ) -> None:
-    for user in (bob, carol):
-        user.write(text('" TOTP_AUTH', '" STEP_SIZE 3'), FILE)
-    verdicts = []
-    for attempt in range(3):
-        now = early_in_a_step(3)
-        verdicts.append([otp("trex", bob, code(now + 50)), otp("google", carol, code(now + 50))])
-        assert without_times(bob).count("+50") == (attempt + 1) % 3
-        time.sleep(1)
-    assert verdicts == [[False, False], [False, False], [True, True]]
+    def begin() -> None:
+        for user in (bob, carol):
+            user.write(text('" TOTP_AUTH', f'" STEP_SIZE {STEP}'), FILE)
+
+    def both(now: int) -> list[bool]:
+        verdicts = [otp("trex", bob, code(now + 50)), otp("google", carol, code(now + 50))]
+        noted.append(without_times(bob).count("+50"))
+        return verdicts
+
+    noted: list[int] = []
+    assert in_three_steps(begin, [both] * 3) == [[False, False], [False, False], [True, True]]
+    assert noted[-3:] == [1, 2, 0]
+    assert without_times(bob) == without_times(carol)
     for user in (bob, carol):
         assert '" TIME_SKEW 50\n' in otp_file(user).read_text()
+
+
+Turns = list[tuple[str, str, bool]]  # stack, code, and whether it is let in
+STEADY = '" DISALLOW_REUSE'
+RELAYS: dict[str, tuple[str, Callable[[], Turns]]] = {
+    "STEP_SIZE": (text('" TOTP_AUTH', STEADY, '" STEP_SIZE 60'),
+                  lambda: [("trex", code(now := early_in_a_step(60)), True), ("google", code(now), False),
+                           ("google", code(now + 1), True), ("trex", code(now + 1), False)]),
+    "WINDOW_SIZE": (text('" TOTP_AUTH', STEADY, '" WINDOW_SIZE 5'),
+                    lambda: [("google", code((now := early_in_a_step(30)) + 2), True),
+                             ("trex", code(now + 2), False), ("trex", code(now - 2), True),
+                             ("google", code(now - 2), False), ("trex", code(now + 3), False),
+                             ("google", code(now + 4), False)]),
+    "TIME_SKEW": (text('" TOTP_AUTH', STEADY, '" TIME_SKEW -70'),
+                  lambda: [("trex", code((now := early_in_a_step(30)) - 70), True),
+                           ("google", code(now - 70), False), ("trex", code(now - 70), False),
+                           ("google", code(now - 69), True), ("trex", code(now - 69), False)]),
+    "HOTP_COUNTER": (text('" HOTP_COUNTER 5'),
+                     lambda: [("trex", code(5), True), ("google", code(5), False), ("google", code(7), True),
+                              ("trex", code(7), False), ("trex", code(10), True)]),
+    "RATE_LIMIT": (text('" TOTP_AUTH', '" RATE_LIMIT 3 30', "12345678"),
+                   lambda: [("google", "000000", False), ("trex", "000001", False), ("google", "000002", False),
+                            ("trex", "12345678", False), ("google", "12345678", False)]),
+    "emergency codes": (text('" TOTP_AUTH', "12345678", "23456789"),
+                        lambda: [("trex", "12345678", True), ("google", "12345678", False),
+                                 ("google", "23456789", True), ("trex", "23456789", False)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("option", RELAYS)
+def test_each_module_goes_on_where_the_other_has_stopped(
+    bob: Account, otp: Callable[..., bool], option: str
+) -> None:
+    """multiOTP #261: and a used code stays used where a skew is known."""
+    content, turns = RELAYS[option]
+    bob.write(content, FILE)
+    for number, (stack, answer, welcome) in enumerate(turns()):
+        assert otp(stack, bob, answer) is welcome, (number, stack)
+
+
+@pytest.mark.parametrize("last", ["trex", "google"])
+def test_both_modules_learn_a_skew_together(
+    bob: Account, otp: Callable[..., bool], last: str
+) -> None:
+    """RESETTING_TIME_SKEW that one has written is what the other counts on."""
+    other = "google" if last == "trex" else "trex"
+
+    def by(stack: str) -> Callable[[int], bool]:
+        return lambda now: otp(stack, bob, code(now + 50))
+
+    verdicts = in_three_steps(
+        lambda: bob.write(text('" TOTP_AUTH', f'" STEP_SIZE {STEP}', STEADY), FILE),
+        [by(last), by(other), by(last)],
+    )
+    assert verdicts == [False, False, True]
+    assert '" TIME_SKEW 50\n' in otp_file(bob).read_text()
+    assert otp(other, bob, code(early_in_a_step(STEP) + 51))
+
+
+def test_a_line_that_is_none_of_the_options_is_neither_read_nor_changed(
+    bob: Account, otp: Callable[..., bool]
+) -> None:
+    """CVE-2013-7322 (oath-toolkit): the used code was noted in a line that was commented out."""
+    notes = ('#" DISALLOW_REUSE 1', '# " DISALLOW_REUSE', "# DISALLOW_REUSE", '"DISALLOW_REUSE 7')
+    bob.write(text(*notes, STEADY, '" TOTP_AUTH'), FILE)
+    now = here()
+    assert otp("trex", bob, code(now))
+    for stack in ("trex", "google"):
+        assert not otp(stack, bob, code(now))
+    lines = otp_file(bob).read_text().split("\n")
+    assert tuple(lines[1 : 1 + len(notes)]) == notes
+    assert lines[1 + len(notes)] == f"{STEADY} {now}"
+
+
+def test_codes_that_were_seen_cannot_be_played_again_as_those_of_a_slow_clock(
+    bob: Account, otp: Callable[..., bool]
+) -> None:
+    """Three old codes in their rhythm would prove a skew, and the third be accepted again."""
+
+    def begin() -> None:
+        later = here(STEP) - 20
+        bob.write(text('" TOTP_AUTH', f'" STEP_SIZE {STEP}', f"{STEADY} {later}"), FILE)
+
+    played = in_three_steps(begin, [lambda now: otp("trex", bob, code(now - 100))] * 3)
+    assert played == [False] * 3
+    assert otp_file(bob).read_text().count("-100") == 3, "noted they were, so it was the rhythm"
+    assert '" TIME_SKEW ' not in otp_file(bob).read_text()
 
 
 def test_without_disallow_reuse_a_code_is_accepted_once_all_the_same(
     bob: Account, otp: Callable[..., bool], log: Log
 ) -> None:
-    """google-authenticator accepts it again, and does so still when it is gone back to."""
+    """google-authenticator-libpam #130: it accepts a code again, and does when it is gone back to."""
     bob.write(text('" TOTP_AUTH'), FILE)
     now = here()
     assert otp("trex", bob, code(now))
@@ -373,6 +425,7 @@ def test_an_unfit_file_is_refused_before_anything_is_asked(
 def test_central_files_that_users_cannot_read(
     bob: Account, account: Callable[[str], Account], trex_otp: Callable[..., Asked], place: Path
 ) -> None:
+    """google-authenticator-libpam #240: whoever has the session reads the secret, for sudo too."""
     keeper = account("keeper")
     (place / "otp").mkdir(exist_ok=True)
     directory = keeper.own(place / "otp", 0o700)
@@ -389,30 +442,59 @@ def test_central_files_that_users_cannot_read(
 # ---------------------------------------------------------------------------- being safe
 
 
+@pytest.fixture(scope="module")
+def slow(place: Path) -> str:
+    """A service of Trex's that takes its time between reading the file and comparing."""
+    read = "        self._right = self._right_texts(self._state, self._now)\n"
+    return write_altered_service(
+        "otp-slow", "methods/totp.py", read, f"        time.sleep(0.2)\n{read}"
+    )
+
+
 @pytest.mark.parametrize("reuse", ['" DISALLOW_REUSE', '" LATER_LINE'])
 def test_of_many_logins_at_once_one_uses_the_code(
-    bob: Account, client: Path, stacks: dict[str, str], reuse: str
+    bob: Account, client: Path, slow: str, reuse: str
 ) -> None:
+    """OwnPay #145: whether a code was used was asked before it was noted, and not in one step."""
     bob.write(text('" TOTP_AUTH', reuse, "12345678"), FILE)
     for answer in (code(here()), "12345678"):
         with ThreadPoolExecutor(8) as pool:
             asked = pool.map(lambda _, answer=answer: sandbox.ask_pam(
-                client, stacks["trex"], "bob", "--answer", answer), range(8))  # fmt: skip
+                client, slow, "bob", "--answer", answer), range(8))  # fmt: skip
             assert sorted(one.verdict for one in asked).count("PAM_SUCCESS") == 1
     assert not Path(f"{otp_file(bob)}~").exists()
 
 
-def test_of_both_modules_at_once_one_uses_the_code(
+def test_guesses_at_the_same_moment_do_not_get_past_the_limit(
+    bob: Account, client: Path, slow: str, stacks: dict[str, str], log: Log
+) -> None:
+    """open-bastion #186: many processes read one count, and each wrote one more."""
+    bob.write(text('" TOTP_AUTH', '" RATE_LIMIT 3 3600', "12345678"), FILE)
+    with ThreadPoolExecutor(8) as pool:
+        asked = list(pool.map(lambda number: sandbox.ask_pam(
+            client, slow, "bob", "--answer", f"2345678{number}"), range(8)))  # fmt: skip
+    assert "PAM_SUCCESS" not in {one.verdict for one in asked}
+    assert len(log.trex(": wrong response: ")) <= 3
+    assert len(log.trex("more than 3 attempts in 3600 seconds")) >= 4
+    right = sandbox.ask_pam(client, stacks["trex"], "bob", "--answer", "12345678")
+    assert right.verdict == "PAM_AUTHINFO_UNAVAIL"
+
+
+def test_both_modules_at_once_leave_a_whole_file(
     bob: Account, client: Path, stacks: dict[str, str]
 ) -> None:
+    """google-authenticator takes no lock and may let somebody in beside Trex, which lets in one."""
     for number in range(5):
         bob.write(text('" TOTP_AUTH', f"1234567{number}", "23456789"), FILE)
+        order = ["trex", "google"] * 3
         with ThreadPoolExecutor(6) as pool:
-            asked = pool.map(lambda stack, number=number: sandbox.ask_pam(
-                client, stacks[stack], "bob", "--answer", f"1234567{number}"),
-                ["trex", "google"] * 3)  # fmt: skip
-            assert [one.verdict for one in asked].count("PAM_SUCCESS") == 1
-        assert "23456789" in otp_file(bob).read_text()
+            asked = list(pool.map(lambda stack, number=number: sandbox.ask_pam(
+                client, stacks[stack], "bob", "--answer", f"1234567{number}"), order))  # fmt: skip
+        by_trex = [one.verdict for one in asked[::2]]
+        assert "PAM_SUCCESS" in {one.verdict for one in asked}
+        assert by_trex.count("PAM_SUCCESS") <= 1
+        assert otp_file(bob).read_text() == text('" TOTP_AUTH', "23456789")
+        assert [path.name for path in bob.home.glob(f"{FILE}*")] == [FILE]
 
 
 @pytest.fixture
@@ -428,7 +510,7 @@ def small_home(bob: Account) -> Iterator[Account]:
 def test_a_full_disk_leaves_the_file_whole_and_refuses(
     small_home: Account, trex_otp: Callable[..., Asked], log: Log
 ) -> None:
-    """google-authenticator #177: a full disk left the file empty, and its owner locked out."""
+    """google-authenticator-libpam #13 and #177: a full disk left it empty, and its owner outside."""
     before = otp_file(small_home).read_bytes()
     filler = small_home.home / "filler"
     subprocess.run(["dd", "if=/dev/zero", f"of={filler}"], check=False, capture_output=True)
@@ -451,18 +533,15 @@ def test_a_read_only_home_refuses(
 
 
 def test_a_crash_before_the_rename_leaves_the_old_file(
-    bob: Account, client: Path, stacks: dict[str, str], place: Path, log: Log
+    bob: Account, client: Path, stacks: dict[str, str], log: Log
 ) -> None:
-    """What it leaves beside is removed when it is old, and respected while it may be in use."""
-    broken = place / "crashing"
-    shutil.copytree(sandbox.PROJECT / "trex", broken / "trex")
-    shutil.copy(sandbox.ENTRY, broken)
-    module = broken / "trex/otpfile.py"
-    source = module.read_text()
-    assert "            os.rename(beside, self._path)\n" in source
-    module.write_text(source.replace("os.rename(beside, self._path)", "os.kill(os.getpid(), 9)"))
-    service = sandbox.pam_service(
-        "otp-crash", f"auth required pam_python.so {broken}/pam_trex.py method=totp")  # fmt: skip
+    """What it leaves beside is removed when it is old, and respected while it may be in use.
+
+    pam_usb #438: such a file kept its owner out until somebody removed it.
+    """
+    service = write_altered_service(
+        "otp-crash", "otpfile.py", "os.rename(beside, self._path)", "os.kill(os.getpid(), 9)"
+    )
     path = bob.write(text('" TOTP_AUTH', "12345678"), FILE)
     before, beside = path.read_bytes(), Path(f"{path}~")
     with pytest.raises(AssertionError, match="returncode=-9"):
@@ -532,7 +611,7 @@ def test_the_key_or_a_code_through_ssh(
         f"trex-either-{len(methods)}",
         f"auth sufficient pam_python.so {sandbox.ENTRY}",
         f"auth required pam_python.so {sandbox.ENTRY} method=totp",
-        *ACCOUNTS_LINES,
+        *ACCOUNT_LINES,
     )
     server = Sshd(name, methods=methods)
     offered = methods.removesuffix(":pam")
@@ -550,88 +629,3 @@ def test_the_key_or_a_code_through_ssh(
             assert server.log_in("alice", askpass).returncode == 255, "the public key comes first"
     finally:
         server.close()
-
-
-# ---------------------------------------------------------------------------- trex totp
-
-TREX = ["/usr/bin/python3", "-B", "-m", "trex.cli", "totp"]
-
-
-def start_trex(user: Account, *arguments: str) -> pexpect.spawn:
-    """Run `trex totp` as the user, in a terminal."""
-    command = ["--reuid", user.name, "--regid", user.name, "--clear-groups", *TREX, *arguments]
-    return pexpect.spawn(
-        "setpriv", command, cwd=str(sandbox.MODULE), encoding="utf-8", timeout=20,
-        env={"HOME": str(user.home), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb"},
-    )  # fmt: skip
-
-
-def test_a_file_of_trex_s_serves_both_modules(bob: Account, otp: Callable[..., bool]) -> None:
-    enroll = start_trex(bob, "enroll", "--svg", f"{bob.home}/qr.svg")
-    enroll.expect("where there is no camera: ([A-Z2-7 ]+)\r\n")
-    secret = enroll.match.group(1).replace(" ", "")
-    assert "█" in enroll.before
-    enroll.expect("the phone shows now: ")
-    enroll.sendline("000000")
-    enroll.expect("That is not it.*the phone shows now: ")
-    assert not otp_file(bob).exists(), "nothing is written before a code is right"
-    now = here()
-    enroll.sendline(f"{code(now, secret)[:3]} {code(now, secret)[3:]}")
-    enroll.expect(r"not shown again:\r\n((\d{8}\r\n){5})")
-    emergency = enroll.match.group(1).split()
-    enroll.expect(pexpect.EOF)
-    enroll.close()
-    assert enroll.exitstatus == 0
-    assert otp_file(bob).stat().st_mode & 0o7777 == 0o600
-    assert (bob.home / "qr.svg").stat().st_mode & 0o7777 == 0o600
-    assert not Path(f"{otp_file(bob)}~").exists()
-    for stack in ("google", "trex"):
-        assert not otp(stack, bob, code(now, secret)), "the first code is spent"
-    assert otp("google", bob, code(now + 1, secret))
-    bob.write(re.sub(r'(" RATE_LIMIT 3 30).*', r"\1", otp_file(bob).read_text()), FILE)
-    assert otp("trex", bob, emergency[0])
-    assert otp("google", bob, emergency[1])
-
-    again = start_trex(bob, "codes")
-    again.expect(r"not shown again:\r\n((\d{8}\r\n){5})")
-    fresh = again.match.group(1).split()
-    again.expect(pexpect.EOF)
-    bob.write(re.sub(r'(" RATE_LIMIT 3 30).*', r"\1", otp_file(bob).read_text()), FILE)
-    assert not otp("google", bob, emergency[2])
-    assert otp("google", bob, fresh[0])
-    assert otp("trex", bob, fresh[1])
-
-    shown = start_trex(bob, "show")
-    shown.expect("where there is no camera: ([A-Z2-7 ]+)\r\n")
-    assert shown.match.group(1).replace(" ", "") == secret
-    shown.expect(pexpect.EOF)
-
-
-def test_what_is_there_is_not_replaced(bob: Account) -> None:
-    before = bob.write(text('" TOTP_AUTH'), FILE).read_bytes()
-    refused = start_trex(bob, "enroll")
-    refused.expect("trex: error: .*is there already.*trex totp show")
-    refused.expect(pexpect.EOF)
-    refused.close()
-    assert refused.exitstatus == 1
-    missing = start_trex(bob, "enroll", "--if-missing")
-    assert missing.read() == ""
-    missing.close()
-    assert missing.exitstatus == 0
-    assert otp_file(bob).read_bytes() == before
-
-
-def test_a_profile_script_asks_only_in_a_terminal(bob: Account) -> None:
-    done = subprocess.run(
-        [*TREX, "enroll", "--if-missing"], cwd=sandbox.MODULE, user=bob.uid, group=bob.gid,
-        env={"HOME": str(bob.home), "PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL,
-        capture_output=True, check=True,
-    )  # fmt: skip
-    assert done.stdout == done.stderr == b""
-    asking = start_trex(bob, "enroll", "--if-missing")
-    asking.expect("the phone shows now: ")
-    asking.sendintr()
-    asking.expect(pexpect.EOF)
-    asking.close()
-    assert asking.exitstatus == 130
-    assert not otp_file(bob).exists()

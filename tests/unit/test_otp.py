@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import subprocess
@@ -9,6 +10,8 @@ import sys
 import time
 from base64 import b32encode
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +21,7 @@ from hypothesis import strategies as st
 from pyotp import HOTP
 
 from trex.codeerrors import StateNotWritten
-from trex.errors import RecordError
+from trex.errors import RecordError, TrexError
 from trex.otpfile import create_secret, locked
 from trex.otprules import (
     adopt_skew,
@@ -184,14 +187,27 @@ def test_an_option_is_replaced_in_its_place_and_what_is_unknown_stays() -> None:
     assert read.content.decode().startswith(f'{SECRET}\n" TIME_SKEW 4\n" XYZZY_X')
 
 
+def test_old_codes_prove_no_skew() -> None:
+    """Which of the codes before the last accepted one are used, nobody knows any more."""
+    for newest, proofs in ((HERE - 38, 0), (HERE - 39, 1), (HERE + 10, 0)):
+        read = totp(f'" DISALLOW_REUSE {newest}')
+        assert sum(skewed(read, -40, attempt) for attempt in range(3)) == proofs, newest
+
+
 @pytest.mark.parametrize("option", ["DISALLOW_REUSE", "TREX_USED_STEPS"])
 def test_a_step_is_remembered_until_it_is_out_of_the_window(option: str) -> None:
+    """google-authenticator #26: the line lost its spaces as it was rewritten, and with them steps."""
     read = totp('" DISALLOW_REUSE') if option == "DISALLOW_REUSE" else totp()
     for step in (100, 101, 99, 110):
         spend(read, step)
         assert step in read.used_steps
     assert read.used_steps == [110]
     assert f'\n" {option} 110\n' in read.content.decode()
+    spend(read, 111)
+    for step in range(112, 140):
+        spend(read, step)
+        read = OtpState(read.content, "/x")
+        assert f'\n" {option} {step - 2} {step - 1} {step}\n' in read.content.decode()
 
 
 def test_attempts_are_limited_and_all_of_them_count() -> None:
@@ -337,13 +353,36 @@ def test_who_waits_for_the_lock_reads_what_the_one_before_has_written(secret_fil
         assert waiting.result(10) == b"new\n"
 
 
-def test_owner_group_and_mode_stay(secret_file: Path) -> None:
-    secret_file.chmod(0o400)
+@pytest.mark.parametrize("mode", [0o400, 0o600])
+def test_owner_group_and_mode_stay(secret_file: Path, mode: int) -> None:
+    """google-authenticator #98: the caller's group. google-authenticator-libpam #115: another mode."""
+    secret_file.chmod(mode)
     os.chown(secret_file, -1, 1234)
     with locked(str(secret_file), me()) as file:
         file.replace(b"new\n")
     status = secret_file.stat()
-    assert (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (0o400, os.geteuid(), 1234)
+    assert (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (mode, os.geteuid(), 1234)
+
+
+@pytest.mark.parametrize("failing", range(1, 5))
+def test_no_descriptor_stays_where_the_file_cannot_be_looked_at(
+    secret_file: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    """Advisories CVE-2019-12210 and CVE-2018-9275, in whichever fstat(2) it is that fails."""
+    look, looks = os.fstat, count(1)
+
+    def look_and_fail(descriptor: int) -> os.stat_result:
+        if next(looks) == failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return look(descriptor)
+
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "fstat", look_and_fail)
+    with suppress(OSError, TrexError), locked(str(secret_file), me()):
+        pass
+    monkeypatch.undo()
+    assert next(looks) > failing
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_what_is_there_is_not_made_again(secret_file: Path) -> None:

@@ -155,6 +155,7 @@ def test_any_text_gives_rules_or_problems(content: str) -> None:
     )
 )  # fmt: skip
 def test_nobody_gets_in_where_no_module_says_yes(rows: list[tuple[str, str, int]]) -> None:
+    """pam-u2f #330: whoever says what a stack does must read it as libpam does."""
     rules = [Rule("x", 1, control, parse_control(control), "m.so", [], level)
              for control, _, level in rows]  # fmt: skip
     results = [result for _, result, _ in rows]

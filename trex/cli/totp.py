@@ -27,12 +27,17 @@ SECRET_BYTES = 20  # RFC 4226, section 4, R6 recommends 160 bits
 EMERGENCY_CODES = 5
 TRIES = 3
 # As `google-authenticator` makes them: a code once, three attempts in half a minute, three at once.
-OPTIONS = ('" RATE_LIMIT 3 30', '" WINDOW_SIZE 3', '" DISALLOW_REUSE {step}', '" TOTP_AUTH')
+WINDOW = 3
+OPTIONS = ('" RATE_LIMIT 3 30', f'" WINDOW_SIZE {WINDOW}')
+TIME_BASED = ('" DISALLOW_REUSE {used}', '" TOTP_AUTH')
+COUNTER_BASED = ('" HOTP_COUNTER {next}',)
+FIRST_COUNTER = 1  # 0 is how the file says that there is none
 
 
 EXAMPLES = """\b
 Examples:
   trex totp enroll
+  trex totp enroll --counter
   trex totp enroll --if-missing
   trex totp show --svg phone.svg
   trex totp codes
@@ -61,9 +66,10 @@ def _with_svg(function: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--if-missing", is_flag=True, help="Do nothing where there is a secret, or no terminal."
 )
+@click.option("--counter", is_flag=True, help="Codes from a counter (HOTP), not from the clock.")
 @_with_svg
 @_with_file
-def enroll(path: str, svg: str | None, *, if_missing: bool) -> None:
+def enroll(path: str, svg: str | None, *, if_missing: bool, counter: bool) -> None:
     """Make a secret, and write it once a first code has shown that the phone has it."""
     account, path = _own(path)
     if if_missing and (os.path.lexists(path) or not sys.stdin.isatty()):
@@ -71,10 +77,12 @@ def enroll(path: str, svg: str | None, *, if_missing: bool) -> None:
     if os.path.lexists(path):
         raise CommandError(f"{readable(path)} is there already", "trex totp show")
     secret = pyotp.random_base32(SECRET_BYTES * 8 // 5)
-    _show(pyotp.TOTP(secret), account, svg)
-    step = _first_code(pyotp.TOTP(secret))
+    otp = pyotp.HOTP(secret, initial_count=FIRST_COUNTER) if counter else pyotp.TOTP(secret)
+    _show(otp, account, svg)
+    used = _first_code(otp)
     codes = _emergency_codes()
-    lines = [secret, *(option.format(step=step) for option in OPTIONS), *codes]
+    options = (*OPTIONS, *(COUNTER_BASED if counter else TIME_BASED))
+    lines = [secret, *(option.format(used=used, next=used + 1) for option in options), *codes]
     create_secret(path, account, "".join(f"{line}\n" for line in lines).encode("ascii"))
     say(f"Written: {readable(path)}")
     _show_codes(codes)
@@ -89,8 +97,13 @@ def show(path: str, svg: str | None) -> None:
     state = OtpState(read_secret(path, account), readable(path))
     if state.counter:
         _show(pyotp.HOTP(state.secret, initial_count=state.counter), account, svg)
-    else:
+        say("It goes on from the next code: only one device can count on")
+    elif state.is_time_based:
         _show(pyotp.TOTP(state.secret, interval=state.step), account, svg)
+    else:
+        raise CommandError(
+            f"{readable(path)} says neither TOTP_AUTH nor HOTP_COUNTER: no code is right"
+        )
 
 
 @command.command()
@@ -125,16 +138,26 @@ def _show(otp: pyotp.TOTP | pyotp.HOTP, account: Account, svg: str | None) -> No
         say(f"Written: {svg}, which is as secret as the code that it shows")
 
 
-def _first_code(otp: pyotp.TOTP) -> int:
-    """Ask for a code until one is right; return its step."""
+def _first_code(otp: pyotp.TOTP | pyotp.HOTP) -> int:
+    """Ask for a code until one is right; return its step or counter."""
     for _ in range(TRIES):
         answer = click.prompt("The code that the phone shows now", err=True).replace(" ", "")
-        here = int(time.time()) // otp.interval
-        for step in (here, here - 1, here + 1):
-            if otp.generate_otp(step) == answer:
-                return step
-        say("That is not it. Is the clock of the phone right, and that of this host?")
+        for place in _first_places(otp):
+            if otp.generate_otp(place) == answer:
+                return place
+        if isinstance(otp, pyotp.TOTP):
+            say("That is not it. Is the clock of the phone right, and that of this host?")
+        else:
+            say("That is not it. Is it one of the first codes of this secret?")
     raise CommandError("no right code, so nothing was written")
+
+
+def _first_places(otp: pyotp.TOTP | pyotp.HOTP) -> range:
+    """Return the steps or counters whose codes may come first."""
+    if isinstance(otp, pyotp.HOTP):
+        return range(FIRST_COUNTER, FIRST_COUNTER + WINDOW)
+    here = int(time.time()) // otp.interval
+    return range(here - 1, here + 2)
 
 
 def _emergency_codes() -> list[str]:

@@ -104,10 +104,11 @@ class SqliteCounts:
 
 
 def _add(database: sqlite3.Connection, user: str, messages: int, limits: dict[str, int]) -> None:
-    now = time.time()
     database.execute("BEGIN IMMEDIATE")  # nobody else counts until the commit
     try:
-        database.execute("DELETE FROM message WHERE at <= ?", (now - DAY,))
+        now = time.time()
+        # And what a clock that was far ahead has left: it would count until then.
+        database.execute("DELETE FROM message WHERE at <= ? OR at > ?", (now - DAY, now + HOUR))
         for name, most in limits.items():
             if _count(database, user, name, now) + messages > most:
                 raise too_many(name, most)

@@ -13,6 +13,7 @@ local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local messages = tonumber(ARGV[1])
 for i = 1, #KEYS do
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now - tonumber(ARGV[2]))
+  redis.call('ZREMRANGEBYSCORE', KEYS[i], now + 3600, '+inf')  -- of a clock that was far ahead
 end
 for i = 3, #ARGV, 3 do
   local since = '(' .. string.format('%.6f', now - tonumber(ARGV[i + 1]))
