@@ -46,7 +46,7 @@ def measure(host: Host, rounds: int, report: Report) -> bool:
 def _install(commit: str, module: Path) -> None:
     """Install the module as it was; needs a clone that is not shallow."""
     module.mkdir(mode=0o755)
-    command = ["git", "-C", sandbox.PROJECT, "archive", commit, "trex", "pam_trex.py"]
+    command = ["git", "-C", str(sandbox.PROJECT), "archive", commit, "trex", "pam_trex.py"]
     archive = subprocess.run(command, check=True, capture_output=True).stdout
     subprocess.run(["tar", "--extract", "--directory", module], input=archive, check=True)
     sandbox.compile_module(module)
