@@ -174,7 +174,7 @@ class Mailbox:
             server_hostname="localhost",
             **kinds[kind],
         )
-        self.controller.start()  # type: ignore[no-untyped-call]
+        self.controller.start()
         self.port: int = self.controller.port
 
     def authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str,

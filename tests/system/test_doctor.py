@@ -336,7 +336,7 @@ def test_an_address_that_two_keys_carry(host: Account, holder: Holder) -> None:
 
 
 def test_a_message_that_is_too_large_for_one_code(host: Account, holder: Holder) -> None:
-    made = [holder.make(f"big-{i}@example.org", "rsa4096") for i in range(4)]
+    made = [holder.make(f"big-{i}@example.org", "rsa2048") for i in range(8)]
     host.import_keys(holder.public(*made))
     host.write(f"{','.join(made)} trust nosign webQrAuthTls\n")
     assert only()["check"] == "record-qr"

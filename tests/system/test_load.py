@@ -95,7 +95,7 @@ def test_a_thousand_authentications_in_one_process(
 ) -> None:
     """pam_python unloads libpython after each login, which leaks 2 MB a time; see trex.pam."""
     asked = sandbox.ask_pam(client, service(), "alice", "--times", "1000", "--memory",
-                            "--descriptors", seconds=400)  # fmt: skip
+                            "--descriptors", seconds=1200)  # fmt: skip
     assert asked.verdicts == ["PAM_AUTH_ERR"] * 1000
     resident = asked.numbers("resident-kb")
     growth = (resident[-1] - resident[99]) / 900

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from tests.keys import Holder
     from tests.sandbox import Account, Log
     from tests.system.conftest import Keys
+
+TIOCGPTPEER = 0x5441  # ioctl_tty(2): the other side of a pseudo-terminal, as a descriptor
 
 
 def test_a_shell_through_ssh(
@@ -222,7 +225,11 @@ def test_sudo(alice: Account, holder: Holder, stack: Callable[[str], None]) -> N
 def test_login(alice: Account, holder: Holder, stack: Callable[[str], None]) -> None:
     stack("login")
     terminal = spawn(["login"])
+    # util-linux's login, which Debian 13 has, closes its terminal for a moment and opens it anew:
+    # without another who has it open, that looks like the end.
+    held = fcntl.ioctl(terminal.child_fd, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
     terminal.expect("login: ")
+    os.close(held)
     terminal.sendline("alice")
     respond(terminal, holder)
     terminal.expect(r"\$ ")
