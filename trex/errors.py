@@ -88,6 +88,10 @@ class PrivilegeError(TrexError):
     """The process can not become the account that it must become."""
 
 
+class NotGivenBack(PrivilegeError):
+    """Borrowed ids stay: the caller is not what it was, and whoever logs in is let into nothing."""
+
+
 class NotStarted(TrexError):
     """A program could not be started."""
 

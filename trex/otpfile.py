@@ -13,7 +13,7 @@ neither another google-authenticator nor Trex: only for Trex is one code one log
 import fcntl
 import os
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from time import monotonic, sleep, time
 
 from trex.codeerrors import StateNotWritten
@@ -134,15 +134,14 @@ def locked(path: str, account: "Account") -> "Iterator[LockedFile]":
     """
     deadline = monotonic() + LOCK_SECONDS
     while True:
-        with acting_as(account):
-            descriptor = _open(path, account)
-        try:
+        with ExitStack() as opened:
+            with acting_as(account):
+                descriptor = _open(path, account)
+                opened.callback(os.close, descriptor)  # and with it goes the lock
             held = _lock(descriptor, path, deadline)
             if _is_still_there(descriptor, path, account):
                 yield LockedFile(path, account, descriptor, locked=held)
                 return
-        finally:
-            os.close(descriptor)  # and with it the lock
 
 
 def _lock(descriptor: int, path: str, deadline: float) -> bool:

@@ -16,6 +16,7 @@ from trex.errors import (
     WRONG,
     ConversationFailed,
     ForeignLibrary,
+    NotGivenBack,
     Outcome,
     TrexError,
     UserUnknown,
@@ -72,6 +73,8 @@ PAM_CODES = {
     UNFORESEEN: "PAM_SYSTEM_ERR",
 }
 
+NO_REFUSAL = ACCEPTED, NOT_ASKED  # to tell refusals: both are given elsewhere, see PAM_CODES
+
 # What the user is told beyond the refusal itself; the reasons are for the log alone.
 EXPLANATIONS = {
     LATE: "Trex: this response came too late.",
@@ -82,12 +85,14 @@ EXPLANATIONS = {
 def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
     """Run one login and return its PAM code; whatever goes wrong is a refusal."""
     started = monotonic()
-    outcome, detail = UNFORESEEN, ""
+    outcome, detail, reminder = UNFORESEEN, "", ""
     login = Login("", _item(pamh, "service"), _item(pamh, "rhost"), arguments)
     try:
         login.user = _user(pamh)
         _check_library()
         outcome = log_in(login, _Conversation(pamh))
+        if login.reminder and outcome in NO_REFUSAL:
+            reminder = _reminder(login.reminder)
     except TrexError as error:
         outcome, detail = error.outcome, str(error)
     except BaseException as error:
@@ -96,10 +101,10 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
 
     write_verdict(login, outcome, detail, monotonic() - started)
     silent = bool(flags & pamh.PAM_SILENT)
-    if outcome not in (ACCEPTED, NOT_ASKED):
+    if outcome not in NO_REFUSAL:
         _refuse(pamh, outcome, silent=silent)
-    elif login.reminder and not silent:
-        _remind(pamh, login.reminder)
+    elif reminder and not silent:
+        _tell(pamh, reminder)
     _keep_libpython()
     code: int = getattr(pamh, PAM_CODES[outcome])
     return code
@@ -168,12 +173,23 @@ def _refuse(pamh: "PamHandle", outcome: Outcome, *, silent: bool) -> None:
         return
 
 
-def _remind(pamh: "PamHandle", reminder: "Reminder") -> None:
-    """Tell a user who is let in what will soon keep him out."""
+def _reminder(look_ahead: "Reminder") -> str:
+    """Return what a user who is let in should hear, so that the next login is not refused.
+
+    Raises NotGivenBack.
+    """
     try:
-        if text := reminder():
-            pamh.conversation(pamh.Message(pamh.PAM_TEXT_INFO, text))
+        return look_ahead()
+    except NotGivenBack:
+        raise
     except BaseException:  # only a courtesy: the verdict stands without it
+        return ""
+
+
+def _tell(pamh: "PamHandle", text: str) -> None:
+    try:
+        pamh.conversation(pamh.Message(pamh.PAM_TEXT_INFO, text))
+    except BaseException:  # the same
         return
 
 

@@ -7,9 +7,9 @@ locale), so a name that is not ASCII goes through `native` on its way to the ope
 import os
 import pwd
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-from trex.errors import PrivilegeError, UserUnknown
+from trex.errors import NotGivenBack, PrivilegeError, UserUnknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ def acting_as(account: "Account") -> "Iterator[None]":
     The real and saved ids stay, so that they can be given back. In a caller with several threads
     glibc changes the ids of all of them meanwhile: a risk accepted, because it lasts for a few
     reads, and because the callers of PAM that run as root ask from one thread.
-    Raises PrivilegeError if the process is neither root nor that account, or if the ids could not
-    be given back.
+    Raises PrivilegeError if the process is neither root nor that account, and NotGivenBack.
     """
     if not _must_change(account):
         yield
@@ -88,8 +87,7 @@ def acting_as(account: "Account") -> "Iterator[None]":
         os.setegid(account.gid)
         os.seteuid(account.uid)
     except OSError as error:
-        with suppress(PrivilegeError):  # the login is refused in any case
-            _give_back(*before)
+        _give_back(*before)
         raise PrivilegeError(f"cannot act as {account.name}: {error.strerror}") from None
     try:
         yield
@@ -100,7 +98,7 @@ def acting_as(account: "Account") -> "Iterator[None]":
 def _give_back(uid: int, gid: int, groups: list[int]) -> None:
     """Make the ids again what they were, and insist: the kernel may lack memory for a moment.
 
-    Raises PrivilegeError: no PageUnavailable and no OSError, which a caller might live with.
+    Raises NotGivenBack: no PageUnavailable and no OSError, which a caller might live with.
     """
     for _ in range(ATTEMPTS):
         try:
@@ -114,7 +112,7 @@ def _give_back(uid: int, gid: int, groups: list[int]) -> None:
         except OSError as error:
             reason = error.strerror
             time.sleep(PAUSE_SECONDS)
-    raise PrivilegeError(f"cannot act as uid {uid} again: {reason}")
+    raise NotGivenBack(f"cannot act as uid {uid} again: {reason}")
 
 
 def become(account: "Account") -> None:

@@ -276,14 +276,19 @@ def is_foreign(call: Call) -> bool:
 
 
 def plan_lasting(calls: list[Call], variant: str) -> list[Cell]:
-    """Return cells in which a kind of call fails from somewhere on: descriptors or memory are out."""
+    """Return cells in which a kind of call fails from somewhere on: descriptors or memory are out.
+
+    Of the calls that change ids none is left out: after each the caller may be another than before.
+    """
     kinds: dict[tuple[str, str], list[Call]] = {}
     for call in calls:
         if not (call.early or is_foreign(call) or call.name in NEVER):
             kinds.setdefault((call.role, call.name), []).append(call)
     cells = []
     for same in kinds.values():
-        for number, call in enumerate(same[:: -(-len(same) // MOST_OF_A_KIND)]):
+        of_ids = ERRORS.get(same[0].name) == BECOME
+        step = 1 if of_ids else -(-len(same) // MOST_OF_A_KIND)
+        for number, call in enumerate(same[::step]):
             errors = [error for error in ERRORS.get(call.name, ANY) if error != "EINTR"]
             fault = errors[number % len(errors)] + LASTING
             cells += [Cell(variant, call, fault), Cell(variant, call, fault, right=False)]

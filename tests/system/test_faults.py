@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.proof.faults import VARIANTS, World, is_foreign, perform, plan, plan_lasting
+from tests.proof.faults import (
+    BECOME,
+    ERRORS,
+    VARIANTS,
+    World,
+    is_foreign,
+    perform,
+    plan,
+    plan_lasting,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +29,7 @@ CRITICAL = ("setgroups", "setresuid", "setresgid", "pidfd_open", "poll", "clone"
             "fcntl", "memfd_create", "socket", "getrandom", "flock", "execve")  # fmt: skip
 # What replaces a file: none of these is left to chance.
 REPLACING = ("rename", "fsync", "fchown", "fchmod", "unlink")
+ID_CALLS = 12  # at least: borrowed and given back twice
 MOST = {"plain": 60, "made": 20, "files": 20, "signed": 15, "code": 40}
 
 
@@ -55,6 +65,18 @@ def test_whatever_fails_nobody_gets_in_and_nothing_stays(variant: str, world: Wo
     reached = [result for _, result in results if result.hit]
     assert len(reached) > len(results) * 0.6, "the faults were where they were meant to be"
     assert {"PAM_SUCCESS", "PAM_AUTHINFO_UNAVAIL"} <= {result.verdict for result in reached}
+
+
+def test_ids_that_cannot_be_given_back_let_nobody_in(world: World) -> None:
+    """Not even where the right answer was there already, and only a courtesy went wrong."""
+    cells = [
+        cell for cell in plan_lasting(world.calls("plain"), "plain")
+        if ERRORS.get(cell.call.name) == BECOME and cell.call.role == "login" and cell.right
+    ]  # fmt: skip
+    assert len(cells) >= ID_CALLS
+    results = perform(world, cells, 2, lambda _: None)
+    assert [(cell.call, cell.fault, result) for cell, result in results if result.problems] == []
+    assert {"PAM_SUCCESS", "PAM_AUTHINFO_UNAVAIL"} == {result.verdict for _, result in results}
 
 
 def spread(cells: list[Cell], most: int) -> list[Cell]:

@@ -48,8 +48,6 @@ def places(name: str) -> list[str]:
 
 
 def test_success_is_given_in_one_place() -> None:
-    assert places("ACCEPTED") == [
-        "challenge:judge",
-        "pam:authenticate",
-    ]  # the second is a refusal's
-    assert places("NOT_ASKED") == ["login:log_in", "pam:authenticate"]
+    assert places("ACCEPTED") == ["challenge:judge"]
+    assert places("NOT_ASKED") == ["login:log_in"]
+    assert places("NO_REFUSAL") == ["pam:authenticate"] * 2  # only asks which it is
