@@ -6,6 +6,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
 from trex.codeerrors import SettingsError
 from trex.sms import settings
@@ -47,10 +48,15 @@ def check_gateway(gateway: dict[str, Any]) -> None:
     assert all(isinstance(name, str) for name in gateway.get("only", []))
     assert all(type(status) is int for status in gateway.get("expected", []))
     assert type(gateway.get("port", 1)) is int
+    assert 0 < gateway.get("port", 1) < 65536
     assert gateway.get("tls", "tls") in ("tls", "starttls")
     assert gateway.get("method", "GET") in ("GET", "POST", "PUT")
     for name in ("url", "api"):
-        assert gateway.get(name, "https://x").startswith("https://"), "never without TLS"
+        url = gateway.get(name, "https://x")
+        assert url.startswith("https://"), "never without TLS"
+        assert urlsplit(url).hostname
+        assert urlsplit(url).port != 0
+    assert gateway.get("ca", "/x").startswith("/"), "with an empty one nothing would be verified"
     for name, value in gateway.get("headers", {}).items():
         assert re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name), "RFC 9110, 5.1"
         assert isinstance(value, str)

@@ -94,7 +94,8 @@ class LockedFile:
         beside = f"{self._path}~"
         descriptor = self._make(beside)
         try:
-            os.fchown(descriptor, -1, self._read.st_gid)
+            with suppress(PermissionError):  # a group that is not the user's; it may do nothing
+                os.fchown(descriptor, -1, self._read.st_gid)
             os.fchmod(descriptor, stat.S_IMODE(self._read.st_mode))
             _write(descriptor, content)
             self._check_unchanged()  # the last thing, as near to the rename as it can be

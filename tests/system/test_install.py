@@ -100,7 +100,7 @@ def test_an_upgrade_is_one_step_and_a_login_in_progress_keeps_its_version(usr_li
     assert second.exists()
 
 
-def test_uninstall_refuses_while_pam_names_the_module(usr_lib: None) -> None:
+def test_uninstall_refuses_while_pam_names_the_module(usr_lib: None, place: Path) -> None:
     install()
     service = sandbox.PAM_SERVICES / "trex-in-use"
     service.write_text("auth required pam_python.so pam_trex.py\n")
@@ -109,8 +109,20 @@ def test_uninstall_refuses_while_pam_names_the_module(usr_lib: None) -> None:
         assert done.returncode != 0
         assert "trex-in-use" in done.stderr
         assert ENTRY.exists()
-    finally:
+        elsewhere = place / "a-service"
+        elsewhere.write_text(service.read_text())
         service.unlink()
+        service.symlink_to(elsewhere)
+        assert "trex-in-use" in install("--uninstall").stderr, "libpam follows a link"
+        packaged = Path("/usr/lib/pam.d/trex-in-use-too")
+        packaged.parent.mkdir(exist_ok=True)
+        packaged.write_text(elsewhere.read_text())
+        service.unlink()
+        assert "trex-in-use-too" in install("--uninstall").stderr, "and reads what packages bring"
+        packaged.unlink()
+        assert ENTRY.exists()
+    finally:
+        service.unlink(missing_ok=True)
     others = [path for path in sandbox.PAM_SERVICES.iterdir() if path.is_file()
               and re.search("pam_trex", path.read_text())]  # fmt: skip
     for path in others:

@@ -94,6 +94,34 @@ def test_a_file_of_trex_s_serves_both_modules(bob: Account, otp: Callable[..., b
     assert finish(shown) == 0
 
 
+def test_a_picture_of_a_secret_that_nothing_takes_goes_again(bob: Account) -> None:
+    picture = bob.home / "qr.svg"
+    enroll = totp(bob, "enroll", "--svg", str(picture))
+    for _ in range(3):
+        enroll.expect("the phone shows now: ")
+        assert picture.exists(), "it is there for the phone"
+        enroll.sendline("000000")
+    enroll.expect("no right code, so nothing was written")
+    assert finish(enroll) == 1
+    assert not picture.exists()
+    bob.write("another", "qr.svg")
+    enroll = totp(bob, "enroll", "--svg", str(picture))
+    enroll.expect("trex: error: .*qr.svg: File exists")
+    assert finish(enroll) == 1
+    assert picture.read_text() == "another"
+
+
+def test_a_file_with_another_group_serves_both_modules(
+    bob: Account, otp: Callable[..., bool]
+) -> None:
+    """As `sudo cp` and `chown bob` leave it: the group may do nothing, and cannot be given on."""
+    for step, stack in enumerate(("google", "trex", "google")):
+        bob.write(text('" WINDOW_SIZE 9', '" TOTP_AUTH'), FILE)
+        os.chown(otp_file(bob), bob.uid, 0)
+        assert otp(stack, bob, code(here() + step - 1)), stack
+        assert otp_file(bob).stat().st_mode & 0o7777 == 0o600
+
+
 def test_what_is_there_is_not_replaced(bob: Account) -> None:
     before = bob.write(text('" TOTP_AUTH'), FILE).read_bytes()
     refused = totp(bob, "enroll")

@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trex.challenge import random_digits
-from trex.codeerrors import SettingsError
+from trex.codeerrors import NotSent, SettingsError
 from trex.doctor.gateways import _place_of
 from trex.errors import FileUnsafe, NoRecord, TrexError
 from trex.phones import is_number, numbers_from_map
 from trex.sms import http, twilio
 from trex.sms.settings import KINDS, LIMITS, read_settings
-from trex.sms.web import Answer
+from trex.sms.web import Answer, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,7 @@ if os.geteuid() != 0:
 
 HTTP = '[[gateway]]\nkind = "http"\nurl = "https://sms.example.org/"\n'
 TWILIO = '[[gateway]]\nkind = "twilio"\naccount_sid = "AC1"\nauth_token = "s3cret"\nfrom = "+1"\n'
+EMAIL = '[[gateway]]\nkind = "email"\nserver = "x"\nfrom = "a@b"\nto = "c@d"\n'
 
 
 @pytest.fixture
@@ -57,9 +58,15 @@ def test_what_is_not_said_has_a_default(written: Callable[[str], str]) -> None:
         (f"[limits]\nuser_our = 5\n{HTTP}", '[limits] unknown key "user_our", did you mean "user_hour"?'),
         (f"[limits]\nuser_hour = -1\n{HTTP}", "[limits] user_hour: 0 to 1000000 is meant"),
         (f"[limits]\nuser_hour = true\n{HTTP}", "[limits] user_hour: a number is meant"),
-        (f'state = "mysql://x"\n{HTTP}', "state: sqlite:/path, redis:// or rediss:// is meant"),
+        (f'state = "mysql://x"\n{HTTP}', "state: sqlite:/path, redis://, rediss:// or unix:// is meant"),
         (HTTP.replace('"http"', '"htpp"'), "[[gateway]] 1: kind: one of"),
-        (HTTP.replace("https:", "http:"), "[[gateway]] 1: url: https:// is meant"),
+        (HTTP.replace("https:", "http:"), "[[gateway]] 1: url: https:// and a host is meant"),
+        (HTTP.replace("sms.", "[::1/sms."), "[[gateway]] 1: url: https:// and a host is meant"),
+        (HTTP.replace("org/", "org:abc/"), "[[gateway]] 1: url: https:// and a host is meant"),
+        (HTTP.replace("sms.example.org", ""), "[[gateway]] 1: url: https:// and a host is meant"),
+        (f'{HTTP}ca = ""', "[[gateway]] 1: ca: an absolute path is meant"),
+        (f'{HTTP}ca = "ca.pem"', "[[gateway]] 1: ca: an absolute path is meant"),
+        (f"{EMAIL}port = 70000", "[[gateway]] 1: port: 1 to 65535 is meant"),
         (f'{HTTP}method = "DELETE"', "[[gateway]] 1: method: one of GET, POST, PUT is meant"),
         (f"{HTTP}expected = ['200']", "[[gateway]] 1: expected: HTTP statuses are meant"),
         (f"{HTTP}headers = {{ x = 1 }}", "[[gateway]] 1: headers: texts are meant"),
@@ -75,7 +82,7 @@ def test_what_is_not_said_has_a_default(written: Callable[[str], str]) -> None:
         (f"{HTTP}{TWILIO}".replace("auth_token", "auth_tokn"), 'did you mean "auth_token"?'),
         (TWILIO.replace('"s3cret"', "5"), "[[gateway]] 1: auth_token: a text is meant"),
         (TWILIO.replace('"s3cret"', '""'), "[[gateway]] 1: auth_token is missing"),
-        (f'{TWILIO}api = "http://x"', "[[gateway]] 1: api: https:// is meant"),
+        (f'{TWILIO}api = "http://x"', "[[gateway]] 1: api: https:// and a host is meant"),
         (f"{HTTP}x = \n", "(at line 4, column 5)"),
         ('[[gateway]]\nkind = "free-mobile"\nuser = "1"\npass = "2"', "only is missing"),
         ('[[gateway]]\nkind = "email"\nserver = "x"\nfrom = "a@b"\nto = "c@d"\ntls = "none"', "tls: one"),
@@ -88,6 +95,12 @@ def test_a_mistake_in_the_settings_is_named_with_its_place(
         read_settings(written(text))
     assert reason in str(caught.value)
     assert "s3cret" not in str(caught.value)
+
+
+def test_an_authority_that_is_not_there_is_one_gateway_s_fault(tmp_path: Path) -> None:
+    """So the next one is tried."""
+    with pytest.raises(NotSent, match="ca cannot be read"):
+        request({"ca": f"{tmp_path}/none"}, "GET", "https://localhost:9/")
 
 
 def test_settings_that_are_missing_are_no_record_that_is_missing(tmp_path: Path) -> None:

@@ -79,11 +79,16 @@ def enroll(path: str, svg: str | None, *, if_missing: bool, counter: bool) -> No
     secret = pyotp.random_base32(SECRET_BYTES * 8 // 5)
     otp = pyotp.HOTP(secret, initial_count=FIRST_COUNTER) if counter else pyotp.TOTP(secret)
     _show(otp, account, svg)
-    used = _first_code(otp)
     codes = _emergency_codes()
-    options = (*OPTIONS, *(COUNTER_BASED if counter else TIME_BASED))
-    lines = [secret, *(option.format(used=used, next=used + 1) for option in options), *codes]
-    create_secret(path, account, "".join(f"{line}\n" for line in lines).encode("ascii"))
+    try:
+        used = _first_code(otp)
+        options = (*OPTIONS, *(COUNTER_BASED if counter else TIME_BASED))
+        lines = [secret, *(option.format(used=used, next=used + 1) for option in options), *codes]
+        create_secret(path, account, "".join(f"{line}\n" for line in lines).encode("ascii"))
+    except BaseException:
+        if svg:
+            os.unlink(svg)  # a secret that nothing takes
+        raise
     say(f"Written: {readable(path)}")
     _show_codes(codes)
 
@@ -134,7 +139,10 @@ def _show(otp: pyotp.TOTP | pyotp.HOTP, account: Account, svg: str | None) -> No
     words = " ".join(otp.secret[start : start + 4] for start in range(0, len(otp.secret), 4))
     click.echo(f"To be typed where there is no camera: {words}")
     if svg:
-        write_svg(address, svg)
+        try:
+            write_svg(address, svg)
+        except OSError as error:
+            raise CommandError(f"{svg}: {error.strerror}", "another --svg FILE") from None
         say(f"Written: {svg}, which is as secret as the code that it shows")
 
 

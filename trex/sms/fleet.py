@@ -38,9 +38,11 @@ class RedisCounts:
 
     def __init__(self, url: str) -> None:
         """Connect to `redis://`, `rediss://` (TLS, verified) or `unix://`. Raises NotSent."""
+        # Debian 12's library would take any trusted certificate, whosever it is.
+        tls = {"ssl_check_hostname": True} if url.startswith("rediss://") else {}
         try:
             self._server = redis.Redis.from_url(
-                url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS
+                url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS, **tls
             )
             self._add = self._server.register_script(ADD)
         except (redis.RedisError, ValueError) as error:

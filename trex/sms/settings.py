@@ -5,6 +5,7 @@ import stat
 import tomllib
 from difflib import get_close_matches
 from string import ascii_letters, digits
+from urllib.parse import urlsplit
 
 from trex.audit import one_line
 from trex.codeerrors import SettingsError
@@ -14,6 +15,7 @@ from trex.safefile import MAX_SIZE, open_safely
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     Table = dict[str, Any]
@@ -40,6 +42,7 @@ HEADER_END = frozenset("\r\n\0")
 MAX_NAME, MAX_ERROR = 40, 200  # how much of a key, or of what tomllib says, comes into the log
 METHODS = ("GET", "POST", "PUT")
 TLS = ("tls", "starttls")
+MAX_PORT = 65535
 
 
 def read_settings(path: str) -> "Table":
@@ -69,7 +72,7 @@ def read_settings(path: str) -> "Table":
         _check_gateway(path, f"[[gateway]] {number}: ", gateway)
     state = table.get("state", SQLITE)
     if not state.startswith(("sqlite:/", "redis://", "rediss://", "unix://")):
-        raise SettingsError(f"{path}: state: sqlite:/path, redis:// or rediss:// is meant")
+        raise SettingsError(f"{path}: state: sqlite:/path, redis://, rediss:// or unix:// is meant")
     return {"state": state, "limits": {**LIMITS, **limits}, "gateways": gateways}
 
 
@@ -81,19 +84,32 @@ def _check_gateway(path: str, where: str, gateway: object) -> None:
         raise SettingsError(f"{path}: {where}kind: one of {', '.join(KINDS)} is meant")
     needed, possible = KINDS[kind]
     _check_keys(path, where, gateway, needed, {**COMMON, **needed, **possible})
-    for name in ("url", "api"):
-        if not gateway.get(name, "https://").startswith("https://"):
-            raise SettingsError(f"{path}: {where}{name}: https:// is meant")
-    if gateway.get("method", "POST") not in METHODS:
-        raise SettingsError(f"{path}: {where}method: one of {', '.join(METHODS)} is meant")
-    if gateway.get("tls", "starttls") not in TLS:
-        raise SettingsError(f"{path}: {where}tls: one of {', '.join(TLS)} is meant")
-    if not all(isinstance(name, str) for name in gateway.get("only", [])):
-        raise SettingsError(f"{path}: {where}only: names of users are meant")
-    if not all(type(status) is int for status in gateway.get("expected", [])):
-        raise SettingsError(f"{path}: {where}expected: HTTP statuses are meant")
+    for name, value in gateway.items():
+        if name in MEANT and not MEANT[name][0](value):
+            raise SettingsError(f"{path}: {where}{name}: {MEANT[name][1]}")
     for name, value in gateway.get("headers", {}).items():
         _check_header(path, where, name, value)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        place = urlsplit(url)
+        return url.startswith("https://") and bool(place.hostname) and place.port != 0
+    except ValueError:  # a port that is no number, or brackets without an address
+        return False
+
+
+# What a value must be besides its type, and how that is said.
+MEANT: "dict[str, tuple[Callable[[Any], bool], str]]" = {
+    "url": (_is_address, "https:// and a host is meant"),
+    "api": (_is_address, "https:// and a host is meant"),
+    "ca": (lambda path: path.startswith("/"), "an absolute path is meant"),  # "": no verification
+    "port": (lambda port: 0 < port <= MAX_PORT, f"1 to {MAX_PORT} is meant"),
+    "method": (METHODS.__contains__, f"one of {', '.join(METHODS)} is meant"),
+    "tls": (TLS.__contains__, f"one of {', '.join(TLS)} is meant"),
+    "only": (lambda names: all(isinstance(n, str) for n in names), "names of users are meant"),
+    "expected": (lambda codes: all(type(c) is int for c in codes), "HTTP statuses are meant"),
+}
 
 
 def _check_header(path: str, where: str, name: str, value: object) -> None:

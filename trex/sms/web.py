@@ -57,6 +57,8 @@ def request(gateway: "Table", method: str, url: str, **parts: object) -> Answer:
             raise NotSent(f"no connection ({type(error).__name__})") from None
         except ValueError as error:  # `requests` also reads where a redirection would lead
             raise NotSent(f"an answer that is no HTTP ({type(error).__name__})") from None
+        except OSError as error:
+            raise NotSent(f"ca cannot be read ({type(error).__name__})") from None
 
 
 def connect(gateway: "Table", url: str) -> None:
