@@ -106,11 +106,15 @@ class OpenPrompt:
             time.sleep(0.01)
 
     def page_process(self) -> int:
-        """Return the id of the process that serves the page."""
-        ours = [pid for pid in processes_here() if parent(pid) == self.process.pid]
-        pages = [pid for pid in ours if "serve.py" in processes_here().get(pid, "")]
-        assert len(pages) == 1
-        return pages[0]
+        """Return the id of the process that serves the page; without TLS it may still start."""
+        deadline = time.monotonic() + 10
+        while True:
+            ours = [pid for pid in processes_here() if parent(pid) == self.process.pid]
+            pages = [pid for pid in ours if "serve.py" in processes_here().get(pid, "")]
+            if len(pages) == 1:
+                return pages[0]
+            assert time.monotonic() < deadline, pages
+            time.sleep(0.02)
 
     def answer(self, response: str) -> Asked:
         """Answer, and return what became of the login."""

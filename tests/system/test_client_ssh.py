@@ -213,7 +213,7 @@ def test_a_host_by_another_name_is_confirmed_once(
     name = laptop.knows(sshd(), name="elsewhere")
     alone = laptop.run("trex", "ssh", name, "id -un")
     assert alone.returncode == 255, "nobody is there to confirm it"
-    assert "trex respond" in alone.stderr
+    assert "trex ssh once at a terminal" in alone.stderr
     terminal = laptop.type("trex", "ssh", name, "id -un")
     terminal.expect_exact(f"The message is for the host {os.uname().nodename}, and ssh goes to ")
     terminal.expect_exact("(yes/no) ")
