@@ -37,12 +37,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=150)
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     asked = parser.parse_args()
-    report = Report()
+    good = True
     with Host() as host:
-        good = [PARTS[name](host, asked.rounds, report) for name in asked.part or PARTS]
-    if asked.write:
-        report.write()
-    return 0 if all(good) else 1
+        for name in asked.part or PARTS:
+            report = Report()
+            good &= PARTS[name](host, asked.rounds, report)
+            if asked.write:
+                report.write(name)
+    return 0 if good else 1
 
 
 if __name__ == "__main__":

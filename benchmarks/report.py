@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = DOCS / "performance.md"
-BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
+BEGIN, END = "<!-- {}: begin -->\n", "<!-- {}: end -->\n"
 VERSIONS = (
     ("Debian", ["cat", "/etc/debian_version"]),
     ("Python", ["/usr/bin/python3", "--version"]),
@@ -29,7 +29,7 @@ mpl.use("svg")
 
 
 class Report:
-    """What was measured so far."""
+    """What was measured of one part."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -61,12 +61,13 @@ class Report:
         print(text)
         self._parts.append(text)
 
-    def write(self) -> None:
-        """Put everything between the marks in docs/performance.md."""
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        _, _, after = rest.partition(END)
-        measured = "\n".join([machine(), *self._parts])
-        PAGE.write_text(f"{before}{BEGIN}\n{measured}\n{END}{after}", encoding="utf-8")
+    def write(self, part: str) -> None:
+        """Put everything between the part's marks in docs/performance.md."""
+        begin, end = BEGIN.format(part), END.format(part)
+        before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+        _, _, after = rest.partition(end)
+        measured = "\n".join([*self._parts, machine()])
+        PAGE.write_text(f"{before}{begin}\n{measured}\n{end}{after}", encoding="utf-8")
 
 
 def machine() -> str:
