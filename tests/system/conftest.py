@@ -13,6 +13,7 @@ from tests import sandbox
 from tests.client import Client
 from tests.codes import write_services
 from tests.examination import SERVICE, SSHD, write_service, write_sshd
+from tests.gateways import Authority, Gateway
 from tests.keys import Holder
 from tests.page import OpenPrompt
 from tests.sshd import Sshd
@@ -259,3 +260,17 @@ def otp(client: Path, stacks: dict[str, str]) -> Callable[..., bool]:
         return asked.verdict == "PAM_SUCCESS"
 
     return log_in
+
+
+@pytest.fixture(scope="session")
+def authority(place: Path) -> Authority:
+    """Vouch for the gateways on loopback."""
+    return Authority(place / "authority")
+
+
+@pytest.fixture
+def gateway(authority: Authority, place: Path) -> Iterator[Gateway]:
+    """Take messages; the last one is in a file that a login can be answered from."""
+    server = Gateway(authority, place / "last-message")
+    yield server
+    server.close()
