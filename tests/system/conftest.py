@@ -274,3 +274,13 @@ def gateway(authority: Authority, place: Path) -> Iterator[Gateway]:
     server = Gateway(authority, place / "last-message")
     yield server
     server.close()
+
+
+@pytest.fixture
+def trex_otp(ask: Callable[..., Asked]) -> Callable[..., Asked]:
+    """Log in with a code: `trex_otp("bob", "123456", "nullok")`."""
+
+    def log_in(user: str, answer: str, *arguments: str) -> Asked:
+        return ask(user, "--answer", answer, arguments=("method=totp", *arguments))
+
+    return log_in
