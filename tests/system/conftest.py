@@ -284,3 +284,9 @@ def trex_otp(ask: Callable[..., Asked]) -> Callable[..., Asked]:
         return ask(user, "--answer", answer, arguments=("method=totp", *arguments))
 
     return log_in
+
+
+@pytest.fixture
+def key_file(bob: Account, holder: Holder, keys: Keys) -> Path:
+    """A public key in bob's home, to enrol him with."""
+    return bob.write(holder.public(keys["cv25519"]), "key.asc")
