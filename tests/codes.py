@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEE"  # noqa: S105 (a test's)
 FILE = ".google_authenticator"
+STEADY = '" DISALLOW_REUSE'
 BEHIND = 0.2  # seconds
 ACCOUNT_LINES = ("account required pam_permit.so", "session required pam_permit.so")
 
@@ -45,6 +47,14 @@ def text(*lines: str, secret: str = SECRET) -> str:
 
 def otp_file(user: Account) -> Path:
     return user.home / FILE
+
+
+def without_times(user: Account) -> str:
+    """Return the file without what differs: seconds of attempts, and the line of Trex's own."""
+    content = otp_file(user).read_text()
+    content = re.sub(r'^" TREX_USED_STEPS.*\n', "", content, flags=re.MULTILINE)
+    content = re.sub(r"(\d{10})(?=[ \n])", "T", content)
+    return re.sub(r"(RESETTING_TIME_SKEW) \d+([+-]\d+)", r"\1 T\2", content)
 
 
 def write_services() -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""The `trex` command in the sandbox, as root or as somebody else, with or without a terminal."""
+"""The `trex` command in the sandbox, as root or as somebody else, with or without a terminal; and what it leaves."""
 
 from __future__ import annotations
 
 import signal
+import stat
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -60,3 +61,15 @@ def finish(terminal: pexpect.spawn) -> int:
     terminal.close()
     status: int = terminal.exitstatus if terminal.exitstatus is not None else -terminal.signalstatus
     return status
+
+
+def record_of(account: Account) -> str:
+    """Return the record without comments, after a look at who may read it."""
+    status = account.record.lstat()
+    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (account.uid, 0o600)
+    lines = account.record.read_text().splitlines()
+    return "\n".join(line for line in lines if not line.startswith("#"))
+
+
+def leftovers(account: Account) -> list[str]:
+    return [path.name for path in account.home.iterdir() if path.name.endswith(".new")]

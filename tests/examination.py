@@ -1,16 +1,23 @@
-"""A host that `trex doctor` finds nothing wrong with, and its report."""
+"""A host that `trex doctor` finds nothing wrong with, codes and PINs included, and its report."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests import sandbox
+from tests.codes import SECRET
 from tests.command import trex
+from tests.gateways import TOKEN
 from trex.doctor import clock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.gateways import Gateway
     from tests.sandbox import Account
 
 CLOCK = ("clock-unsynchronized", "clock-unknown")
@@ -23,12 +30,21 @@ SOUND = {
     "AuthenticationMethods": "publickey,keyboard-interactive:pam",
     "LoginGraceTime": "600",
 }
+TREX = f"pam_python.so {sandbox.ENTRY}"
+OPTIONS = '" RATE_LIMIT 3 30\n" WINDOW_SIZE 3\n" DISALLOW_REUSE\n" TOTP_AUTH\n'
+CODES = [f"1234567{n}" for n in range(5)]
 
 
 def write_service(*arguments: str, control: str = "required", module: Path | None = None) -> None:
     entry = module or sandbox.ENTRY
     line = " ".join(["auth", control, "pam_python.so", str(entry), *arguments])
     SERVICE.write_text(f"{line}\naccount required pam_permit.so\n")
+
+
+def write_stack(*lines: str) -> None:
+    """Write the service; `{trex}` is the module."""
+    text = "".join(f"auth {line.format(trex=TREX)}\n" for line in lines)
+    SERVICE.write_text(f"{text}account required pam_permit.so\n")
 
 
 def write_sshd(**changed: str) -> None:
@@ -56,3 +72,53 @@ def only(*arguments: str) -> dict[str, str]:
     assert len(found) == 1, found
     finding: dict[str, str] = found[0]
     return finding
+
+
+def checks(*arguments: str, account: Account | None = None) -> list[tuple[str, str]]:
+    """Return names and severities, without notes."""
+    found = examine(*arguments, account=account)["findings"]
+    return [(f["check"], f["severity"]) for f in found if f["severity"] != "note"]
+
+
+def found(check: str, *arguments: str) -> dict[str, str]:
+    """Return the finding of that name, if it is the only one of them."""
+    findings = examine(*arguments)["findings"]
+    [finding] = [finding for finding in findings if finding["check"] == check]
+    report: dict[str, str] = finding
+    return report
+
+
+def secret(options: str = OPTIONS, codes: int = 5) -> str:
+    return "".join([f"{SECRET}\n", options, *(f"{code}\n" for code in CODES[:codes])])
+
+
+def by_http(gateway: Gateway, host: str = "localhost") -> str:
+    url = f"https://{host}:{gateway.port}/json?key={TOKEN}"
+    headers = f'headers = {{ Authorization = "Bearer {TOKEN}" }}'
+    return f'kind = "http"\nurl = "{url}"\n{headers}\nbody = \'{{"text": "{{text}}"}}\''
+
+
+def counts_of(place: Path) -> Path:
+    return place / "doctor-counts" / "counts"
+
+
+def as_servant(*command: str) -> None:
+    subprocess.run(["setpriv", "--reuid=_trex-sms", "--regid=_trex-sms", "--clear-groups", *command],
+                   check=True)  # fmt: skip
+
+
+def send(place: Path, user: str, messages: int) -> None:
+    """Count as a login does, by the same code and the same account."""
+    program = (f"import sys; sys.path.insert(0, {str(sandbox.MODULE)!r}); "
+               "from trex.sms.counts import SqliteCounts; "
+               f"SqliteCounts({str(counts_of(place))!r}).add({user!r}, 'h', {messages}, {{}})")  # fmt: skip
+    as_servant("/usr/bin/python3", "-B", "-c", program)
+
+
+@contextmanager
+def mounted(path: Path, *options: str) -> Iterator[None]:
+    subprocess.run(["mount", *options, str(path)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(path)], check=True)

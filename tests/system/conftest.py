@@ -13,6 +13,7 @@ from tests import sandbox
 from tests.client import Client
 from tests.codes import write_services
 from tests.examination import SERVICE, SSHD, write_service, write_sshd
+from tests.gateways import Authority, Gateway
 from tests.keys import Holder
 from tests.page import OpenPrompt
 from tests.sshd import Sshd
@@ -259,3 +260,33 @@ def otp(client: Path, stacks: dict[str, str]) -> Callable[..., bool]:
         return asked.verdict == "PAM_SUCCESS"
 
     return log_in
+
+
+@pytest.fixture(scope="session")
+def authority(place: Path) -> Authority:
+    """Vouch for the gateways on loopback."""
+    return Authority(place / "authority")
+
+
+@pytest.fixture
+def gateway(authority: Authority, place: Path) -> Iterator[Gateway]:
+    """Take messages; the last one is in a file that a login can be answered from."""
+    server = Gateway(authority, place / "last-message")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def trex_otp(ask: Callable[..., Asked]) -> Callable[..., Asked]:
+    """Log in with a code: `trex_otp("bob", "123456", "nullok")`."""
+
+    def log_in(user: str, answer: str, *arguments: str) -> Asked:
+        return ask(user, "--answer", answer, arguments=("method=totp", *arguments))
+
+    return log_in
+
+
+@pytest.fixture
+def key_file(bob: Account, holder: Holder, keys: Keys) -> Path:
+    """A public key in bob's home, to enrol him with."""
+    return bob.write(holder.public(keys["cv25519"]), "key.asc")

@@ -1,0 +1,1 @@
+"""`trex doctor`: real files, accounts, gateways, Redis, chrony."""

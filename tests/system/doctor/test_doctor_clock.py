@@ -1,0 +1,127 @@
+"""`trex doctor` for the clock, beside a real chrony."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import sandbox
+from tests.command import trex
+from tests.examination import write_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.sandbox import Account
+
+CHRONY = [Path("/"), sandbox.PROJECT / ".venv/chrony"]  # installed, or unpacked by script/bootstrap
+NTP = """
+import socket, struct, sys, time
+port, ahead = int(sys.argv[1]), float(sys.argv[2])
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.1", port))
+def stamp(seconds):
+    seconds += 2208988800 + ahead
+    return struct.pack("!II", int(seconds), int(seconds % 1 * 2**32))
+while True:  # RFC 5905, section 7.3
+    asked, client = server.recvfrom(512)
+    now = time.time()
+    head = struct.pack("!BBbb II4s", asked[0] & 0x38 | 4, 1, 6, -20, 0, 0, b"TEST")
+    server.sendto(head + stamp(now - 1) + asked[40:48] + stamp(now) + stamp(time.time()), client)
+"""
+
+
+@pytest.fixture
+def chrony(place: Path) -> Iterator[Callable[[str], None]]:
+    """Run a real chronyd that leaves the clock alone (-x), with these lines of configuration."""
+    there = [root for root in CHRONY if (root / "usr/sbin/chronyd").exists()]
+    if not there:
+        pytest.skip("no chrony: script/bootstrap test unpacks it")
+    layers = place / "chrony-bin"
+    for layer in ("upper", "work"):
+        (layers / layer).mkdir(parents=True)
+    options = f"lowerdir=/usr/bin,upperdir={layers}/upper,workdir={layers}/work"
+    subprocess.run(["mount", "-t", "overlay", "trex", "-o", options, "/usr/bin"], check=True)
+    if there[0] != Path("/"):
+        shutil.copy(there[0] / "usr/bin/chronyc", "/usr/bin/chronyc")
+    run = Path("/run/chrony")
+    run.mkdir(mode=0o750)
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*lines: str, ahead: float = 0.0) -> None:
+        stop()
+        running.append(subprocess.Popen([sys.executable, "-c", NTP, "11123", str(ahead)]))
+        configuration = place / "chrony.conf"
+        pid = run / "chronyd.pid"
+        configuration.write_text(
+            "\n".join([*lines, "port 0", f"pidfile {pid}", "maxdistance 999", ""])
+        )
+        running.append(subprocess.Popen(
+            [there[0] / "usr/sbin/chronyd", "-x", "-d", "-u", "root", "-f", configuration],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ))  # fmt: skip
+        deadline = time.monotonic() + 20
+        while not (run / "chronyd.sock").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def stop() -> None:
+        while running:
+            process = running.pop()
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+
+    yield start
+    stop()
+    shutil.rmtree(run)
+    subprocess.run(["umount", "--lazy", "/usr/bin"], check=True)
+    shutil.rmtree(layers)
+
+
+def clock_says() -> list[tuple[str, str, str]]:
+    import json
+
+    findings = json.loads(trex("doctor", "--json").stdout)["findings"]
+    return [(f["check"], f["severity"], f["what"]) for f in findings
+            if f["check"] in ("clock-offset", "clock-unknown")]  # fmt: skip
+
+
+SOURCE = "server 127.0.0.1 port 11123 iburst minpoll -6 maxpoll -6"
+
+
+def test_the_offset_as_a_real_chrony_says_it(coder: Account, chrony: Callable[..., None]) -> None:
+    for ahead, severity, pattern in ((0.0, "note", r"0\.\d+ seconds (ahead|behind)"),
+                                     (100.0, "warning", r"(99\.9|100\.0)\d+ seconds behind"),
+                                     (-60.0, "warning", r"(59\.9|60\.0)\d+ seconds ahead")):  # fmt: skip
+        chrony(SOURCE, ahead=ahead)
+        deadline = time.monotonic() + 30
+        while (said := clock_says())[0][0] == "clock-unknown" and time.monotonic() < deadline:
+            time.sleep(0.5)
+        [(check, found_severity, what)] = said
+        assert (check, found_severity) == ("clock-offset", severity)
+        assert re.search(f"^chrony says that the clock is {pattern}$", what)
+
+
+def test_a_chrony_that_knows_no_better(coder: Account, chrony: Callable[..., None]) -> None:
+    chrony()
+    [(check, severity, what)] = clock_says()
+    assert (check, severity) == ("clock-unknown", "warning")
+    assert what.endswith("no source has answered")
+    chrony("local stratum 8")
+    assert clock_says()[0][2].endswith("it takes the local clock for the reference")
+
+
+def test_without_a_time_service_it_says_so(coder: Account) -> None:
+    [(check, severity, what)] = clock_says()
+    assert (check, severity) == ("clock-unknown", "note")
+    assert what.startswith("neither chrony nor systemd-timesyncd runs")
+    write_stack("required {trex}")
+    assert clock_says() == [], "keys do not go by seconds"

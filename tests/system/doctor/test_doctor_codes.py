@@ -1,0 +1,192 @@
+"""`trex doctor` for method=totp: secrets, emergency codes, the limit, room to write."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import sandbox
+from tests.codes import FILE, SECRET
+from tests.command import trex
+from tests.examination import CODES, OPTIONS, checks, examine, found, mounted, secret, write_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.sandbox import Account
+
+
+def test_a_sound_secret_has_no_findings_and_nothing_is_changed(coder: Account) -> None:
+    before = sandbox.listing(coder.home)
+    for arguments in ((), ("--user", "alice")):
+        assert checks(*arguments) == []
+    assert checks(account=coder) == []
+    assert sandbox.listing(coder.home) == before
+
+
+def _readable(user: Account) -> None:
+    (user.home / FILE).chmod(0o644)
+
+
+def _others(user: Account) -> None:
+    os.chown(user.home / FILE, 0, -1)
+
+
+def _open_home(user: Account) -> None:
+    user.home.chmod(0o777)
+
+
+def _link(user: Account) -> None:
+    (user.home / FILE).rename(user.home / "elsewhere")
+    (user.home / FILE).symlink_to("elsewhere")
+
+
+def _gone(user: Account) -> None:
+    (user.home / FILE).unlink()
+
+
+def _step(user: Account) -> None:
+    user.write(secret(OPTIONS + '" STEP_SIZE 61\n'), FILE)
+
+
+def _no_secret(user: Account) -> None:
+    user.write(f"1!\n{OPTIONS}", FILE)
+
+
+def _used(user: Account) -> None:
+    user.write(secret(OPTIONS.replace("REUSE", "REUSE 1x")), FILE)
+
+
+@pytest.mark.parametrize(
+    ("breaks", "check", "what"),
+    [
+        (_readable, "totp-FileUnsafe", "found mode 0644 and owner uid"),
+        (_others, "totp-FileUnsafe", "found "),
+        (_open_home, "totp-FileUnsafe", "/home/alice: found mode 0777"),
+        (_link, "totp-FileUnsafe", "found a symbolic link"),
+        (_gone, "totp-NoRecord", "no such file"),
+        (_step, "totp-RecordError", f"{FILE}:6: found another STEP_SIZE"),
+        (_no_secret, "totp-RecordError", f"{FILE}:1: found no secret"),
+        (_used, "totp-RecordError", f"{FILE}:4: found another DISALLOW_REUSE"),
+    ],
+)  # fmt: skip
+def test_a_secret_that_a_login_would_refuse(
+    coder: Account, breaks: Callable[[Account], None], check: str, what: str,
+    ask: Callable[..., sandbox.Asked],
+) -> None:  # fmt: skip
+    breaks(coder)
+    finding = found(check, "--user", "alice")
+    assert finding["severity"] == "error"
+    assert what in finding["what"]
+    assert finding["what"].startswith("alice: ")
+    asked = ask("alice", "--answer", "000000", arguments=("method=totp",))
+    assert asked.verdict == "PAM_AUTHINFO_UNAVAIL", "the login says the same"
+
+
+def test_nullok_makes_a_missing_secret_a_warning(coder: Account) -> None:
+    _gone(coder)
+    write_stack("required {trex} method=totp nullok")
+    assert checks("--user", "alice") == [("pam-nullok", "warning"), ("totp-NoRecord", "warning")]
+    write_stack("required {trex} method=totp")
+    assert checks() == [("totp-nobody", "error")]
+
+
+def test_no_secret_is_ever_in_a_report(coder: Account) -> None:
+    for text in (secret(codes=1), secret(OPTIONS + '" STEP_SIZE 99\n'), f"{SECRET}!\n{CODES[0]}\n"):
+        coder.write(text, FILE)
+        for arguments in ([], ["--json"]):
+            done = trex("doctor", *arguments)
+            assert done.returncode != 0
+            assert not any(code in done.stdout + done.stderr for code in (SECRET, *CODES))
+
+
+@pytest.mark.parametrize(("left", "says"), [(0, "no emergency codes left"), (1, "1 emergency code left"),
+                                            (2, "2 emergency codes left")])  # fmt: skip
+def test_emergency_codes_that_run_out(coder: Account, left: int, says: str) -> None:
+    coder.write(secret(codes=left), FILE)
+    finding = found("totp-emergency")
+    assert finding["severity"] == "warning"
+    assert finding["what"].endswith(says)
+    coder.write(secret(codes=3), FILE)
+    assert checks() == []
+
+
+def test_the_rate_limit_is_reached_until_it_says(
+    coder: Account, ask: Callable[..., sandbox.Asked]
+) -> None:
+    now = int(time.time())
+    coder.write(secret(OPTIONS.replace("3 30", f"2 600 {now - 400} {now - 300}")), FILE)
+    finding = found("totp-limit")
+    assert finding["severity"] == "error"
+    end = time.strftime("%H:%M:%S", time.localtime(now - 400 + 601))
+    assert finding["what"].endswith(end) or end[:6] in finding["what"]
+    asked = ask("alice", "--answer", CODES[0], arguments=("method=totp",))
+    assert asked.verdict == "PAM_AUTHINFO_UNAVAIL"
+    coder.write(secret(OPTIONS.replace("3 30", f"3 600 {now - 400} {now - 300}")), FILE)
+    assert checks() == []
+    coder.write(secret(OPTIONS.replace('" RATE_LIMIT 3 30\n', "")), FILE)
+    assert checks() == [("totp-rate", "warning")]
+
+
+def test_a_file_without_codes(coder: Account) -> None:
+    coder.write(secret('" RATE_LIMIT 3 30\n'), FILE)
+    assert ("totp-kind", "warning") in checks()
+    coder.write(secret('" RATE_LIMIT 3 30\n', codes=0), FILE)
+    assert ("totp-kind", "error") in checks()
+    coder.write(secret('" RATE_LIMIT 3 30\n" HOTP_COUNTER 1\n'), FILE)
+    assert checks() == []
+
+
+def test_a_home_in_which_the_file_could_not_be_rewritten(coder: Account) -> None:
+    home = coder.home
+    with mounted(home, "--bind", str(home)):
+        subprocess.run(["mount", "-o", "remount,bind,ro", home], check=True)
+        assert found("totp-room")["what"].endswith("could not be rewritten: Read-only file system")
+    content = (home / FILE).read_text()
+    with mounted(home, "-t", "tmpfs", "-o", "mode=755,size=64k", "full"):
+        os.chown(home, coder.uid, coder.gid)
+        coder.write(content, FILE)
+        assert checks() == []
+        fill = home / "fill"
+        subprocess.run(["dd", "if=/dev/zero", f"of={fill}"], check=False, capture_output=True)
+        assert found("totp-room")["what"].endswith("rewritten: No space left on device")
+        fill.unlink()
+        os.chown(home, 0, 0)
+        assert found("totp-room")["what"].endswith("could not be rewritten: Permission denied")
+
+
+def test_central_secrets(coder: Account, account: Callable[[str], Account], place: Path) -> None:
+    servant = account("codes")
+    directory = place / "totp"
+    directory.mkdir(mode=0o700)
+    servant.own(directory, 0o700)
+    argument = f"method=totp secret={directory}/%u run_as=codes"
+    write_stack(f"required {{trex}} {argument}")
+    assert checks() == [("totp-nobody", "error")]
+    path = directory / "alice"
+    path.write_text(secret())
+    servant.own(path, 0o600)
+    assert checks() == []
+    os.chown(path, coder.uid, -1)
+    assert checks() == [("totp-FileUnsafe", "error")]
+    report = examine(account=coder)
+    told = [finding["what"] for finding in report["findings"]]
+    assert "alice: the secret of run_as=codes: not looked at" in told
+    assert {finding["severity"] for finding in report["findings"]} == {"note"}
+    shutil.rmtree(directory)
+
+
+def test_pyotp_that_is_missing(coder: Account, place: Path) -> None:
+    empty = place / "no-pyotp"
+    empty.mkdir()
+    with mounted(Path("/usr/lib/python3/dist-packages/pyotp"), "--bind", str(empty)):
+        # A directory without a module in it: Debian's package is broken, and pip's does not count.
+        finding = found("totp-PackageMissing")
+    assert "python3-pyotp is missing" in finding["what"]
+    empty.rmdir()

@@ -1,0 +1,220 @@
+"""`trex doctor` for method=sms: settings, numbers, the account that sends and its directory."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import sandbox
+from tests.command import trex
+from tests.examination import TREX, checks, counts_of, examine, found, send, write_stack
+from tests.gateways import TOKEN, Gateway
+from tests.pins import NUMBER, PHONES, SETTINGS
+from trex.sms.counts import SqliteCounts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.sandbox import Account
+
+
+def test_a_sound_sender_has_notes_only_and_nothing_is_sent_or_changed(
+    sender: Account, gateway: Gateway, place: Path
+) -> None:
+    before = [sandbox.listing(path) for path in (Path("/etc/trex"), place / "doctor-counts")]
+    report = examine()
+    assert [(f["check"], f["severity"]) for f in report["findings"]] == [
+        ("sms-online", "note"), ("sms-number", "note"),
+    ]  # fmt: skip
+    assert "was not tried" in report["findings"][0]["what"]
+    assert report["findings"][1]["what"] == "alice: a PIN goes to ..78"
+    assert report["status"] == (1 if report["status"] else 0), (
+        "this machine's clock may be to blame"
+    )
+    assert [f["check"] for f in examine("--online")["findings"]] == ["sms-number"]
+    send(place, "alice", 1)
+    kept = counts_of(place).read_bytes()
+    assert checks("--user", "alice") == []
+    assert counts_of(place).read_bytes() == kept
+    counts_of(place).unlink()
+    after = [sandbox.listing(path) for path in (Path("/etc/trex"), place / "doctor-counts")]
+    assert [{p: facts[:3] for p, facts in one.items()} for one in after] == [
+        {p: facts[:3] for p, facts in one.items()} for one in before
+    ]
+    assert gateway.requests == []
+
+
+def test_no_number_password_or_token_is_in_a_report(sender: Account, place: Path) -> None:
+    send(place, "alice", 5)
+    for arguments in ([], ["--json", "--online"]):
+        done = trex("doctor", *arguments)
+        assert done.returncode == 2
+        assert not any(text in done.stdout + done.stderr for text in (TOKEN, NUMBER, "612345"))
+
+
+def test_who_is_not_root_is_told_that_sms_is_root_s(sender: Account) -> None:
+    report = examine(account=sender)
+    assert [f["check"] for f in report["findings"]] == ["left-out", "left-out"]
+    assert report["findings"][1]["what"].startswith("method=sms: /etc/trex/sms.toml")
+
+
+def test_who_is_not_root_is_not_told_what_sshd_decides(sender: Account) -> None:
+    write_stack("required {trex} method=sms")
+    assert checks(account=sender) == []
+    su = Path("/etc/pam.d/doctor-su")
+    su.write_text(f"auth required {TREX} method=sms\n")
+    assert checks("--service", "doctor-su", account=sender) == [("pam-sms-first", "warning")]
+    su.unlink()
+
+
+def _toml(place: Path) -> None:
+    SETTINGS.write_text('state = "x"\nlimits = [\n')
+
+
+def _unknown(place: Path) -> None:
+    SETTINGS.write_text('[[gateway]]\nkind = "twilio"\ntoken = "x"\n')
+
+
+def _mode(place: Path) -> None:
+    SETTINGS.chmod(0o640)
+
+
+def _no_settings(place: Path) -> None:
+    SETTINGS.unlink()
+
+
+def _no_gateway(place: Path) -> None:
+    SETTINGS.write_text(f'state = "sqlite:{counts_of(place)}"\n')
+
+
+def _map(place: Path) -> None:
+    PHONES.write_text(f"alice {NUMBER}\nbob 0612\n")
+
+
+def _map_mode(place: Path) -> None:
+    PHONES.chmod(0o666)
+
+
+def _no_map(place: Path) -> None:
+    PHONES.unlink()
+
+
+def _no_directory(place: Path) -> None:
+    (place / "doctor-counts").rename(place / "doctor-gone")
+    (place / "doctor-gone").rename(place / "doctor-counts")
+    SETTINGS.write_text(SETTINGS.read_text().replace("doctor-counts", "doctor-nowhere"))
+
+
+def _directory_of_root_s(place: Path) -> None:
+    os.chown(place / "doctor-counts", 0, 0)
+
+
+def _directory_of_all(place: Path) -> None:
+    (place / "doctor-counts").chmod(0o777)
+
+
+def _directory_seen(place: Path) -> None:
+    (place / "doctor-counts").chmod(0o755)
+
+
+def _counts_of_root_s(place: Path) -> None:
+    SqliteCounts(str(counts_of(place))).add("alice", "h", 1, {})
+
+
+def _no_database(place: Path) -> None:
+    counts_of(place).write_text("this is no database" * 100)
+    shutil.chown(counts_of(place), "_trex-sms")
+
+
+def _authority_hidden(place: Path) -> None:
+    hidden = PHONES.parent / "ca.pem"
+    hidden.write_text("x")
+    hidden.chmod(0o600)
+    SETTINGS.write_text(re.sub('ca = ".*"', f'ca = "{hidden}"', SETTINGS.read_text()))
+
+
+def _only_others(place: Path) -> None:
+    SETTINGS.write_text(
+        SETTINGS.read_text().replace('kind = "http"', 'kind = "http"\nonly = ["bob"]')
+    )
+
+
+@pytest.mark.parametrize(
+    ("breaks", "check", "severity", "what", "mend"),
+    [
+        (_toml, "sms-settings", "error", r"sms.toml: .*\(at .*\)", "sudoedit /etc/trex/sms.toml"),
+        (_unknown, "sms-settings", "error", r'\[\[gateway\]\] 1: unknown key "token"', "sudoedit"),
+        (_mode, "sms-settings", "error", "sms.toml: found mode 0640; meant is mode 0600", "chmod 600"),
+        (_no_settings, "sms-settings", "error", "found no file", "sudo script/install --sms"),
+        (_no_gateway, "sms-gateway", "error", "found no gateway", "docs/sms.md"),
+        (_map, "sms-phones", "error", "/etc/trex/phones:2: found another line", "sudoedit"),
+        (_map_mode, "sms-phones", "error", "phones: found mode 0666", "chmod 644"),
+        (_no_map, "sms-phones", "error", "found no file", "sudo script/install --sms"),
+        (_no_directory, "sms-state", "error", "doctor-nowhere: No such file", "script/install --sms"),
+        (_directory_of_root_s, "sms-state", "error", "(Permission denied|cannot be written)$", "install --sms"),
+        (_directory_of_all, "sms-place", "warning", "found mode 0777", "install -d -m 0700"),
+        (_directory_seen, "sms-place", "warning", "found mode 0755; meant is 0700", "chmod 700"),
+        (_counts_of_root_s, "sms-state", "error", "counts cannot be written", "--sms"),
+        (_no_database, "sms-state", "error", "file is not a database", "install --sms"),
+        (_authority_hidden, "sms-ca", "error", "Permission denied, as _trex-sms", "chmod a.r"),
+        (_only_others, "sms-gateway", "error", "alice: no gateway is for alice", "only"),
+    ],
+)  # fmt: skip
+def test_what_would_keep_a_pin_from_being_sent(
+    sender: Account, place: Path, breaks: Callable[[Path], None], check: str, severity: str,
+    what: str, mend: str, ask: Callable[..., sandbox.Asked],
+) -> None:  # fmt: skip
+    breaks(place)
+    finding = found(check)
+    assert finding["severity"] == severity
+    assert re.search(what, finding["what"])
+    assert re.search(mend, finding["mend"])
+    if severity == "error":
+        asked = ask("alice", "--answer", "1", arguments=("method=sms",))
+        assert asked.verdict == "PAM_AUTHINFO_UNAVAIL", "the login says the same"
+
+
+@pytest.mark.parametrize(
+    ("argument", "what"),
+    [("sms_user=no-such", "sms_user=no-such: there is no such account"),
+     ("sms_user=root", "without root's rights"), ("sms_user=alice", "is the account that logs in")],
+)  # fmt: skip
+def test_the_account_that_sends(sender: Account, argument: str, what: str) -> None:
+    write_stack("requisite pam_unix.so", f"required {{trex}} method=sms {argument}")
+    finding = found("sms-account")
+    assert finding["severity"] == "error"
+    assert what in finding["what"]
+
+
+def test_numbers_and_users_without_one(sender: Account, account: Callable[[str], Account]) -> None:
+    account("carol")
+    assert found("sms-NoRecord", "--user", "carol")["severity"] == "error"
+    PHONES.write_text(f"alice {NUMBER} +4930123499\nghost {NUMBER}\n")
+    report = examine()
+    said = [(f["severity"], f["what"]) for f in report["findings"] if f["check"] != "sms-online"]
+    assert said == [
+        ("warning", "/etc/trex/phones: ghost: there is no such account"),
+        ("note", "alice: a PIN goes to ..78 and ..99"),
+    ]
+    PHONES.write_text("")
+    assert checks() == [("sms-nobody", "error")]
+
+
+def test_gecos_that_users_can_change(sender: Account) -> None:
+    write_stack("requisite pam_unix.so", "required {trex} method=sms gecos_phone")
+    subprocess.run(["usermod", "--comment", "Alice,,+4930123455,", "alice"], check=True)
+    defs = Path("/etc/login.defs")
+    kept = defs.read_text()
+    try:
+        for restrict, expected in (("rwh", ["sms-gecos"]), ("yes", ["sms-gecos"]), ("rh", [])):
+            defs.write_text(re.sub(r"(?m)^CHFN_RESTRICT.*", f"CHFN_RESTRICT {restrict}", kept))
+            assert [check for check, _ in checks()] == expected
+    finally:
+        defs.write_text(kept)
+    assert found("sms-number")["what"] == "alice: a PIN goes to ..55"

@@ -1,0 +1,93 @@
+"""Hosts that share a Redis: users' limits, and codes that are spent for all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+from pyotp import HOTP
+
+from tests.gateways import TOKEN, RedisServer
+from tests.pins import LIMITS
+from trex.codeerrors import NotSent, TooManyAttempts
+from trex.sms.counts import open_counts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.sandbox import Account, Asked, Log
+
+
+def test_redis_forgets_what_a_clock_far_ahead_has_counted(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    try:
+        direct = redis.Redis.from_url(server.url)
+        for ahead, refused in ((3000, True), (4000, False)):
+            direct.delete("trex:sms:user:bob")
+            later = time.time() + ahead
+            direct.zadd("trex:sms:user:bob", {f"future-{number}": later for number in range(7)})
+            with pytest.raises(TooManyAttempts) if refused else contextlib.nullcontext():
+                open_counts(server.url).add("bob", "a", 1, LIMITS)
+        direct.close()
+    finally:
+        server.close()
+
+
+def test_a_fleet_shares_a_user_s_limit_and_each_host_has_its_own(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    try:
+        counts = open_counts(server.url)
+        counts.add("bob", "a", 4, LIMITS)
+        counts.add("alice", "a", 7, LIMITS)
+        counts.add("bob", "b", 3, LIMITS)
+        with pytest.raises(TooManyAttempts, match="user_hour"):
+            counts.add("bob", "c", 1, LIMITS)
+        with pytest.raises(TooManyAttempts, match="host_hour"):
+            counts.add("carol", "a", 1, LIMITS)
+    finally:
+        server.close()
+    with pytest.raises(NotSent, match="Redis cannot be asked: ConnectionError"):
+        open_counts(server.url).add("bob", "b", 1, LIMITS)
+
+
+def test_a_code_is_spent_for_a_whole_fleet(
+    bob: Account,
+    ask: Callable[..., Asked],
+    configure: Callable[..., None],
+    tmp_path: Path,
+    log: Log,
+) -> None:
+    """Shared homes: the second host still sees the file that the first has replaced."""
+    secret = "JBSWY3DPEHPK3PXPJBSWY3DPEE"  # noqa: S105 (a test's)
+    stale = f'{secret}\n" TOTP_AUTH\n" WINDOW_SIZE 9\n12345678\n'
+    server = RedisServer(tmp_path)
+    configure(state=server.url)
+    now = int(time.time()) // 30
+
+    def log_in(answer: str, *arguments: str) -> str:
+        bob.write(stale, ".google_authenticator")
+        return ask("bob", "--answer", answer, arguments=("method=totp", *arguments)).verdict
+
+    try:
+        for answer in (HOTP(secret).at(now), "12345678"):
+            assert log_in(answer, "fleet") == "PAM_SUCCESS", log.everything()
+            log.clear()
+            assert log_in(answer, "fleet") == "PAM_AUTH_ERR"
+            assert ": wrong response: " in log.verdict()
+            assert "another host of the fleet has accepted this code" in log.verdict()
+        assert log_in(HOTP(secret).at(now + 1), "fleet") == "PAM_SUCCESS"
+        assert log_in("000000", "fleet") == "PAM_AUTH_ERR"
+    finally:
+        server.close()
+    log.clear()
+    assert log_in(HOTP(secret).at(now + 2), "fleet") == "PAM_AUTHINFO_UNAVAIL"
+    assert "the code cannot be spent for the fleet: Redis cannot be asked" in log.verdict()
+    assert TOKEN not in log.everything()
+    configure()
+    log.clear()
+    assert log_in(HOTP(secret).at(now + 3), "fleet") == "PAM_AUTHINFO_UNAVAIL"
+    assert "with `fleet` a redis:// URL is meant" in log.verdict()

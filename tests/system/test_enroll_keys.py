@@ -1,0 +1,104 @@
+"""`trex enroll` with keys that are refused, or that would steer the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.command import trex
+
+if TYPE_CHECKING:
+    from tests.keys import Holder
+    from tests.sandbox import Account
+    from tests.system.conftest import Keys
+
+
+@pytest.mark.parametrize("fault", ["expired", "revoked", "signing only"])
+def test_a_key_that_cannot_be_used(bob: Account, holder: Holder, place: Path, fault: str) -> None:
+    from tests.keys import Holder as Another
+
+    other = Another(place / f"faulty-{fault.replace(' ', '-')}")
+    try:
+        if fault == "expired":
+            made = other.make("e@example.org", expire="1d", at="20200101T000000")
+        elif fault == "revoked":
+            made = other.make("r@example.org")
+            other.revoke(made)
+        else:
+            made = other.make("s@example.org", "signing")
+        bob.write(other.public(made), "key.asc")
+    finally:
+        other.close()
+    done = trex("enroll", "--key", "key.asc", "--yes", account=bob)
+    assert done.returncode == 1
+    reason = {"expired": "has expired, on 2020-01-0", "revoked": "was revoked",
+              "signing only": "has no subkey for encryption"}[fault]  # fmt: skip
+    assert f"trex: error: the key {made} {reason}" in done.stderr
+    assert "trex: hint: " in done.stderr
+    assert not bob.record.exists()
+    assert not bob.gnupg.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "there is nothing in it"),
+        (b"hello\n", "finds no public key"),
+        (b"\0" * 4096, "finds no public key"),
+        (b"x" * (2 << 20), "more than 1 MiB"),
+        (b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEZ\n", "finds no public key"),
+    ],
+    ids=["empty", "text", "zeros", "large", "truncated"],
+)
+def test_a_file_that_holds_no_key(bob: Account, content: bytes, reason: str) -> None:
+    bob.write(content, "key.asc")
+    for done in (
+        trex("enroll", "--key", "key.asc", "--yes", account=bob),
+        trex("enroll", "--key", "-", "--yes", account=bob, stdin=content),
+    ):
+        assert done.returncode == 1
+        assert reason in done.stderr
+        assert "trex: hint: " in done.stderr
+    assert not bob.record.exists()
+
+
+def test_a_secret_key_is_refused(bob: Account, holder: Holder, keys: Keys) -> None:
+    bob.write(holder.secret(keys["cv25519"]), "key.asc")
+    done = trex("enroll", "--key", "key.asc", "--yes", account=bob)
+    assert done.returncode == 1
+    assert "a secret key, which does not belong on a server" in done.stderr
+    assert not bob.record.exists()
+
+
+def test_root_opens_no_file_that_the_user_may_not_read(bob: Account, place: Path) -> None:
+    secret = place / "only-root.asc"
+    secret.write_text("x")
+    secret.chmod(0o600)
+    done = trex("enroll", "--user", "bob", "--key", str(secret), "--yes")
+    assert done.returncode == 1
+    assert "Permission denied" in done.stderr
+    assert f"trex enroll --key - < {secret}" in done.stderr
+
+
+def test_only_root_enrols_somebody_else(bob: Account, alice: Account) -> None:
+    done = trex("enroll", "--user", "alice", "--from-keyring", "--yes", account=bob)
+    assert done.returncode == 1
+    assert "only root or alice" in done.stderr
+
+
+def test_a_user_id_cannot_steer_the_terminal(bob: Account, holder: Holder, place: Path) -> None:
+    from tests.keys import Holder as Another
+
+    other = Another(place / "steering")
+    try:
+        made = other.make("x@example.org", name="Evil \x1b]0;title\x07 \x1b[31mName")
+        bob.write(other.public(made), "key.asc")
+    finally:
+        other.close()
+    done = trex("enroll", "--key", "key.asc", "--yes", account=bob)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stderr
+    assert b"\x1b" not in bob.record.read_bytes()
+    assert "\x1b" not in trex("show", account=bob).stdout
