@@ -1,0 +1,130 @@
+"""What `trex doctor` and script/install owe where stacks, files and servers are not the usual ones."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import sandbox
+from tests.codes import ACCOUNT_LINES, FILE, text
+from tests.examination import SERVICE, examine, write_sshd
+from tests.gateways import RedisServer
+from trex.sms.counts import SqliteCounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.sandbox import Account
+
+NUMBER = "+33612345678"
+PHONES, SETTINGS = Path("/etc/trex/phones"), Path("/etc/trex/sms.toml")
+TREX = f"pam_python.so {sandbox.ENTRY}"
+NOWHERE = 'kind = "http"\nurl = "https://localhost:1/"'
+OPTIONS = ('" RATE_LIMIT 9 30', '" WINDOW_SIZE 3', '" DISALLOW_REUSE', '" TOTP_AUTH')
+SPARE = [f"1234567{n}" for n in range(5)]
+
+
+def write_stack(*lines: str) -> None:
+    """Write the service; `{trex}` is the module."""
+    auth = "".join(f"auth {line.format(trex=TREX)}\n" for line in lines)
+    SERVICE.write_text(f"{auth}account required pam_permit.so\n")
+
+
+def told(*arguments: str) -> list[dict[str, str]]:
+    """Return the findings for alice, without notes."""
+    findings: list[dict[str, str]] = examine("--user", "alice", *arguments)["findings"]
+    return [finding for finding in findings if finding["severity"] != "note"]
+
+
+def checks(*arguments: str) -> list[tuple[str, str]]:
+    return [(finding["check"], finding["severity"]) for finding in told(*arguments)]
+
+
+@pytest.fixture
+def counts(place: Path) -> Path:
+    return place / "findings-counts" / "counts"
+
+
+@pytest.fixture
+def sender(host: Account, counts: Path) -> Iterator[Account]:
+    """A user with a number, on a host that can send: no gateway is asked."""
+    subprocess.run(["useradd", "--system", "--user-group", "--no-create-home", "_trex-sms"],
+                   check=True, capture_output=True)  # fmt: skip
+    subprocess.run(["install", "-d", "-m", "0700", "-o", "_trex-sms", counts.parent], check=True)
+    PHONES.parent.mkdir(exist_ok=True)
+    PHONES.write_text(f"alice {NUMBER}\n")
+    PHONES.chmod(0o600)
+    configure(f"sqlite:{counts}")
+    write_stack("requisite pam_unix.so", "required {trex} method=sms")
+    yield host
+    shutil.rmtree(counts.parent)
+    shutil.rmtree(PHONES.parent)
+    subprocess.run(["userdel", "--force", "_trex-sms"], check=True, capture_output=True)
+
+
+def configure(state: str, gateway: str = NOWHERE) -> None:
+    SETTINGS.write_text(f'state = "{state}"\n[[gateway]]\n{gateway}\n')
+    SETTINGS.chmod(0o600)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    made = RedisServer(tmp_path)
+    yield made
+    made.close()
+
+
+# ---------------------------------------------------------------------------- the stack
+
+NOLOGIN = "requisite pam_nologin.so"
+PREAUTH = "requisite pam_faillock.so preauth"
+ONLY_SOME = "[success=ignore default=die] pam_succeed_if.so uid >= 1000"
+PIN = "required {trex} method=sms"
+
+
+@pytest.mark.parametrize("first", [NOLOGIN, PREAUTH, ONLY_SOME, "requisite pam_securetty.so",
+                                   "requisite pam_access.so", "requisite pam_shells.so",
+                                   "[success=1 default=ignore] pam_localuser.so",
+                                   "requisite pam_exec.so quiet /bin/true"])  # fmt: skip
+def test_who_is_asked_for_nothing_is_stopped_by_nothing(sender: Account, first: str) -> None:
+    write_sshd(AuthenticationMethods="keyboard-interactive:pam")
+    stranger = ("pam-sms-first", "warning")
+    for lines in ([first, PIN], [first, "required pam_env.so", PIN],
+                  [first, "sufficient pam_unix.so", PIN]):  # fmt: skip
+        write_stack(*lines)
+        assert stranger in checks(), lines
+    write_stack("required pam_env.so", "requisite pam_unix.so", first, PIN)
+    assert stranger not in checks()
+
+
+def test_the_stack_of_the_readme_for_faillock_is_first(sender: Account) -> None:
+    write_sshd(AuthenticationMethods="keyboard-interactive:pam")
+    faillock = ("[default=die] pam_faillock.so authfail", "required pam_faillock.so authsucc")
+    jump = "[success=1 auth_err=bad default=die]"
+    write_stack(PREAUTH, f"{jump} {{trex}} method=sms", *faillock)
+    assert ("pam-sms-first", "warning") in checks()
+    write_stack(PREAUTH, f"{jump} pam_unix.so", *faillock, PIN)
+    assert ("pam-sms-first", "warning") not in checks()
+
+
+def test_a_stranger_is_asked_behind_pam_nologin(
+    sender: Account, client: Path, counts: Path
+) -> None:
+    """As the finding says: the real stack, and a message is counted before it is sent."""
+    trex = f"auth {PIN.format(trex=TREX)}"
+    service = sandbox.pam_service("findings-nologin", f"auth {NOLOGIN}", trex, *ACCOUNT_LINES)
+    sandbox.ask_pam(client, service, "alice", "--answer", "0")
+    assert SqliteCounts(str(counts)).reached("alice", "h", 5, {"user_hour": 5})
+
+
+def test_no_password_is_had_from_who_asks_for_none(host: Account) -> None:
+    host.write(text(*OPTIONS, *SPARE), FILE)
+    for first, expected in ((NOLOGIN, True), (PREAUTH, True), (ONLY_SOME, True),
+                            ("requisite pam_exec.so expose_authtok /bin/true", False),
+                            ("requisite pam_unix.so", False)):  # fmt: skip
+        write_stack(first, "required {trex} method=totp use_first_pass")
+        assert (("pam-password", "error") in checks()) is expected, first
