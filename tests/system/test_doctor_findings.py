@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -128,3 +129,100 @@ def test_no_password_is_had_from_who_asks_for_none(host: Account) -> None:
                             ("requisite pam_unix.so", False)):  # fmt: skip
         write_stack(first, "required {trex} method=totp use_first_pass")
         assert (("pam-password", "error") in checks()) is expected, first
+
+
+# ---------------------------------------------------------------------------- files
+
+
+def test_a_map_that_others_can_read(sender: Account) -> None:
+    for mode, group, expected in ((0o600, 0, []), (0o640, 0, []), (0o644, 0, ["sms-readable"]),
+                                  (0o640, sender.gid, ["sms-readable"])):  # fmt: skip
+        PHONES.chmod(mode)
+        os.chown(PHONES, 0, group)
+        assert [finding["check"] for finding in told()] == expected
+    [finding] = told()
+    assert finding["severity"] == "warning"
+    assert finding["what"] == "/etc/trex/phones: found mode 0640; meant is 0600"
+    assert finding["mend"] == "chown root:root /etc/trex/phones; chmod 600 /etc/trex/phones"
+    PHONES.write_text("")
+    assert [finding["check"] for finding in told()] == ["sms-readable", "sms-NoRecord"]
+    assert "sms-nobody" in [finding["check"] for finding in examine()["findings"]]
+    PHONES.chmod(0o666)
+    [finding] = [finding for finding in told() if finding["check"] == "sms-phones"]
+    assert finding["mend"] == "chown root:root /etc/trex/phones; chmod 600 /etc/trex/phones"
+
+
+@pytest.fixture
+def var_lib(place: Path) -> Iterator[Path]:
+    """A /usr and a /var/lib that vanish with the test; /etc is the sandbox's own."""
+    layers = place / "findings-layers"
+    for name in ("lib", "bin", "share"):
+        for layer in ("upper", "work"):
+            (layers / name / layer).mkdir(parents=True)
+        options = (
+            f"lowerdir=/usr/{name},upperdir={layers}/{name}/upper,workdir={layers}/{name}/work"
+        )
+        subprocess.run(
+            ["mount", "-t", "overlay", "trex", "-o", options, f"/usr/{name}"], check=True
+        )
+    (layers / "var").mkdir()
+    subprocess.run(["mount", "--bind", layers / "var", "/var/lib"], check=True)
+    for path in sandbox.PAM_SERVICES.iterdir():
+        if path.is_file() and "pam_trex" in path.read_text():
+            path.unlink()  # of other tests; this /etc is a copy
+    yield Path("/var/lib/trex/sms")
+    for mounted in ("/var/lib", "/usr/share", "/usr/bin", "/usr/lib"):
+        subprocess.run(["umount", "--lazy", mounted], check=True)
+    subprocess.run(["rm", "-r", "--one-file-system", layers], check=True)
+    subprocess.run(["userdel", "--force", "_trex-sms"], check=False, capture_output=True)
+    shutil.rmtree(PHONES.parent, ignore_errors=True)
+
+
+def install(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sandbox.PROJECT / "script/install", *arguments], capture_output=True, text=True,
+        check=False, env={"PATH": os.environ["PATH"]},
+    )  # fmt: skip
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o7777
+
+
+def test_numbers_are_made_root_s_alone(var_lib: Path, host: Account) -> None:
+    done = install("--sms")
+    assert done.returncode == 0, done.stderr
+    PHONES.write_text(f"bob {NUMBER}\n")
+    reading = ["setpriv", f"--reuid={host.uid}", "--clear-groups", "cat", PHONES]
+    assert NUMBER not in subprocess.run(reading, capture_output=True, text=True, check=False).stdout
+    for path in (PHONES, SETTINGS):
+        path.chmod(0o644)
+    assert install("--sms").returncode == 0
+    assert (mode(PHONES), mode(SETTINGS)) == (0o600, 0o600)
+    assert PHONES.read_text() == f"bob {NUMBER}\n"
+
+
+def test_directories_of_root_s_are_not_opened(var_lib: Path) -> None:
+    PHONES.parent.mkdir(mode=0o700)
+    var_lib.parent.mkdir(mode=0o700)
+    done = install("--sms")
+    assert done.returncode == 0, done.stderr
+    assert (mode(PHONES.parent), mode(var_lib.parent)) == (0o700, 0o700)
+    assert "_trex-sms cannot count in /var/lib/trex/sms: see the modes above it" in done.stdout
+    PHONES.parent.chmod(0o777)
+    var_lib.parent.chmod(0o751)
+    done = install("--sms")
+    assert (mode(PHONES.parent), mode(var_lib.parent)) == (0o755, 0o751)
+    assert "cannot count" not in done.stdout
+
+
+def test_numbers_are_not_looked_for_where_a_link_leads(var_lib: Path, place: Path) -> None:
+    PHONES.parent.mkdir()
+    elsewhere = place / "findings-elsewhere"
+    elsewhere.write_text("")
+    PHONES.symlink_to(elsewhere)
+    done = install("--sms")
+    assert done.returncode != 0
+    assert "/etc/trex/phones is a link: nothing is changed" in done.stderr
+    assert mode(elsewhere) == 0o644
+    elsewhere.unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
 from typing import TYPE_CHECKING, Any
 
 from trex.codeerrors import NotSent, SettingsError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from trex.privilege import Account
 
 ALL = "Every login is refused."
+CLOSE = "chown root:root {path}; chmod 600 {path}"
 LOGIN_DEFS = "/etc/login.defs"
 OFFICE_PHONE = ("w", "yes")  # login.defs(5), CHFN_RESTRICT
 
@@ -53,7 +55,7 @@ def check_sender(options: Options, *, online: bool) -> tuple[list[Finding], Send
     try:
         settings = read_settings(options.sms_file)
     except (SettingsError, FileUnsafe) as error:
-        mend = _mend(error, f"sudoedit {options.sms_file}; docs/sms.md", "600")
+        mend = _mend(error, f"sudoedit {options.sms_file}; docs/sms.md")
         findings.append(Finding("sms-settings", ERROR, str(error), ALL, mend))
     if servant is None or settings is None:
         return findings, None
@@ -97,9 +99,9 @@ def check_numbers(options: Options) -> list[Finding]:
     try:
         named = users_in_map(options.phones)
     except (SettingsError, FileUnsafe) as error:
-        mend = _mend(error, f"sudoedit {options.phones}; docs/sms.md", "644")
+        mend = _mend(error, f"sudoedit {options.phones}; docs/sms.md")
         return [Finding("sms-phones", ERROR, str(error), ALL, mend)]
-    findings = []
+    findings = _check_readers(options.phones)
     for name in named:
         try:
             find_account(name)
@@ -109,6 +111,17 @@ def check_numbers(options: Options) -> list[Finding]:
             mend = f"sudoedit {options.phones}"
             findings.append(Finding("sms-phones", WARNING, what, why, mend))
     return findings
+
+
+def _check_readers(path: str) -> list[Finding]:
+    """See whether anybody but root, who alone needs them, can read the numbers."""
+    status = os.stat(path)
+    others = stat.S_IROTH | (stat.S_IRGRP if status.st_gid != 0 else 0)
+    if not status.st_mode & others:
+        return []
+    what = f"{path}: found mode {stat.S_IMODE(status.st_mode):04o}; meant is 0600"
+    why = "Local users can read everybody's telephone number."
+    return [Finding("sms-readable", WARNING, what, why, CLOSE.format(path=path))]
 
 
 def is_told(name: str, findings: list[Finding]) -> bool:
@@ -193,11 +206,11 @@ def _limits(
     return findings
 
 
-def _mend(error: TrexError, edit: str, mode: str) -> str:
+def _mend(error: TrexError, edit: str) -> str:
     if not isinstance(error, FileUnsafe):
         return edit
     if error.found == "no file":
         return INSTALL
     if os.path.isfile(error.path):
-        return f"chown root:root {error.path}; chmod {mode} {error.path}"
+        return CLOSE.format(path=error.path)
     return f"ls -ld {error.path}"
