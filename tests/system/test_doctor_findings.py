@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -150,6 +151,22 @@ def test_a_map_that_others_can_read(sender: Account) -> None:
     PHONES.chmod(0o666)
     [finding] = [finding for finding in told() if finding["check"] == "sms-phones"]
     assert finding["mend"] == "chown root:root /etc/trex/phones; chmod 600 /etc/trex/phones"
+
+
+def test_chfn_restrict_as_login_defs_has_it(sender: Account) -> None:
+    write_stack("requisite pam_unix.so", "required {trex} method=sms gecos_phone")
+    subprocess.run(["usermod", "--comment", "Alice,,+4930123455,", "alice"], check=True)
+    defs = Path("/etc/login.defs")
+    kept = defs.read_text()
+    try:
+        for said, warned in (("no", True), ("yes", True), ("w", True), ('"frwh"', True),
+                             ("f", False), ("nof", False), ("rh", False)):  # fmt: skip
+            defs.write_text(re.sub(r"(?m)^CHFN_RESTRICT.*", f"CHFN_RESTRICT {said}", kept))
+            assert (("sms-gecos", "warning") in checks()) is warned, said
+        defs.write_text(re.sub(r"(?m)^CHFN_RESTRICT.*", "", kept))
+        assert checks() == []
+    finally:
+        defs.write_text(kept)
 
 
 @pytest.fixture

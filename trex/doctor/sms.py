@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 ALL = "Every login is refused."
 CLOSE = "chown root:root {path}; chmod 600 {path}"
 LOGIN_DEFS = "/etc/login.defs"
-OFFICE_PHONE = ("w", "yes")  # login.defs(5), CHFN_RESTRICT
+OFFICE_PHONE = "w"
+OLD_WORDS = {"yes": "rwh", "no": "frwh"}  # login.defs(5), CHFN_RESTRICT
 
 
 class Sender:
@@ -136,8 +137,8 @@ def _check_gecos() -> list[Finding]:
             words = [line.split() for line in file]
     except OSError:
         words = []
-    said = [line[1] for line in words if line[:1] == ["CHFN_RESTRICT"] and len(line) > 1]
-    if not said or not any(letter in said[-1] for letter in OFFICE_PHONE):
+    said = [line[1].strip('"') for line in words if line[:1] == ["CHFN_RESTRICT"] and len(line) > 1]
+    if not said or OFFICE_PHONE not in OLD_WORDS.get(said[-1], said[-1]):
         return []
     what = f"{LOGIN_DEFS}: CHFN_RESTRICT {said[-1]}, and gecos_phone"
     why = "Users, and whoever has got hold of their session, can have PINs sent to another number."
