@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
 from tests import sandbox
 from tests.codes import ACCOUNT_LINES, FILE, text
 from tests.examination import SERVICE, examine, write_sshd
 from tests.gateways import RedisServer
-from trex.sms.counts import SqliteCounts
+from trex.sms.counts import SqliteCounts, open_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -243,3 +247,30 @@ def test_numbers_are_not_looked_for_where_a_link_leads(var_lib: Path, place: Pat
     assert "/etc/trex/phones is a link: nothing is changed" in done.stderr
     assert mode(elsewhere) == 0o644
     elsewhere.unlink()
+
+
+# ---------------------------------------------------------------------------- counts
+
+
+def test_what_a_clock_far_ahead_has_counted_reaches_no_limit(sender: Account, counts: Path) -> None:
+    adding = ("import sys; sys.path.insert(0, sys.argv[1]); from trex.sms.counts import SqliteCounts; "
+              "SqliteCounts(sys.argv[2]).add('alice', 'h', 1, {})")  # fmt: skip
+    subprocess.run(["setpriv", "--reuid=_trex-sms", "--regid=_trex-sms", "--clear-groups",
+                    "/usr/bin/python3", "-B", "-c", adding, sandbox.MODULE, counts],
+                   check=True)  # fmt: skip
+    with closing(sqlite3.connect(counts)) as database, database:
+        ahead = [(time.time() + 86400 * 365, "alice")] * 5
+        database.executemany("INSERT INTO message VALUES (?, ?)", ahead)
+    assert checks() == []
+    SqliteCounts(str(counts)).add("alice", "h", 4, {"user_hour": 5})  # a login sends as well
+    shutil.chown(counts, "_trex-sms")
+    assert SqliteCounts(str(counts)).reached("alice", "h", 1, {"user_hour": 5})
+
+
+def test_what_a_clock_far_ahead_has_counted_in_redis(server: RedisServer) -> None:
+    ahead = {str(n): time.time() + 86400 * 365 for n in range(5)}
+    redis.Redis.from_url(server.url).zadd("trex:sms:user:alice", ahead)
+    counts = open_counts(server.url)
+    assert counts.reached("alice", "h", 5, {"user_hour": 5}) == {}
+    counts.add("alice", "h", 5, {"user_hour": 5})
+    assert counts.reached("alice", "h", 1, {"user_hour": 5})

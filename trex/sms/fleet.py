@@ -3,7 +3,7 @@
 import redis
 
 from trex.codeerrors import NotSent
-from trex.sms.counts import DAY, SPANS, too_many
+from trex.sms.counts import DAY, HOUR, SPANS, too_many
 
 SECONDS = 3  # for one answer
 # Each key is a sorted set: a message's time, and a name of its own. A script runs as one step.
@@ -72,8 +72,9 @@ class RedisCounts:
             for name, most in limits.items():
                 key, allowed = keys[0 if name.startswith("user") else 1], most - messages
                 # Of those that count, the last ones first: the one that is too many.
+                span = f"({now + HOUR:.6f}", f"({now - SPANS[name]:.6f}"  # as ADD leaves them
                 found = self._server.zrevrangebyscore(
-                    key, "+inf", f"({now - SPANS[name]:.6f}", max(0, allowed), 1, withscores=True
+                    key, *span, max(0, allowed), 1, withscores=True
                 )
                 if allowed < 0:
                     waits[name] = None
