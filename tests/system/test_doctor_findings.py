@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from tests import sandbox
-from tests.codes import ACCOUNT_LINES, FILE, text
+from tests.codes import ACCOUNT_LINES, FILE, code, here, text
 from tests.examination import SERVICE, examine, write_sshd
 from tests.gateways import RedisServer
 from trex.sms.counts import SqliteCounts, open_counts
@@ -274,3 +274,24 @@ def test_what_a_clock_far_ahead_has_counted_in_redis(server: RedisServer) -> Non
     assert counts.reached("alice", "h", 5, {"user_hour": 5}) == {}
     counts.add("alice", "h", 5, {"user_hour": 5})
     assert counts.reached("alice", "h", 1, {"user_hour": 5})
+
+
+def test_a_redis_that_takes_nothing(sender: Account, server: RedisServer, client: Path) -> None:
+    sender.write(text(*OPTIONS, *SPARE), FILE)
+    configure(server.url)
+    database = redis.Redis.from_url(server.url)
+    stacks = [("requisite pam_unix.so", PIN), ("required {trex} method=totp fleet",)]
+    for lines in stacks:
+        write_stack(*lines)
+        assert checks() == []
+    assert database.ttl("trex:doctor") <= 1, "what was tried is gone at once"
+    database.config_set("min-replicas-to-write", 1)
+    for lines in stacks:
+        write_stack(*lines)
+        [finding] = [one for one in told() if one["check"] == "sms-state"]
+        assert finding["severity"] == "error"
+        assert finding["what"].startswith("state: Redis cannot be asked: ")
+    trex = f"auth {stacks[1][0].format(trex=TREX)}"
+    service = sandbox.pam_service("findings-fleet", trex, *ACCOUNT_LINES)
+    asked = sandbox.ask_pam(client, service, "alice", "--answer", code(here()))
+    assert asked.verdict == "PAM_AUTHINFO_UNAVAIL", "the login says the same"
