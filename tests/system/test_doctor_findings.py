@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import sqlite3
 import subprocess
 import time
@@ -22,7 +23,7 @@ from tests.gateways import RedisServer
 from trex.sms.counts import SqliteCounts, open_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.sandbox import Account
 
@@ -295,3 +296,32 @@ def test_a_redis_that_takes_nothing(sender: Account, server: RedisServer, client
     service = sandbox.pam_service("findings-fleet", trex, *ACCOUNT_LINES)
     asked = sandbox.ask_pam(client, service, "alice", "--answer", code(here()))
     assert asked.verdict == "PAM_AUTHINFO_UNAVAIL", "the login says the same"
+
+
+def connections(silent: socket.socket) -> int:
+    count = 0
+    try:
+        while True:
+            silent.accept()[0].close()
+            count += 1
+    except TimeoutError:
+        return count
+
+
+def test_a_redis_that_is_silent_is_waited_for_once(
+    sender: Account, account: Callable[[str], Account]
+) -> None:
+    names = ["alice", "bob", "carol"]
+    for name in names[1:]:
+        account(name)
+    PHONES.write_text("".join(f"{name} {NUMBER}\n" for name in names))
+    seen = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(0.1)
+        configure(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        for some in (names[:1], names):
+            findings = examine(*(word for name in some for word in ("--user", name)))["findings"]
+            found = [finding["check"] for finding in findings]
+            assert (found.count("sms-state"), found.count("sms-number")) == (1, len(some))
+            seen.append(connections(silent))
+    assert seen[0] == seen[1] > 0

@@ -37,11 +37,12 @@ OLD_WORDS = {"yes": "rwh", "no": "frwh"}  # login.defs(5), CHFN_RESTRICT
 
 
 class Sender:
-    """Who sends, with which settings; None where that is a finding already."""
+    """Who sends, with which settings, and whether it can be counted: else that has been told."""
 
-    def __init__(self, servant: Account, settings: dict[str, Any]) -> None:
+    def __init__(self, servant: Account, settings: dict[str, Any], *, counts: bool) -> None:
         self.servant = servant
         self.settings = settings
+        self.counts = counts
 
 
 def check_sender(options: Options, *, online: bool) -> tuple[list[Finding], Sender | None]:
@@ -64,7 +65,8 @@ def check_sender(options: Options, *, online: bool) -> tuple[list[Finding], Send
     missing = check_packages(state, sending=True)
     findings += missing or [*check_place(state, servant), *_check_host(servant, settings)]
     findings += check_gateways(settings, options.sms_file, servant, online=online and not missing)
-    return findings, Sender(servant, settings)
+    counts = not any(finding.check in ("sms-package", "sms-state") for finding in findings)
+    return findings, Sender(servant, settings, counts=counts)
 
 
 def _check_host(servant: Account, settings: dict[str, Any]) -> list[Finding]:
@@ -187,10 +189,13 @@ def _check_sending(account: Account, messages: int, sender: Sender | None) -> li
     if sender.settings["gateways"] and not for_user(sender.settings, name):
         what = f"{name}: no gateway is for {name}"
         findings.append(Finding("sms-gateway", ERROR, what, refused, "only, in sms.toml"))
+    if not sender.counts:
+        return findings
     try:
         limits = reached(sender.servant, sender.settings, name, messages, "user")
-    except NotSent:  # check_sender has told
-        return findings
+    except NotSent as error:  # since check_sender has asked
+        sender.counts = False  # the next user would wait as long
+        return [*findings, unreachable(sender.settings["state"], error)]
     why = "Until then nothing is sent to this user."
     return [*findings, *_limits(name, why, sender.settings, limits)]
 
