@@ -215,7 +215,7 @@ def test_numbers_are_made_root_s_alone(var_lib: Path, host: Account) -> None:
     done = install("--sms")
     assert done.returncode == 0, done.stderr
     PHONES.write_text(f"bob {NUMBER}\n")
-    reading = ["setpriv", f"--reuid={host.uid}", "--clear-groups", "cat", PHONES]
+    reading = ["setpriv", f"--reuid={host.uid}", "--clear-groups", "cat", str(PHONES)]
     assert NUMBER not in subprocess.run(reading, capture_output=True, text=True, check=False).stdout
     for path in (PHONES, SETTINGS):
         path.chmod(0o644)
@@ -325,3 +325,22 @@ def test_a_redis_that_is_silent_is_waited_for_once(
             assert (found.count("sms-state"), found.count("sms-number")) == (1, len(some))
             seen.append(connections(silent))
     assert seen[0] == seen[1] > 0
+
+
+def test_no_code_is_spent_by_who_logs_in(
+    sender: Account, account: Callable[[str], Account], server: RedisServer, client: Path
+) -> None:
+    """That process is told the Redis' URL, and with it whoever is the same account."""
+    configure(server.url)
+    for name in ("alice", "bob"):
+        (sender if name == "alice" else account(name)).write(text(*OPTIONS, *SPARE), FILE)
+    trex = f"auth required {TREX} method=totp fleet sms_user=alice"
+    service = sandbox.pam_service("findings-servant", trex, *ACCOUNT_LINES)
+    for name, verdict in (("alice", "PAM_AUTHINFO_UNAVAIL"), ("bob", "PAM_SUCCESS")):
+        asked = sandbox.ask_pam(client, service, name, "--answer", code(here()))
+        assert asked.verdict == verdict
+    write_stack("required {trex} method=totp fleet sms_user=alice")
+    findings = examine("--user", "alice", "--user", "bob")["findings"]
+    [finding] = [finding for finding in findings if finding["severity"] != "note"]
+    assert (finding["check"], finding["severity"]) == ("totp-fleet", "error")
+    assert finding["what"] == "alice: sms_user= is the account that logs in"
