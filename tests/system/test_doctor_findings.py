@@ -327,6 +327,16 @@ def test_a_redis_that_is_silent_is_waited_for_once(
     assert seen[0] == seen[1] > 0
 
 
+def test_sshd_is_looked_at_also_where_trex_has_a_wrong_argument(host: Account) -> None:
+    write_stack("required {trex} metod=totp")
+    write_sshd(UsePAM="no")
+    findings = examine("--user", "alice")["findings"]
+    found = [finding["check"] for finding in findings]
+    assert "pam-arguments" in found
+    assert "sshd-usepam" in found
+    assert "left-out" not in found
+
+
 def test_no_code_is_spent_by_who_logs_in(
     sender: Account, account: Callable[[str], Account], server: RedisServer, client: Path
 ) -> None:
