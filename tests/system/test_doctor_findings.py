@@ -327,6 +327,24 @@ def test_a_redis_that_is_silent_is_waited_for_once(
     assert seen[0] == seen[1] > 0
 
 
+def test_a_password_that_the_next_module_takes_by_itself(host: Account, client: Path) -> None:
+    host.write(text(*OPTIONS, *SPARE), FILE)
+    for following, expected in (("pam_unix.so", []), ("pam_unix.so use_first_pass", []),
+                                ("pam_sss.so", []), ("pam_unix.so nullok", []),
+                                ("pam_sss.so prompt_always", ["pam-password"]),
+                                ("pam_permit.so", ["pam-password"])):  # fmt: skip
+        write_stack("requisite {trex} method=totp forward_pass", f"required {following}")
+        found = [check for check, _ in checks() if check == "pam-password"]
+        assert found == expected, following
+    subprocess.run(["chpasswd"], input=b"alice:not the phone's\n", check=True)
+    trex = f"auth requisite {TREX} method=totp forward_pass"
+    service = sandbox.pam_service(
+        "findings-forward", trex, "auth required pam_unix.so", *ACCOUNT_LINES
+    )
+    asked = sandbox.ask_pam(client, service, "alice", "--answer", f"not the phone's{code(here())}")
+    assert asked.verdict == "PAM_SUCCESS"
+
+
 def test_sshd_is_looked_at_also_where_trex_has_a_wrong_argument(host: Account) -> None:
     write_stack("required {trex} metod=totp")
     write_sshd(UsePAM="no")

@@ -23,6 +23,8 @@ SILENT = (
     "pam_usertype.so", "pam_warn.so", "pam_wheel.so",
 )  # fmt: skip
 TAKES = ("use_first_pass", "try_first_pass")
+# Modules that take the password of an earlier one unasked, unless an argument forbids it.
+TAKES_UNASKED = {"pam_unix.so": "", "pam_sss.so": "prompt_always"}
 
 
 def check_combination(stack: Stack, rule: Rule, options: Options) -> list[Finding]:
@@ -51,13 +53,19 @@ def _check_passwords(stack: Stack, rule: Rule, options: Options, mend: str) -> l
         what = f"{rule.place}: use_first_pass, and nobody asks for a password before"
         why = "There is nothing to take a code from: every login through this line is refused."
         return [Finding("pam-password", ERROR, what, why, mend)]
-    takers = [other for other in stack.rules[place + 1 :] if set(other.arguments) & set(TAKES)]
-    if options.forward_pass and not takers:
-        what = f"{rule.place}: forward_pass, and no later module has use_first_pass"
+    if options.forward_pass and not any(_takes(other) for other in stack.rules[place + 1 :]):
+        what = f"{rule.place}: forward_pass, and no later module takes the password"
         why = "What is typed before the code counts for nothing."
         mend = "after it: auth required pam_unix.so use_first_pass"
         return [Finding("pam-password", WARNING, what, why, mend)]
     return []
+
+
+def _takes(rule: Rule) -> bool:
+    unasked = TAKES_UNASKED.get(rule.name)
+    return bool(set(rule.arguments) & set(TAKES)) or (
+        unasked is not None and unasked not in rule.arguments
+    )
 
 
 def _asks(rule: Rule) -> bool:
