@@ -355,6 +355,16 @@ def test_sshd_is_looked_at_also_where_trex_has_a_wrong_argument(host: Account) -
     assert "left-out" not in found
 
 
+def test_nullok_makes_a_missing_record_a_warning(host: Account) -> None:
+    host.record.unlink()
+    write_stack("required {trex} nullok")
+    assert checks() == [("pam-nullok", "warning"), ("record-NoRecord", "warning")]
+    assert told()[1]["why"] == "Because of nullok this user is not asked."
+    host.write("nonsense\n")
+    [_, finding] = told()
+    assert finding["severity"] == "error"
+
+
 def test_no_code_is_spent_by_who_logs_in(
     sender: Account, account: Callable[[str], Account], server: RedisServer, client: Path
 ) -> None:
