@@ -382,3 +382,32 @@ def test_no_code_is_spent_by_who_logs_in(
     [finding] = [finding for finding in findings if finding["severity"] != "note"]
     assert (finding["check"], finding["severity"]) == ("totp-fleet", "error")
     assert finding["what"] == "alice: sms_user= is the account that logs in"
+
+
+# ---------------------------------------------------------------------------- gateways
+
+
+def test_what_online_lacks_is_named(sender: Account, place: Path) -> None:
+    empty = place / "findings-empty"
+    empty.mkdir()
+    requests = "/usr/lib/python3/dist-packages/requests"
+    subprocess.run(["mount", "--bind", empty, requests], check=True)
+    try:
+        findings = examine("--user", "alice", "--online")["findings"]
+    finally:
+        subprocess.run(["umount", requests], check=True)
+    empty.rmdir()
+    [finding] = [finding for finding in findings if finding["check"] == "sms-online"]
+    assert finding["what"].endswith(
+        "could not be tried: Debian's package python3-requests is missing"
+    )
+    assert finding["mend"] == "apt install python3-requests; trex doctor --online"
+
+
+def test_an_authority_that_is_a_directory(sender: Account, counts: Path, place: Path) -> None:
+    mail = 'kind = "email"\nserver = "localhost"\nport = 1\nfrom = "a@b.c"\nto = "{number}@x.y"\n'
+    configure(f"sqlite:{counts}", f'{mail}ca = "/etc/ssl/certs"')
+    [finding] = told()
+    assert (finding["check"], finding["severity"]) == ("sms-ca", "error")
+    assert "ca: /etc/ssl/certs: found a directory; meant is a file" in finding["what"]
+    assert "chmod" not in finding["mend"]

@@ -64,7 +64,7 @@ def check_sender(options: Options, *, online: bool) -> tuple[list[Finding], Send
     state = settings["state"]
     missing = check_packages(state, sending=True)
     findings += missing or [*check_place(state, servant), *_check_host(servant, settings)]
-    findings += check_gateways(settings, options.sms_file, servant, online=online and not missing)
+    findings += check_gateways(settings, options.sms_file, servant, online=online)
     counts = not any(finding.check in ("sms-package", "sms-state") for finding in findings)
     return findings, Sender(servant, settings, counts=counts)
 
