@@ -250,6 +250,26 @@ def test_numbers_are_not_looked_for_where_a_link_leads(var_lib: Path, place: Pat
     elsewhere.unlink()
 
 
+def test_counts_that_are_a_mount_are_not_emptied(var_lib: Path) -> None:
+    assert install("--sms").returncode == 0
+    for point in (var_lib, var_lib / "below"):
+        point.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "counts", point], check=True)
+        try:
+            (point / "counts").write_text("counted")
+            done = install("--uninstall", "--purge")
+            assert done.returncode == 1
+            assert f"{point} is a mount: unmount it first; nothing is changed" in done.stderr
+            assert (point / "counts").read_text() == "counted"
+            assert Path("/usr/lib/security/pam_trex.py").exists()
+            assert SETTINGS.exists()
+        finally:
+            subprocess.run(["umount", point], check=True)
+    assert install("--uninstall", "--purge").returncode == 0
+    assert not var_lib.parent.exists()
+    assert "_trex-sms" not in Path("/etc/passwd").read_text()
+
+
 # ---------------------------------------------------------------------------- counts
 
 
