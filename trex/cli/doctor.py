@@ -104,10 +104,12 @@ def _check_lines(
     """Look at what each line of Trex's needs, and at what sshd makes of them."""
     findings = []
     who = [names or users_of(options) for _, options in lines]
-    if service == "sshd" and lines and os.geteuid() == 0:
-        users = list(dict.fromkeys(name for some in who for name in some))
-        timeout = max(options.timeout for _, options in lines)
-        findings += check_sshd(users, lines[0][1].method, timeout)
+    if service == "sshd" and os.geteuid() == 0:
+        # Where no line can be understood, for whoever was named, as if it had no arguments.
+        users = list(dict.fromkeys(name for some in who or [names] for name in some))
+        understood = [options for _, options in lines] or [Options()]
+        timeout = max(options.timeout for options in understood)
+        findings += check_sshd(users, understood[0].method, timeout)
     elif service == "sshd":
         findings.append(left_out("sshd's settings"))
     for rule, options in lines:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from trex.codeerrors import NotSent, SettingsError
 from trex.doctor.finding import ERROR, NOTE, Finding
 from trex.doctor.state import check_packages, make_servant, reached, servant_of, unreachable
-from trex.errors import FileUnsafe, OptionError
+from trex.errors import FileUnsafe, OptionError, UserUnknown
 from trex.methods.totp import read_fleet
+from trex.privilege import find_account
 
 if TYPE_CHECKING:
     from trex.options import Options
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 ALL = "No code is accepted: every login is refused."
 
 
-def check_fleet(options: Options) -> list[Finding]:
-    """Return why no code could be spent for all hosts."""
+def check_fleet(options: Options, names: list[str]) -> list[Finding]:
+    """Return why no code could be spent for all hosts, or none of these users'."""
     if os.geteuid() != 0:
         what = "the Redis of the fleet: not looked at"
         return [Finding("left-out", NOTE, what, "Only root can.", "sudo trex doctor")]
@@ -37,4 +38,15 @@ def check_fleet(options: Options) -> list[Finding]:
         reached(servant, {"state": state, "limits": {"host_hour": 1}}, "", 0, "host")
     except NotSent as error:
         return [unreachable(state, error)]
-    return []
+    return [
+        Finding("totp-fleet", ERROR, f"{name}: sms_user= is the account that logs in",
+                "This user is refused.", "another account")
+        for name in names if _uid_of(name) == servant.uid
+    ]  # fmt: skip
+
+
+def _uid_of(name: str) -> int | None:
+    try:
+        return find_account(name).uid
+    except UserUnknown:  # the user's own examination says so
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -9,12 +10,14 @@ from trex.cli.delegate import run_as
 from trex.codeerrors import NotSent
 from trex.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.errors import NotStarted
+from trex.packages import is_packaged
 from trex.servant import have_done
 
 if TYPE_CHECKING:
     from trex.privilege import Account
 
 ONLINE = "trex doctor --online"
+LACKING = "Debian's package python3-requests is missing"
 PLACES = ("kind", "server", "port", "tls", "ca")  # what is told of a gateway; no credentials
 
 
@@ -32,10 +35,14 @@ def check_gateways(
         for number, gateway in enumerate(gateways, start=1)
         for finding in _check_authority(f"{path}: [[gateway]] {number}", gateway, servant)
     ]
+    why = "It connects to each of them; nothing is sent."
     if not online:
         what = f"{path}: whether the gateways can be reached was not tried"
-        why = "It connects to each of them; nothing is sent."
         return [*findings, Finding("sms-online", NOTE, what, why, ONLINE)]
+    if not is_packaged("requests"):
+        what = f"{path}: whether the gateways can be reached could not be tried: {LACKING}"
+        mend = f"apt install python3-requests; {ONLINE}"
+        return [*findings, Finding("sms-online", NOTE, what, why, mend)]
     return [*findings, *_reach_all(gateways, path, servant)]
 
 
@@ -49,20 +56,21 @@ def _check_authority(where: str, gateway: dict[str, Any], servant: Account) -> l
     authority = gateway.get("ca")
     if not authority:
         return []
-    reason = run_as(servant, lambda: _why_not_read(authority))
+    reason = run_as(servant, lambda: _why_not_read(authority, gateway["kind"]))
     if not reason:
         return []
     what = f"{where}: ca: {authority}: {reason}, as {servant.name}"
     why = "No certificate can be verified, so nothing is sent."
-    return [Finding("sms-ca", ERROR, what, why, f"chmod a+r {authority}")]
+    mend = f"chmod a+r {authority}" if os.path.isfile(authority) else "name a file: docs/sms.md"
+    return [Finding("sms-ca", ERROR, what, why, mend)]
 
 
-def _why_not_read(path: str) -> str:
+def _why_not_read(path: str, kind: str) -> str:
     try:
         with open(path, "rb") as file:
             file.read(1)
-    except IsADirectoryError:
-        return ""
+    except IsADirectoryError:  # which all but smtplib take, if it is hashed
+        return "found a directory; meant is a file" if kind == "email" else ""
     except OSError as error:
         return str(error.strerror)
     return ""

@@ -62,7 +62,7 @@ def check_line(options: Options, names: list[str], service: str, *, online: bool
         findings.append(_nobody(options))
     if options.method == "openpgp":
         return [*findings, *_each(names, lambda name: _check_openpgp(name, options, service))]
-    findings += check_fleet(options) if options.fleet else []
+    findings += check_fleet(options, names) if options.fleet else []
     return [*findings, *_each(names, lambda name: _check_totp(name, options))]
 
 

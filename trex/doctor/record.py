@@ -60,7 +60,10 @@ def check_record(place: Place) -> Examined:
         )  # fmt: skip
     if told["fault"]:
         check, text, mend = told["fault"]
-        examined.findings.append(Finding(check, ERROR, f"{subject}: {text}", WHY, mend))
+        severity, why = ERROR, WHY
+        if check == f"record-{NoRecord.__name__}" and place.options.nullok:
+            severity, why = WARNING, "Because of nullok this user is not asked."
+        examined.findings.append(Finding(check, severity, f"{subject}: {text}", why, mend))
         return examined
     examined.record = parse_record(
         told["content"].encode(), place.record, readable(place.user.home)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
 from typing import TYPE_CHECKING, Any
 
 from trex.codeerrors import NotSent, SettingsError
@@ -29,16 +30,19 @@ if TYPE_CHECKING:
     from trex.privilege import Account
 
 ALL = "Every login is refused."
+CLOSE = "chown root:root {path}; chmod 600 {path}"
 LOGIN_DEFS = "/etc/login.defs"
-OFFICE_PHONE = ("w", "yes")  # login.defs(5), CHFN_RESTRICT
+OFFICE_PHONE = "w"
+OLD_WORDS = {"yes": "rwh", "no": "frwh"}  # login.defs(5), CHFN_RESTRICT
 
 
 class Sender:
-    """Who sends, with which settings; None where that is a finding already."""
+    """Who sends, with which settings, and whether it can be counted: else that has been told."""
 
-    def __init__(self, servant: Account, settings: dict[str, Any]) -> None:
+    def __init__(self, servant: Account, settings: dict[str, Any], *, counts: bool) -> None:
         self.servant = servant
         self.settings = settings
+        self.counts = counts
 
 
 def check_sender(options: Options, *, online: bool) -> tuple[list[Finding], Sender | None]:
@@ -53,15 +57,16 @@ def check_sender(options: Options, *, online: bool) -> tuple[list[Finding], Send
     try:
         settings = read_settings(options.sms_file)
     except (SettingsError, FileUnsafe) as error:
-        mend = _mend(error, f"sudoedit {options.sms_file}; docs/sms.md", "600")
+        mend = _mend(error, f"sudoedit {options.sms_file}; docs/sms.md")
         findings.append(Finding("sms-settings", ERROR, str(error), ALL, mend))
     if servant is None or settings is None:
         return findings, None
     state = settings["state"]
     missing = check_packages(state, sending=True)
     findings += missing or [*check_place(state, servant), *_check_host(servant, settings)]
-    findings += check_gateways(settings, options.sms_file, servant, online=online and not missing)
-    return findings, Sender(servant, settings)
+    findings += check_gateways(settings, options.sms_file, servant, online=online)
+    counts = not any(finding.check in ("sms-package", "sms-state") for finding in findings)
+    return findings, Sender(servant, settings, counts=counts)
 
 
 def _check_host(servant: Account, settings: dict[str, Any]) -> list[Finding]:
@@ -97,9 +102,9 @@ def check_numbers(options: Options) -> list[Finding]:
     try:
         named = users_in_map(options.phones)
     except (SettingsError, FileUnsafe) as error:
-        mend = _mend(error, f"sudoedit {options.phones}; docs/sms.md", "644")
+        mend = _mend(error, f"sudoedit {options.phones}; docs/sms.md")
         return [Finding("sms-phones", ERROR, str(error), ALL, mend)]
-    findings = []
+    findings = _check_readers(options.phones)
     for name in named:
         try:
             find_account(name)
@@ -109,6 +114,17 @@ def check_numbers(options: Options) -> list[Finding]:
             mend = f"sudoedit {options.phones}"
             findings.append(Finding("sms-phones", WARNING, what, why, mend))
     return findings
+
+
+def _check_readers(path: str) -> list[Finding]:
+    """See whether anybody but root, who alone needs them, can read the numbers."""
+    status = os.stat(path)
+    others = stat.S_IROTH | (stat.S_IRGRP if status.st_gid != 0 else 0)
+    if not status.st_mode & others:
+        return []
+    what = f"{path}: found mode {stat.S_IMODE(status.st_mode):04o}; meant is 0600"
+    why = "Local users can read everybody's telephone number."
+    return [Finding("sms-readable", WARNING, what, why, CLOSE.format(path=path))]
 
 
 def is_told(name: str, findings: list[Finding]) -> bool:
@@ -123,8 +139,8 @@ def _check_gecos() -> list[Finding]:
             words = [line.split() for line in file]
     except OSError:
         words = []
-    said = [line[1] for line in words if line[:1] == ["CHFN_RESTRICT"] and len(line) > 1]
-    if not said or not any(letter in said[-1] for letter in OFFICE_PHONE):
+    said = [line[1].strip('"') for line in words if line[:1] == ["CHFN_RESTRICT"] and len(line) > 1]
+    if not said or OFFICE_PHONE not in OLD_WORDS.get(said[-1], said[-1]):
         return []
     what = f"{LOGIN_DEFS}: CHFN_RESTRICT {said[-1]}, and gecos_phone"
     why = "Users, and whoever has got hold of their session, can have PINs sent to another number."
@@ -173,10 +189,13 @@ def _check_sending(account: Account, messages: int, sender: Sender | None) -> li
     if sender.settings["gateways"] and not for_user(sender.settings, name):
         what = f"{name}: no gateway is for {name}"
         findings.append(Finding("sms-gateway", ERROR, what, refused, "only, in sms.toml"))
+    if not sender.counts:
+        return findings
     try:
         limits = reached(sender.servant, sender.settings, name, messages, "user")
-    except NotSent:  # check_sender has told
-        return findings
+    except NotSent as error:  # since check_sender has asked
+        sender.counts = False  # the next user would wait as long
+        return [*findings, unreachable(sender.settings["state"], error)]
     why = "Until then nothing is sent to this user."
     return [*findings, *_limits(name, why, sender.settings, limits)]
 
@@ -193,11 +212,11 @@ def _limits(
     return findings
 
 
-def _mend(error: TrexError, edit: str, mode: str) -> str:
+def _mend(error: TrexError, edit: str) -> str:
     if not isinstance(error, FileUnsafe):
         return edit
     if error.found == "no file":
         return INSTALL
     if os.path.isfile(error.path):
-        return f"chown root:root {error.path}; chmod {mode} {error.path}"
+        return CLOSE.format(path=error.path)
     return f"ls -ld {error.path}"

@@ -46,6 +46,17 @@ def find_servant(argument: str, name: str) -> "Account":
     return servant
 
 
+def find_sender(options: "Options", account: "Account") -> "Account":
+    """Return who sends messages and asks Redis: another than `account`, who logs in.
+
+    What that process is told, credentials and URLs, is no user's. Raises OptionError.
+    """
+    sender = find_servant("sms_user", options.sms_user)
+    if sender.uid == account.uid:
+        raise OptionError(f"sms_user={sender.name}: another account than who logs in is meant")
+    return sender
+
+
 def find_record(template: str, account: "Account", reader: "Account") -> str:
     """Return the path that `template` gives for `account`, ready for `os` calls.
 

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from trex.challenge import OneText, random_digits
 from trex.codeerrors import NotSent
-from trex.errors import OptionError, PrivilegeError
-from trex.methods import find_servant
+from trex.errors import PrivilegeError
+from trex.methods import find_sender
 from trex.phones import number_from_gecos, numbers_from_map
 from trex.prompt import spoken_duration
 from trex.servant import have_done
@@ -41,9 +41,7 @@ def prepare(
     else:
         numbers = numbers_from_map(options.phones, account.name)
     settings = read_settings(options.sms_file)
-    servant = find_servant("sms_user", options.sms_user)
-    if servant.uid == account.uid:
-        raise OptionError(f"sms_user={servant.name}: another account than who logs in is meant")
+    servant = find_sender(options, account)
     pin = random_digits(options.digits)
     challenge = OneText(pin, options.timeout)
     challenge.echo = options.echo

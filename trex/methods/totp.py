@@ -10,7 +10,7 @@ from functools import partial
 
 from trex.challenge import Challenge, is_equal
 from trex.codeerrors import CodeSpent, NotSent, SettingsError, StateNotWritten, TooManyAttempts
-from trex.methods import find_record, find_servant
+from trex.methods import find_record, find_sender, find_servant
 from trex.otpfile import locked, read_secret
 from trex.otprules import (
     adopt_skew,
@@ -54,6 +54,7 @@ def prepare(
     OtpState(read_secret(path, reader), readable(path))
     if options.fleet:
         read_fleet(options)
+        find_sender(options, account)
     with ExitStack() as until_judged:
         yield OneTimeCode(login, options, reader, path, until_judged)
 

@@ -136,10 +136,10 @@ def _wait(
 
 def _which(user: str, name: str, now: float) -> "tuple[str, list[float | str]]":
     """Return what a query for the messages that count for a limit ends with, and its values."""
-    since = now - SPANS[name]
+    span = [now - SPANS[name], now + HOUR]  # what is beyond, the next message deletes
     if name.startswith("user"):
-        return "FROM message WHERE at > ? AND user = ?", [since, user]
-    return "FROM message WHERE at > ?", [since]
+        return "FROM message WHERE at > ? AND at <= ? AND user = ?", [*span, user]
+    return "FROM message WHERE at > ? AND at <= ?", [*span]
 
 
 def open_counts(url: str) -> "Counts":

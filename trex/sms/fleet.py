@@ -3,9 +3,10 @@
 import redis
 
 from trex.codeerrors import NotSent
-from trex.sms.counts import DAY, SPANS, too_many
+from trex.sms.counts import DAY, HOUR, SPANS, too_many
 
 SECONDS = 3  # for one answer
+TRIED = "trex:doctor"
 # Each key is a sorted set: a message's time, and a name of its own. A script runs as one step.
 ADD = """\
 local time = redis.call('TIME')
@@ -65,17 +66,23 @@ class RedisCounts:
     def reached(
         self, user: str, host: str, messages: int, limits: dict[str, int]
     ) -> "dict[str, float | None]":
-        """See trex.sms.counts.Counts."""
+        """See trex.sms.counts.Counts.
+
+        One key is written that ends in a second: a replica, and a server that is full or has lost
+        its replicas, answers questions and takes nothing.
+        """
         keys = _keys(user, host)
         waits: dict[str, float | None] = {}
         try:
+            self._server.set(TRIED, 1, ex=1)
             seconds, microseconds = self._server.time()
             now = seconds + microseconds / 1_000_000
             for name, most in limits.items():
                 key, allowed = keys[0 if name.startswith("user") else 1], most - messages
                 # Of those that count, the last ones first: the one that is too many.
+                span = f"({now + HOUR:.6f}", f"({now - SPANS[name]:.6f}"  # as ADD leaves them
                 found = self._server.zrevrangebyscore(
-                    key, "+inf", f"({now - SPANS[name]:.6f}", max(0, allowed), 1, withscores=True
+                    key, *span, max(0, allowed), 1, withscores=True
                 )
                 if allowed < 0:
                     waits[name] = None
