@@ -173,6 +173,8 @@ def test_nobody_gets_in_where_no_module_says_yes(rows: list[tuple[str, str, int]
         ([f"auth sufficient {TREX}", "auth required pam_deny.so"], ["pam-sufficient"]),
         ([f"auth sufficient {TREX}", "auth required pam_unix.so"], ["pam-sufficient", "pam-around"]),
         (["auth sufficient pam_unix.so", f"auth required {TREX}"], ["pam-around"]),
+        ([*["auth required pam_unix.so"] * 10, f"auth required {TREX}"], []),
+        ([*["auth required pam_unix.so"] * 11, f"auth required {TREX}"], ["pam-long"]),
         (["auth [success=1 default=ignore] pam_unix.so", f"auth required {TREX}",
           "auth required pam_permit.so"], ["pam-around"]),
         (["auth sufficient pam_rootok.so", f"auth required {TREX}"], []),

@@ -56,14 +56,26 @@ def _play(rules: list[Rule], results: list[str]) -> tuple[str, list[int]]:
 
 
 def played(rules: list[Rule], trex: dict[int, str]) -> Iterator[list[str]]:
-    """Yield results for all modules: given ones for those in `trex`, both ways for the others."""
-    free = [i for i, rule in enumerate(rules) if i not in trex and rule.name not in FIXED]
+    """Yield results for all modules: given ones for those in `trex`, both ways for the others.
+
+    Of more than MAX_PLAYED others the last always succeed; `is_all_played` says whether there are.
+    """
+    free = _free(rules, trex)
     for choice in product(("success", "auth_err"), repeat=min(len(free), MAX_PLAYED)):
         varied = dict(zip(free, choice, strict=False))
         yield [
             trex.get(i) or varied.get(i) or FIXED.get(rule.name, "success")
             for i, rule in enumerate(rules)
         ]
+
+
+def is_all_played(rules: list[Rule], trex: dict[int, str]) -> bool:
+    """Tell whether `played` leaves nothing out."""
+    return len(_free(rules, trex)) <= MAX_PLAYED
+
+
+def _free(rules: list[Rule], trex: dict[int, str]) -> list[int]:
+    return [i for i, rule in enumerate(rules) if i not in trex and rule.name not in FIXED]
 
 
 def _jump(rules: list[Rule], index: int, level: int, count: int) -> tuple[int, int]:

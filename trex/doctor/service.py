@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from trex.doctor.dispatch import lets_in, played
+from trex.doctor.dispatch import MAX_PLAYED, is_all_played, lets_in, played
 from trex.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.errors import OptionError
 from trex.methods import find_servant
@@ -124,7 +124,11 @@ def _check_ways(stack: Stack, rules: list[Rule]) -> list[Finding]:
         for results in played(stack.rules, wrong):
             if lets_in(stack.rules, results):
                 return [_way_around(stack, results, first)]
-    return []
+    if is_all_played(stack.rules, right):
+        return []
+    what = f"{first.place}: there are more than {MAX_PLAYED} modules beside Trex"
+    why = "Not all that they may answer was played through: a way in may have been missed."
+    return [Finding("pam-long", WARNING, what, why, "a service of its own, with fewer modules")]
 
 
 def _way_around(stack: Stack, results: list[str], first: Rule) -> Finding:
