@@ -38,7 +38,7 @@ def sender(
     """A user with a number on a host that can send."""
     with sending_account(place / "doctor-counts"):
         PHONES.write_text(f"# whose is whose\nalice {NUMBER}\n")
-        PHONES.chmod(0o644)
+        PHONES.chmod(0o600)
         configure(by_http(gateway))
         write_stack("requisite pam_unix.so", "required {trex} method=sms")
         yield host

@@ -154,7 +154,7 @@ def _only_others(place: Path) -> None:
         (_no_settings, "sms-settings", "error", "found no file", "sudo script/install --sms"),
         (_no_gateway, "sms-gateway", "error", "found no gateway", "docs/sms.md"),
         (_map, "sms-phones", "error", "/etc/trex/phones:2: found another line", "sudoedit"),
-        (_map_mode, "sms-phones", "error", "phones: found mode 0666", "chmod 644"),
+        (_map_mode, "sms-phones", "error", "phones: found mode 0666", "chmod 600"),
         (_no_map, "sms-phones", "error", "found no file", "sudo script/install --sms"),
         (_no_directory, "sms-state", "error", "doctor-nowhere: No such file", "script/install --sms"),
         (_directory_of_root_s, "sms-state", "error", "(Permission denied|cannot be written)$", "install --sms"),
