@@ -157,7 +157,7 @@ def _changes(node: ast.AST) -> Iterator[dict[str, object]]:  # noqa: C901 (a cas
             yield {"value": not node.value}
         case ast.Constant(value=int(number)):
             yield {"value": number + 1}
-        case ast.Return(value=ast.AST()) if ast.unparse(node.value) != "None":
+        case ast.Return(value=ast.AST() as value) if ast.unparse(value) != "None":
             yield {"value": ast.Constant(None)}
         case _:
             yield from _without_statements(node)
