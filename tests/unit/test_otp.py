@@ -212,10 +212,17 @@ def test_a_step_is_remembered_until_it_is_out_of_the_window(option: str) -> None
 
 def test_attempts_are_limited_and_all_of_them_count() -> None:
     read = state('" RATE_LIMIT 3 30')
-    assert [bool(count_attempt(read, NOW + n)) for n in range(5)] == [False] * 3 + [True] * 2
+    told = "more than 3 attempts in 30 seconds (RATE_LIMIT)"
+    assert [count_attempt(read, NOW + n) for n in range(5)] == [""] * 3 + [told] * 2
     assert read.rate_limit == [3, 30, NOW + 2, NOW + 3, NOW + 4]
     assert not count_attempt(read, NOW + 34)
     assert read.rate_limit == [3, 30, NOW + 4, NOW + 34]
+
+
+def test_attempts_in_one_second_are_as_many_as_they_are() -> None:
+    read = state('" RATE_LIMIT 2 30')
+    assert [bool(count_attempt(read, NOW)) for _ in range(3)] == [False, False, True]
+    assert count_attempt(state(), NOW) == ""
 
 
 def test_an_attempt_in_the_future_neither_counts_nor_stays() -> None:
@@ -275,6 +282,80 @@ def test_codes_that_are_not_in_a_row_teach_nothing() -> None:
     assert [skewed(same, 40 - n, n) for n in range(4)] == [0, 0, 0, 0], "one code three times"
     far = totp()
     assert [skewed(far, 1500, n) for n in range(3)] == [0, 0, 0]
+
+
+def resetting(*attempts: tuple[int, int]) -> str:
+    return '" RESETTING_TIME_SKEW ' + " ".join(f"{step}{skew:+d}" for step, skew in attempts)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "skews"),
+    [
+        ([(-2, 40), (-1, 40)], [40, 41]),  # 39 ahead is the code of the last attempt
+        ([(-4, 40), (-2, 40)], [39, 40, 41]), ([(-3, -40), (-2, -40)], [-41, -40, -39]),
+        ([(-4, 40), (-2, 42)], [41]), ([(-4, 42), (-2, 40)], [41]),
+        ([(-2, 40), (-1, 42)], []), ([(-4, 40), (-2, 43)], []), ([(-4, 43), (-2, 40)], []),
+        ([(-5, 40), (-2, 40)], []), ([(-5, 40), (-3, 40)], []),
+        ([(-2, 40), (-2, 41)], []), ([(-1, 40), (0, 41)], []), ([(-1, 40), (-2, 40)], []),
+        ([(-4, 1499), (-2, 1499)], [1498, 1499]), ([(-4, -1499), (-2, -1499)], [-1499, -1498]),
+        ([], []), ([(-1, 40)], []), ([(-9, 7), (-2, 40), (-1, 40)], [40, 41]),
+        ([(-2, 40), (-1, 40), (0, 40)], []),
+    ],
+)  # fmt: skip
+def test_which_codes_are_the_third_in_a_row(
+    attempts: list[tuple[int, int]], skews: list[int]
+) -> None:
+    read = totp(resetting(*((HERE + at, skew) for at, skew in attempts)))
+    assert steps_that_complete(read, NOW) == [HERE + skew for skew in skews]
+
+
+def test_codes_before_1970_are_none() -> None:
+    """A machine without a clock of its own starts there."""
+    assert steps_in_window(totp(), 0) == [0, 1]
+    assert steps_that_complete(totp(resetting((2, -4), (3, -5))), 120) == [0]
+    codes, read = HOTP(SECRET), totp()
+    assert note_skew(read, codes, codes.at(0), 60) is True
+    assert read.resetting == [(2, -2)]
+
+
+def test_what_is_noted_of_a_code_of_another_time() -> None:
+    codes, read = HOTP(SECRET), totp()
+    near = {codes.at(HERE + skew) for skew in range(-1500, 1501)}
+    other = next(text for n in range(10**6) if (text := f"{n:06}") not in near)
+    assert note_skew(read, codes, other, NOW) is False
+    assert read.resetting == []
+    assert note_skew(read, codes, codes.at(HERE + 40), NOW) is True
+    assert note_skew(read, codes, codes.at(HERE + 40), NOW + 30) is False
+    assert read.resetting == [(HERE, 40)]
+    for step in (1, 2, 3):
+        assert note_skew(read, codes, codes.at(HERE + step - 40), NOW + 30 * step) is True
+    assert read.resetting == [(HERE + step, -40) for step in (1, 2, 3)]
+
+
+def test_of_two_times_with_one_code_the_nearer_is_noted() -> None:
+    codes, read = HOTP(SECRET), totp()
+    nearest: dict[str, int] = {}
+    for skew in sorted(range(-1499, 1500), key=abs):
+        first = nearest.setdefault(codes.at(HERE + skew), skew)
+        if abs(first) < abs(skew):
+            break
+    assert note_skew(read, codes, codes.at(HERE + skew), NOW) is True
+    assert read.resetting == [(HERE, first)]
+
+
+@pytest.mark.parametrize(
+    ("skews", "mean"), [((40, 41), 40), ((41, 41), 40), ((-40, -41), -40), ((-41, -40), -40)]
+)
+def test_the_skew_that_is_taken_over_and_what_is_used_then(
+    skews: tuple[int, int], mean: int
+) -> None:
+    """The third is 40 away; the mean is rounded towards zero, as in C."""
+    last = HERE + (40 if mean > 0 else -40)
+    attempts = [(HERE - 4, skews[0]), (HERE - 2, skews[1])]
+    read = totp('" WINDOW_SIZE 17', resetting(*attempts))
+    adopt_skew(read, NOW, last)
+    assert (read.skew, read.resetting) == (mean, [])
+    assert read.used_steps == [*map(sum, attempts), last]
 
 
 @given(st.binary(max_size=200))

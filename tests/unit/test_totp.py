@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from itertools import count
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -323,6 +324,17 @@ def test_each_code_is_claimed_under_a_name_of_its_own(
     assert {(one["state"], len(one["name"])) for one in fleet} == {("redis://x", 64)}
     assert len(set(names)) == 4
     assert names[0] == names[4], "from host to host the same"
+
+
+def test_one_code_at_two_times_is_two_codes(phone: Phone, fleet: list[dict[str, str]]) -> None:
+    """Else the second would pass for used: once in a million times."""
+    seen: dict[str, int] = {}
+    later = next(step for step in count(HERE) if seen.setdefault(code(step), step) < step)
+    for step in (seen[code(later)], later):
+        phone.write('" TOTP_AUTH')
+        phone.now = 30 * step
+        assert phone.answer(code(later), "fleet") is ACCEPTED
+    assert fleet[0]["name"] != fleet[1]["name"]
 
 
 @pytest.mark.parametrize(
