@@ -33,7 +33,7 @@ from trex.otprules import (
     steps_in_window,
     steps_that_complete,
 )
-from trex.otpstate import OtpState
+from trex.otpstate import BASE32, OtpState
 from trex.privilege import find_account
 
 if TYPE_CHECKING:
@@ -85,6 +85,10 @@ def test_a_secret_is_read_as_leniently_as_google_authenticator_reads_it(typed: s
     assert state(secret=typed).secret == SECRET
 
 
+def test_a_secret_may_have_each_letter_of_base32() -> None:
+    assert state(secret=BASE32).secret == BASE32
+
+
 @pytest.mark.parametrize("length", range(2, 40))
 def test_a_secret_of_any_length_computes(length: int) -> None:
     assert len(HOTP(state(secret="A" * length).secret).at(1)) == 6
@@ -103,6 +107,7 @@ def test_what_is_no_secret_is_an_error_that_names_the_line(secret: str) -> None:
         (['" HOTP_COUNTER 7'], False, 7),
         (['" TOTP_AUTH', '" HOTP_COUNTER 7'], False, 7),
         (['" HOTP_COUNTER 0', '" TOTP_AUTH'], True, 0),
+        (['" HOTP_COUNTER 1', '" TOTP_AUTH'], False, 1),
         ([], False, 0),
         (['"TOTP_AUTH'], False, 0),
         (['" HOTP_COUNTERS 7'], False, 0),
@@ -136,6 +141,7 @@ def test_a_counter_s_window_goes_ahead_only() -> None:
         ('" RATE_LIMIT 3', "attempts"), ('" RATE_LIMIT 0 30', "attempts"),
         ('" RATE_LIMIT 101 30', "attempts"), ('" RATE_LIMIT 3 3601', "attempts"),
         ('" RATE_LIMIT 3 30 x', "attempts"), ('" DISALLOW_REUSE x', "steps"),
+        ('" DISALLOW_REUSE 99999999999', "steps"), ('" RATE_LIMIT 3 30 99999999999', "attempts"),
         ('" HOTP_COUNTER x', "from 0 to"), ('" HOTP_COUNTER -1', "from 0 to"),
     ],
 )  # fmt: skip
@@ -144,6 +150,53 @@ def test_a_bad_option_is_an_error_that_names_its_line(line: str, meant: str) -> 
     with pytest.raises(RecordError, match=r"^/x:3: found another ") as caught:
         _ = (read.step, read.window, read.skew, read.rate_limit, read.used_steps, read.counter)
     assert meant in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ('" STEP_SIZE 1', "step", 1), ('" STEP_SIZE 60', "step", 60), ('" WINDOW_SIZE 1', "window", 1),
+        ('" WINDOW_SIZE 100', "window", 100), ('" WINDOW_SIZE 5 7', "window", 5),
+        ('" RATE_LIMIT 1 1', "rate_limit", [1, 1]),
+        ('" RATE_LIMIT 100 3600', "rate_limit", [100, 3600]), ("", "rate_limit", []),
+        ('" HOTP_COUNTER 2147483647', "counter", 2**31 - 1),
+        ('" RESETTING_TIME_SKEW 5+1 6-2', "resetting", [(5, 1), (6, -2)]),
+        ('" RESETTING_TIME_SKEW 5+1 x+2 7+3', "resetting", [(5, 1)]),
+        ('" RESETTING_TIME_SKEW 5+1 6+x 7+3', "resetting", [(5, 1)]),
+        ('" RESETTING_TIME_SKEW 5+1 6 7+3', "resetting", [(5, 1)]),
+    ],
+)  # fmt: skip
+def test_what_an_option_may_say(line: str, name: str, value: object) -> None:
+    assert getattr(state(line), name) == value
+
+
+def test_a_superscript_is_no_number() -> None:
+    """For str.isdigit() it is one, for int() it is none."""
+    read = OtpState(f'{SECRET}\n" STEP_SIZE '.encode() + b"\xb2\n", "/x")
+    with pytest.raises(RecordError, match=r"^/x:2: found another STEP_SIZE"):
+        _ = read.step
+
+
+def test_a_nul_in_the_secret_is_an_error() -> None:
+    with pytest.raises(RecordError, match=r"^/x:1: found a NUL character"):
+        state(secret=f"{SECRET}\0")
+
+
+def test_the_secret_is_in_no_representation() -> None:
+    assert repr(state()) == f"{state()}" == "<OtpState>"
+
+
+@pytest.mark.parametrize("line", ["abcdefgh", "1234567", "123456789", "02345678", "# mine"])
+def test_a_line_that_is_neither_code_nor_option_ends_the_codes(line: str) -> None:
+    assert state("12345678", line, "87654321").emergency_codes == ["12345678"]
+
+
+def test_a_code_that_stands_there_twice_is_good_twice() -> None:
+    """As for google-authenticator, which removes the first."""
+    read = state("12345678", "12345678")
+    read.remove_emergency_code("12345678")
+    assert read.emergency_codes == ["12345678"]
+    assert read.content.decode() == f"{SECRET}\n12345678\n"
 
 
 def test_emergency_codes_end_where_something_else_stands() -> None:
@@ -161,6 +214,7 @@ def test_emergency_codes_end_where_something_else_stands() -> None:
         (['" A_B', "12345678", "23456789", "# mine"], ['" A_B', "55555555", "66666666", "# mine"]),
         (['" A_B'], ['" A_B', "55555555", "66666666"]),
         ([], ["55555555", "66666666"]),
+        (["# mine"], ["55555555", "66666666", "# mine"]),
         (
             ['" A_B', "# mine", "12345678", '" C_D'],
             ['" A_B', "55555555", "66666666", "# mine", "12345678", '" C_D'],
