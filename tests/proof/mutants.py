@@ -191,6 +191,7 @@ def survives(mutant: Mutant, tests: tuple[str, ...], place: Path) -> bool:
 def _test(tests: tuple[str, ...], place: Path) -> NoReturn:
     """Run pytest in this process, forked so that it need not be loaded for each mutant."""
     try:
+        sys.dont_write_bytecode = True  # two mutants may be of one size and second
         os.setsid()
         os.chdir(place)
         null = os.open("/dev/null", os.O_RDWR)
@@ -211,13 +212,17 @@ def _test(tests: tuple[str, ...], place: Path) -> NoReturn:
 def _ends_well(child: int) -> bool:
     """Wait for a process in a session of its own, and end what is left there."""
     deadline = monotonic() + SECONDS
-    while not (ended := os.waitpid(child, os.WNOHANG))[0] and monotonic() < deadline:
-        sleep(0.02)
-    with suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)
-    if not ended[0]:
-        os.waitpid(child, 0)
-    return ended[0] == child and os.waitstatus_to_exitcode(ended[1]) == 0
+    pid, status = 0, 0
+    try:
+        while not pid and monotonic() < deadline:
+            pid, status = os.waitpid(child, os.WNOHANG)
+            sleep(0.02)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+        if not pid:
+            os.waitpid(child, 0)
+    return pid == child and os.waitstatus_to_exitcode(status) == 0
 
 
 def main() -> int:
