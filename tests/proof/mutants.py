@@ -2,7 +2,7 @@
 
     sudo python3 -m tests.proof.mutants [--only MODULE] [--workers N]
 
-Each mutant is one change to one expression or statement of the functions in CORE, in a copy of the
+Each mutant is one change to one expression or statement of the modules in CORE, in a copy of the
 checkout; the unit tests beside run there and must fail. What survives is printed, and
 docs/attacks.md says of each why it may. Messages, annotations and docstrings are left alone.
 """
@@ -12,14 +12,20 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import os
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import chain
+from multiprocessing import get_context
 from pathlib import Path
-from queue import Queue
-from typing import TYPE_CHECKING, NamedTuple
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+import pyotp  # noqa: F401 (both are loaded once for all mutants)
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,23 +33,24 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("trex", "tests", "fuzz", "fixtures", "pyproject.toml", "pam_trex.py")
 SECONDS = 60
-# The module, its functions or classes ("" for constants at the top), and the tests that know it.
+# The module, what of it is left alone, and the tests that know it. What a module gains is broken
+# without being listed; what is listed and gone is an error.
 CORE = {
-    "challenge": (("", "random_text", "Challenge", "now"), ("test_challenge", "test_fuzz")),
-    "authfile": (("", "parse_record", "_lines", "_parse_line", "_parse_recipients", "_parse_key",
-                  "_is_address", "_parse_web_qr"), ("test_authfile", "test_fuzz")),
-    "safefile": (("", "open_safely", "_check_file", "read_safely", "check_directories",
-                  "check_writers", "_check_writers", "_is_private_group", "_has_access_list",
-                  "_is_primary_for_another"), ("test_safefile",)),
-    "privilege": (("find_account", "_check_name", "acting_as", "_give_back", "become",
-                   "_must_change"), ("test_privilege",)),
-    "openpgp": (("_is_complete", "_instructions", "_check_home", "parse_status"),
-                ("test_openpgp", "test_fuzz")),
-    "pam": (("PAM_CODES", "authenticate", "_check_library", "_user", "_ask", "_item"),
+    "challenge": ((), ("test_challenge", "test_sms")),
+    "pam": (("FAIL_DELAY_US", "_refuse", "_tell", "_keep_libpython", "_frames"),
             ("test_pam", "test_authenticate")),
-    "child": (("Child", "end_with_parent", "lost", "_exec", "_place", "own_children", "_ends",
-               "write_whole"), ("test_child",)),
-    "webqr": (("_confine", "_read"), ("test_confine",)),
+    "privilege": (("ATTEMPTS", "native", "readable"), ("test_privilege",)),
+    "otprules": ((), ("test_otp",)),
+    "methods/totp": (("prepare", "read_fleet"), ("test_totp",)),
+    "otpstate": ((), ("test_otp",)),
+    "authfile": (("_Line", "_quoted", "MAX_QUOTED"), ("test_authfile",)),
+    "safefile": (("_why_not_opened", "_os_message", "_kind"), ("test_safefile",)),
+    "openpgp": (("Keyring", "Gpg", "_list_home", "_fingerprints"),
+                ("test_openpgp",)),
+    "servant": (("start", "have_done", "first_line", "MAX_REPORT", "MAX_STATE"), ("test_confine",)),
+    "webqr": (("Page", "full_name", "LISTENER_FD", "FINGERPRINT_LENGTH"), ("test_confine",)),
+    "child": (("Filter", "_collect", "_drain", "MAX_OUTPUT", "UNDISTURBED_MS", "GRACE_MS"),
+              ("test_child",)),
 }  # fmt: skip
 OPPOSITES: dict[type[ast.AST], type[ast.AST]] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE,
@@ -62,22 +69,43 @@ class Mutant(NamedTuple):
     text: str
 
 
-def mutants(module: str, names: tuple[str, ...]) -> Iterator[Mutant]:
-    """Return every mutant of what `names` names in a module."""
+def mutants(module: str, left_out: tuple[str, ...]) -> Iterator[Mutant]:
+    """Return every mutant of a module, but of what is left out. Raises LookupError, see `parts`."""
     tree = ast.parse((ROOT / f"trex/{module}.py").read_text(encoding="utf-8"))
-    for part in tree.body:
-        if _is_named(part, names):
-            for node in list(ast.walk(part)):
-                yield from _of_node(module, tree, node)
+    for part in parts(module, tree, left_out):
+        for node in list(walk(part)):
+            yield from _of_node(module, tree, node)
 
 
-def _is_named(part: ast.stmt, names: tuple[str, ...]) -> bool:
-    if isinstance(part, (ast.FunctionDef, ast.ClassDef)):
-        return part.name in names
-    if isinstance(part, ast.Assign) and isinstance(part.targets[0], ast.Name):
-        name = part.targets[0].id
-        return name in names or ("" in names and name != "TYPE_CHECKING")
-    return False
+def parts(module: str, tree: ast.Module, left_out: tuple[str, ...]) -> list[ast.stmt]:
+    """Return the functions, classes and constants at the top of a module, but those left out.
+
+    Raises LookupError for a name in `left_out` that the module does not have.
+    """
+    named = [(_name(part), part) for part in tree.body]
+    if unknown := set(left_out) - {name for name, _ in named}:
+        raise LookupError(f"trex/{module}.py has no {', '.join(sorted(unknown))}")
+    return [part for name, part in named if name and name not in left_out]
+
+
+def _name(part: ast.stmt) -> str:
+    match part:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return name
+        case ast.Assign(targets=[ast.Name(id=name), *_]) if name != "TYPE_CHECKING":
+            return name
+        case ast.Assign(targets=[ast.Tuple(elts=[ast.Name(id=name), *_])]):
+            return name
+    return ""
+
+
+def walk(node: ast.AST) -> Iterator[ast.AST]:
+    """Return a node and what is in it, but for annotations."""
+    yield node
+    for field, value in ast.iter_fields(node):
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST) and field not in ("annotation", "returns"):
+                yield from walk(child)
 
 
 def _of_node(module: str, tree: ast.Module, node: ast.AST) -> Iterator[Mutant]:
@@ -129,7 +157,7 @@ def _changes(node: ast.AST) -> Iterator[dict[str, object]]:  # noqa: C901 (a cas
             yield {"value": not node.value}
         case ast.Constant(value=int(number)):
             yield {"value": number + 1}
-        case ast.Return(value=ast.AST()):
+        case ast.Return(value=ast.AST() as value) if ast.unparse(value) != "None":
             yield {"value": ast.Constant(None)}
         case _:
             yield from _without_statements(node)
@@ -152,15 +180,49 @@ def survives(mutant: Mutant, tests: tuple[str, ...], place: Path) -> bool:
     original = path.read_text(encoding="utf-8")
     path.write_text(mutant.text, encoding="utf-8")
     try:
-        return subprocess.run(
-            [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-W", "error", "-p",
-             "no:cacheprovider", *(f"tests/unit/{name}.py" for name in tests)],
-            cwd=place, capture_output=True, check=False, timeout=SECONDS,
-        ).returncode == 0  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return False
+        child = os.fork()
+        if child == 0:
+            _test(tests, place)
+        return _ends_well(child)
     finally:
         path.write_text(original, encoding="utf-8")
+
+
+def _test(tests: tuple[str, ...], place: Path) -> NoReturn:
+    """Run pytest in this process, forked so that it need not be loaded for each mutant."""
+    try:
+        sys.dont_write_bytecode = True  # two mutants may be of one size and second
+        os.setsid()
+        os.chdir(place)
+        null = os.open("/dev/null", os.O_RDWR)
+        for descriptor in range(3):
+            os.dup2(null, descriptor)
+        sys.path[0] = str(place)
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "trex")]:
+            del sys.modules[name]
+        code = pytest.main([
+            "-x", "-q", "-W", "error", "-W", "ignore::pytest.PytestAssertRewriteWarning",
+            "-p", "no:cacheprovider", *(f"tests/unit/{name}.py" for name in tests),
+        ])  # fmt: skip
+        os._exit(code)
+    finally:
+        os._exit(1)
+
+
+def _ends_well(child: int) -> bool:
+    """Wait for a process in a session of its own, and end what is left there."""
+    deadline = monotonic() + SECONDS
+    pid, status = 0, 0
+    try:
+        while not pid and monotonic() < deadline:
+            pid, status = os.waitpid(child, os.WNOHANG)
+            sleep(0.02)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+        if not pid:
+            os.waitpid(child, 0)
+    return pid == child and os.waitstatus_to_exitcode(status) == 0
 
 
 def main() -> int:
@@ -170,30 +232,27 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="trex-mutants-") as temporary:
-        places: Queue[Path] = Queue()
-        for number in range(wanted.workers):
-            places.put(_copy(Path(temporary) / str(number)))
-
-        def tried(job: tuple[Mutant, tuple[str, ...]]) -> tuple[Mutant, bool]:
-            place = places.get()
-            try:
-                return job[0], survives(*job, place)
-            finally:
-                places.put(place)
-
-        with ThreadPoolExecutor(wanted.workers) as pool:
+        places = [_copy(Path(temporary) / str(number)) for number in range(wanted.workers)]
+        with get_context("fork").Pool(wanted.workers) as pool:
             for module in wanted.only or CORE:
-                names, tests = CORE[module]
+                left_out, tests = CORE[module]
                 text = (ROOT / f"trex/{module}.py").read_text(encoding="utf-8")
-                if not tried((Mutant(module, 0, "none", text), tests))[1]:
+                if not survives(Mutant(module, 0, "none", text), tests, places[0]):
                     raise SystemExit(f"{module}: its tests fail by themselves")
-                jobs = [(mutant, tests) for mutant in mutants(module, names)]
-                left = [mutant for mutant, survived in pool.map(tried, jobs) if survived]
-                sys.stdout.write(f"{module}: {len(jobs)} mutants, {len(left)} survived\n")
+                broken = list(mutants(module, left_out))
+                shares = [
+                    (broken[n :: len(places)], tests, place) for n, place in enumerate(places)
+                ]
+                left = sorted(chain.from_iterable(pool.starmap(_survivors, shares, chunksize=1)))
+                sys.stdout.write(f"{module}: {len(broken)} mutants, {len(left)} survived\n")
                 for mutant in left:
                     sys.stdout.write(f"  trex/{module}.py:{mutant.line}: {mutant.change}\n")
                 sys.stdout.flush()
     return 0
+
+
+def _survivors(share: list[Mutant], tests: tuple[str, ...], place: Path) -> list[Mutant]:
+    return [mutant for mutant in share if survives(mutant, tests, place)]
 
 
 def _copy(place: Path) -> Path:

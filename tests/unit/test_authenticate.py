@@ -13,17 +13,22 @@ import trex.pam
 from trex.errors import (
     ACCEPTED,
     LATE,
+    NO_RECORD,
     NOT_ASKED,
     UNAVAILABLE,
     WRONG,
     ConversationFailed,
     FileUnsafe,
+    GpgFailed,
+    NotGivenBack,
     Outcome,
     UserUnknown,
 )
 from trex.pam import EXPLANATIONS, FAIL_DELAY_US, PAM_CODES, authenticate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trex.login import Conversation, Login
 
 
@@ -31,7 +36,7 @@ class Handle:
     """What pam_python gives, as far as it is used; tests/system has the real one."""
 
     PAM_SILENT = 0x8000
-    PAM_PROMPT_ECHO_ON, PAM_ERROR_MSG = 2, 3
+    PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_ERROR_MSG = 1, 2, 3
     exception = type("PamException", (Exception,), {})
     service = "sshd"
     rhost: str | None = None
@@ -211,3 +216,142 @@ def test_libpython_is_kept(
     monkeypatch.setattr(trex.pam, "_keep_libpython", lambda: kept.append(1))
     attempt(monkeypatch, ACCEPTED)
     assert kept == [1]
+
+
+def let_in(
+    monkeypatch: pytest.MonkeyPatch, story: Callable[[Login, Conversation], Outcome], flags: int = 0
+) -> tuple[object, Handle]:
+    handle = Handle()
+    monkeypatch.setattr(trex.pam, "log_in", story)
+    return authenticate(handle, flags, []), handle  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "flags", "code", "said"),
+    [
+        (ACCEPTED, 0, "PAM_SUCCESS", [("PAM_TEXT_INFO", "soon")]),
+        (ACCEPTED, 1, "PAM_SUCCESS", [("PAM_TEXT_INFO", "soon")]),
+        (ACCEPTED, Handle.PAM_SILENT, "PAM_SUCCESS", []),
+        (NOT_ASKED, 0, "PAM_IGNORE", [("PAM_TEXT_INFO", "soon")]),
+        (WRONG, 0, "PAM_AUTH_ERR", []),
+        (NO_RECORD, 0, "PAM_AUTHINFO_UNAVAIL", []),
+    ],
+)
+def test_whoever_is_let_in_is_reminded_and_nobody_else(
+    outcome: Outcome, flags: int, code: str, said: object, monkeypatch: pytest.MonkeyPatch,
+    logged: list[tuple[Login, Outcome, str, float]],
+) -> None:  # fmt: skip
+    looked = []
+
+    def look_ahead() -> str:
+        looked.append(1)
+        return "soon"
+
+    def story(login: Login, _conversation: Conversation) -> Outcome:
+        login.reminder = look_ahead
+        return outcome
+
+    told, handle = let_in(monkeypatch, story, flags)
+    assert (told, handle.asked) == (code, said)
+    assert len(looked) == (outcome in (ACCEPTED, NOT_ASKED)), "a refusal costs no gpg"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "detail"),
+    [
+        (GpgFailed("x"), "PAM_SUCCESS", ""),
+        (MemoryError(), "PAM_SUCCESS", ""),
+        (KeyboardInterrupt(), "PAM_SUCCESS", ""),
+        (NotGivenBack("cannot act as uid 0 again"), "PAM_AUTHINFO_UNAVAIL", "cannot act as uid 0"),
+    ],
+)
+def test_what_a_reminder_may_cost(
+    error: BaseException, code: str, detail: str, monkeypatch: pytest.MonkeyPatch,
+    logged: list[tuple[Login, Outcome, str, float]],
+) -> None:  # fmt: skip
+    """The verdict stands without it, but not in a process that is somebody else."""
+
+    def look_ahead() -> str:
+        raise error
+
+    def story(login: Login, _conversation: Conversation) -> Outcome:
+        login.reminder = look_ahead
+        return ACCEPTED
+
+    told, handle = let_in(monkeypatch, story)
+    assert told == code
+    [(_, outcome, said, _)] = logged
+    assert (outcome is ACCEPTED) == (code == "PAM_SUCCESS")
+    assert said.startswith(detail)
+    assert bool(said) == bool(detail)
+    explained = [(3, EXPLANATIONS[UNAVAILABLE])] if detail else []
+    assert handle.asked == explained
+    assert len(handle.delays) == len(explained)
+
+
+@pytest.mark.parametrize(("echo", "style"), [(True, 2), (False, 1)])
+def test_a_prompt_shows_what_is_typed_or_not(
+    echo: bool, style: int, monkeypatch: pytest.MonkeyPatch,
+    logged: list[tuple[Login, Outcome, str, float]],
+) -> None:  # fmt: skip
+    def story(_login: Login, conversation: Conversation) -> Outcome:
+        assert conversation.ask("the prompt", echo=echo) == "an answer"
+        return WRONG
+
+    assert let_in(monkeypatch, story)[1].asked == [(style, "the prompt")]
+
+
+@pytest.mark.parametrize(
+    ("held", "brought"),
+    [("a password", "a password"), (None, None), (Broken(), None)],
+)
+def test_an_earlier_password(
+    held: object, brought: str | None, monkeypatch: pytest.MonkeyPatch,
+    logged: list[tuple[Login, Outcome, str, float]],
+) -> None:  # fmt: skip
+    found = []
+
+    def story(_login: Login, conversation: Conversation) -> Outcome:
+        found.append(conversation.earlier_password())
+        return WRONG
+
+    monkeypatch.setattr(Handle, "authtok", held, raising=False)
+    assert let_in(monkeypatch, story)[0] == "PAM_AUTH_ERR"
+    assert found == [brought]
+
+
+class Unsettable:
+    """An item that cannot be set."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __get__(self, instance: object, owner: type) -> None:
+        return None
+
+    def __set__(self, instance: object, value: str) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("item", "code"),
+    [
+        (None, "PAM_SUCCESS"),
+        (Unsettable(ValueError("embedded null byte")), "PAM_CONV_ERR"),
+        (Unsettable(UnicodeEncodeError("utf-8", "\ud800", 0, 1, "x")), "PAM_CONV_ERR"),
+        (Unsettable(Handle.exception("no")), "PAM_CONV_ERR"),
+        (Unsettable(OSError()), "PAM_SYSTEM_ERR"),
+    ],
+)
+def test_a_password_that_is_passed_on_or_else_the_login_is_refused(
+    item: object, code: str, monkeypatch: pytest.MonkeyPatch,
+    logged: list[tuple[Login, Outcome, str, float]],
+) -> None:  # fmt: skip
+    def story(_login: Login, conversation: Conversation) -> Outcome:
+        conversation.pass_on("a password")
+        return ACCEPTED
+
+    monkeypatch.setattr(Handle, "authtok", item, raising=False)
+    told, handle = let_in(monkeypatch, story)
+    assert told == code
+    assert item is not None or handle.authtok == "a password"

@@ -141,6 +141,37 @@ def test_the_length_is_what_the_documents_count_with() -> None:
     assert len(ALPHABET) ** LENGTH == 839_299_365_868_340_224
 
 
+class Application:
+    """Whoever asks the user; there is only one answer."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, bool]] = []
+
+    def ask(self, question: str, *, echo: bool) -> str | None:
+        self.asked.append((question, echo))
+        return "an answer"
+
+    def earlier_password(self) -> str | None:
+        raise AssertionError("nobody needs it")
+
+    def pass_on(self, password: str) -> None:
+        raise AssertionError("it is nobody's")
+
+
+def test_the_question_is_asked_and_the_response_shown_unless_the_method_says_otherwise() -> None:
+    challenge, application = made(), Application()
+    challenge.question = "What?"
+    assert challenge.obtain(application) == "an answer"
+    challenge.echo = False
+    assert challenge.obtain(application) == "an answer"
+    assert application.asked == [("What?", True), ("What?", False)]
+
+
+def test_without_a_method_there_is_nothing_to_compare_with() -> None:
+    with pytest.raises(NotImplementedError):
+        Challenge(600).judge("x")
+
+
 class Several(Challenge):
     """What a method with state does: several texts are right, and one is spent."""
 
@@ -184,4 +215,14 @@ def test_what_comes_late_is_spent_by_nobody(monkeypatch: pytest.MonkeyPatch) -> 
     challenge = Several(["a"])
     monkeypatch.setattr(module, "now", lambda: challenge.deadline)
     assert challenge.judge("a") is LATE
+    assert challenge.settled == []
+
+
+@pytest.mark.parametrize("response", [None, "", " ", "\t\n"])
+def test_blanks_are_no_response_also_where_all_of_it_would_be_compared(
+    response: str | None,
+) -> None:
+    challenge = Several([" ", "\t\n"])
+    challenge.offered = lambda response: response  # type: ignore[method-assign]
+    assert challenge.judge(response) is MISSING
     assert challenge.settled == []

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import trex.child
 from tests.forked import in_a_child
 from trex.child import (
     ENVIRONMENT,
@@ -315,3 +316,12 @@ def test_an_end_that_poll_cannot_see(
         assert _ends(child.pidfd) is has_ended
         assert (time.monotonic() - begun >= 0.29) is not has_ended
         assert child.end() == (0 if has_ended else -signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("deadline", "milliseconds"), [(110.5, 10_501), (100.0, 1), (99.0, 0)])
+def test_poll_waits_until_the_deadline_and_not_for_ever(
+    deadline: float, milliseconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A negative number would have no end (poll(2))."""
+    monkeypatch.setattr(trex.child, "monotonic", lambda: 100.0)
+    assert trex.child.milliseconds_until(deadline) == milliseconds

@@ -33,7 +33,7 @@ from trex.otprules import (
     steps_in_window,
     steps_that_complete,
 )
-from trex.otpstate import OtpState
+from trex.otpstate import BASE32, OtpState
 from trex.privilege import find_account
 
 if TYPE_CHECKING:
@@ -85,6 +85,10 @@ def test_a_secret_is_read_as_leniently_as_google_authenticator_reads_it(typed: s
     assert state(secret=typed).secret == SECRET
 
 
+def test_a_secret_may_have_each_letter_of_base32() -> None:
+    assert state(secret=BASE32).secret == BASE32
+
+
 @pytest.mark.parametrize("length", range(2, 40))
 def test_a_secret_of_any_length_computes(length: int) -> None:
     assert len(HOTP(state(secret="A" * length).secret).at(1)) == 6
@@ -103,6 +107,7 @@ def test_what_is_no_secret_is_an_error_that_names_the_line(secret: str) -> None:
         (['" HOTP_COUNTER 7'], False, 7),
         (['" TOTP_AUTH', '" HOTP_COUNTER 7'], False, 7),
         (['" HOTP_COUNTER 0', '" TOTP_AUTH'], True, 0),
+        (['" HOTP_COUNTER 1', '" TOTP_AUTH'], False, 1),
         ([], False, 0),
         (['"TOTP_AUTH'], False, 0),
         (['" HOTP_COUNTERS 7'], False, 0),
@@ -136,6 +141,7 @@ def test_a_counter_s_window_goes_ahead_only() -> None:
         ('" RATE_LIMIT 3', "attempts"), ('" RATE_LIMIT 0 30', "attempts"),
         ('" RATE_LIMIT 101 30', "attempts"), ('" RATE_LIMIT 3 3601', "attempts"),
         ('" RATE_LIMIT 3 30 x', "attempts"), ('" DISALLOW_REUSE x', "steps"),
+        ('" DISALLOW_REUSE 99999999999', "steps"), ('" RATE_LIMIT 3 30 99999999999', "attempts"),
         ('" HOTP_COUNTER x', "from 0 to"), ('" HOTP_COUNTER -1', "from 0 to"),
     ],
 )  # fmt: skip
@@ -144,6 +150,53 @@ def test_a_bad_option_is_an_error_that_names_its_line(line: str, meant: str) -> 
     with pytest.raises(RecordError, match=r"^/x:3: found another ") as caught:
         _ = (read.step, read.window, read.skew, read.rate_limit, read.used_steps, read.counter)
     assert meant in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ('" STEP_SIZE 1', "step", 1), ('" STEP_SIZE 60', "step", 60), ('" WINDOW_SIZE 1', "window", 1),
+        ('" WINDOW_SIZE 100', "window", 100), ('" WINDOW_SIZE 5 7', "window", 5),
+        ('" RATE_LIMIT 1 1', "rate_limit", [1, 1]),
+        ('" RATE_LIMIT 100 3600', "rate_limit", [100, 3600]), ("", "rate_limit", []),
+        ('" HOTP_COUNTER 2147483647', "counter", 2**31 - 1),
+        ('" RESETTING_TIME_SKEW 5+1 6-2', "resetting", [(5, 1), (6, -2)]),
+        ('" RESETTING_TIME_SKEW 5+1 x+2 7+3', "resetting", [(5, 1)]),
+        ('" RESETTING_TIME_SKEW 5+1 6+x 7+3', "resetting", [(5, 1)]),
+        ('" RESETTING_TIME_SKEW 5+1 6 7+3', "resetting", [(5, 1)]),
+    ],
+)  # fmt: skip
+def test_what_an_option_may_say(line: str, name: str, value: object) -> None:
+    assert getattr(state(line), name) == value
+
+
+def test_a_superscript_is_no_number() -> None:
+    """For str.isdigit() it is one, for int() it is none."""
+    read = OtpState(f'{SECRET}\n" STEP_SIZE '.encode() + b"\xb2\n", "/x")
+    with pytest.raises(RecordError, match=r"^/x:2: found another STEP_SIZE"):
+        _ = read.step
+
+
+def test_a_nul_in_the_secret_is_an_error() -> None:
+    with pytest.raises(RecordError, match=r"^/x:1: found a NUL character"):
+        state(secret=f"{SECRET}\0")
+
+
+def test_the_secret_is_in_no_representation() -> None:
+    assert repr(state()) == f"{state()}" == "<OtpState>"
+
+
+@pytest.mark.parametrize("line", ["abcdefgh", "1234567", "123456789", "02345678", "# mine"])
+def test_a_line_that_is_neither_code_nor_option_ends_the_codes(line: str) -> None:
+    assert state("12345678", line, "87654321").emergency_codes == ["12345678"]
+
+
+def test_a_code_that_stands_there_twice_is_good_twice() -> None:
+    """As for google-authenticator, which removes the first."""
+    read = state("12345678", "12345678")
+    read.remove_emergency_code("12345678")
+    assert read.emergency_codes == ["12345678"]
+    assert read.content.decode() == f"{SECRET}\n12345678\n"
 
 
 def test_emergency_codes_end_where_something_else_stands() -> None:
@@ -161,6 +214,7 @@ def test_emergency_codes_end_where_something_else_stands() -> None:
         (['" A_B', "12345678", "23456789", "# mine"], ['" A_B', "55555555", "66666666", "# mine"]),
         (['" A_B'], ['" A_B', "55555555", "66666666"]),
         ([], ["55555555", "66666666"]),
+        (["# mine"], ["55555555", "66666666", "# mine"]),
         (
             ['" A_B', "# mine", "12345678", '" C_D'],
             ['" A_B', "55555555", "66666666", "# mine", "12345678", '" C_D'],
@@ -212,10 +266,17 @@ def test_a_step_is_remembered_until_it_is_out_of_the_window(option: str) -> None
 
 def test_attempts_are_limited_and_all_of_them_count() -> None:
     read = state('" RATE_LIMIT 3 30')
-    assert [bool(count_attempt(read, NOW + n)) for n in range(5)] == [False] * 3 + [True] * 2
+    told = "more than 3 attempts in 30 seconds (RATE_LIMIT)"
+    assert [count_attempt(read, NOW + n) for n in range(5)] == [""] * 3 + [told] * 2
     assert read.rate_limit == [3, 30, NOW + 2, NOW + 3, NOW + 4]
     assert not count_attempt(read, NOW + 34)
     assert read.rate_limit == [3, 30, NOW + 4, NOW + 34]
+
+
+def test_attempts_in_one_second_are_as_many_as_they_are() -> None:
+    read = state('" RATE_LIMIT 2 30')
+    assert [bool(count_attempt(read, NOW)) for _ in range(3)] == [False, False, True]
+    assert count_attempt(state(), NOW) == ""
 
 
 def test_an_attempt_in_the_future_neither_counts_nor_stays() -> None:
@@ -275,6 +336,80 @@ def test_codes_that_are_not_in_a_row_teach_nothing() -> None:
     assert [skewed(same, 40 - n, n) for n in range(4)] == [0, 0, 0, 0], "one code three times"
     far = totp()
     assert [skewed(far, 1500, n) for n in range(3)] == [0, 0, 0]
+
+
+def resetting(*attempts: tuple[int, int]) -> str:
+    return '" RESETTING_TIME_SKEW ' + " ".join(f"{step}{skew:+d}" for step, skew in attempts)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "skews"),
+    [
+        ([(-2, 40), (-1, 40)], [40, 41]),  # 39 ahead is the code of the last attempt
+        ([(-4, 40), (-2, 40)], [39, 40, 41]), ([(-3, -40), (-2, -40)], [-41, -40, -39]),
+        ([(-4, 40), (-2, 42)], [41]), ([(-4, 42), (-2, 40)], [41]),
+        ([(-2, 40), (-1, 42)], []), ([(-4, 40), (-2, 43)], []), ([(-4, 43), (-2, 40)], []),
+        ([(-5, 40), (-2, 40)], []), ([(-5, 40), (-3, 40)], []),
+        ([(-2, 40), (-2, 41)], []), ([(-1, 40), (0, 41)], []), ([(-1, 40), (-2, 40)], []),
+        ([(-4, 1499), (-2, 1499)], [1498, 1499]), ([(-4, -1499), (-2, -1499)], [-1499, -1498]),
+        ([], []), ([(-1, 40)], []), ([(-9, 7), (-2, 40), (-1, 40)], [40, 41]),
+        ([(-2, 40), (-1, 40), (0, 40)], []),
+    ],
+)  # fmt: skip
+def test_which_codes_are_the_third_in_a_row(
+    attempts: list[tuple[int, int]], skews: list[int]
+) -> None:
+    read = totp(resetting(*((HERE + at, skew) for at, skew in attempts)))
+    assert steps_that_complete(read, NOW) == [HERE + skew for skew in skews]
+
+
+def test_codes_before_1970_are_none() -> None:
+    """A machine without a clock of its own starts there."""
+    assert steps_in_window(totp(), 0) == [0, 1]
+    assert steps_that_complete(totp(resetting((2, -4), (3, -5))), 120) == [0]
+    codes, read = HOTP(SECRET), totp()
+    assert note_skew(read, codes, codes.at(0), 60) is True
+    assert read.resetting == [(2, -2)]
+
+
+def test_what_is_noted_of_a_code_of_another_time() -> None:
+    codes, read = HOTP(SECRET), totp()
+    near = {codes.at(HERE + skew) for skew in range(-1500, 1501)}
+    other = next(text for n in range(10**6) if (text := f"{n:06}") not in near)
+    assert note_skew(read, codes, other, NOW) is False
+    assert read.resetting == []
+    assert note_skew(read, codes, codes.at(HERE + 40), NOW) is True
+    assert note_skew(read, codes, codes.at(HERE + 40), NOW + 30) is False
+    assert read.resetting == [(HERE, 40)]
+    for step in (1, 2, 3):
+        assert note_skew(read, codes, codes.at(HERE + step - 40), NOW + 30 * step) is True
+    assert read.resetting == [(HERE + step, -40) for step in (1, 2, 3)]
+
+
+def test_of_two_times_with_one_code_the_nearer_is_noted() -> None:
+    codes, read = HOTP(SECRET), totp()
+    nearest: dict[str, int] = {}
+    for skew in sorted(range(-1499, 1500), key=abs):
+        first = nearest.setdefault(codes.at(HERE + skew), skew)
+        if abs(first) < abs(skew):
+            break
+    assert note_skew(read, codes, codes.at(HERE + skew), NOW) is True
+    assert read.resetting == [(HERE, first)]
+
+
+@pytest.mark.parametrize(
+    ("skews", "mean"), [((40, 41), 40), ((41, 41), 40), ((-40, -41), -40), ((-41, -40), -40)]
+)
+def test_the_skew_that_is_taken_over_and_what_is_used_then(
+    skews: tuple[int, int], mean: int
+) -> None:
+    """The third is 40 away; the mean is rounded towards zero, as in C."""
+    last = HERE + (40 if mean > 0 else -40)
+    attempts = [(HERE - 4, skews[0]), (HERE - 2, skews[1])]
+    read = totp('" WINDOW_SIZE 17', resetting(*attempts))
+    adopt_skew(read, NOW, last)
+    assert (read.skew, read.resetting) == (mean, [])
+    assert read.used_steps == [*map(sum, attempts), last]
 
 
 @given(st.binary(max_size=200))

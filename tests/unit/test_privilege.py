@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,17 +34,19 @@ def test_a_bad_name_of_an_account_is_no_better_for_being_in_the_database(
 
 def test_ids_that_cannot_be_given_back_refuse_the_login(monkeypatch: pytest.MonkeyPatch) -> None:
     """No OSError: a login that only lost its page by that would go on, as somebody else."""
-    tried = []
+    tried: list[int] = []
+    slept: list[float] = []
 
     def out_of_memory(uid: int) -> None:
         tried.append(uid)
         raise OSError(errno.ENOMEM, "Cannot allocate memory")
 
     monkeypatch.setattr(os, "seteuid", out_of_memory)
-    monkeypatch.setattr(privilege, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(privilege, "time", SimpleNamespace(sleep=slept.append))
     with pytest.raises(PrivilegeError, match="cannot act as uid 4242 again: Cannot allocate"):
         privilege._give_back(4242, os.getegid(), os.getgroups())
     assert tried == [4242] * privilege.ATTEMPTS
+    assert slept == [privilege.PAUSE_SECONDS] * privilege.ATTEMPTS
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="root alone can become somebody else")
@@ -136,6 +139,21 @@ def test_what_became_an_account_has_no_way_back() -> None:
 
     uid, gid = NOBODY.pw_uid, NOBODY.pw_gid
     assert in_a_child(become) == [(uid,) * 3, (gid,) * 3, [4242]]
+
+
+@needs_root
+def test_ids_that_stay_although_they_were_said_to_change_are_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A kernel's filter (seccomp(2)) can say so."""
+    monkeypatch.setattr(os, "setresuid", lambda *_ids: None)
+
+    def become() -> str:
+        with pytest.raises(PrivilegeError) as caught:
+            privilege.become(find_account("nobody"))
+        return str(caught.value)
+
+    assert in_a_child(become) == "the ids did not become those of nobody"
 
 
 @needs_root
