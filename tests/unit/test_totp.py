@@ -72,7 +72,9 @@ class Phone:
         return self.path.read_text().split("\n")[1:-1]
 
     def answer(self, answer: str | None, *arguments: str, earlier: str | None = None) -> Outcome:
-        options = parse_options(["method=totp", f"secret={self.path}", *arguments])
+        options = parse_options(
+            ["method=totp", "sms_user=nobody", f"secret={self.path}", *arguments]
+        )
         me = find_account(pwd.getpwuid(os.geteuid()).pw_name)
         self.login = Login(me.name, "sshd", "", [])
         self.application = Application(answer, earlier)
@@ -301,7 +303,7 @@ def answer_with(
     monkeypatch: pytest.MonkeyPatch, told: list[dict[str, str]], said: tuple[str, str] | Exception
 ) -> None:
     def have_done(servant: object, program: str, tells: dict[str, str]) -> tuple[str, str]:
-        assert (servant, program) == (("sms_user", "_trex-sms"), "sms/claim.py")
+        assert (servant, program) == (("sms_user", "nobody"), "sms/claim.py")
         told.append(tells)
         if isinstance(said, Exception):
             raise said
