@@ -62,7 +62,7 @@ def log_in(login: Login, conversation: "Conversation") -> Outcome:
             if options.nullok:
                 return NOT_ASKED
             raise
-        from trex.audit import write_notes
+        from trex.audit import write_notes  # before the prompt: an upgrade may take its file away
 
         write_notes(login)
         return challenge.judge(challenge.obtain(conversation))

@@ -97,7 +97,7 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
         outcome, detail = error.outcome, str(error)
     except BaseException as error:
         detail = _frames(error)
-    from trex.audit import write_verdict  # log_in loads it while it waits
+    from trex.audit import write_verdict  # loaded before the prompt, unless it did not come to that
 
     write_verdict(login, outcome, detail, monotonic() - started)
     silent = bool(flags & pamh.PAM_SILENT)

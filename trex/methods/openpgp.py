@@ -30,6 +30,7 @@ def prepare(
     with ExitStack() as until_judged:
         with Gpg(options.gpg, reader, home, options.gpg_timeout) as gpg:
             # gpg takes its time to start. What it does not wait for is loaded meanwhile.
+            import trex.audit  # noqa: F401 (the story will want it)
             from trex.authfile import parse_record
             from trex.challenge import RandomText
             from trex.prompt import context, prompt_text
