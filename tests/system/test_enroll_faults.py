@@ -14,6 +14,7 @@ import pytest
 
 from tests import sandbox
 from tests.command import finish, leftovers, on_terminal, trex
+from tests.examination import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,9 +101,17 @@ def test_an_unreadable_home(bob: Account, key_file: Path) -> None:
     assert not bob.record.exists()
 
 
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """Give this test an empty /tmp of its own: other tests use the machine's meanwhile."""
+    place = Path("/tmp")
+    with mounted(place, "-t", "tmpfs", "-o", "mode=1777", "trex-tmp"):
+        yield place
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_at_any_moment_leaves_a_whole_record(
-    alice: Account, holder: Holder, keys: Keys, number: int
+    alice: Account, holder: Holder, keys: Keys, temporary: Path, number: int
 ) -> None:
     """And no process, which the fixture `nothing_left` looks for."""
     alice.write(holder.public(keys["nistp256"]), "new.asc")
@@ -119,7 +128,7 @@ def test_a_signal_at_any_moment_leaves_a_whole_record(
         assert not leftovers(alice)
         alice.write(old)
     assert any(ends), "at least one run was cut short"
-    assert not list(Path("/tmp").glob("trex-*"))
+    assert not list(temporary.iterdir())
 
 
 def test_logins_while_the_record_is_replaced(
