@@ -126,12 +126,13 @@ class Gpg(Keyring):
             raise
         return self
 
-    def encrypt(self, plaintext: bytes, record: "AuthRecord", context: str) -> Message:
-        """Encrypt to all of the record's recipients, and sign where it says so.
+    def encrypt(self, plaintext: bytes, record: "AuthRecord", context: str) -> None:
+        """Have gpg encrypt to all of the record's recipients, and sign where it says so.
 
-        Raises a KeyUnusable that names the key, another OpenPGPError, or FileUnsafe for a keyring
-        that others can write. Nothing of it was read before: gpg waits for its instructions.
+        Raises FileUnsafe for a keyring that others can write, or an OpenPGPError. Nothing of it was
+        read before: gpg waits for its instructions.
         """
+        self._record = record
         self._contents = _list_home(self.home, self.account)
         _check_home(self._contents, record, self.home)
         if record.sign_as or KEYBOXD in self._contents:  # for these gpg needs a daemon: begin again
@@ -139,13 +140,19 @@ class Gpg(Keyring):
             command = SIGN_AND_ENCRYPT if record.sign_as else ENCRYPT
             self._child = self._start_with_daemons(command)
         self._child.feed(plaintext, _instructions(record, context))
+
+    def message(self) -> Message:
+        """Wait for what `encrypt` has begun.
+
+        Raises a KeyUnusable that names the key, or another OpenPGPError.
+        """
         finished = self._child.finish(self._deadline)
         status = parse_status(finished.status)
-        if _is_complete(finished, status, record):
+        if _is_complete(finished, status, self._record):
             return Message(finished.output.decode("ascii"), _fingerprints(status))
         from trex.diagnosis import diagnose  # needed only where a login fails
 
-        raise diagnose(status, record, self)
+        raise diagnose(status, self._record, self)
 
 
 def _instructions(record: "AuthRecord", context: str) -> bytes:

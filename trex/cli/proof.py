@@ -72,4 +72,5 @@ def _ask_for_response(place: Place, content: bytes) -> bool:
 def _encrypt(place: Place, record: AuthRecord, challenge: RandomText, told: str) -> str:
     options = place.options
     with Gpg(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as gpg:
-        return gpg.encrypt(challenge.plaintext, record, told).armored
+        gpg.encrypt(challenge.plaintext, record, told)
+        return gpg.message().armored

@@ -103,7 +103,8 @@ def _message(place: Place, record: AuthRecord) -> str:
     options = place.options
     told = context(place.user.name, "trex-doctor", "", options.timeout)
     with Gpg(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as gpg:
-        return gpg.encrypt(RandomText(options.timeout).plaintext, record, told).armored
+        gpg.encrypt(RandomText(options.timeout).plaintext, record, told)
+        return gpg.message().armored
 
 
 def _mend(place: Place, error: TrexError) -> str:

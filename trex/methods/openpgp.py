@@ -29,8 +29,7 @@ def prepare(
     path, home = find_record(options.auth_file, account, reader), place(options.gnupg_home, account)
     with ExitStack() as until_judged:
         with Gpg(options.gpg, reader, home, options.gpg_timeout) as gpg:
-            # gpg takes its time to start. What it does not wait for is loaded meanwhile.
-            import trex.audit  # noqa: F401 (the story will want it)
+            # gpg takes its time to start. What is needed to tell it more is loaded meanwhile.
             from trex.authfile import parse_record
             from trex.challenge import RandomText
             from trex.prompt import context, prompt_text
@@ -48,7 +47,10 @@ def prepare(
                 page = until_judged.enter_context(Page(login, options, record))
                 page.open(reader, account, challenge.deadline)
             told = context(login.user, login.service, login.remote_host, options.timeout)
-            message = gpg.encrypt(challenge.plaintext, record, told)
+            gpg.encrypt(challenge.plaintext, record, told)
+            import trex.audit  # noqa: F401 (the story will want it; gpg does not wait for it)
+
+            message = gpg.message()
         login.fingerprints = message.fingerprints
         login.reminder = lambda: remind(options, reader, home, record)
         where = page.show(message.armored) if page else ""
