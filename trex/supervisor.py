@@ -10,6 +10,7 @@ import os
 import select
 import signal
 from contextlib import suppress
+from itertools import chain
 from time import monotonic, sleep
 
 from trex.child import lost
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from trex.child import Leash
 
 TERMINATION_SECONDS = 0.9  # twice, and the login still waits (child.GRACE_MS)
+NEARBY = 8192  # numbers after a process's own, among which are the processes that it has caused
+FIRST_AGAIN = 300  # the number after the largest (RESERVED_PIDS in Linux's kernel/pid.c)
 
 
 def supervised(directory: str) -> "Leash":
@@ -83,7 +86,7 @@ def end_descendants() -> None:
     polite = monotonic() + TERMINATION_SECONDS
     while _has_children() and monotonic() < polite + TERMINATION_SECONDS:
         kind = signal.SIGTERM if monotonic() < polite else signal.SIGKILL
-        for child in _children():
+        for child in _listed_children() or _searched_children():
             with suppress(PermissionError):  # a set-user-ID program that an agent's settings name
                 os.kill(child, kind)
         sleep(0.002)
@@ -99,7 +102,7 @@ def _has_children() -> bool:
     return True
 
 
-def _children() -> list[int]:
+def _listed_children() -> list[int]:
     """Return this process's children: its own program, and the orphans that it adopted.
 
     Where there is no descriptor or memory for that, it is a part of them: asked again soon.
@@ -110,6 +113,25 @@ def _children() -> list[int]:
     except OSError:
         return []
     return [int(name) for name in names if name.isdigit() and _parent(name) == own]
+
+
+def _searched_children() -> list[int]:
+    """Return children that wait(2) knows, for where /proc cannot be read or does not show them.
+
+    Mounted with `hidepid` (proc(5)) it shows no process that lets nobody trace it, and Debian's
+    gpg-agent is one.
+    """
+    own = os.getpid()
+    numbers = chain(range(own + 1, own + NEARBY), range(FIRST_AGAIN, FIRST_AGAIN + NEARBY))
+    return [number for number in numbers if _is_child(number)]
+
+
+def _is_child(pid: int) -> bool:
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _parent(pid: str) -> int:
