@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 TERMINATION_SECONDS = 0.9  # twice, and the login still waits (child.GRACE_MS)
 NEARBY = 8192  # numbers after a process's own, among which are the processes that it has caused
+MAX_STAT = 4096  # a line of some fifty numbers and a name of 64 bytes at most (proc(5))
 FIRST_AGAIN = 300  # the number after the largest (RESERVED_PIDS in Linux's kernel/pid.c)
 
 
@@ -136,7 +137,10 @@ def _is_child(pid: int) -> bool:
 
 def _parent(pid: str) -> int:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[1])
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return int(os.read(descriptor, MAX_STAT).rpartition(b")")[2].split()[1])
+        finally:
+            os.close(descriptor)
     except OSError:  # ended meanwhile, or hidden because it is somebody else's
         return 0
