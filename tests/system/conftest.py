@@ -13,7 +13,7 @@ from tests import sandbox
 from tests.client import Client
 from tests.codes import write_services
 from tests.examination import SERVICE, SSHD, write_service, write_sshd
-from tests.gateways import Authority, Gateway
+from tests.gateways import Authority, Gateway, RedisServer
 from tests.keys import Holder
 from tests.page import OpenPrompt
 from tests.sshd import Sshd
@@ -266,6 +266,14 @@ def otp(client: Path, stacks: dict[str, str]) -> Callable[..., bool]:
 def authority(place: Path) -> Authority:
     """Vouch for the gateways on loopback."""
     return Authority(place / "authority")
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis to count in; a test may close it before its own end."""
+    server = RedisServer(tmp_path)
+    yield server
+    server.close()
 
 
 @pytest.fixture
