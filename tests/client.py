@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 import tomllib
 from typing import TYPE_CHECKING
 
@@ -122,6 +123,13 @@ class Client:
         path = self.account.write(PINENTRY.format(answer=answer), "pinentry")
         path.chmod(0o700)
         return path
+
+    def wait_for(self, name: str) -> None:
+        """Wait until a program has made that file in the home."""
+        deadline = time.monotonic() + 20
+        while not (self.home / name).exists():
+            assert time.monotonic() < deadline, f"no {name}"
+            time.sleep(0.05)
 
     def use_pinentry(self, program: Path | str) -> None:
         """Have a new agent, which asks with `program`."""

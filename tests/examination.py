@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,6 @@ from tests.gateways import TOKEN
 from trex.doctor import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.gateways import Gateway
     from tests.sandbox import Account
 
@@ -74,10 +71,15 @@ def only(*arguments: str) -> dict[str, str]:
     return finding
 
 
+def defects(*arguments: str, account: Account | None = None) -> list[dict[str, str]]:
+    """Return the warnings and errors, without notes."""
+    findings: list[dict[str, str]] = examine(*arguments, account=account)["findings"]
+    return [finding for finding in findings if finding["severity"] != "note"]
+
+
 def checks(*arguments: str, account: Account | None = None) -> list[tuple[str, str]]:
-    """Return names and severities, without notes."""
-    found = examine(*arguments, account=account)["findings"]
-    return [(f["check"], f["severity"]) for f in found if f["severity"] != "note"]
+    """Return names and severities of what `defects` returns."""
+    return [(f["check"], f["severity"]) for f in defects(*arguments, account=account)]
 
 
 def found(check: str, *arguments: str) -> dict[str, str]:
@@ -113,12 +115,3 @@ def send(place: Path, user: str, messages: int) -> None:
                "from trex.sms.counts import SqliteCounts; "
                f"SqliteCounts({str(counts_of(place))!r}).add({user!r}, 'h', {messages}, {{}})")  # fmt: skip
     as_servant("/usr/bin/python3", "-B", "-c", program)
-
-
-@contextmanager
-def mounted(path: Path, *options: str) -> Iterator[None]:
-    subprocess.run(["mount", *options, str(path)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(path)], check=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.sshd import Sshd
 
 CHALLENGE = b"hzA8vx2i2Y\n"
+MAIL = b"Dear Alice,\nthe safe opens with 4711.\n"
 NUMBERS = itertools.count()
 SCRIPT = '''\
 """Asks what a file says, and writes down what comes back."""

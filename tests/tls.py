@@ -52,10 +52,10 @@ def issue_chain(directory: Path, length: int) -> None:
     )
 
 
-def write_dated(alice: Account, first: int, last: int) -> None:
-    """Write a pair that is valid from `first` to `last`, in days from now."""
+def write_dated(alice: Account, first: int, last: int, host: str = "page.example.org") -> None:
+    """Write a pair for `host` that is valid from `first` to `last`, in days from now."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "page.example.org")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -64,6 +64,7 @@ def write_dated(alice: Account, first: int, last: int) -> None:
         .serial_number(1)
         .not_valid_before(datetime.now(UTC) + timedelta(days=first))
         .not_valid_after(datetime.now(UTC) + timedelta(days=last))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     alice.write(certificate.public_bytes(serialization.Encoding.PEM), "page.pem")
@@ -78,6 +79,7 @@ def write_dated(alice: Account, first: int, last: int) -> None:
 
 
 def pair(alice: Account, name: str, *kind: str) -> tuple[Path, Path]:
+    """Make a key and a certificate of a user's own in the home; return their paths."""
     key, certificate = make_certificate(alice.home, name, *kind)
     alice.own(key, 0o600)
     alice.own(certificate, 0o644)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import sandbox
-from tests.client import Client
 from tests.codes import write_services
 from tests.examination import SERVICE, SSHD, write_service, write_sshd
-from tests.gateways import Authority, Gateway
+from tests.gateways import Authority, Gateway, RedisServer
 from tests.keys import Holder
 from tests.page import OpenPrompt
 from tests.sshd import Sshd
@@ -198,15 +197,6 @@ def sshd(place: Path) -> Iterator[Callable[..., Sshd]]:
 
 
 @pytest.fixture
-def laptop(account: Callable[[str], Account], holder: Holder, keys: Keys) -> Iterator[Client]:
-    """A client with the secret key of alice's, and an agent of its own."""
-    client = Client(account("laptop"))
-    client.account.import_keys(holder.secret(keys["cv25519"]))
-    yield client
-    client.account.run("gpgconf", "--kill", "all")
-
-
-@pytest.fixture
 def host(alice: Account) -> Iterator[Account]:
     """A sound host with one user; all of /etc is the sandbox's own."""
     assert os.path.ismount("/etc")
@@ -217,19 +207,6 @@ def host(alice: Account) -> Iterator[Account]:
     yield alice
     SERVICE.write_bytes(kept)
     SSHD.unlink()
-
-
-@pytest.fixture
-def to(keys: Keys) -> str:
-    """Whom a challenge is for: alice's key."""
-    return keys["cv25519"]
-
-
-@pytest.fixture
-def signer(laptop: Client, holder: Holder, keys: Keys) -> str:
-    """A server's signing key, which the client has, and another besides."""
-    laptop.account.import_keys(holder.public(keys["signing"], keys["signing-other"]))
-    return keys["signing"]
 
 
 @pytest.fixture
@@ -266,6 +243,14 @@ def otp(client: Path, stacks: dict[str, str]) -> Callable[..., bool]:
 def authority(place: Path) -> Authority:
     """Vouch for the gateways on loopback."""
     return Authority(place / "authority")
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis to count in; a test may close it before its own end."""
+    server = RedisServer(tmp_path)
+    yield server
+    server.close()
 
 
 @pytest.fixture

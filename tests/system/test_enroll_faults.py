@@ -14,7 +14,7 @@ import pytest
 
 from tests import sandbox
 from tests.command import finish, leftovers, on_terminal, trex
-from tests.examination import mounted
+from tests.mounts import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,17 +6,19 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import sandbox
+from tests.refusal import refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.keys import Holder
-    from tests.sandbox import Account, Asked
+    from tests.sandbox import Account, Asked, Log
     from tests.system.conftest import Keys
 
 
@@ -75,3 +77,54 @@ def test_a_lock_on_the_keyring_s_directory_keeps_nobody_out(
     finally:
         os.killpg(blocker.pid, signal.SIGKILL)
         blocker.wait()
+
+
+def test_a_home_whose_name_is_not_utf_8(
+    alice: Account, log_in: Callable[..., Asked], log: Log
+) -> None:
+    """Old systems have them: the path must come out as the same bytes, also for gpg."""
+    odd = b"/home/al\xefce"
+    os.rename(alice.home, odd)
+    passwd = Path("/etc/passwd")
+    passwd.write_bytes(passwd.read_bytes().replace(b":/home/alice:", b":" + odd + b":"))
+    try:
+        assert log_in("alice").verdict == "PAM_SUCCESS"
+        Path(os.fsdecode(odd), ".auth_gpg").chmod(0o666)
+        log.clear()
+        refused(log_in("alice"), log, r"/home/al\udcefce/.auth_gpg: found mode 0666")
+    finally:
+        passwd.write_bytes(passwd.read_bytes().replace(b":" + odd + b":", b":/home/alice:"))
+        os.rename(odd, alice.home)
+
+
+def test_a_home_behind_a_link(alice: Account, log_in: Callable[..., Asked]) -> None:
+    """As where /home is a link to another disk."""
+    real = Path("/home/disk/alice")
+    real.parent.mkdir()
+    alice.home.rename(real)
+    alice.home.symlink_to(real)
+    try:
+        assert log_in("alice").verdict == "PAM_SUCCESS"
+    finally:
+        alice.home.unlink()
+        real.rename(alice.home)
+        real.parent.rmdir()
+
+
+def test_a_user_whose_name_is_not_ascii(
+    alice: Account, log_in: Callable[..., Asked], log: Log
+) -> None:
+    """The interpreter may have ASCII as its encoding: Debian 13 without a locale."""
+    passwd, group = Path("/etc/passwd"), Path("/etc/group")
+    kept = passwd.read_bytes(), group.read_bytes()
+    for path, content in zip((passwd, group), kept, strict=True):
+        path.write_bytes(content.replace(b"\nalice:", "\nälice:".encode()))
+    alice.record.chmod(0o664)  # her private group has her name
+    try:
+        asked = log_in("älice")
+        assert asked.verdict == "PAM_SUCCESS"
+        assert "to log in as älice" in asked.prompt
+        assert "user=älice " in log.verdict()
+    finally:
+        passwd.write_bytes(kept[0])
+        group.write_bytes(kept[1])

@@ -1,33 +1,25 @@
-"""The page's process: what it is, what it knows, and how it ends."""
+"""The page's process: what it is and knows, who can look into it, which limits it bears."""
 
 from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import sandbox
-from tests.page import (
-    END_SECONDS,
-    UNAVAILABLE,
-    answer_to,
-    make_certificate,
-    wait_until_gone,
-)
+from tests.page import answer_to
+from tests.tls import pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.keys import Holder
     from tests.page import OpenPrompt
-    from tests.sandbox import Account, Log
-    from tests.system.conftest import Keys
+    from tests.sandbox import Account
 
     WithPage = Callable[..., Account]
     Prompt = Callable[..., OpenPrompt]
@@ -142,8 +134,7 @@ def test_no_process_of_its_account_can_open_the_key_on_its_way(
 ) -> None:
     """Not even in the moment after exec in which the kernel would let it look in."""
     alice = with_page("webQrNoAuthTls", "page.key", "page.pem")
-    for path in make_certificate(alice.home):
-        alice.own(path, 0o600)
+    pair(alice, "page")
     server = account("webber")
     loot = place / "loot"
     loot.mkdir(mode=0o777)
@@ -163,122 +154,12 @@ def test_no_process_of_its_account_can_open_the_key_on_its_way(
     assert not (loot / "taken").exists()
 
 
-# ------------------------------------------------------------------------------- how it ends
-
-
-@pytest.mark.parametrize("response", ["right", "wrong"])
-def test_it_ends_with_the_answer_though_its_caller_lives_on(
-    response: str, with_page: WithPage, prompt: Prompt, holder: Holder
-) -> None:
-    """As su and login do: here the caller asks a second time, in the same process."""
-    with_page("webQrAuthTls")
-    login = prompt("alice", "--times", "2")
-    page = login.page_process()
-    login.say(answer_to(holder, login) if response == "right" else response)
-    assert wait_until_gone(login.shown.port) < END_SECONDS
-    assert login.process.poll() is None
-    deadline = time.monotonic() + END_SECONDS
-    while Path(f"/proc/{page}").exists():
-        assert time.monotonic() < deadline, "no zombie either"
-        time.sleep(0.02)
-
-
-@pytest.mark.parametrize("response", ["right", "wrong", ""])
-def test_it_ends_with_the_answer(
-    response: str, with_page: WithPage, prompt: Prompt, holder: Holder
-) -> None:
-    with_page("webQrAuthTls")
-    login = prompt("alice")
-    port = login.shown.port
-    assert port in sandbox.listening_ports()
-    login.answer(answer_to(holder, login) if response == "right" else response)
-    assert wait_until_gone(port) < END_SECONDS
-
-
-def test_it_ends_when_the_caller_is_killed(with_page: WithPage, prompt: Prompt) -> None:
-    with_page("webQrAuthTls")
-    login = prompt("alice")
-    login.process.send_signal(signal.SIGKILL)
-    assert wait_until_gone(login.shown.port) < END_SECONDS
-
-
-def test_it_ends_even_while_it_draws_or_is_stopped(with_page: WithPage, prompt: Prompt) -> None:
-    with_page("webQrAuthTls")
-    login = prompt("alice")
-    os.kill(login.page_process(), signal.SIGSTOP)
-    login.process.send_signal(signal.SIGKILL)
-    assert wait_until_gone(login.shown.port) < END_SECONDS
-
-
-def test_it_ends_at_the_deadline_though_nobody_answers(
-    with_page: WithPage, prompt: Prompt, holder: Holder
-) -> None:
-    with_page("webQrAuthTls")
-    login = prompt("alice", arguments=("timeout=10",))
-    answer = answer_to(holder, login)
-    assert "200 OK" in login.shown.get()
-    time.sleep(max(0.0, login.started + 10 - time.monotonic()))
-    assert wait_until_gone(login.shown.port) < END_SECONDS
-    assert login.answer(answer).verdict == "PAM_AUTH_ERR", "late"
-
-
-def test_a_page_that_dies_takes_the_login_with_it_not(
-    with_page: WithPage, prompt: Prompt, holder: Holder
-) -> None:
-    with_page("webQrAuthTls")
-    login = prompt("alice")
-    os.kill(login.page_process(), signal.SIGKILL)
-    wait_until_gone(login.shown.port)
-    assert login.answer(answer_to(holder, login)).verdict == "PAM_SUCCESS"
-
-
-def test_a_page_that_never_gets_ready_holds_nobody_up(
-    with_page: WithPage, prompt: Prompt, holder: Holder, log: Log
-) -> None:
-    """Its account cannot read the package, say: the login sees that it has ended."""
-    with_page("webQrAuthTls")
-    package = sandbox.MODULE / "trex/page"
-    package.chmod(0o700)
-    try:
-        login = prompt("alice")
-    finally:
-        package.chmod(0o755)
-    assert time.monotonic() - login.started < 4
-    assert login.shown.about.startswith(UNAVAILABLE)
-    assert "did not get ready" in log.trex("no page with a QR code")[0]
-    assert login.answer(answer_to(holder, login)).verdict == "PAM_SUCCESS"
-
-
-@pytest.mark.parametrize(
-    ("said", "reason"),
-    [("import time; time.sleep(60)", "was not ready in 5 seconds"),
-     ("import os; os.write(3, b'ready \\x1b[2Jcall 555-1234\\n')", "else than a fingerprint"),
-     ("import os; os.write(3, b'ready ' + b'A:' * 5000)", "else than a fingerprint"),
-     ("import os; os.write(3, b'ready\\n')", "else than a fingerprint")],
-)  # fmt: skip
-def test_the_prompt_waits_for_a_fingerprint_not_long_and_for_nothing_else(
-    said: str, reason: str, with_page: WithPage, prompt: Prompt, log: Log
-) -> None:
-    with_page("webQrAuthTls")
-    program = sandbox.MODULE / "trex/page/serve.py"
-    before = program.read_bytes()
-    try:
-        program.write_text(said)
-        login = prompt("alice")
-    finally:
-        program.write_bytes(before)
-    assert login.shown.about.startswith(UNAVAILABLE)
-    assert "555" not in login.text
-    assert reason in log.trex("no page with a QR code")[0]
-
-
 @pytest.mark.parametrize("limit", ["-f 0", "-n 128", "-d 100000", "-c 0"])
 def test_a_caller_with_narrow_limits(
     limit: str, with_page: WithPage, client: Path, service: Callable[..., str], holder: Holder
 ) -> None:
     alice = with_page("webQrNoAuthTls", "page.key", "page.pem")
-    for path in make_certificate(alice.home):
-        alice.own(path, 0o600)
+    pair(alice, "page")
     wrapper = sandbox.PLACE / "limited"
     wrapper.write_text(f'#!/bin/sh\nulimit {limit}\nexec {client} "$@"\n')
     wrapper.chmod(0o755)
@@ -292,31 +173,3 @@ def test_a_caller_with_narrow_limits(
     if limit != "-f 0":  # it ends tee and gpg, which have to answer here
         assert "\nverdict 0 " in done.stdout
         assert "https://localhost:" in done.stderr
-
-
-def test_a_login_that_fails_before_its_prompt_leaves_no_page(
-    with_page: WithPage, ask: Callable[..., sandbox.Asked], keys: Keys
-) -> None:
-    alice = with_page("webQrAuthTls")
-    alice.write("nobody@example.org trust nosign webQrAuthTls\n")
-    before = sandbox.listening_ports()
-    assert ask("alice").verdict == "PAM_AUTHINFO_UNAVAIL"
-    assert sandbox.listening_ports() == before
-
-
-@pytest.mark.parametrize("library", ["tornado", "qrcode", "cryptography"])
-def test_a_missing_library_is_no_page(
-    library: str, with_page: WithPage, prompt: Prompt, holder: Holder, log: Log, place: Path
-) -> None:
-    with_page("webQrAuthTls")
-    empty = place / "empty"
-    empty.mkdir(exist_ok=True)
-    there = f"/usr/lib/python3/dist-packages/{library}"
-    subprocess.run(["mount", "--bind", empty, there], check=True)
-    try:
-        login = prompt("alice")
-    finally:
-        subprocess.run(["umount", there], check=True)
-    assert login.shown.about.startswith(UNAVAILABLE)
-    assert f"python3-{library}" in log.trex("no page with a QR code")[0]
-    assert login.answer(answer_to(holder, login)).verdict == "PAM_SUCCESS"

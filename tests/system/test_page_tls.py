@@ -11,7 +11,7 @@ import pytest
 
 from tests import sandbox
 from tests.page import UNAVAILABLE, answer_to, fingerprint, make_certificate, read_all
-from tests.tls import BROKEN, issue_chain
+from tests.tls import BROKEN, issue_chain, pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,9 +101,7 @@ def test_the_user_s_own_certificate(
     kind: tuple[str, ...], with_page: WithPage, prompt: Prompt, log: Log
 ) -> None:
     alice = with_page("webQrNoAuthTls", "page.key", "page.pem")
-    key, certificate = make_certificate(alice.home, "page", *kind)
-    alice.own(key, 0o600)
-    alice.own(certificate, 0o644)
+    _, certificate = pair(alice, "page", *kind)
     shown = prompt("alice").shown
     assert shown.fingerprint == fingerprint(certificate)
     assert "200 OK" in shown.get()
@@ -171,9 +169,8 @@ def test_a_key_that_everybody_can_read_is_warned_of(
     with_page: WithPage, prompt: Prompt, log: Log
 ) -> None:
     alice = with_page("webQrNoAuthTls", "page.key", "page.pem")
-    key, certificate = make_certificate(alice.home)
-    alice.own(key, 0o640)
-    alice.own(certificate, 0o644)
+    key, _ = pair(alice, "page")
+    key.chmod(0o640)
     assert prompt("alice").shown.url
     assert not log.trex("can be read by everybody")
     key.chmod(0o644)
@@ -185,8 +182,7 @@ def test_what_openssl_calls_trusted_is_no_plain_certificate(
     with_page: WithPage, prompt: Prompt, log: Log
 ) -> None:
     alice = with_page("webQrNoAuthTls", "page.key", "page.pem")
-    key, certificate = make_certificate(alice.home)
-    alice.own(key, 0o600)
+    _, certificate = pair(alice, "page")
     trusted = certificate.read_text().replace("CERTIFICATE", "TRUSTED CERTIFICATE")
     alice.write(trusted, "page.pem")
     assert prompt("alice").shown.about.startswith(UNAVAILABLE)
@@ -199,9 +195,7 @@ def test_in_central_mode_the_account_that_reads_the_record_reads_the_tls_files_t
 ) -> None:  # fmt: skip
     reader = account("reader")
     reader.import_keys(holder.public(keys["cv25519"]))
-    files = make_certificate(reader.home)
-    for path in files:
-        reader.own(path, 0o600)
+    files = pair(reader, "page")
     reader.write(f"{keys['cv25519']} trust nosign webQrNoAuthTls {files[0]} {files[1]}\n")
     arguments = (f"auth_file={reader.record}", f"gnupg_home={reader.gnupg}", "run_as=reader")
     with_page("webQrNoAuthNoTls")

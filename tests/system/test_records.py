@@ -11,23 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
+from tests.refusal import refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.keys import Holder
     from tests.sandbox import Account, Asked, Log
-    from tests.system.conftest import Keys
-
-
-def refused(asked: Asked, log: Log, reason: str) -> None:
-    assert asked.verdict == "PAM_AUTHINFO_UNAVAIL"
-    assert "prompt-us" not in asked.facts
-    line = log.verdict()
-    assert ": could not check: " in line
-    assert reason in line
-    assert "root:" not in log.everything(), "nothing of another file's content"
 
 
 def link_to_shadow(path: Path) -> None:
@@ -174,96 +163,6 @@ def test_an_access_control_list_is_no_private_group(
     refused(log_in("alice"), log, "private group without other members")
 
 
-@pytest.mark.parametrize("mode", [0o777, 0o757])
-def test_a_home_that_others_may_write_is_refused(
-    alice: Account, log_in: Callable[..., Asked], log: Log, mode: int
-) -> None:
-    """Else another could put a record of his own in place: sshd's StrictModes."""
-    alice.home.chmod(mode)
-    refused(log_in("alice"), log, f"/home/alice: found mode {mode:04o}")
-
-
-def test_a_keyring_that_others_may_write_is_refused(
-    alice: Account, log_in: Callable[..., Asked], log: Log
-) -> None:
-    alice.gnupg.chmod(0o777)
-    refused(log_in("alice"), log, "/home/alice/.gnupg: found mode 0777")
-
-
-@pytest.mark.parametrize("name", ["pubring.kbx", "trustdb.gpg"])
-@pytest.mark.parametrize("how", ["writable by all", "another's", "a link to another's"])
-def test_a_keyring_file_that_others_may_write_is_refused(
-    alice: Account, account: Callable[[str], Account], log_in: Callable[..., Asked], log: Log,
-    name: str, how: str,
-) -> None:  # fmt: skip
-    """Else another could put a key of his own for the record's address there."""
-    alice.run("gpg", "--batch", "--check-trustdb")
-    mallory = account("mallory")
-    path = alice.gnupg / name
-    if how == "writable by all":
-        path.chmod(0o666)
-    elif how == "another's":
-        os.chown(path, mallory.uid, mallory.gid)
-    else:
-        path.rename(mallory.home / name)
-        path.symlink_to(mallory.home / name)
-        mallory.home.chmod(0o755)
-        os.chown(mallory.home / name, alice.uid, alice.gid)
-    refused(
-        log_in("alice"),
-        log,
-        f"{name}: found" if "link" not in how else "/home/mallory: found owner",
-    )
-
-
-def test_a_record_in_a_world_writable_directory_counts_only_if_that_is_sticky(
-    alice: Account, log_in: Callable[..., Asked], log: Log, place: Path
-) -> None:
-    shared = place / "shared"
-    shared.mkdir()
-    record = shared / "alice"
-    record.write_bytes(alice.record.read_bytes())
-    alice.own(record, 0o600)
-    arguments = (f"auth_file={shared}/%u",)
-    shared.chmod(0o1777)
-    assert log_in("alice", arguments=arguments).verdict == "PAM_SUCCESS"
-    shared.chmod(0o777)
-    log.clear()
-    refused(log_in("alice", arguments=arguments), log, f"{shared}: found mode 0777")
-
-
-def test_a_sticky_directory_counts_only_if_it_is_root_s(
-    alice: Account, account: Callable[[str], Account], log_in: Callable[..., Asked], log: Log,
-    place: Path,
-) -> None:  # fmt: skip
-    """Its owner may put another file in place of any in it."""
-    mallory = account("mallory")
-    shared = place / "mallory-s"
-    shared.mkdir()
-    record = shared / "alice"
-    record.write_bytes(alice.record.read_bytes())
-    alice.own(record, 0o600)
-    mallory.own(shared, 0o1777)
-    refused(
-        log_in("alice", arguments=(f"auth_file={shared}/%u",)), log, f"{shared}: found owner uid"
-    )
-
-
-def test_a_missing_directory_is_a_missing_record(
-    alice: Account, ask: Callable[..., Asked], log: Log
-) -> None:
-    asked = ask("alice", arguments=("auth_file=/etc/trex-none/users/%u",))
-    assert asked.verdict == "PAM_AUTHINFO_UNAVAIL"
-    assert ": no record: " in log.verdict()
-
-
-def test_a_file_in_the_place_of_a_directory_is_not_a_missing_record(
-    alice: Account, ask: Callable[..., Asked], log: Log
-) -> None:
-    asked = ask("alice", arguments=("auth_file=/etc/passwd/%u", "nullok"))
-    refused(asked, log, "/etc/passwd")
-
-
 def test_what_is_only_odd_is_a_warning(
     alice: Account, log_in: Callable[..., Asked], log: Log
 ) -> None:
@@ -271,89 +170,3 @@ def test_what_is_only_odd_is_a_warning(
     assert log_in("alice").verdict == "PAM_SUCCESS"
     [warning] = log.trex("second record")
     assert warning.startswith("<84>"), "authpriv.warning"
-
-
-def test_central_mode(
-    account: Callable[[str], Account],
-    log_in: Callable[..., Asked],
-    log: Log,
-    holder: Holder,
-    keys: Keys,
-) -> None:
-    """Users cannot edit their own record: neither it nor the keyring is theirs."""
-    account("carol")
-    subprocess.run(["useradd", "--system", "--user-group", "--home-dir", "/var/lib/trex",
-                    "--shell", "/usr/sbin/nologin", "_trex"], check=True)  # fmt: skip
-    users, state = Path("/etc/trex/users"), sandbox.PLACE / "central/gnupg"
-    users.mkdir(parents=True)
-    state.mkdir(parents=True, mode=0o700)
-    try:
-        subprocess.run(["chown", "_trex:_trex", state], check=True)
-        subprocess.run(
-            ["setpriv", "--reuid=_trex", "--regid=_trex", "--clear-groups", "env", "-i", "gpg",
-             "--homedir", state, "--batch", "--quiet", "--no-autostart", "--import"],
-            input=holder.public(keys["cv25519"]), check=True,
-        )  # fmt: skip
-        (users / "carol").write_text(f"{keys['cv25519']} trust nosign\n")
-        (users / "carol").chmod(0o640)
-        subprocess.run(["chgrp", "_trex", users / "carol"], check=True)
-        arguments = ("auth_file=/etc/trex/users/%u", f"gnupg_home={state}", "run_as=_trex")
-        assert log_in("carol", arguments=arguments).verdict == "PAM_SUCCESS"
-        Path("/home/carol/.auth_gpg").write_text("mallory@example.org trust nosign\n")
-        assert log_in("carol", arguments=arguments).verdict == "PAM_SUCCESS"
-        subprocess.run(["chown", "carol", users / "carol"], check=True)
-        log.clear()
-        refused(log_in("carol", arguments=arguments), log, "owned by _trex or root")
-    finally:
-        subprocess.run(["userdel", "--force", "_trex"], check=True, capture_output=True)
-
-
-def test_a_home_whose_name_is_not_utf_8(
-    alice: Account, log_in: Callable[..., Asked], log: Log
-) -> None:
-    """Old systems have them: the path must come out as the same bytes, also for gpg."""
-    odd = b"/home/al\xefce"
-    os.rename(alice.home, odd)
-    passwd = Path("/etc/passwd")
-    passwd.write_bytes(passwd.read_bytes().replace(b":/home/alice:", b":" + odd + b":"))
-    try:
-        assert log_in("alice").verdict == "PAM_SUCCESS"
-        Path(os.fsdecode(odd), ".auth_gpg").chmod(0o666)
-        log.clear()
-        refused(log_in("alice"), log, r"/home/al\udcefce/.auth_gpg: found mode 0666")
-    finally:
-        passwd.write_bytes(passwd.read_bytes().replace(b":" + odd + b":", b":/home/alice:"))
-        os.rename(odd, alice.home)
-
-
-def test_a_home_behind_a_link(alice: Account, log_in: Callable[..., Asked], place: Path) -> None:
-    """As where /home is a link to another disk."""
-    real = Path("/home/disk/alice")
-    real.parent.mkdir()
-    alice.home.rename(real)
-    alice.home.symlink_to(real)
-    try:
-        assert log_in("alice").verdict == "PAM_SUCCESS"
-    finally:
-        alice.home.unlink()
-        real.rename(alice.home)
-        real.parent.rmdir()
-
-
-def test_a_user_whose_name_is_not_ascii(
-    alice: Account, log_in: Callable[..., Asked], log: Log
-) -> None:
-    """The interpreter may have ASCII as its encoding: Debian 13 without a locale."""
-    passwd, group = Path("/etc/passwd"), Path("/etc/group")
-    kept = passwd.read_bytes(), group.read_bytes()
-    for path, content in zip((passwd, group), kept, strict=True):
-        path.write_bytes(content.replace(b"\nalice:", "\nälice:".encode()))
-    alice.record.chmod(0o664)  # her private group has her name
-    try:
-        asked = log_in("älice")
-        assert asked.verdict == "PAM_SUCCESS"
-        assert "to log in as älice" in asked.prompt
-        assert "user=älice " in log.verdict()
-    finally:
-        passwd.write_bytes(kept[0])
-        group.write_bytes(kept[1])

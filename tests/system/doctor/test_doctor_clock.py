@@ -1,7 +1,9 @@
-"""`trex doctor` for the clock, beside a real chrony."""
+"""`trex doctor` for the clock: the kernel's word, a file from the future, and a real chrony."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import signal
@@ -16,6 +18,8 @@ import pytest
 from tests import sandbox
 from tests.command import trex
 from tests.examination import write_stack
+from tests.mounts import overlaid
+from trex.doctor import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,18 +44,20 @@ while True:  # RFC 5905, section 7.3
 
 
 @pytest.fixture
-def chrony(place: Path) -> Iterator[Callable[[str], None]]:
-    """Run a real chronyd that leaves the clock alone (-x), with these lines of configuration."""
+def programs(place: Path) -> Iterator[Path]:
+    """Have chronyc where doctor looks for it; yield the directory with chrony's usr/sbin."""
     there = [root for root in CHRONY if (root / "usr/sbin/chronyd").exists()]
     if not there:
         pytest.skip("no chrony: script/bootstrap test unpacks it")
-    layers = place / "chrony-bin"
-    for layer in ("upper", "work"):
-        (layers / layer).mkdir(parents=True)
-    options = f"lowerdir=/usr/bin,upperdir={layers}/upper,workdir={layers}/work"
-    subprocess.run(["mount", "-t", "overlay", "trex", "-o", options, "/usr/bin"], check=True)
-    if there[0] != Path("/"):
-        shutil.copy(there[0] / "usr/bin/chronyc", "/usr/bin/chronyc")
+    with overlaid(Path("/usr/bin")):
+        if there[0] != Path("/"):
+            shutil.copy(there[0] / "usr/bin/chronyc", "/usr/bin/chronyc")
+        yield there[0]
+
+
+@pytest.fixture
+def chrony(programs: Path, place: Path) -> Iterator[Callable[[str], None]]:
+    """Run a real chronyd that leaves the clock alone (-x), with these lines of configuration."""
     run = Path("/run/chrony")
     run.mkdir(mode=0o750)
     running: list[subprocess.Popen[bytes]] = []
@@ -65,7 +71,7 @@ def chrony(place: Path) -> Iterator[Callable[[str], None]]:
             "\n".join([*lines, "port 0", f"pidfile {pid}", "maxdistance 999", ""])
         )
         running.append(subprocess.Popen(
-            [there[0] / "usr/sbin/chronyd", "-x", "-d", "-u", "root", "-f", configuration],
+            [programs / "usr/sbin/chronyd", "-x", "-d", "-u", "root", "-f", configuration],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         ))  # fmt: skip
         deadline = time.monotonic() + 20
@@ -82,13 +88,9 @@ def chrony(place: Path) -> Iterator[Callable[[str], None]]:
     yield start
     stop()
     shutil.rmtree(run)
-    subprocess.run(["umount", "--lazy", "/usr/bin"], check=True)
-    shutil.rmtree(layers)
 
 
 def clock_says() -> list[tuple[str, str, str]]:
-    import json
-
     findings = json.loads(trex("doctor", "--json").stdout)["findings"]
     return [(f["check"], f["severity"], f["what"]) for f in findings
             if f["check"] in ("clock-offset", "clock-unknown")]  # fmt: skip
@@ -125,3 +127,20 @@ def test_without_a_time_service_it_says_so(coder: Account) -> None:
     assert what.startswith("neither chrony nor systemd-timesyncd runs")
     write_stack("required {trex}")
     assert clock_says() == [], "keys do not go by seconds"
+
+
+def test_a_clock_that_is_behind() -> None:
+    now = time.time()
+    assert [f.check for f in clock.judge(now - 86400, now, synchronized=True)] == ["clock-behind"]
+    assert [f.check for f in clock.judge(now, now - 1, synchronized=False)] == ["clock-unsynchronized"]  # fmt: skip
+    assert clock.judge(now, now - 1, synchronized=True) == []
+
+
+def test_a_file_from_the_future(host: Account) -> None:
+    path = sandbox.MODULE / "trex/cli/doctor.py"
+    kept = path.stat().st_mtime
+    os.utime(path, (time.time() + 86400,) * 2)
+    try:
+        assert "clock-behind" in trex("doctor", "--json").stdout
+    finally:
+        os.utime(path, (kept, kept))

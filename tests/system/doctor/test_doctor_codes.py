@@ -14,7 +14,8 @@ import pytest
 from tests import sandbox
 from tests.codes import FILE, SECRET
 from tests.command import trex
-from tests.examination import CODES, OPTIONS, checks, examine, found, mounted, secret, write_stack
+from tests.examination import CODES, OPTIONS, checks, examine, found, secret, write_stack
+from tests.mounts import mounted, without_package
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,11 +183,7 @@ def test_central_secrets(coder: Account, account: Callable[[str], Account], plac
     shutil.rmtree(directory)
 
 
-def test_pyotp_that_is_missing(coder: Account, place: Path) -> None:
-    empty = place / "no-pyotp"
-    empty.mkdir()
-    with mounted(Path("/usr/lib/python3/dist-packages/pyotp"), "--bind", str(empty)):
-        # A directory without a module in it: Debian's package is broken, and pip's does not count.
+def test_pyotp_that_is_missing(coder: Account) -> None:
+    with without_package("pyotp"):
         finding = found("totp-PackageMissing")
     assert "python3-pyotp is missing" in finding["what"]
-    empty.rmdir()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.examination import by_http, checks, examine, found, mounted
+from tests.examination import by_http, checks, defects, examine, found
 from tests.gateways import TOKEN, Authority, Gateway, Mailbox
+from tests.mounts import without_package
 from tests.pins import SETTINGS
 
 if TYPE_CHECKING:
@@ -22,15 +24,12 @@ UNTRUSTED = "its certificate is not trusted, or not for this host"
 
 @pytest.mark.parametrize("package", ["requests", "redis"])
 def test_packages_that_are_missing(
-    sender: Account, configure: Callable[..., None], gateway: Gateway, place: Path, package: str
+    sender: Account, configure: Callable[..., None], gateway: Gateway, package: str
 ) -> None:
     configure(by_http(gateway), state="redis://127.0.0.1:1/")
-    empty = place / "no-package"
-    empty.mkdir()
-    with mounted(Path("/usr/lib/python3/dist-packages", package), "--bind", str(empty)):
+    with without_package(package):
         finding = found("sms-package", "--online")
     assert finding["what"] == f"Debian's package python3-{package} is missing"
-    empty.rmdir()
 
 
 def test_gateways_that_can_be_reached_and_others(
@@ -76,8 +75,6 @@ def test_gateways_that_can_be_reached_and_others(
 def test_a_gateway_that_does_not_answer_takes_ten_seconds(
     sender: Account, configure: Callable[..., None]
 ) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         configure(f'kind = "http"\nurl = "https://localhost:{port}/"')
@@ -85,3 +82,24 @@ def test_a_gateway_that_does_not_answer_takes_ten_seconds(
         finding = found("sms-reach", "--online")
     assert time.monotonic() - started < 25
     assert "http: no answer in time" in finding["what"] or "Timeout" in finding["what"]
+
+
+def test_what_online_lacks_is_named(sender: Account) -> None:
+    with without_package("requests"):
+        finding = found("sms-online", "--user", "alice", "--online")
+    assert finding["what"].endswith(
+        "could not be tried: Debian's package python3-requests is missing"
+    )
+    assert finding["mend"] == "apt install python3-requests; trex doctor --online"
+
+
+def test_an_authority_that_is_a_directory(
+    sender: Account, configure: Callable[..., None], authority: Authority
+) -> None:
+    mail = 'kind = "email"\nserver = "localhost"\nport = 1\nfrom = "a@b.c"\nto = "{number}@x.y"\n'
+    configure(mail)
+    SETTINGS.write_text(SETTINGS.read_text().replace(str(authority.ca), "/etc/ssl/certs"))
+    [finding] = defects("--user", "alice")
+    assert (finding["check"], finding["severity"]) == ("sms-ca", "error")
+    assert "ca: /etc/ssl/certs: found a directory; meant is a file" in finding["what"]
+    assert "chmod" not in finding["mend"]

@@ -13,13 +13,13 @@ import pytest
 
 from tests import sandbox
 from tests.command import trex
-from tests.examination import TREX, checks, counts_of, examine, found, send, write_stack
+from tests.examination import checks, counts_of, defects, examine, found, send, write_stack
 from tests.gateways import TOKEN, Gateway
 from tests.pins import NUMBER, PHONES, SETTINGS
 from trex.sms.counts import SqliteCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.sandbox import Account
 
@@ -62,15 +62,6 @@ def test_who_is_not_root_is_told_that_sms_is_root_s(sender: Account) -> None:
     report = examine(account=sender)
     assert [f["check"] for f in report["findings"]] == ["left-out", "left-out"]
     assert report["findings"][1]["what"].startswith("method=sms: /etc/trex/sms.toml")
-
-
-def test_who_is_not_root_is_not_told_what_sshd_decides(sender: Account) -> None:
-    write_stack("required {trex} method=sms")
-    assert checks(account=sender) == []
-    su = Path("/etc/pam.d/doctor-su")
-    su.write_text(f"auth required {TREX} method=sms\n")
-    assert checks("--service", "doctor-su", account=sender) == [("pam-sms-first", "warning")]
-    su.unlink()
 
 
 def _toml(place: Path) -> None:
@@ -206,15 +197,49 @@ def test_numbers_and_users_without_one(sender: Account, account: Callable[[str],
     assert checks() == [("sms-nobody", "error")]
 
 
-def test_gecos_that_users_can_change(sender: Account) -> None:
+@pytest.fixture
+def chfn(sender: Account) -> Iterator[Callable[[str], None]]:
+    """Write the line CHFN_RESTRICT of login.defs anew; the user's number is in GECOS."""
     write_stack("requisite pam_unix.so", "required {trex} method=sms gecos_phone")
     subprocess.run(["usermod", "--comment", "Alice,,+4930123455,", "alice"], check=True)
     defs = Path("/etc/login.defs")
     kept = defs.read_text()
-    try:
-        for restrict, expected in (("rwh", ["sms-gecos"]), ("yes", ["sms-gecos"]), ("rh", [])):
-            defs.write_text(re.sub(r"(?m)^CHFN_RESTRICT.*", f"CHFN_RESTRICT {restrict}", kept))
-            assert [check for check, _ in checks()] == expected
-    finally:
-        defs.write_text(kept)
+
+    def restrict(line: str) -> None:
+        defs.write_text(re.sub(r"(?m)^CHFN_RESTRICT.*", line, kept))
+
+    yield restrict
+    defs.write_text(kept)
+
+
+def test_gecos_that_users_can_change(chfn: Callable[[str], None]) -> None:
+    for said, expected in (("rwh", ["sms-gecos"]), ("yes", ["sms-gecos"]), ("rh", [])):
+        chfn(f"CHFN_RESTRICT {said}")
+        assert [check for check, _ in checks()] == expected
     assert found("sms-number")["what"] == "alice: a PIN goes to ..55"
+
+
+def test_chfn_restrict_as_login_defs_has_it(chfn: Callable[[str], None]) -> None:
+    for said, warned in (("no", True), ("yes", True), ("w", True), ('"frwh"', True),
+                         ("f", False), ("nof", False), ("rh", False)):  # fmt: skip
+        chfn(f"CHFN_RESTRICT {said}")
+        assert (("sms-gecos", "warning") in checks("--user", "alice")) is warned, said
+    chfn("")
+    assert checks("--user", "alice") == []
+
+
+def test_a_map_that_others_can_read(sender: Account) -> None:
+    for mode, group, expected in ((0o600, 0, []), (0o640, 0, []), (0o644, 0, ["sms-readable"]),
+                                  (0o640, sender.gid, ["sms-readable"])):  # fmt: skip
+        PHONES.chmod(mode)
+        os.chown(PHONES, 0, group)
+        assert [check for check, _ in checks("--user", "alice")] == expected
+    [finding] = defects("--user", "alice")
+    assert finding["severity"] == "warning"
+    assert finding["what"] == "/etc/trex/phones: found mode 0640; meant is 0600"
+    assert finding["mend"] == "chown root:root /etc/trex/phones; chmod 600 /etc/trex/phones"
+    PHONES.write_text("")
+    assert [check for check, _ in checks("--user", "alice")] == ["sms-readable", "sms-NoRecord"]
+    assert "sms-nobody" in [check for check, _ in checks()]
+    PHONES.chmod(0o666)
+    assert found("sms-phones", "--user", "alice")["mend"] == finding["mend"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,67 +21,66 @@ if TYPE_CHECKING:
     from tests.sandbox import Account, Asked, Log
 
 
-def test_redis_forgets_what_a_clock_far_ahead_has_counted(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path)
-    try:
-        direct = redis.Redis.from_url(server.url)
-        for ahead, refused in ((3000, True), (4000, False)):
-            direct.delete("trex:sms:user:bob")
-            later = time.time() + ahead
-            direct.zadd("trex:sms:user:bob", {f"future-{number}": later for number in range(7)})
-            with pytest.raises(TooManyAttempts) if refused else contextlib.nullcontext():
-                open_counts(server.url).add("bob", "a", 1, LIMITS)
-        direct.close()
-    finally:
-        server.close()
+def test_redis_forgets_what_a_clock_far_ahead_has_counted(redis_server: RedisServer) -> None:
+    direct = redis.Redis.from_url(redis_server.url)
+    for ahead, refused in ((3000, True), (4000, False)):
+        direct.delete("trex:sms:user:bob")
+        later = time.time() + ahead
+        direct.zadd("trex:sms:user:bob", {f"future-{number}": later for number in range(7)})
+        with pytest.raises(TooManyAttempts) if refused else contextlib.nullcontext():
+            open_counts(redis_server.url).add("bob", "a", 1, LIMITS)
+    direct.close()
 
 
-def test_a_fleet_shares_a_user_s_limit_and_each_host_has_its_own(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path)
-    try:
-        counts = open_counts(server.url)
-        counts.add("bob", "a", 4, LIMITS)
-        counts.add("alice", "a", 7, LIMITS)
-        counts.add("bob", "b", 3, LIMITS)
-        with pytest.raises(TooManyAttempts, match="user_hour"):
-            counts.add("bob", "c", 1, LIMITS)
-        with pytest.raises(TooManyAttempts, match="host_hour"):
-            counts.add("carol", "a", 1, LIMITS)
-    finally:
-        server.close()
+def test_what_a_clock_far_ahead_has_counted_in_redis(redis_server: RedisServer) -> None:
+    ahead = {str(n): time.time() + 86400 * 365 for n in range(5)}
+    redis.Redis.from_url(redis_server.url).zadd("trex:sms:user:alice", ahead)
+    counts = open_counts(redis_server.url)
+    assert counts.reached("alice", "h", 5, {"user_hour": 5}) == {}
+    counts.add("alice", "h", 5, {"user_hour": 5})
+    assert counts.reached("alice", "h", 1, {"user_hour": 5})
+
+
+def test_a_fleet_shares_a_user_s_limit_and_each_host_has_its_own(redis_server: RedisServer) -> None:
+    counts = open_counts(redis_server.url)
+    counts.add("bob", "a", 4, LIMITS)
+    counts.add("alice", "a", 7, LIMITS)
+    counts.add("bob", "b", 3, LIMITS)
+    with pytest.raises(TooManyAttempts, match="user_hour"):
+        counts.add("bob", "c", 1, LIMITS)
+    with pytest.raises(TooManyAttempts, match="host_hour"):
+        counts.add("carol", "a", 1, LIMITS)
+    redis_server.close()
     with pytest.raises(NotSent, match="Redis cannot be asked: ConnectionError"):
-        open_counts(server.url).add("bob", "b", 1, LIMITS)
+        open_counts(redis_server.url).add("bob", "b", 1, LIMITS)
 
 
 def test_a_code_is_spent_for_a_whole_fleet(
     bob: Account,
     ask: Callable[..., Asked],
     configure: Callable[..., None],
-    tmp_path: Path,
+    redis_server: RedisServer,
     log: Log,
 ) -> None:
     """Shared homes: the second host still sees the file that the first has replaced."""
     secret = "JBSWY3DPEHPK3PXPJBSWY3DPEE"  # noqa: S105 (a test's)
     stale = f'{secret}\n" TOTP_AUTH\n" WINDOW_SIZE 9\n12345678\n'
-    server = RedisServer(tmp_path)
-    configure(state=server.url)
+    configure(state=redis_server.url)
     now = int(time.time()) // 30
 
     def log_in(answer: str, *arguments: str) -> str:
         bob.write(stale, ".google_authenticator")
         return ask("bob", "--answer", answer, arguments=("method=totp", *arguments)).verdict
 
-    try:
-        for answer in (HOTP(secret).at(now), "12345678"):
-            assert log_in(answer, "fleet") == "PAM_SUCCESS", log.everything()
-            log.clear()
-            assert log_in(answer, "fleet") == "PAM_AUTH_ERR"
-            assert ": wrong response: " in log.verdict()
-            assert "another host of the fleet has accepted this code" in log.verdict()
-        assert log_in(HOTP(secret).at(now + 1), "fleet") == "PAM_SUCCESS"
-        assert log_in("000000", "fleet") == "PAM_AUTH_ERR"
-    finally:
-        server.close()
+    for answer in (HOTP(secret).at(now), "12345678"):
+        assert log_in(answer, "fleet") == "PAM_SUCCESS", log.everything()
+        log.clear()
+        assert log_in(answer, "fleet") == "PAM_AUTH_ERR"
+        assert ": wrong response: " in log.verdict()
+        assert "another host of the fleet has accepted this code" in log.verdict()
+    assert log_in(HOTP(secret).at(now + 1), "fleet") == "PAM_SUCCESS"
+    assert log_in("000000", "fleet") == "PAM_AUTH_ERR"
+    redis_server.close()
     log.clear()
     assert log_in(HOTP(secret).at(now + 2), "fleet") == "PAM_AUTHINFO_UNAVAIL"
     assert "the code cannot be spent for the fleet: Redis cannot be asked" in log.verdict()

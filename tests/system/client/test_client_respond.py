@@ -1,20 +1,17 @@
-"""`trex respond`, `trex pin`, `trex pins` and `trex unpin`, as people and scripts call them."""
+"""`trex respond`, as people and scripts call it: what it answers, and what it shows of anything else."""
 
 from __future__ import annotations
 
 import base64
-import os
 import re
 import signal
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
 
-from tests import sandbox
-from tests.hostile import CHALLENGE, context, encrypt, gpg_bytes
+from tests.hostile import CHALLENGE, MAIL, context, encrypt, gpg_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
     from tests.system.conftest import Keys
 
 RESPONSE = CHALLENGE.decode()
-MAIL = b"Dear Alice,\nthe safe opens with 4711.\n"
 
 
 def test_a_prompt_of_the_module_s_is_answered(
@@ -178,14 +174,10 @@ def test_a_cancelled_passphrase_and_no_pinentry(laptop: Client, holder: Holder) 
 def test_interrupted_while_the_agent_asks(laptop: Client, holder: Holder) -> None:
     """The fixture `nothing_left` sees to it that no process stays."""
     holder.take(laptop.make_locked_key("slow@example.org"))
-    asked = laptop.home / "asked"
-    laptop.use_pinentry(laptop.write_pinentry(f"touch {asked}"))
+    laptop.use_pinentry(laptop.write_pinentry(f"touch {laptop.home}/asked"))
     laptop.account.write(encrypt(holder, "slow@example.org"), "prompt")
     terminal = laptop.type("trex", "respond", "prompt")
-    deadline = time.monotonic() + 20
-    while not asked.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    laptop.wait_for("asked")
     terminal.sendintr()
     terminal.expect(pexpect.EOF)
     terminal.close()
@@ -236,121 +228,3 @@ def test_copy_goes_through_the_desktop_s_program(
     assert (bin_ / "args").read_text().strip() == arguments
     far = environment | {"SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22"}
     assert laptop.run("trex", "respond", "--copy", stdin=message, environment=far).returncode == 1
-
-
-def test_pins_are_listed_and_taken_away(laptop: Client, signer: str, keys: Keys) -> None:
-    assert laptop.run("trex", "pins").stdout == ""
-    assert laptop.run("trex", "pin", "--yes", "Web.Example.org.", signer).returncode == 0
-    assert laptop.run("trex", "pin", "--yes", "web.example.org", signer.lower()).returncode == 0
-    assert laptop.run("trex", "pins").stdout == f"web.example.org {signer}\n"
-    assert laptop.pins.stat().st_mode & 0o777 == 0o600
-    assert laptop.pins.parent.stat().st_mode & 0o777 == 0o700
-    changed = laptop.run("trex", "pin", "--yes", "web.example.org", keys["signing-other"])
-    assert changed.returncode == 1
-    assert "ANOTHER KEY IS PINNED for web.example.org" in changed.stderr
-    assert "trex unpin web.example.org" in changed.stderr
-    assert laptop.run("trex", "pins").stdout == f"web.example.org {signer}\n"
-    laptop.pins.write_text(f"# mine\n{laptop.pins.read_text()}\n")
-    assert signer in laptop.run("trex", "unpin", "web.example.org").stderr
-    assert laptop.pins.read_text() == "# mine\n\n"
-    assert "no key is pinned" in laptop.run("trex", "unpin", "web.example.org").stderr
-
-
-def test_a_pin_is_shown_and_confirmed(laptop: Client, holder: Holder) -> None:
-    key = holder.make("login@web.example.org", "signing", name="login at web.example.org")
-    laptop.account.import_keys(holder.public(key))
-    assert "no terminal" in laptop.run("trex", "pin", "web.example.org").stderr
-    assert "needs a fingerprint" in laptop.run("trex", "pin", "--yes", "web.example.org").stderr
-    for answer, pinned in (("n", False), ("y", True)):
-        terminal = laptop.type("trex", "pin", "web.example.org")
-        terminal.expect_exact(f"key      {key}")
-        terminal.expect_exact("login at web.example.org <login@web.example.org>")
-        terminal.expect_exact("Does this key sign for web.example.org? [y/N]: ")
-        terminal.sendline(answer)
-        terminal.expect(pexpect.EOF)
-        assert laptop.pins.exists() == pinned
-    other = holder.make("login@web.example.org", "signing")
-    laptop.account.import_keys(holder.public(other))
-    several = laptop.run("trex", "pin", "web")
-    assert "2 keys in your keyring name web" in several.stderr
-    assert "no key in your keyring names mail" in laptop.run("trex", "pin", "mail").stderr
-
-
-@pytest.mark.parametrize(("arguments", "error"), [
-    (["-x"], "No such option"), (["a b", "x"], "no name of a host"), (["web", "ABC"], "40 hex"),
-    (["web", "F" * 40], "not in your keyring"), ([], "Missing argument"),
-])  # fmt: skip
-def test_a_pin_that_makes_no_sense(laptop: Client, arguments: list[str], error: str) -> None:
-    done = laptop.run("trex", "pin", *arguments)
-    assert done.returncode in (1, 2)
-    assert error in done.stderr
-    assert "trex: hint: " in done.stderr or "no name" in error
-    assert not laptop.pins.exists()
-
-
-@pytest.mark.parametrize(("content", "error"), [
-    (b"# a comment\nweb\n", ":2: found 1 words; meant is HOST FINGERPRINT"),
-    (b"web ABC\n", ':1: found "ABC"; meant is 40 capital hex digits'),
-    (b"WEB " + b"A" * 40, ':1: found "WEB"; meant is a host'),
-    (b"web " + b"A" * 40 + b"\nweb " + b"B" * 40, ":2: found web for the second time"),
-    (b"\n\n\xff\n", ":3: found a byte that is not ASCII"),
-    (b"\x1b[2J\n", ":1: found a control character"),
-    pytest.param(b"#" * 2**20, "found a larger file", id="a megabyte"),
-])  # fmt: skip
-def test_a_damaged_file_of_pins(
-    laptop: Client, holder: Holder, to: str, content: bytes, error: str
-) -> None:
-    """Its loss would let any key sign: so nothing is answered, and the line is named."""
-    laptop.run("trex", "pins")
-    config = laptop.home / ".config/trex"
-    config.mkdir(parents=True)
-    laptop.account.own(config.parent, 0o700)
-    laptop.account.own(config, 0o700)
-    laptop.account.write(content, ".config/trex/pins")
-    message = encrypt(holder, to).encode()
-    for command in (["pins"], ["respond"], ["pin", "--yes", "web", to], ["unpin", "web"]):
-        done = laptop.run("trex", *command, stdin=message)
-        assert (done.returncode, done.stdout) == (1, "")
-        assert f"{laptop.pins}" in done.stderr
-        assert error in done.stderr
-    assert laptop.pins.read_bytes() == content
-
-
-def test_a_file_of_pins_that_others_can_write(laptop: Client, signer: str) -> None:
-    laptop.run("trex", "pin", "--yes", "web", signer)
-    laptop.pins.chmod(0o666)
-    assert "mode 0666; meant is writable by its owner only" in laptop.run("trex", "pins").stderr
-
-
-def test_a_directory_that_cannot_be_read(laptop: Client, holder: Holder, to: str) -> None:
-    laptop.account.own(laptop.home, 0o700)
-    (laptop.home / ".config/trex").mkdir(parents=True)
-    laptop.account.own(laptop.home / ".config", 0o000)
-    done = laptop.run("trex", "respond", stdin=encrypt(holder, to).encode())
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "Permission denied" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_full_disk_loses_no_pins(laptop: Client, signer: str, keys: Keys) -> None:
-    laptop.run("trex", "pin", "--yes", "web", signer)
-    before = laptop.pins.read_bytes()
-    laptop.pins.unlink()
-    page = f"size=4k,mode=700,uid={laptop.account.uid},gid={laptop.account.gid}"
-    sandbox.mount("-t", "tmpfs", "-o", page, "trex-full", laptop.pins.parent)
-    try:
-        laptop.account.write(before, ".config/trex/pins")
-        done = laptop.run("trex", "pin", "--yes", "mail", signer)
-        assert done.returncode == 1
-        assert f"{laptop.pins}: cannot be written: No space left" in done.stderr
-        assert laptop.pins.read_bytes() == before
-        assert os.listdir(laptop.pins.parent) == ["pins"]
-    finally:
-        subprocess.run(["umount", sandbox.MOUNTED.pop()], check=True)
-
-
-def test_the_place_of_the_files(laptop: Client, signer: str) -> None:
-    elsewhere = {"XDG_CONFIG_HOME": str(laptop.home / "etc")}
-    laptop.run("trex", "pin", "--yes", "web", signer, environment=elsewhere)
-    assert (laptop.home / "etc/trex/pins").exists()
-    assert not laptop.pins.exists()

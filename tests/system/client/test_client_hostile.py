@@ -7,25 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.hostile import CHALLENGE, Hostile, context, encrypt, gpg, gpg_bytes
+from tests.hostile import CHALLENGE, MAIL, Hostile, context, encrypt, gpg, gpg_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.client import Client
     from tests.keys import Holder
-    from tests.sandbox import Account
-    from tests.sshd import Sshd
     from tests.system.conftest import Keys
 
 RESPONSE = CHALLENGE.decode().strip()
-MAIL = b"Dear Alice,\nthe safe opens with 4711.\n"
-
-
-@pytest.fixture
-def hostile(account: Callable[[str], Account], sshd: Callable[..., Sshd]) -> Hostile:
-    account("alice")
-    return Hostile(sshd)
 
 
 def assert_nothing_said(answers: list[str], shown: str, count: int = 1) -> None:

@@ -1,0 +1,53 @@
+"""A person at home with keys and the `trex` command, and servers to log in to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.client import Client
+from tests.hostile import Hostile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.keys import Holder
+    from tests.sandbox import Account
+    from tests.sshd import Sshd
+    from tests.system.conftest import Keys
+
+
+@pytest.fixture
+def laptop(account: Callable[[str], Account], holder: Holder, keys: Keys) -> Iterator[Client]:
+    """A client with the secret key of alice's, and an agent of its own."""
+    client = Client(account("laptop"))
+    client.account.import_keys(holder.secret(keys["cv25519"]))
+    yield client
+    client.account.run("gpgconf", "--kill", "all")
+
+
+@pytest.fixture
+def to(keys: Keys) -> str:
+    """Whom a challenge is for: alice's key."""
+    return keys["cv25519"]
+
+
+@pytest.fixture
+def signer(laptop: Client, holder: Holder, keys: Keys) -> str:
+    """A server's signing key, which the client has, and another besides."""
+    laptop.account.import_keys(holder.public(keys["signing"], keys["signing-other"]))
+    return keys["signing"]
+
+
+@pytest.fixture
+def name(alice: Account, laptop: Client, sshd: Callable[..., Sshd]) -> str:
+    """Return what to give to ssh for a server that alice can log in to."""
+    return laptop.knows(sshd())
+
+
+@pytest.fixture
+def hostile(account: Callable[[str], Account], sshd: Callable[..., Sshd]) -> Hostile:
+    """A server that asks what it likes, and lets nobody in."""
+    account("alice")
+    return Hostile(sshd)

@@ -1,0 +1,203 @@
+"""`trex ssh` at a terminal: it passes on what is not Trex's, shows no secret, and can be ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pexpect
+
+from tests import sandbox
+from tests.client import PASSPHRASE
+from tests.hostile import encrypt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.client import Client
+    from tests.hostile import Hostile
+    from tests.keys import Holder
+    from tests.sandbox import Account
+    from tests.sshd import Sshd
+    from tests.system.conftest import Keys
+
+
+def test_the_host_key_question_reaches_the_terminal(name: str, laptop: Client) -> None:
+    known = laptop.home / ".ssh/known_hosts"
+    known.unlink()
+    terminal = laptop.type("trex", "ssh", name, "id -un")
+    terminal.expect_exact("Are you sure you want to continue connecting (yes/no/[fingerprint])? ")
+    terminal.sendline("perhaps")
+    terminal.expect_exact("perhaps")
+    terminal.expect_exact("Please type 'yes', 'no' or the fingerprint: ")
+    terminal.sendline("yes")
+    terminal.expect_exact("yes\r\n")
+    terminal.expect_exact("alice\r\n")
+    terminal.expect(pexpect.EOF)
+    assert "ssh-ed25519" in known.read_text()
+    known.unlink()
+    refused = laptop.type("trex", "ssh", name, "id -un")
+    refused.expect_exact("(yes/no/[fingerprint])? ")
+    refused.sendline("no")
+    refused.expect_exact("Host key verification failed.")
+    refused.expect(pexpect.EOF)
+
+
+def log_in_unseen(terminal: pexpect.spawn[str]) -> None:
+    """Type the passphrase where nothing is echoed, and be let in."""
+    wait_for_no_echo(terminal)
+    terminal.sendline(PASSPHRASE)
+    terminal.expect_exact("alice\r\n")
+    assert "sesame" not in (terminal.before or "")
+    terminal.expect(pexpect.EOF)
+
+
+def test_a_password_after_the_challenge_is_typed_unseen(
+    alice: Account, laptop: Client, sshd: Callable[..., Sshd]
+) -> None:
+    subprocess.run(["chpasswd"], input=f"alice:{PASSPHRASE}\n".encode(), check=True)
+    service = sandbox.pam_service(
+        "trex-and-password", f"auth requisite pam_python.so {sandbox.ENTRY}",
+        "auth required pam_unix.so", "account required pam_permit.so",
+        "session required pam_permit.so",
+    )  # fmt: skip
+    name = laptop.knows(sshd(service=service))
+    terminal = laptop.type("trex", "ssh", name, "id -un")
+    terminal.expect_exact("trex: answered alice at ")
+    terminal.expect_exact("(alice@127.0.0.1) Password: ")
+    log_in_unseen(terminal)
+
+
+def test_a_passphrase_of_an_ssh_key_is_typed_unseen(
+    alice: Account, laptop: Client, sshd: Callable[..., Sshd]
+) -> None:
+    name = laptop.knows(sshd(methods="publickey,keyboard-interactive"))
+    laptop.account.run("ssh-keygen", "-q", "-p", "-N", PASSPHRASE, "-f", ".ssh/key")
+    terminal = laptop.type("trex", "ssh", name, "id -un")
+    terminal.expect_exact("Enter passphrase for key")
+    log_in_unseen(terminal)
+
+
+def test_without_a_terminal_other_questions_get_nothing(hostile: Hostile, laptop: Client) -> None:
+    assert hostile.ask(laptop, "Password: ")[0] == [""]
+
+
+def test_an_askpass_program_that_was_set_before_is_asked_as_before(
+    hostile: Hostile, laptop: Client, holder: Holder, keys: Keys
+) -> None:
+    said = laptop.home / "said"
+    askpass = laptop.account.write(
+        f'#!/bin/sh\necho "$1|$SSH_ASKPASS_REQUIRE|${{SSH_ASKPASS##*/}}|$TREX_SSH" >> {said}\n'
+        "echo typed elsewhere\n", "my-askpass",
+    )  # fmt: skip
+    askpass.chmod(0o700)
+    name = laptop.knows(hostile.server)
+    before = {"SSH_ASKPASS": str(askpass), "SSH_ASKPASS_REQUIRE": "force"}
+    hostile.will_ask("Colour? ", encrypt(holder, keys["cv25519"]))
+    laptop.run("trex", "ssh", name, environment=before)
+    assert hostile.heard() == ["typed elsewhere", "hzA8vx2i2Y"]
+    assert said.read_text() == "(alice@127.0.0.1) Colour? |force|my-askpass|\n"
+    preferred = {"SSH_ASKPASS": str(askpass), "SSH_ASKPASS_REQUIRE": "prefer"}
+    for environment, heard in (
+        (preferred, ""),
+        (preferred | {"DISPLAY": ":0"}, "typed elsewhere"),
+        ({"SSH_ASKPASS": str(askpass)}, ""),
+        ({"SSH_ASKPASS": str(askpass), "DISPLAY": ":0"}, "typed elsewhere"),
+        ({"SSH_ASKPASS": str(askpass), "DISPLAY": ":0", "SSH_ASKPASS_REQUIRE": "never"}, ""),
+    ):
+        hostile.will_ask("Colour? ")
+        laptop.run("trex", "ssh", name, environment=environment)
+        assert hostile.heard() == [heard], environment
+
+
+def test_a_message_for_a_key_that_is_elsewhere_comes_to_the_terminal(
+    hostile: Hostile, laptop: Client, holder: Holder, keys: Keys
+) -> None:
+    hostile.will_ask(f"\n{encrypt(holder, keys['rsa2048'])}Response: ")
+    terminal = laptop.type("trex", "ssh", laptop.knows(hostile.server))
+    terminal.expect_exact("error: this message is for somebody else")
+    terminal.expect_exact("-----BEGIN PGP MESSAGE-----")
+    terminal.expect_exact("Response: ")
+    terminal.sendline("from my telephone")
+    terminal.expect(pexpect.EOF)
+    assert hostile.heard() == ["from my telephone"]
+
+
+def test_interrupted_at_a_question(hostile: Hostile, laptop: Client) -> None:
+    """The fixture `nothing_left` sees to it that no process stays."""
+    hostile.will_ask("Password: ")
+    name = laptop.knows(hostile.server)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        terminal = laptop.type("sh", "-c", f"trex ssh {name}; echo ended; stty -a; exec sleep 30")
+        terminal.expect_exact("Password: ")
+        wait_for_no_echo(terminal)
+        os.kill(child_of(terminal.pid, "ssh"), number)
+        terminal.expect_exact("ended")
+        wait_for_echo(terminal)
+        terminal.close(force=True)
+
+
+def test_ssh_is_killed_while_the_agent_asks(
+    hostile: Hostile, laptop: Client, holder: Holder
+) -> None:
+    """The fixture `nothing_left` sees to it that neither trex-askpass nor gpg stays."""
+    holder.take(laptop.make_locked_key("slow@example.org"))
+    laptop.use_pinentry(laptop.write_pinentry(f"touch {laptop.home}/asked"))
+    hostile.will_ask(encrypt(holder, "slow@example.org"))
+    terminal = laptop.type("sh", "-c", f"trex ssh {laptop.knows(hostile.server)}; echo ended")
+    laptop.wait_for("asked")
+    os.kill(child_of(terminal.pid, "ssh"), signal.SIGKILL)
+    terminal.expect_exact("ended")
+    deadline = time.monotonic() + 20
+    while laptop.account.run("pgrep", "-u", "laptop", "-x", "gpg|trex-askpass", check=False):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    terminal.close(force=True)
+
+
+def test_a_passphrase_is_asked_by_the_agent_at_the_terminal(
+    alice: Account, laptop: Client, holder: Holder, sshd: Callable[..., Sshd]
+) -> None:
+    alice.import_keys(laptop.make_locked_key("locked@example.org"))
+    alice.write("locked@example.org trust nosign\n")
+    laptop.account.write("pinentry-program /usr/bin/pinentry-tty\n", ".gnupg/gpg-agent.conf")
+    name = laptop.knows(sshd())
+    for typed, said in (("wrong", "the passphrase was wrong"), (PASSPHRASE, "alice\r\n")):
+        laptop.account.run("gpgconf", "--kill", "gpg-agent")
+        terminal = laptop.type("sh", "-c", f"sleep 1; trex ssh {name} id -un")
+        terminal_of(terminal, laptop)
+        for _ in range(3 if typed == "wrong" else 1):
+            terminal.expect("Passphrase: ?")
+            time.sleep(0.3)
+            terminal.sendline(typed)
+        terminal.expect_exact(said)
+        terminal.expect(pexpect.EOF)
+        assert "sesame" not in (terminal.before or "")
+
+
+def wait_for_no_echo(terminal: pexpect.spawn[str]) -> None:
+    assert terminal.waitnoecho(10)
+
+
+def wait_for_echo(terminal: pexpect.spawn[str]) -> None:
+    deadline = time.monotonic() + 10
+    while not terminal.getecho():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def child_of(pid: int, name: str) -> int:
+    """Return the process called `name` below `pid`."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        if Path(f"/proc/{child}/comm").read_text().strip() == name:
+            return int(child)
+    raise AssertionError(f"no {name} below {pid}")
+
+
+def terminal_of(terminal: pexpect.spawn[str], laptop: Client) -> None:
+    """Give a pseudo-terminal to the user at it: pinentry opens it by its name."""
+    os.chown(os.readlink(f"/proc/{terminal.pid}/fd/0"), laptop.account.uid, -1)

@@ -1,0 +1,167 @@
+"""`trex doctor` for records: the keys that they name, and the page that they ask for."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import sandbox
+from tests.examination import checks, defects, examine, only, write_service, write_stack
+from tests.keys import Holder
+from tests.tls import write_dated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.sandbox import Account
+    from tests.system.conftest import Keys
+
+
+def _mode(host: Account, *_: object) -> None:
+    host.record.chmod(0o666)
+
+
+def _home(host: Account, *_: object) -> None:
+    host.home.chmod(0o777)
+
+
+def _owner(host: Account, *_: object) -> None:
+    os.chown(host.record, 1, -1)
+
+
+def _gone(host: Account, *_: object) -> None:
+    host.record.unlink()
+
+
+def _spelling(host: Account, *_: object) -> None:
+    host.write("alice@example.org truste nosign\n")
+
+
+def _unknown_key(host: Account, *_: object) -> None:
+    host.write("nobody@example.org trust nosign\n")
+
+
+def _expired(host: Account, holder: Holder, *_: object) -> None:
+    made = holder.make("doctor-old@example.org", expire="1d", at="20200101T000000")
+    host.import_keys(holder.public(made))
+    host.write(f"{made} trust nosign\n")
+
+
+def _revoked(host: Account, holder: Holder, *_: object) -> None:
+    made = holder.make("doctor-revoked@example.org")
+    holder.revoke(made)
+    host.import_keys(holder.public(made))
+    host.write(f"{made} trust nosign\n")
+
+
+def _signing_only(host: Account, holder: Holder, keys: Keys) -> None:
+    host.import_keys(holder.public(keys["signing"]))
+    host.write(f"{keys['signing']} trust nosign\n")
+
+
+def _locked(host: Account, holder: Holder, keys: Keys) -> None:
+    other = Holder(sandbox.PLACE / "doctor-locked")
+    made = other.make("locked@example.org", "signing", passphrase="secret")  # noqa: S106
+    exported = subprocess.run(
+        ["gpg", "--homedir", other.home, "--batch", "--pinentry-mode", "loopback", "--passphrase",
+         "secret", "--export-secret-keys", made], capture_output=True, check=True).stdout  # fmt: skip
+    other.close()
+    host.import_keys(exported)
+    host.write(f"{keys['cv25519']} trust {made}\n")
+
+
+def _not_trusted(host: Account, holder: Holder, keys: Keys) -> None:
+    host.write(f"{keys['cv25519']} notrust nosign\n")
+
+
+@pytest.mark.parametrize(
+    ("breaks", "check"),
+    [
+        (_mode, "record-FileUnsafe"), (_home, "record-FileUnsafe"), (_owner, "record-FileUnsafe"),
+        (_gone, "record-NoRecord"), (_spelling, "record-RecordError"),
+        (_unknown_key, "record-KeyNotFound"), (_expired, "record-KeyExpired"),
+        (_revoked, "record-KeyRevoked"), (_signing_only, "record-NoEncryptionSubkey"),
+        (_locked, "record-SigningKeyLocked"), (_not_trusted, "record-KeyNotTrusted"),
+    ],
+)  # fmt: skip
+def test_a_user_who_could_not_log_in(
+    host: Account, holder: Holder, keys: Keys, breaks: Callable[..., None], check: str
+) -> None:
+    breaks(host, holder, keys)
+    finding = only("--user", "alice")
+    assert (finding["check"], finding["severity"]) == (check, "error")
+    assert finding["what"].startswith("alice: ")
+
+
+def test_nullok_makes_a_missing_record_a_warning(host: Account) -> None:
+    host.record.unlink()
+    write_stack("required {trex} nullok")
+    assert checks("--user", "alice") == [("pam-nullok", "warning"), ("record-NoRecord", "warning")]
+    assert defects("--user", "alice")[1]["why"] == "Because of nullok this user is not asked."
+    host.write("nonsense\n")
+    [_, finding] = defects("--user", "alice")
+    assert finding["severity"] == "error"
+
+
+def test_odd_records_and_users(host: Account) -> None:
+    host.write(host.record.read_text() * 2)
+    assert only()["check"] == "record-odd"
+    assert [finding["check"] for finding in examine("--user", "nobody-there")["findings"]] == [
+        "user"
+    ]
+    host.record.unlink()
+    assert only()["check"] == "record-nobody"
+
+
+def test_the_key_expires_soon(host: Account, holder: Holder) -> None:
+    for days, found in ((20, ["key-expires"]), (40, [])):
+        made = holder.make(f"in-{days}@example.org", expire=f"{days}d")
+        host.import_keys(holder.public(made))
+        host.write(f"{made} trust nosign\n")
+        assert [finding["check"] for finding in examine()["findings"]] == found
+
+
+def test_an_address_that_two_keys_carry(host: Account, holder: Holder) -> None:
+    for _ in range(2):
+        host.import_keys(holder.public(holder.make("twice@example.org")))
+    host.write("twice@example.org trust nosign\n")
+    assert only()["check"] == "key-ambiguous"
+
+
+def test_a_message_that_is_too_large_for_one_code(host: Account, holder: Holder) -> None:
+    made = [holder.make(f"big-{i}@example.org", "rsa2048") for i in range(8)]
+    host.import_keys(holder.public(*made))
+    host.write(f"{','.join(made)} trust nosign webQrAuthTls\n")
+    assert only()["check"] == "record-qr"
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "found"),
+    [
+        ("login.example.org", 90, []),
+        ("*.example.org", 90, []),
+        ("other.example.org", 90, ["page-name"]),
+        ("login.example.org", 10, ["page-expires"]),
+        ("login.example.org", -1, ["page"]),
+    ],
+)
+def test_certificates(host: Account, keys: Keys, name: str, days: int, found: list[str]) -> None:
+    write_service("web_host=login.example.org", "web_bind=127.0.0.1")
+    write_dated(host, -9, days, name)
+    host.write(f"{keys['cv25519']} trust nosign webQrAuthTls page.key page.pem\n")
+    assert [finding["check"] for finding in examine()["findings"]] == found
+
+
+def test_a_tls_pair_that_is_none_and_a_port_that_is_taken(host: Account, keys: Keys) -> None:
+    write_dated(host, -9, 90)
+    host.write("no key", "page.key")
+    host.write(f"{keys['cv25519']} trust nosign webQrAuthTls page.key page.pem\n")
+    assert only()["check"] == "page"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        write_service("web_bind=127.0.0.1", f"web_ports={taken.getsockname()[1]}")
+        host.write(f"{keys['cv25519']} trust nosign webQrAuthNoTls\n")
+        assert "no free port" in only()["what"]

@@ -1,0 +1,77 @@
+"""`trex doctor` for sshd's settings, as sshd itself says that they hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.examination import SSHD, TREX, checks, examine, only, write_sshd, write_stack
+
+if TYPE_CHECKING:
+    from tests.sandbox import Account
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "check", "status"),
+    [
+        ("UsePAM", "no", "sshd-usepam", 2),
+        ("KbdInteractiveAuthentication", "no", "sshd-config", 2),
+        ("PasswordAuthentication", "yes", "sshd-password", 1),
+        ("AuthenticationMethods", "publickey", "sshd-methods", 2),
+        ("AuthenticationMethods", "any", "sshd-methods", 1),
+        ("AuthenticationMethods", "publickey publickey,keyboard-interactive", "sshd-methods", 1),
+        ("AuthenticationMethods", "keyboard-interactive", "sshd-strangers", 1),
+        ("LoginGraceTime", "120", "sshd-grace", 1),
+        ("MaxAuthTries", "1", "sshd-tries", 1),
+        ("UsePAM", "perhaps", "sshd-config", 2),
+    ],
+)
+def test_settings_of_sshd(host: Account, setting: str, value: str, check: str, status: int) -> None:
+    write_sshd(**{setting: value})
+    report = examine()
+    found = [finding["check"] for finding in report["findings"]]
+    assert check in found
+    assert report["status"] >= status
+    assert [f["severity"] for f in report["findings"] if f["check"] == check] == [
+        {1: "warning", 2: "error"}[status]
+    ]
+
+
+def test_no_questions(host: Account) -> None:
+    write_sshd(KbdInteractiveAuthentication="no", AuthenticationMethods="any")
+    found = {finding["check"] for finding in examine()["findings"]}
+    assert found == {"sshd-kbdinteractiveauthentication", "sshd-methods"}
+
+
+def test_a_match_block_counts_for_the_user_that_it_names(host: Account) -> None:
+    SSHD.write_text(
+        SSHD.read_text() + "Match User alice\n  AuthenticationMethods publickey\nMatch all\n"
+    )
+    finding = only("--user", "alice")
+    assert (finding["check"], finding["severity"]) == ("sshd-methods", "error")
+
+
+def test_root_over_ssh(host: Account, place: Path) -> None:
+    report = examine("--user", "root")
+    assert {"sshd-root", "record-NoRecord"} == {finding["check"] for finding in report["findings"]}
+
+
+def test_sshd_is_looked_at_also_where_trex_has_a_wrong_argument(host: Account) -> None:
+    write_stack("required {trex} metod=totp")
+    write_sshd(UsePAM="no")
+    findings = examine("--user", "alice")["findings"]
+    found = [finding["check"] for finding in findings]
+    assert "pam-arguments" in found
+    assert "sshd-usepam" in found
+    assert "left-out" not in found
+
+
+def test_who_is_not_root_is_not_told_what_sshd_decides(sender: Account) -> None:
+    write_stack("required {trex} method=sms")
+    assert checks(account=sender) == []
+    su = Path("/etc/pam.d/doctor-su")
+    su.write_text(f"auth required {TREX} method=sms\n")
+    assert checks("--service", "doctor-su", account=sender) == [("pam-sms-first", "warning")]
+    su.unlink()

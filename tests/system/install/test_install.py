@@ -1,0 +1,112 @@
+"""script/install: the module, an upgrade, a packager's tree, and the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import sandbox
+from tests.installation import ENTRY, LIBRARY, has_sender, install
+
+if TYPE_CHECKING:
+    from tests.keys import Holder
+    from tests.sandbox import Account
+
+
+def test_an_installed_module_is_found_by_its_bare_name(
+    usr: None, alice: Account, client: Path, holder: Holder
+) -> None:
+    done = install()
+    assert done.returncode == 0, done.stderr
+    for line in ("auth  required  pam_python.so pam_trex.py", "KbdInteractiveAuthentication yes",
+                 "AuthenticationMethods publickey,keyboard-interactive:pam", "LoginGraceTime 600"):  # fmt: skip
+        assert line in done.stdout
+    service = sandbox.pam_service("trex-installed", "auth required pam_python.so pam_trex.py")
+    asked = sandbox.ask_pam(client, service, "alice", "--answer-with", holder.command())
+    assert asked.verdict == "PAM_SUCCESS"
+    version = ENTRY.resolve().parent
+    assert version.parent == LIBRARY
+    for path in [version, *version.rglob("*")]:
+        status = path.stat()
+        assert (status.st_uid, status.st_gid) == (0, 0)
+        assert not status.st_mode & 0o022
+    assert len(list(version.glob("trex/__pycache__/*.pyc"))) == len(list(version.glob("trex/*.py")))
+
+
+def test_the_guard_for_su_is_installed_where_it_is_asked_for(
+    usr: None, alice: Account, client: Path
+) -> None:
+    guard = Path("/lib/security/pam_trex_path.so")
+    install()
+    assert not guard.exists()
+    done = install("--su")
+    assert done.returncode == 0, done.stderr
+    service = sandbox.pam_service(
+        "trex-guarded", "auth requisite pam_trex_path.so", "auth required pam_python.so pam_trex.py"
+    )
+    assert sandbox.ask_pam(client, service, "alice").verdict == "PAM_AUTH_ERR"
+    assert install("--uninstall").returncode != 0
+    assert guard.exists()
+    install("--uninstall", "--force")
+    assert not guard.exists()
+
+
+def test_an_upgrade_is_one_step_and_a_login_in_progress_keeps_its_version(usr: None) -> None:
+    install()
+    first = ENTRY.resolve()
+    install()
+    second = ENTRY.resolve()
+    assert first != second
+    assert first.exists(), "somebody may be looking at its prompt"
+    install()
+    assert not first.exists()
+    assert second.exists()
+
+
+def test_uninstall_refuses_while_pam_names_the_module(
+    usr: None, no_service: None, place: Path
+) -> None:
+    install()
+    service = sandbox.PAM_SERVICES / "trex-in-use"
+    service.write_text("auth required pam_python.so pam_trex.py\n")
+    try:
+        done = install("--uninstall")
+        assert done.returncode != 0
+        assert "trex-in-use" in done.stderr
+        assert ENTRY.exists()
+        elsewhere = place / "a-service"
+        elsewhere.write_text(service.read_text())
+        service.unlink()
+        service.symlink_to(elsewhere)
+        assert "trex-in-use" in install("--uninstall").stderr, "libpam follows a link"
+        packaged = Path("/usr/lib/pam.d/trex-in-use-too")
+        packaged.parent.mkdir(exist_ok=True)
+        packaged.write_text(elsewhere.read_text())
+        service.unlink()
+        assert "trex-in-use-too" in install("--uninstall").stderr, "and reads what packages bring"
+        packaged.unlink()
+        assert ENTRY.exists()
+    finally:
+        service.unlink(missing_ok=True)
+    done = install("--uninstall")
+    assert done.returncode == 0, done.stderr
+    assert not ENTRY.is_symlink()
+    assert not LIBRARY.exists()
+
+
+def test_a_packager_s_tree(place: Path) -> None:
+    destination = place / "package"
+    done = install(DESTDIR=str(destination))
+    assert done.returncode == 0, done.stderr
+    assert (destination / "usr/lib/security/pam_trex.py").is_symlink()
+    assert list(destination.glob("usr/lib/trex-pam/*/trex/__pycache__/*.pyc"))
+
+
+@pytest.mark.parametrize("words", [["--uninstall", "--sms"], ["--purge"], ["--sms", "--smss"]])
+def test_words_that_do_not_go_together(usr: None, words: list[str]) -> None:
+    done = install(*words)
+    assert done.returncode != 0
+    assert not LIBRARY.exists()
+    assert not has_sender()
