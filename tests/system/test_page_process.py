@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,7 +105,10 @@ def test_only_the_page_s_process_listens(with_page: WithPage, prompt: Prompt) ->
 
 def sockets_of(pid: int) -> set[str]:
     """Return a process's sockets, by inode."""
-    names = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    names = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile: it still starts
+            names.append(os.readlink(entry))
     return {name[len("socket:[") : -1] for name in names if name.startswith("socket:")}
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.examination import mounted
+from tests.mounts import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
