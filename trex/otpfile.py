@@ -19,7 +19,7 @@ from time import monotonic, sleep, time
 from trex.codeerrors import StateNotWritten
 from trex.errors import FileUnsafe, NoRecord
 from trex.privilege import acting_as, readable
-from trex.safefile import MAX_SIZE, open_safely
+from trex.safefile import open_safely, read_whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def read_secret(path: str, account: "Account") -> bytes:
     with acting_as(account):
         descriptor = _open(path, account)
         try:
-            return _read(descriptor, path)
+            return read_whole(descriptor, path)
         finally:
             os.close(descriptor)
 
@@ -75,7 +75,7 @@ class LockedFile:
         self._descriptor = descriptor
         self._locked = locked
         self._read = os.fstat(descriptor)
-        self.content = _read(descriptor, path)
+        self.content = read_whole(descriptor, path)
 
     def replace(self, content: bytes) -> None:
         """Put `content` in its place, whole or not at all, with the same owner, group and mode.
@@ -187,16 +187,6 @@ def _check_private(path: str, status: os.stat_result, account: "Account") -> Non
         found = f"mode {stat.S_IMODE(status.st_mode):04o} and owner uid {status.st_uid}"
         meant = f"at most mode 0600, owned by {account.name}"
         raise FileUnsafe(readable(path), found, meant)
-
-
-def _read(descriptor: int, path: str) -> bytes:
-    try:
-        content = os.read(descriptor, MAX_SIZE + 1)
-    except OSError as error:
-        raise FileUnsafe(readable(path), f'"{error.strerror}"', "a file to read") from None
-    if len(content) > MAX_SIZE:
-        raise FileUnsafe(readable(path), "a larger file", f"at most {MAX_SIZE // 1024} KiB")
-    return content
 
 
 def _write(descriptor: int, content: bytes) -> None:

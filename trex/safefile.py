@@ -47,19 +47,28 @@ def _check_file(path: str, descriptor: int, account: "Account") -> None:
     _check_writers(path, status, account, descriptor)
 
 
-def read_safely(path: str, account: "Account") -> bytes:
-    """Return the whole of a file that `open_safely` accepts, at most MAX_SIZE bytes of it."""
+def read_safely(path: str, account: "Account", most: int = MAX_SIZE) -> bytes:
+    """Return the whole of a file that `open_safely` accepts, at most `most` bytes of it."""
     descriptor = open_safely(path, account)
     try:
-        content = os.read(descriptor, MAX_SIZE + 1)
-        while len(content) <= MAX_SIZE and (more := os.read(descriptor, MAX_SIZE + 1)):
+        return read_whole(descriptor, path, most)
+    finally:
+        os.close(descriptor)
+
+
+def read_whole(descriptor: int, path: str, most: int = MAX_SIZE) -> bytes:
+    """Return an open file's content, in however many pieces it comes (read(2)).
+
+    Raises FileUnsafe where it cannot be read, or is larger than `most` bytes.
+    """
+    try:
+        content = os.read(descriptor, most + 1)
+        while len(content) <= most and (more := os.read(descriptor, most + 1)):
             content += more
     except OSError as error:
         raise FileUnsafe(readable(path), _os_message(error), "a file that can be read") from None
-    finally:
-        os.close(descriptor)
-    if len(content) > MAX_SIZE:
-        raise FileUnsafe(readable(path), "a larger file", f"at most {MAX_SIZE // 1024} KiB")
+    if len(content) > most:
+        raise FileUnsafe(readable(path), "a larger file", f"at most {most // 1024} KiB")
     return content
 
 

@@ -22,7 +22,7 @@ from pyotp import HOTP
 
 from trex.codeerrors import StateNotWritten
 from trex.errors import RecordError, TrexError
-from trex.otpfile import create_secret, locked
+from trex.otpfile import create_secret, locked, read_secret
 from trex.otprules import (
     adopt_skew,
     blocked_until,
@@ -486,6 +486,19 @@ def test_who_waits_for_the_lock_reads_what_the_one_before_has_written(secret_fil
             assert not waiting.done()
             file.replace(b"new\n")
         assert waiting.result(10) == b"new\n"
+
+
+def test_a_file_that_comes_in_pieces_is_rewritten_whole(
+    secret_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As read(2) may bring it: what was not read would be lost."""
+    content, real = secret_file.read_bytes() + b"12345678\n" * 9, os.read
+    secret_file.write_bytes(content)
+    monkeypatch.setattr(os, "read", lambda descriptor, most: real(descriptor, min(most, 16)))
+    assert read_secret(str(secret_file), me()) == content
+    with locked(str(secret_file), me()) as file:
+        file.replace(OtpState(file.content, "x").content)
+    assert secret_file.read_bytes() == content
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o600])
