@@ -196,8 +196,9 @@ def _write(descriptor: int, content: bytes) -> None:
 
 
 def _age(path: str) -> float:
+    """Return seconds; a file of the future is as old: the clock was ahead when a crash left it."""
     try:
-        return time() - os.lstat(path).st_mtime
+        return abs(time() - os.lstat(path).st_mtime)
     except FileNotFoundError:
         return 0.0
 

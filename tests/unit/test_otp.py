@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyotp import HOTP
 
+from trex import otpfile
 from trex.codeerrors import StateNotWritten
 from trex.errors import RecordError, TrexError
 from trex.otpfile import create_secret, locked, read_secret
@@ -499,6 +500,33 @@ def test_a_file_that_comes_in_pieces_is_rewritten_whole(
     with locked(str(secret_file), me()) as file:
         file.replace(OtpState(file.content, "x").content)
     assert secret_file.read_bytes() == content
+
+
+@pytest.mark.parametrize("away", [-31, 31, 365 * 86400])
+def test_what_a_crash_has_left_is_removed_whatever_the_clock_was(
+    secret_file: Path, away: int
+) -> None:
+    """pam_usb #438: such a file kept its owner out, here until the clock would have caught up."""
+    beside = Path(f"{secret_file}~")
+    beside.touch()
+    os.utime(beside, (0, time.time() + away))
+    with locked(str(secret_file), me()) as file:
+        file.replace(b"new\n")
+    assert secret_file.read_bytes() == b"new\n"
+    assert not beside.exists()
+
+
+@pytest.mark.parametrize("away", [-25, 25])
+def test_what_may_be_in_use_is_left(
+    secret_file: Path, monkeypatch: pytest.MonkeyPatch, away: int
+) -> None:
+    monkeypatch.setattr(otpfile, "LOCK_SECONDS", 0.05)
+    beside = Path(f"{secret_file}~")
+    beside.touch()
+    os.utime(beside, (0, time.time() + away))
+    with locked(str(secret_file), me()) as file, pytest.raises(StateNotWritten, match="exists"):
+        file.replace(b"new\n")
+    assert beside.exists()
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o600])
