@@ -205,10 +205,9 @@ def _age(path: str) -> float:
 
 def _sync_directory(path: str) -> None:
     """See to it that the new file is the one after a power cut, too: a used code stays used."""
-    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    except OSError:  # some file systems cannot; the rename itself was whole
-        pass
-    finally:
-        os.close(directory)
+    with suppress(OSError):  # some cannot be read, or synced; the rename itself was whole
+        directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
