@@ -31,7 +31,7 @@ FORBIDDEN = 0o3177  # all but reading and writing by the owner, as google-authen
 LOCK_SECONDS = 5.0
 PAUSE_SECONDS = 0.02
 STALE_SECONDS = 30  # google-authenticator needs milliseconds
-NO_LOCKS = (9, 37, 95)  # EBADF, ENOLCK, EOPNOTSUPP: a network file system, mode 0400
+NO_LOCKS = (9, 37, 95)  # EBADF, ENOLCK, EOPNOTSUPP: a network file system (flock(2))
 
 
 def read_secret(path: str, account: "Account") -> bytes:
@@ -137,7 +137,7 @@ def locked(path: str, account: "Account") -> "Iterator[LockedFile]":
     while True:
         with ExitStack() as opened:
             with acting_as(account):
-                descriptor = _open(path, account)
+                descriptor = _open_to_lock(path, account)
                 opened.callback(os.close, descriptor)  # and with it goes the lock
             held = _lock(descriptor, path, deadline)
             if _is_still_there(descriptor, path, account):
@@ -172,8 +172,16 @@ def _is_still_there(descriptor: int, path: str, account: "Account") -> bool:
             raise StateNotWritten(f"{readable(path)}: {error.strerror}") from None
 
 
-def _open(path: str, account: "Account") -> int:
-    descriptor = open_safely(path, account)
+def _open_to_lock(path: str, account: "Account") -> int:
+    """Open for writing too, which NFS wants of whoever locks (flock(2), "NFS details")."""
+    try:
+        return _open(path, account, os.O_RDWR)
+    except FileUnsafe:  # mode 0400, or worse
+        return _open(path, account)
+
+
+def _open(path: str, account: "Account", access: int = os.O_RDONLY) -> int:
+    descriptor = open_safely(path, account, access)
     try:
         _check_private(path, os.fstat(descriptor), account)
     except BaseException:

@@ -19,15 +19,16 @@ MAX_SIZE = 64 * 1024
 SAFELY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-def open_safely(path: str, account: "Account") -> int:
+def open_safely(path: str, account: "Account", access: int = os.O_RDONLY) -> int:
     """Open a regular file that only `account` or root can have written; return its descriptor.
 
+    `access` is for reading, or os.O_RDWR: nothing is made or cut short.
     Raises NoRecord if there is none, FileUnsafe for a link, anything but a regular file, another
     owner, or a way for others to write it or to put another in its place.
     """
     try:
         check_directories(os.path.dirname(path), account)
-        descriptor = os.open(path, SAFELY)
+        descriptor = os.open(path, SAFELY | access)
     except FileNotFoundError:
         raise NoRecord(f"{readable(path)}: no such file") from None
     except OSError as error:

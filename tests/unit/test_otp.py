@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import pwd
 import subprocess
 import sys
+import tempfile
 import time
 from base64 import b32encode
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyotp import HOTP
 
+from tests.forked import in_a_child
 from trex import otpfile
 from trex.codeerrors import StateNotWritten
 from trex.errors import RecordError, TrexError
@@ -527,6 +530,41 @@ def test_what_may_be_in_use_is_left(
     with locked(str(secret_file), me()) as file, pytest.raises(StateNotWritten, match="exists"):
         file.replace(b"new\n")
     assert beside.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another account is one that root can become")
+@pytest.mark.parametrize(("mode", "is_locked"), [(0o600, True), (0o400, False)])
+def test_locks_on_nfs(monkeypatch: pytest.MonkeyPatch, mode: int, is_locked: bool) -> None:
+    """There who locks must have opened for writing (flock(2), "NFS details"): else no lock at all.
+
+    Then nothing that a crash has left beside was ever removed, and its owner stayed outside.
+    """
+    nobody, lock = find_account("nobody"), fcntl.flock
+
+    def lock_on_nfs(descriptor: int, operation: int) -> None:
+        if not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_RDWR:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        lock(descriptor, operation)
+
+    def replace() -> str:
+        with locked(str(home / "secret"), nobody) as file:
+            try:
+                file.replace(b"new\n")
+            except StateNotWritten as error:
+                return str(error).rpartition(": ")[2]
+        return "replaced"
+
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        home = Path(name)
+        for path in (home, home / "secret", home / "secret~"):
+            path.touch()
+            os.chown(path, nobody.uid, nobody.gid)
+        (home / "secret").write_text(f"{SECRET}\n")
+        (home / "secret").chmod(mode)
+        os.utime(home / "secret~", (0, time.time() - 60))
+        monkeypatch.setattr(fcntl, "flock", lock_on_nfs)
+        monkeypatch.setattr(otpfile, "LOCK_SECONDS", 0.05)
+        assert in_a_child(replace) == ("replaced" if is_locked else "File exists")
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o600])
