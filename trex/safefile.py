@@ -153,9 +153,15 @@ def _has_access_list(where: int | str) -> bool:
 
 
 def _is_primary_for_another(gid: int, name: str) -> bool:
+    """Tell whether it may be: a list without root is not the whole one, and libc says no more.
+
+    So it is where there is no descriptor to open /etc/passwd with (getpwent(3)).
+    """
     import pwd
 
-    return any(entry.pw_gid == gid and entry.pw_name != name for entry in pwd.getpwall())
+    entries = pwd.getpwall()
+    is_whole = any(entry.pw_uid == 0 for entry in entries)
+    return not is_whole or any(entry.pw_gid == gid and entry.pw_name != name for entry in entries)
 
 
 def _why_not_opened(path: str, error: OSError) -> str:
