@@ -105,7 +105,7 @@ class OneTimeCode(Challenge):
         return [offered[: -len(text)] + text for text in texts] if self._with_password else texts
 
     def settle(self, offered: str, right: int | None) -> None:
-        """Write what this attempt changes: a spent code, a counter, a rate, a skew."""
+        """Write what this attempt changes: a spent code, a counter, a skew."""
         if right is None:
             self._note_failure(offered[-DIGITS:] if self._with_password else offered)
         else:
