@@ -264,6 +264,8 @@ def test_accounts_that_cannot_be_listed_may_be_anybody_s(
 
     assert in_a_child(partial(read_with, 2)) == "record"
     assert in_a_child(partial(read_with, 1)).startswith("mode 0660 with group")
+    monkeypatch.setattr(pwd, "getpwall", lambda: [entry("carol", 7, 7)])  # what else is asked
+    assert in_a_child(partial(read_with, 2)).startswith("mode 0660 with group")
 
 
 def test_the_limit_is_64_kib() -> None:
