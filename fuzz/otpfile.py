@@ -43,7 +43,7 @@ class File:
 
     def replace(self, content: bytes) -> None:
         """Write."""
-        self.written = content
+        self.content = self.written = content
 
 
 def check(data: bytes) -> None:

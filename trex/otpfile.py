@@ -19,7 +19,7 @@ from time import monotonic, sleep, time
 from trex.codeerrors import StateNotWritten
 from trex.errors import FileUnsafe, NoRecord
 from trex.privilege import acting_as, readable
-from trex.safefile import MAX_SIZE, open_safely
+from trex.safefile import open_safely, read_whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ FORBIDDEN = 0o3177  # all but reading and writing by the owner, as google-authen
 LOCK_SECONDS = 5.0
 PAUSE_SECONDS = 0.02
 STALE_SECONDS = 30  # google-authenticator needs milliseconds
-NO_LOCKS = (9, 37, 95)  # EBADF, ENOLCK, EOPNOTSUPP: a network file system, mode 0400
+NO_LOCKS = (9, 37, 95)  # EBADF, ENOLCK, EOPNOTSUPP: a network file system (flock(2))
 
 
 def read_secret(path: str, account: "Account") -> bytes:
@@ -42,7 +42,7 @@ def read_secret(path: str, account: "Account") -> bytes:
     with acting_as(account):
         descriptor = _open(path, account)
         try:
-            return _read(descriptor, path)
+            return read_whole(descriptor, path)
         finally:
             os.close(descriptor)
 
@@ -75,7 +75,7 @@ class LockedFile:
         self._descriptor = descriptor
         self._locked = locked
         self._read = os.fstat(descriptor)
-        self.content = _read(descriptor, path)
+        self.content = read_whole(descriptor, path)
 
     def replace(self, content: bytes) -> None:
         """Put `content` in its place, whole or not at all, with the same owner, group and mode.
@@ -137,7 +137,7 @@ def locked(path: str, account: "Account") -> "Iterator[LockedFile]":
     while True:
         with ExitStack() as opened:
             with acting_as(account):
-                descriptor = _open(path, account)
+                descriptor = _open_to_lock(path, account)
                 opened.callback(os.close, descriptor)  # and with it goes the lock
             held = _lock(descriptor, path, deadline)
             if _is_still_there(descriptor, path, account):
@@ -172,8 +172,16 @@ def _is_still_there(descriptor: int, path: str, account: "Account") -> bool:
             raise StateNotWritten(f"{readable(path)}: {error.strerror}") from None
 
 
-def _open(path: str, account: "Account") -> int:
-    descriptor = open_safely(path, account)
+def _open_to_lock(path: str, account: "Account") -> int:
+    """Open for writing too, which NFS wants of whoever locks (flock(2), "NFS details")."""
+    try:
+        return _open(path, account, os.O_RDWR)
+    except FileUnsafe:  # mode 0400, or worse
+        return _open(path, account)
+
+
+def _open(path: str, account: "Account", access: int = os.O_RDONLY) -> int:
+    descriptor = open_safely(path, account, access)
     try:
         _check_private(path, os.fstat(descriptor), account)
     except BaseException:
@@ -189,16 +197,6 @@ def _check_private(path: str, status: os.stat_result, account: "Account") -> Non
         raise FileUnsafe(readable(path), found, meant)
 
 
-def _read(descriptor: int, path: str) -> bytes:
-    try:
-        content = os.read(descriptor, MAX_SIZE + 1)
-    except OSError as error:
-        raise FileUnsafe(readable(path), f'"{error.strerror}"', "a file to read") from None
-    if len(content) > MAX_SIZE:
-        raise FileUnsafe(readable(path), "a larger file", f"at most {MAX_SIZE // 1024} KiB")
-    return content
-
-
 def _write(descriptor: int, content: bytes) -> None:
     while content:
         content = content[os.write(descriptor, content) :]
@@ -206,18 +204,18 @@ def _write(descriptor: int, content: bytes) -> None:
 
 
 def _age(path: str) -> float:
+    """Return seconds; a file of the future is as old: the clock was ahead when a crash left it."""
     try:
-        return time() - os.lstat(path).st_mtime
+        return abs(time() - os.lstat(path).st_mtime)
     except FileNotFoundError:
         return 0.0
 
 
 def _sync_directory(path: str) -> None:
     """See to it that the new file is the one after a power cut, too: a used code stays used."""
-    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    except OSError:  # some file systems cannot; the rename itself was whole
-        pass
-    finally:
-        os.close(directory)
+    with suppress(OSError):  # some cannot be read, or synced; the rename itself was whole
+        directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

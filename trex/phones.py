@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FEWEST_DIGITS, MOST_DIGITS = 7, 15  # ITU-T E.164, 6.2.1; no country has numbers shorter than seven
 MAX_NUMBERS = 4
+MAX_MAP = 4 << 20  # bytes: 100,000 users and more, read by each login in a moment
 OFFICE_PHONE = 2  # the field in GECOS: full name, room, office phone, home phone (passwd(5))
 MEANT = "a user and one or more numbers such as +33612345678"
 
@@ -44,7 +45,7 @@ def users_in_map(path: str) -> list[str]:
 def _lines(path: str) -> "Iterator[tuple[int, str, list[str]]]":
     """Yield each line's number, user and telephone numbers."""
     try:
-        content = read_safely(native(path), find_account("root"))
+        content = read_safely(native(path), find_account("root"), MAX_MAP)
     except NoRecord:
         raise FileUnsafe(path, "no file", "the map of users to telephone numbers") from None
     for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), start=1):

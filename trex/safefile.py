@@ -19,15 +19,16 @@ MAX_SIZE = 64 * 1024
 SAFELY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-def open_safely(path: str, account: "Account") -> int:
+def open_safely(path: str, account: "Account", access: int = os.O_RDONLY) -> int:
     """Open a regular file that only `account` or root can have written; return its descriptor.
 
+    `access` is for reading, or os.O_RDWR: nothing is made or cut short.
     Raises NoRecord if there is none, FileUnsafe for a link, anything but a regular file, another
     owner, or a way for others to write it or to put another in its place.
     """
     try:
         check_directories(os.path.dirname(path), account)
-        descriptor = os.open(path, SAFELY)
+        descriptor = os.open(path, SAFELY | access)
     except FileNotFoundError:
         raise NoRecord(f"{readable(path)}: no such file") from None
     except OSError as error:
@@ -47,19 +48,28 @@ def _check_file(path: str, descriptor: int, account: "Account") -> None:
     _check_writers(path, status, account, descriptor)
 
 
-def read_safely(path: str, account: "Account") -> bytes:
-    """Return the whole of a file that `open_safely` accepts, at most MAX_SIZE bytes of it."""
+def read_safely(path: str, account: "Account", most: int = MAX_SIZE) -> bytes:
+    """Return the whole of a file that `open_safely` accepts, at most `most` bytes of it."""
     descriptor = open_safely(path, account)
     try:
-        content = os.read(descriptor, MAX_SIZE + 1)
-        while len(content) <= MAX_SIZE and (more := os.read(descriptor, MAX_SIZE + 1)):
+        return read_whole(descriptor, path, most)
+    finally:
+        os.close(descriptor)
+
+
+def read_whole(descriptor: int, path: str, most: int = MAX_SIZE) -> bytes:
+    """Return an open file's content, in however many pieces it comes (read(2)).
+
+    Raises FileUnsafe where it cannot be read, or is larger than `most` bytes.
+    """
+    try:
+        content = os.read(descriptor, most + 1)
+        while len(content) <= most and (more := os.read(descriptor, most + 1)):
             content += more
     except OSError as error:
         raise FileUnsafe(readable(path), _os_message(error), "a file that can be read") from None
-    finally:
-        os.close(descriptor)
-    if len(content) > MAX_SIZE:
-        raise FileUnsafe(readable(path), "a larger file", f"at most {MAX_SIZE // 1024} KiB")
+    if len(content) > most:
+        raise FileUnsafe(readable(path), "a larger file", f"at most {most // 1024} KiB")
     return content
 
 
@@ -143,9 +153,15 @@ def _has_access_list(where: int | str) -> bool:
 
 
 def _is_primary_for_another(gid: int, name: str) -> bool:
+    """Tell whether it may be: a list without root is not the whole one, and libc says no more.
+
+    So it is where there is no descriptor to open /etc/passwd with (getpwent(3)).
+    """
     import pwd
 
-    return any(entry.pw_gid == gid and entry.pw_name != name for entry in pwd.getpwall())
+    entries = pwd.getpwall()
+    is_whole = any(entry.pw_uid == 0 for entry in entries)
+    return not is_whole or any(entry.pw_gid == gid and entry.pw_name != name for entry in entries)
 
 
 def _why_not_opened(path: str, error: OSError) -> str:

@@ -84,6 +84,15 @@ def test_a_read_only_home_refuses(
     assert trex_otp("bob", "12345678").verdict == "PAM_SUCCESS"
 
 
+def test_a_home_that_its_owner_cannot_list_serves(
+    bob: Account, trex_otp: Callable[..., Asked]
+) -> None:
+    """The file was replaced and the code spent, and then the login refused, each time."""
+    bob.write(text('" TOTP_AUTH', "12345678"), FILE)
+    bob.home.chmod(0o300)
+    assert trex_otp("bob", "12345678").verdict == "PAM_SUCCESS"
+
+
 def test_a_crash_before_the_rename_leaves_the_old_file(
     bob: Account, client: Path, stacks: dict[str, str], log: Log
 ) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import pwd
 import subprocess
 import sys
+import tempfile
 import time
 from base64 import b32encode
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyotp import HOTP
 
+from tests.forked import in_a_child
+from trex import otpfile
 from trex.codeerrors import StateNotWritten
 from trex.errors import RecordError, TrexError
-from trex.otpfile import create_secret, locked
+from trex.otpfile import create_secret, locked, read_secret
 from trex.otprules import (
     adopt_skew,
     blocked_until,
@@ -486,6 +490,81 @@ def test_who_waits_for_the_lock_reads_what_the_one_before_has_written(secret_fil
             assert not waiting.done()
             file.replace(b"new\n")
         assert waiting.result(10) == b"new\n"
+
+
+def test_a_file_that_comes_in_pieces_is_rewritten_whole(
+    secret_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As read(2) may bring it: what was not read would be lost."""
+    content, real = secret_file.read_bytes() + b"12345678\n" * 9, os.read
+    secret_file.write_bytes(content)
+    monkeypatch.setattr(os, "read", lambda descriptor, most: real(descriptor, min(most, 16)))
+    assert read_secret(str(secret_file), me()) == content
+    with locked(str(secret_file), me()) as file:
+        file.replace(OtpState(file.content, "x").content)
+    assert secret_file.read_bytes() == content
+
+
+@pytest.mark.parametrize("away", [-31, 31, 365 * 86400])
+def test_what_a_crash_has_left_is_removed_whatever_the_clock_was(
+    secret_file: Path, away: int
+) -> None:
+    """pam_usb #438: such a file kept its owner out, here until the clock would have caught up."""
+    beside = Path(f"{secret_file}~")
+    beside.touch()
+    os.utime(beside, (0, time.time() + away))
+    with locked(str(secret_file), me()) as file:
+        file.replace(b"new\n")
+    assert secret_file.read_bytes() == b"new\n"
+    assert not beside.exists()
+
+
+@pytest.mark.parametrize("away", [-25, 25])
+def test_what_may_be_in_use_is_left(
+    secret_file: Path, monkeypatch: pytest.MonkeyPatch, away: int
+) -> None:
+    monkeypatch.setattr(otpfile, "LOCK_SECONDS", 0.05)
+    beside = Path(f"{secret_file}~")
+    beside.touch()
+    os.utime(beside, (0, time.time() + away))
+    with locked(str(secret_file), me()) as file, pytest.raises(StateNotWritten, match="exists"):
+        file.replace(b"new\n")
+    assert beside.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another account is one that root can become")
+@pytest.mark.parametrize(("mode", "is_locked"), [(0o600, True), (0o400, False)])
+def test_locks_on_nfs(monkeypatch: pytest.MonkeyPatch, mode: int, is_locked: bool) -> None:
+    """There who locks must have opened for writing (flock(2), "NFS details"): else no lock at all.
+
+    Then nothing that a crash has left beside was ever removed, and its owner stayed outside.
+    """
+    nobody, lock = find_account("nobody"), fcntl.flock
+
+    def lock_on_nfs(descriptor: int, operation: int) -> None:
+        if not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_RDWR:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        lock(descriptor, operation)
+
+    def replace() -> str:
+        with locked(str(home / "secret"), nobody) as file:
+            try:
+                file.replace(b"new\n")
+            except StateNotWritten as error:
+                return str(error).rpartition(": ")[2]
+        return "replaced"
+
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        home = Path(name)
+        for path in (home, home / "secret", home / "secret~"):
+            path.touch()
+            os.chown(path, nobody.uid, nobody.gid)
+        (home / "secret").write_text(f"{SECRET}\n")
+        (home / "secret").chmod(mode)
+        os.utime(home / "secret~", (0, time.time() - 60))
+        monkeypatch.setattr(fcntl, "flock", lock_on_nfs)
+        monkeypatch.setattr(otpfile, "LOCK_SECONDS", 0.05)
+        assert in_a_child(replace) == ("replaced" if is_locked else "File exists")
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o600])

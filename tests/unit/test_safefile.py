@@ -6,12 +6,16 @@ import errno
 import grp
 import os
 import pwd
+import resource
 import stat
 import subprocess
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.forked import in_a_child
 from trex.errors import FileUnsafe, NoRecord
 from trex.privilege import Account
 from trex.safefile import MAX_SIZE, check_directories, check_writers, open_safely, read_safely
@@ -224,7 +228,9 @@ def test_a_private_group(
 
     users = [entry(user, UID + number, GID) for number, user in enumerate(primary_for)]
     monkeypatch.setattr(grp, "getgrgid", find)
-    monkeypatch.setattr(pwd, "getpwall", lambda: [*users, entry("carol", 7, 7)])
+    monkeypatch.setattr(
+        pwd, "getpwall", lambda: [entry("root", 0, 0), *users, entry("carol", 7, 7)]
+    )
     record.chmod(0o660)
     if counts:
         assert read_safely(str(record), alice) == b"record"
@@ -234,6 +240,32 @@ def test_a_private_group(
     else:
         with pytest.raises(FileUnsafe, match="mode 0660 with group"):
             read_safely(str(record), alice)
+
+
+def test_accounts_that_cannot_be_listed_may_be_anybody_s(
+    record: Path, alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """getpwent(3) ends early where /etc/passwd cannot be opened: nscd and sssd still know groups."""
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group(("alice", "x", gid, [])))
+    record.chmod(0o660)
+
+    def read_with(free: int) -> str:
+        taken = []
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        with suppress(OSError):
+            while True:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+        for descriptor in taken[:free]:
+            os.close(descriptor)
+        try:
+            return read_safely(str(record), alice).decode()
+        except FileUnsafe as error:
+            return error.found
+
+    assert in_a_child(partial(read_with, 2)) == "record"
+    assert in_a_child(partial(read_with, 1)).startswith("mode 0660 with group")
+    monkeypatch.setattr(pwd, "getpwall", lambda: [entry("carol", 7, 7)])  # what else is asked
+    assert in_a_child(partial(read_with, 2)).startswith("mode 0660 with group")
 
 
 def test_the_limit_is_64_kib() -> None:

@@ -199,6 +199,24 @@ def test_each_attempt_counts_and_past_the_limit_none_is_right(phone: Phone) -> N
     assert phone.answer(code(HERE + 1)) is ACCEPTED
 
 
+@pytest.mark.parametrize("answer", [code(HERE), "000000"])
+def test_an_attempt_counts_before_it_is_judged(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """Whoever calls su can end it there, or have it write nothing."""
+    phone.write('" RATE_LIMIT 2 30', '" TOTP_AUTH')
+    seen = []
+
+    def compare(offered: str, text: str) -> bool:
+        seen.append(phone.lines)
+        return offered == text
+
+    monkeypatch.setattr(judging, "is_equal", compare)
+    assert phone.answer(answer) is (ACCEPTED if answer == code(HERE) else WRONG)
+    assert seen == [[f'" RATE_LIMIT 2 30 {NOW}', '" TOTP_AUTH']] * 3
+    assert phone.path.read_text().count(str(NOW)) == 1, "and once"
+
+
 def test_what_is_late_spends_nothing(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
     phone.write('" TOTP_AUTH')
     boot = judging.now()

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from trex.login import Conversation, Login
     from trex.options import Options
-    from trex.otpfile import LockedFile
     from trex.privilege import Account
 
     # A text that is right, and what is to be noted if it was given.
@@ -95,18 +94,18 @@ class OneTimeCode(Challenge):
     def accepted(self, offered: str) -> list[str]:
         """Return the codes of this moment, behind whatever stands before the offered one.
 
-        From here on the file is locked. The attempt counts, whatever comes of it.
+        The attempt counts, whatever comes of it. From here on the file is locked.
         """
+        self._count()
         self._file = self._locks.enter_context(locked(self._path, self._reader))
         self._now = int(time.time())
         self._state = OtpState(self._file.content, readable(self._path))
-        self._count(self._file, self._state, self._now)
         self._right = self._right_texts(self._state, self._now)
         texts = [text for text, _ in self._right]
         return [offered[: -len(text)] + text for text in texts] if self._with_password else texts
 
     def settle(self, offered: str, right: int | None) -> None:
-        """Write what this attempt changes: a spent code, a counter, a rate, a skew."""
+        """Write what this attempt changes: a spent code, a counter, a skew."""
         if right is None:
             self._note_failure(offered[-DIGITS:] if self._with_password else offered)
         else:
@@ -158,23 +157,29 @@ class OneTimeCode(Challenge):
     def _would_do(self, text: str) -> bool:
         """Tell whether `text` ends in a right code: no verdict, only no need to ask.
 
-        It is an attempt, and counted in the file at once: whoever guesses could hang up now.
+        It is an attempt: whoever guesses could hang up now.
         """
-        with locked(self._path, self._reader) as file:
-            state, now = OtpState(file.content, readable(self._path)), int(time.time())
-            self._count(file, state, now)
-            if state.content != file.content:
-                file.replace(state.content)
-        right = self._right_texts(state, now)
+        self._count()
+        state = OtpState(read_secret(self._path, self._reader), readable(self._path))
+        right = self._right_texts(state, int(time.time()))
         return any([is_equal(text[-len(code) :], code) for code, _ in right])  # noqa: C419 (all)
 
-    def _count(self, file: "LockedFile", state: OtpState, now: int) -> None:
-        """Count one login once. Raises TooManyAttempts, with the file written."""
+    def _count(self) -> None:
+        """Count one login once, in the file, before anything is compared.
+
+        Who calls su may end it whenever he likes (kill(2)), and have it write nothing
+        (setrlimit(2)): a guess that counts only afterwards would count when he wants it to.
+        Raises TooManyAttempts, and StateNotWritten.
+        """
         if self._counted:
             return
         self._counted = True
-        if reason := count_attempt(state, now):
-            file.replace(state.content)
+        with locked(self._path, self._reader) as file:
+            state = OtpState(file.content, readable(self._path))
+            reason = count_attempt(state, int(time.time()))
+            if state.content != file.content:
+                file.replace(state.content)
+        if reason:
             raise TooManyAttempts(f"{readable(self._path)}: {reason}")
 
     def _warn(self, text: str) -> None:

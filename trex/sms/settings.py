@@ -11,7 +11,7 @@ from trex.audit import one_line
 from trex.codeerrors import SettingsError
 from trex.errors import FileUnsafe, NoRecord
 from trex.privilege import find_account, native
-from trex.safefile import MAX_SIZE, open_safely
+from trex.safefile import open_safely, read_whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,9 +150,6 @@ def _read(path: str) -> str:
         mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
         if mode & OTHERS:
             raise FileUnsafe(path, f"mode {mode:04o}", "mode 0600, because of the passwords in it")
-        content = os.read(descriptor, MAX_SIZE + 1)
+        return read_whole(descriptor, path).decode("utf-8")
     finally:
         os.close(descriptor)
-    if len(content) > MAX_SIZE:
-        raise FileUnsafe(path, "a larger file", f"at most {MAX_SIZE // 1024} KiB")
-    return content.decode("utf-8")
