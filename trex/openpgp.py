@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NOTATION = "login@trex-pam.invalid"
 BEGIN, END = b"-----BEGIN PGP MESSAGE-----\n", b"-----END PGP MESSAGE-----\n"
 KEYBOXD = "common.conf"  # where GnuPG 2.4 is told to keep its keys in a daemon (use-keyboxd)
-PRIVATE, PUBLIC = "private-keys-v1.d", "public-keys.d"
+PRIVATE, PUBLIC, DATABASE = "private-keys-v1.d", "public-keys.d", "pubring.db"
 KEYRING = frozenset(("pubring.kbx", "pubring.gpg", "trustdb.gpg", KEYBOXD, PRIVATE, PUBLIC))
 
 # Read nothing but the keyring, ask nobody, write nothing. The pipe in place of gpg.conf: that file
@@ -192,6 +192,8 @@ def _list_home(home: str, account: "Account") -> list[str]:
             present = os.listdir(home)
             for name in KEYRING.intersection(present):
                 check_writers(os.path.join(home, name), account)
+            if PUBLIC in present and DATABASE in os.listdir(os.path.join(home, PUBLIC)):
+                check_writers(os.path.join(home, PUBLIC, DATABASE), account)
             return present
         except OSError as error:
             raise GpgFailed(f"{readable(home)}: no keyring: {error.strerror}") from None

@@ -37,6 +37,18 @@ def test_a_keyring_that_others_may_write_is_refused(
     refused(log_in("alice"), log, "/home/alice/.gnupg: found mode 0777")
 
 
+def test_a_database_of_keys_that_others_may_write_is_refused(
+    alice: Account, log_in: Callable[..., Asked], log: Log
+) -> None:
+    """GnuPG 2.4's keyboxd has it, in a directory."""
+    (alice.gnupg / "public-keys.d").mkdir(mode=0o700)
+    alice.own(alice.gnupg / "public-keys.d", 0o700)
+    assert log_in("alice").verdict == "PAM_SUCCESS"
+    log.clear()
+    alice.write("", ".gnupg/public-keys.d/pubring.db").chmod(0o666)
+    refused(log_in("alice"), log, "pubring.db: found mode 0666")
+
+
 @pytest.mark.parametrize("name", ["pubring.kbx", "trustdb.gpg"])
 @pytest.mark.parametrize("how", ["writable by all", "another's", "a link to another's"])
 def test_a_keyring_file_that_others_may_write_is_refused(
