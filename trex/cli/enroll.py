@@ -17,6 +17,7 @@ from trex.cli.delegate import run_as
 from trex.cli.place import Place, find_place, place_options
 from trex.cli.proof import prove
 from trex.cli.questions import confirm
+from trex.cli.tell import printable
 from trex.cli.terminal import CommandError, say
 from trex.privilege import readable
 from trex.safefile import check_directories
@@ -179,12 +180,13 @@ def _prove(place: Place, content: bytes, arguments: dict[str, Any]) -> None:
 
 
 def _difference(place: Place, before: bytes | None, content: bytes) -> str:
+    """Return what changes, fit for a terminal: root reads a user's comments here."""
     old, new = (
         (text or b"").decode("utf-8", "replace").splitlines(keepends=True)
         for text in (before, content)
     )
     name = place.shown if before is not None else "/dev/null"
-    return "".join(difflib.unified_diff(old, new, name, place.shown))
+    return printable("".join(difflib.unified_diff(old, new, name, place.shown)))
 
 
 # ------------------------------------------------------------- in a process of the writer's
