@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 from pathlib import Path
@@ -101,11 +102,29 @@ def central(place: Path) -> Iterator[list[str]]:
     subprocess.run(["userdel", "--force", "_trex"], check=True, capture_output=True)
 
 
+def options_of(central: list[str]) -> list[str]:
+    return [word for argument in central for word in
+            ("--" + argument.partition("=")[0].replace("_", "-"), argument.partition("=")[2])]  # fmt: skip
+
+
+def test_a_record_that_its_reader_cannot_read_is_mended(
+    bob: Account, key_file: Path, central: list[str], log_in: Callable[..., Asked]
+) -> None:
+    """As a configuration tool leaves it that knows of owner and mode only."""
+    enroll = ["enroll", "--central", *options_of(central), "--user", "bob", "--key", "-", "--yes"]
+    assert trex(*enroll, stdin=key_file.read_bytes()).returncode == 0
+    record = sandbox.PLACE / "central/users/bob"
+    os.chown(record, 0, 0)
+    assert log_in("bob", arguments=tuple(central)).verdict == "PAM_AUTHINFO_UNAVAIL"
+    done = trex(*enroll, stdin=key_file.read_bytes())
+    assert done.returncode == 0, done.stderr
+    assert log_in("bob", arguments=tuple(central)).verdict == "PAM_SUCCESS"
+
+
 def test_central_mode(
     bob: Account, key_file: Path, central: list[str], log_in: Callable[..., Asked], keys: Keys
 ) -> None:
-    places = [word for argument in central for word in
-              ("--" + argument.partition("=")[0].replace("_", "-"), argument.partition("=")[2])]  # fmt: skip
+    places = options_of(central)
     done = trex("enroll", "--central", *places, "--user", "bob", "--key", "-", "--yes",
                 stdin=key_file.read_bytes())  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -193,7 +193,8 @@ def _difference(place: Place, before: bytes | None, content: bytes) -> str:
 
 
 def _is_as_meant(place: Place) -> bool:
-    return recordfile.is_as_meant(place.record, place.writer.uid, place.mode)
+    writer, reader = place.writer, place.reader
+    return recordfile.is_as_meant(place.record, writer.uid, place.mode, reader.gid)
 
 
 def _write(place: Place, before: bytes | None, content: bytes) -> None:

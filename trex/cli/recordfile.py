@@ -92,10 +92,11 @@ def with_record(content: bytes | None, line: str, comment: str, path: str) -> by
     return b"\n".join(lines).rstrip(b"\n") + b"\n"
 
 
-def is_as_meant(path: str, uid: int, mode: int) -> bool:
-    """Tell whether owner and mode are right."""
+def is_as_meant(path: str, uid: int, mode: int, gid: int) -> bool:
+    """Tell whether owner and mode are right, and the group where that is who reads it."""
     status = os.lstat(path)
-    return status.st_uid == uid and stat.S_IMODE(status.st_mode) == mode
+    is_readable = status.st_gid == gid or not mode & stat.S_IRGRP
+    return status.st_uid == uid and stat.S_IMODE(status.st_mode) == mode and is_readable
 
 
 def replace(path: str, content: bytes, before: bytes | None, mode: int, gid: int) -> None:
