@@ -106,18 +106,26 @@ def replace(path: str, content: bytes, before: bytes | None, mode: int, gid: int
     """
     if before is not None:
         _write(path + BACKUP, before, mode, gid)
-    if read_existing(path) != before:
-        raise CommandError(
-            f"{readable(path)}: it was changed meanwhile", "look at it and try again"
-        )
+    _check_unchanged(path, before)
     _write(path, content, mode, gid)
 
 
 def remove(path: str, before: bytes, mode: int, gid: int) -> None:
-    """Remove the record, after a copy of it."""
+    """Remove the record, after a copy of it.
+
+    Raises OSError with nothing changed, CommandError if the file is not what it was any more.
+    """
     _write(path + BACKUP, before, mode, gid)
+    _check_unchanged(path, before)
     os.unlink(path)
     _sync_directory(path)
+
+
+def _check_unchanged(path: str, before: bytes | None) -> None:
+    if read_existing(path) != before:
+        raise CommandError(
+            f"{readable(path)}: it was changed meanwhile", "look at it and try again"
+        )
 
 
 def _write(path: str, content: bytes, mode: int, gid: int) -> None:
