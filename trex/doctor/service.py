@@ -166,18 +166,21 @@ def _check_caller(service: str, stack: Stack, rules: list[Rule]) -> list[Finding
 
 
 def _has_secure_path() -> bool:
+    """Tell whether sudo sets PATH for everybody: the last line decides, an exception is one."""
+    words = [line.partition("#")[0].split(maxsplit=1) for line in _sudoers()]
+    said = [(word[0], word[1]) for word in words if len(word) > 1 and "secure_path" in word[1]]
+    for_all = [text for name, text in said if name == "Defaults"]
+    excepted = [name for name, text in said if name != "Defaults" and "!secure_path" in text]
+    return bool(for_all) and "!secure_path" not in for_all[-1] and not excepted
+
+
+def _sudoers() -> list[str]:
+    """Return all lines; sudo leaves out names with a dot or a ~ at the end (sudoers(5))."""
     file, directory = SUDOERS
     names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
-    for path in [file, *(os.path.join(directory, name) for name in names)]:
-        try:
-            with open(path, encoding="utf-8", errors="replace") as text:
-                if any(_sets_secure_path(line) for line in text):
-                    return True
-        except OSError:
-            continue
-    return False
-
-
-def _sets_secure_path(line: str) -> bool:
-    text = line.partition("#")[0]
-    return text.split()[:1] == ["Defaults"] and "secure_path" in text and "!secure_path" not in text
+    read = [name for name in names if "." not in name and not name.endswith("~")]
+    lines: list[str] = []
+    for path in [file, *(os.path.join(directory, name) for name in read)]:
+        with suppress(OSError), open(path, encoding="utf-8", errors="replace") as text:
+            lines += text
+    return lines
