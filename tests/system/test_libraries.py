@@ -1,4 +1,4 @@
-"""Installing where libraries of somebody else's are missing."""
+"""The command and its installation where libraries of somebody else's are missing."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import sandbox
+from tests.command import trex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.sandbox import Account
 
 LIBRARIES = Path("/usr/lib/python3/dist-packages")
 
@@ -46,6 +48,22 @@ def install(destination: Path) -> subprocess.CompletedProcess[str]:
         [sandbox.PROJECT / "script/install"], capture_output=True, text=True, check=False,
         env={"PATH": os.environ["PATH"], "DESTDIR": str(destination)},
     )  # fmt: skip
+
+
+def test_on_a_client_the_help_needs_none_of_the_optional_ones(
+    without: Callable[..., None], bob: Account
+) -> None:
+    """What `pip install .` brings is click, rich and python-gnupg."""
+    without("pyotp", "qrcode", "cryptography", "requests", "redis")
+    for command in (["--help"], ["totp", "--help"], ["doctor", "--help"]):
+        done = trex(*command, account=bob)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert "  totp     Make and show a secret" in trex("--help", account=bob).stdout
+    done = trex("totp", "enroll", account=bob)
+    assert done.returncode == 1
+    assert "trex: error: Python's library pyotp is not installed\n" in done.stderr
+    assert "trex: hint: Debian: apt install python3-pyotp; or pip" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("missing", [("pyotp", "qrcode"), ("gnupg",), ("click", "rich")])
