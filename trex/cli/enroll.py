@@ -193,7 +193,9 @@ def _difference(place: Place, before: bytes | None, content: bytes) -> str:
 
 
 def _is_as_meant(place: Place) -> bool:
+    """Tell whether the file is as it would be written. Raises FileUnsafe as writing it would."""
     writer, reader = place.writer, place.reader
+    check_directories(os.path.dirname(place.record), writer)
     return recordfile.is_as_meant(place.record, writer.uid, place.mode, reader.gid)
 
 
