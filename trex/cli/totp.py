@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 import click
 
 from trex.challenge import random_digits
+from trex.cli.delegate import hint_for
 from trex.cli.terminal import CommandError, say
+from trex.errors import FileUnsafe
 from trex.otpfile import create_secret, locked, read_secret
 from trex.otpstate import EMERGENCY_DIGITS, OtpState
 from trex.privilege import find_account, native, readable
+from trex.safefile import check_directories
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +75,7 @@ def enroll(path: str, svg: str | None, *, if_missing: bool, counter: bool) -> No
         return  # a profile script runs for scp and rsync as well
     if os.path.lexists(path):
         raise CommandError(f"{readable(path)} is there already", "trex totp show")
+    _check_place(path, account)
     from trex.cli import phone
 
     otp = phone.new_otp(counter=counter)
@@ -132,6 +136,19 @@ def _own(path: str) -> tuple[Account, str]:
     if path.startswith("~/"):
         path = os.path.join(readable(account.home), path[2:])
     return account, native(os.path.abspath(path))
+
+
+def _check_place(path: str, account: Account) -> None:
+    """Raise CommandError where a secret could not be made, or no login would take it."""
+    directory, beside = os.path.dirname(path), f"{path}~"
+    if os.path.lexists(beside):
+        raise CommandError(f"{readable(beside)} is there already", "is it of use? move it away")
+    try:
+        check_directories(directory, account)
+    except FileUnsafe as error:
+        raise CommandError(str(error), hint_for(error)) from None
+    except OSError as error:
+        raise CommandError(f"{readable(directory)}: {error.strerror}", "another --file") from None
 
 
 def _emergency_codes() -> list[str]:
