@@ -73,7 +73,8 @@ def command(**arguments: Any) -> None:
     )
     silently = arguments["yes"] or arguments["dry_run"]
     found = _find_keys(place, arguments)
-    chosen = choose(found["listing"], arguments["wanted"], silently=silently)
+    shared = place.shares_keyring and not found["armored"]
+    chosen = choose(found["listing"], arguments["wanted"], silently=silently, shared=shared)
     before = recordfile.read_as(place.writer, place.record)
     content = _compose(place, before, chosen, arguments)
     difference = _difference(place, before, content)
