@@ -167,8 +167,13 @@ def _apply(fields: Fields, arguments: dict[str, Any]) -> None:
     if mode == "none":
         fields.page = []
     elif mode is not None:
-        kept = fields.page[1:] if fields.page[:1] == [mode] else []
+        same = fields.page[:1] == [mode] or (_has_tls(mode) and _has_tls(*fields.page[:1]))
+        kept = fields.page[1:] if same else []
         fields.page = [mode, *(tls if all(tls) else kept)]
+
+
+def _has_tls(mode: str = "") -> bool:
+    return mode in WEB_QR_MODES and WEB_QR_MODES[mode].tls
 
 
 def _prove(place: Place, content: bytes, arguments: dict[str, Any]) -> None:
