@@ -1,5 +1,6 @@
 """Measure what a login costs; print the tables, and with --write put them into docs/performance.md.
 
+    sudo script/bootstrap benchmarks
     sudo /usr/bin/python3 -m benchmarks [NAME]... [--rounds 150] [--write]
 
 The names are prompt, earlier, ssh, memory, load and central. Without any everything is measured,

@@ -9,8 +9,6 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -25,7 +23,6 @@ VERSIONS = (
     ("GnuPG", ["/usr/bin/gpg", "--version"]),
     ("OpenSSH", ["/usr/sbin/sshd", "-V"]),
 )
-mpl.use("svg")
 
 
 class Report:
@@ -33,6 +30,7 @@ class Report:
 
     def __init__(self) -> None:
         self._parts: list[str] = []
+        self._pictures: list[tuple[str, str, Callable[[Axes], None]]] = []
 
     def table(self, title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Add a table, and print it."""
@@ -44,17 +42,8 @@ class Report:
         self._add(f"{text}\n")
 
     def picture(self, name: str, title: str, draw: Callable[[Axes], None]) -> None:
-        """Add a plot: `draw` gets its axes."""
-        from matplotlib import pyplot as plt
-
-        figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
-        draw(axes)
-        axes.set_title(title)
-        axes.spines[["top", "right"]].set_visible(False)
-        # The same figures give the same file.
-        mpl.rcParams["svg.hashsalt"] = name
-        figure.savefig(DOCS / f"performance-{name}.svg", metadata={"Date": None})
-        plt.close(figure)
+        """Add a plot, which is drawn where the report is written: `draw` gets its axes."""
+        self._pictures.append((name, title, draw))
         self._parts.append(f"![{title}](performance-{name}.svg)\n")
 
     def _add(self, text: str) -> None:
@@ -62,12 +51,28 @@ class Report:
         self._parts.append(text)
 
     def write(self, part: str) -> None:
-        """Put everything between the part's marks in docs/performance.md."""
+        """Put everything between the part's marks in docs/performance.md, plots beside it."""
+        for picture in self._pictures:
+            _save(*picture)
         begin, end = BEGIN.format(part), END.format(part)
         before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
         _, _, after = rest.partition(end)
         measured = "\n".join([*self._parts, machine()])
         PAGE.write_text(f"{before}{begin}\n{measured}\n{end}{after}", encoding="utf-8")
+
+
+def _save(name: str, title: str, draw: Callable[[Axes], None]) -> None:
+    import matplotlib as mpl
+    from matplotlib import pyplot as plt
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = name  # the same figures give the same file
+    figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    draw(axes)
+    axes.set_title(title)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(DOCS / f"performance-{name}.svg", metadata={"Date": None})
+    plt.close(figure)
 
 
 def machine() -> str:

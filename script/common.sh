@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # What the scripts beside this file share. To be sourced, after `set -euo pipefail`.
 
-# Where the checkout lies, whatever directory the caller is in.
+# Where the checkout lies, whatever directory the caller is in, and whatever CDPATH he has exported.
 # shellcheck disable=SC2034  # the scripts use it
-root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 
 # `su` leaves the caller's PATH alone, and useradd lies where users do not look. Nor should a
 # python3 or gpg of the caller's own be taken for Debian's.

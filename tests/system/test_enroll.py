@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 from pathlib import Path
@@ -101,11 +102,47 @@ def central(place: Path) -> Iterator[list[str]]:
     subprocess.run(["userdel", "--force", "_trex"], check=True, capture_output=True)
 
 
+def options_of(central: list[str]) -> list[str]:
+    return [word for argument in central for word in
+            ("--" + argument.partition("=")[0].replace("_", "-"), argument.partition("=")[2])]  # fmt: skip
+
+
+def test_a_record_that_its_reader_cannot_read_is_mended(
+    bob: Account, key_file: Path, central: list[str], log_in: Callable[..., Asked]
+) -> None:
+    """As a configuration tool leaves it that knows of owner and mode only."""
+    enroll = ["enroll", "--central", *options_of(central), "--user", "bob", "--key", "-", "--yes"]
+    assert trex(*enroll, stdin=key_file.read_bytes()).returncode == 0
+    record = sandbox.PLACE / "central/users/bob"
+    os.chown(record, 0, 0)
+    assert log_in("bob", arguments=tuple(central)).verdict == "PAM_AUTHINFO_UNAVAIL"
+    done = trex(*enroll, stdin=key_file.read_bytes())
+    assert done.returncode == 0, done.stderr
+    assert log_in("bob", arguments=tuple(central)).verdict == "PAM_SUCCESS"
+
+
+def test_of_a_keyring_that_many_share_no_key_is_taken_unasked(
+    bob: Account, carol: Account, key_file: Path, central: list[str], keys: Keys
+) -> None:
+    """Or whoever is in it alone could log in as the next who is set up."""
+    enroll = ["enroll", "--central", *options_of(central), "--user"]
+    assert trex(*enroll, "bob", "--key", "-", "--yes", stdin=key_file.read_bytes()).returncode == 0
+    for source in ([], ["--from-keyring"]):
+        done = trex(*enroll, "carol", *source, "--yes")
+        assert done.returncode == 1
+        assert "other users' keys may be here; which is meant?" in done.stderr
+        assert f"--fingerprint with one of: {keys['cv25519']}" in done.stderr
+    record = sandbox.PLACE / "central/users/carol"
+    assert not record.exists()
+    named = [*enroll, "carol", "--fingerprint", keys["cv25519"], "--yes"]
+    assert trex(*named).returncode == 0
+    assert record.read_text().endswith(f"{keys['cv25519']} trust nosign\n")
+
+
 def test_central_mode(
     bob: Account, key_file: Path, central: list[str], log_in: Callable[..., Asked], keys: Keys
 ) -> None:
-    places = [word for argument in central for word in
-              ("--" + argument.partition("=")[0].replace("_", "-"), argument.partition("=")[2])]  # fmt: skip
+    places = options_of(central)
     done = trex("enroll", "--central", *places, "--user", "bob", "--key", "-", "--yes",
                 stdin=key_file.read_bytes())  # fmt: skip
     assert done.returncode == 0, done.stderr

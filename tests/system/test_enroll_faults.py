@@ -91,6 +91,16 @@ def test_a_home_that_others_may_write_is_refused(bob: Account, key_file: Path) -
     assert not bob.record.exists()
 
 
+def test_a_home_that_others_may_write_is_refused_where_nothing_changes(alice: Account) -> None:
+    """A configuration tool's second run: a login is refused as well."""
+    enroll = ["enroll", "--from-keyring", "--yes"]
+    assert "nothing to change" in trex(*enroll, account=alice).stderr
+    alice.home.chmod(0o777)
+    done = trex(*enroll, account=alice)
+    assert done.returncode == 1
+    assert "found mode 0777; meant is writable by its owner only" in done.stderr
+
+
 def test_an_unreadable_home(bob: Account, key_file: Path) -> None:
     exported = key_file.read_bytes()
     bob.home.chmod(0)

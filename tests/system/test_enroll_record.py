@@ -57,6 +57,14 @@ def test_what_the_record_says_is_kept_and_a_copy_stays(
     assert record_of(alice) == f"{keys['nistp256']} trust nosign"
 
 
+def test_another_mode_with_tls_keeps_the_certificate(alice: Account, keys: Keys) -> None:
+    alice.write(f"{keys['cv25519']} trust nosign webQrAuthTls k.pem c.pem\n")
+    enroll = ["enroll", "--from-keyring", "--yes", "--no-proof", "--page"]
+    for mode, files in (("webQrNoAuthTls", " k.pem c.pem"), ("webQrAuthNoTls", "")):
+        assert trex(*enroll, mode, account=alice).returncode == 0
+        assert record_of(alice) == f"{keys['cv25519']} trust nosign {mode}{files}"
+
+
 def test_a_wrong_mode_is_mended(alice: Account) -> None:
     alice.record.chmod(0o622)
     done = trex("enroll", "--from-keyring", "--yes", account=alice)

@@ -63,3 +63,16 @@ def test_removing_asks_and_keeps_a_copy(alice: Account) -> None:
     assert not alice.record.exists()
     assert (alice.home / ".auth_gpg~").read_text() == old
     assert "nothing to remove" in trex("remove", account=alice).stderr
+
+
+def test_a_record_that_changed_while_the_question_stood_is_not_removed(
+    alice: Account, keys: Keys
+) -> None:
+    terminal = on_terminal("remove", account=alice)
+    terminal.expect("Remove /home/alice/.auth_gpg")
+    newer = f"# from another terminal\n{keys['cv25519']} trust nosign\n"
+    alice.write(newer)
+    terminal.sendline("yes")
+    terminal.expect("it was changed meanwhile")
+    assert finish(terminal) == 1
+    assert alice.record.read_text() == newer

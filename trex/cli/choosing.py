@@ -23,15 +23,18 @@ HINTS = {
 }
 
 
-def choose(listing: str, wanted: tuple[str, ...], *, silently: bool) -> list[Key]:
+def choose(listing: str, wanted: tuple[str, ...], *, silently: bool, shared: bool) -> list[Key]:
     """Return the keys that are meant: those named by `wanted`, the only one, or the asked one.
 
+    Where users share a keyring the only one may be another's, and is not taken silently.
     Raises CommandError for one that cannot be used, and where it stays open which is meant.
     """
     keys = parse_listing(listing)
     if wanted:
         chosen = [_named(keys, fingerprint) for fingerprint in wanted]
     else:
+        if keys and shared and silently:
+            raise CommandError("other users' keys may be here; which is meant?", _list_of(keys))
         usable = [key for key in keys if key.lasts_until]
         if len(keys) == 1 or not usable:
             chosen = keys[:1]

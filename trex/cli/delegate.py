@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shlex
 import shutil
 import signal
 import sys
@@ -187,12 +188,16 @@ def _told(work: Callable[[], Any]) -> dict[str, Any]:
 
 
 def hint_for(error: FileUnsafe) -> str:
-    """Return the command that mends a file or directory which is not as it must be."""
+    """Return the command that mends a file or directory which is not as it must be.
+
+    A user's link may lead to a path of any name, and root is to paste this into a shell.
+    """
+    path = shlex.quote(error.path)
     if error.found.startswith("mode"):
-        return f"chmod go-w {error.path}"
+        return f"chmod go-w {path}"
     if error.found.startswith("owner"):
-        return f"chown {error.meant.split()[2]}: {error.path}"
-    return f"ls -ld {error.path}"
+        return f"chown {error.meant.split()[2]}: {path}"
+    return f"ls -ld {path}"
 
 
 def _environment(account: Account) -> dict[str, str]:

@@ -13,7 +13,7 @@ import click
 from trex.audit import one_line
 from trex.cli.terminal import CommandError
 from trex.doctor.clock import check_clock
-from trex.doctor.combination import check_combination, check_strangers
+from trex.doctor.combination import check_combination, check_strangers, check_unasked
 from trex.doctor.finding import ERROR, NOTE, STATUS, Finding, status_of
 from trex.doctor.line import check_line, either, left_out, users_of
 from trex.doctor.module import check_module
@@ -117,11 +117,14 @@ def _check_lines(
             findings += check_combination(stack, rule, options)
             if options.method == "sms" and _strangers_come(service):
                 findings += check_strangers(stack, rule)
+    asking = [(rule, options) for rule, options in lines if rule is not None]
+    if any(options.nullok for _, options in asking) and _strangers_come(service):
+        findings += check_unasked(stack, asking)
     found = [
         check_line(options, users, service, online=online)
         for (_, options), users in zip(lines, who, strict=True)
     ]
-    controls = [rule.control.lower() for rule, _ in lines if rule is not None]
+    controls = [rule.control.lower() for rule, _ in asking]
     if controls in EITHER:
         found = either(found)
     return list(dict.fromkeys([*findings, *(finding for some in found for finding in some)]))

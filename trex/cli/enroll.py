@@ -17,6 +17,7 @@ from trex.cli.delegate import run_as
 from trex.cli.place import Place, find_place, place_options
 from trex.cli.proof import prove
 from trex.cli.questions import confirm
+from trex.cli.tell import printable
 from trex.cli.terminal import CommandError, say
 from trex.privilege import readable
 from trex.safefile import check_directories
@@ -72,7 +73,8 @@ def command(**arguments: Any) -> None:
     )
     silently = arguments["yes"] or arguments["dry_run"]
     found = _find_keys(place, arguments)
-    chosen = choose(found["listing"], arguments["wanted"], silently=silently)
+    shared = place.shares_keyring and not found["armored"]
+    chosen = choose(found["listing"], arguments["wanted"], silently=silently, shared=shared)
     before = recordfile.read_as(place.writer, place.record)
     content = _compose(place, before, chosen, arguments)
     difference = _difference(place, before, content)
@@ -165,8 +167,13 @@ def _apply(fields: Fields, arguments: dict[str, Any]) -> None:
     if mode == "none":
         fields.page = []
     elif mode is not None:
-        kept = fields.page[1:] if fields.page[:1] == [mode] else []
+        same = fields.page[:1] == [mode] or (_has_tls(mode) and _has_tls(*fields.page[:1]))
+        kept = fields.page[1:] if same else []
         fields.page = [mode, *(tls if all(tls) else kept)]
+
+
+def _has_tls(mode: str = "") -> bool:
+    return mode in WEB_QR_MODES and WEB_QR_MODES[mode].tls
 
 
 def _prove(place: Place, content: bytes, arguments: dict[str, Any]) -> None:
@@ -179,19 +186,23 @@ def _prove(place: Place, content: bytes, arguments: dict[str, Any]) -> None:
 
 
 def _difference(place: Place, before: bytes | None, content: bytes) -> str:
+    """Return what changes, fit for a terminal: root reads a user's comments here."""
     old, new = (
         (text or b"").decode("utf-8", "replace").splitlines(keepends=True)
         for text in (before, content)
     )
     name = place.shown if before is not None else "/dev/null"
-    return "".join(difflib.unified_diff(old, new, name, place.shown))
+    return printable("".join(difflib.unified_diff(old, new, name, place.shown)))
 
 
 # ------------------------------------------------------------- in a process of the writer's
 
 
 def _is_as_meant(place: Place) -> bool:
-    return recordfile.is_as_meant(place.record, place.writer.uid, place.mode)
+    """Tell whether the file is as it would be written. Raises FileUnsafe as writing it would."""
+    writer, reader = place.writer, place.reader
+    check_directories(os.path.dirname(place.record), writer)
+    return recordfile.is_as_meant(place.record, writer.uid, place.mode, reader.gid)
 
 
 def _write(place: Place, before: bytes | None, content: bytes) -> None:

@@ -59,6 +59,13 @@ def main() -> None:
     except TrexError as error:
         CommandError(str(error), getattr(error, "hint", "")).show()
         sys.exit(CommandError.exit_code)
+    except ModuleNotFoundError as error:
+        library = str(error.name).partition(".")[0]
+        if library == "trex":
+            raise
+        hint = f"Debian: apt install python3-{library}; or pip install '.[page,totp]'"
+        CommandError(f"Python's library {library} is not installed", hint).show()
+        sys.exit(CommandError.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
 

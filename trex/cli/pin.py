@@ -94,5 +94,4 @@ def _confirm(host: str) -> None:
     if not sys.stdin.isatty():
         raise ClientError("there is no terminal to confirm at", "trex pin --yes HOST FINGERPRINT")
     say("Compare the fingerprint with what the administrator of the host says.")
-    if not click.confirm(f"Does this key sign for {host}?", err=True):
-        raise ClientError("nothing was pinned")
+    click.confirm(f"Does this key sign for {host}?", abort=True, err=True)

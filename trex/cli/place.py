@@ -45,6 +45,12 @@ class Place:
         return 0o600 if self.reader.uid == self.writer.uid else 0o640
 
     @property
+    def shares_keyring(self) -> bool:
+        """Whether keys of other users' lie in the same keyring."""
+        home = self.options.gnupg_home
+        return bool(self.options.run_as) and "%u" not in home and "%h" not in home
+
+    @property
     def shown(self) -> str:
         """The record's path, for messages."""
         return readable(self.record)

@@ -92,10 +92,11 @@ def with_record(content: bytes | None, line: str, comment: str, path: str) -> by
     return b"\n".join(lines).rstrip(b"\n") + b"\n"
 
 
-def is_as_meant(path: str, uid: int, mode: int) -> bool:
-    """Tell whether owner and mode are right."""
+def is_as_meant(path: str, uid: int, mode: int, gid: int) -> bool:
+    """Tell whether owner and mode are right, and the group where that is who reads it."""
     status = os.lstat(path)
-    return status.st_uid == uid and stat.S_IMODE(status.st_mode) == mode
+    is_readable = status.st_gid == gid or not mode & stat.S_IRGRP
+    return status.st_uid == uid and stat.S_IMODE(status.st_mode) == mode and is_readable
 
 
 def replace(path: str, content: bytes, before: bytes | None, mode: int, gid: int) -> None:
@@ -105,18 +106,26 @@ def replace(path: str, content: bytes, before: bytes | None, mode: int, gid: int
     """
     if before is not None:
         _write(path + BACKUP, before, mode, gid)
-    if read_existing(path) != before:
-        raise CommandError(
-            f"{readable(path)}: it was changed meanwhile", "look at it and try again"
-        )
+    _check_unchanged(path, before)
     _write(path, content, mode, gid)
 
 
 def remove(path: str, before: bytes, mode: int, gid: int) -> None:
-    """Remove the record, after a copy of it."""
+    """Remove the record, after a copy of it.
+
+    Raises OSError with nothing changed, CommandError if the file is not what it was any more.
+    """
     _write(path + BACKUP, before, mode, gid)
+    _check_unchanged(path, before)
     os.unlink(path)
     _sync_directory(path)
+
+
+def _check_unchanged(path: str, before: bytes | None) -> None:
+    if read_existing(path) != before:
+        raise CommandError(
+            f"{readable(path)}: it was changed meanwhile", "look at it and try again"
+        )
 
 
 def _write(path: str, content: bytes, mode: int, gid: int) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trex.cli.tell import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -22,10 +24,10 @@ class CommandError(click.ClickException):
         self.hint = hint
 
     def show(self, file: object = None) -> None:  # noqa: ARG002 (click's interface)
-        """Print `trex: error: ...`, and then `trex: hint: ...`."""
-        click.secho(f"trex: error: {self.message}", fg="red", err=True)
+        """Print `trex: error: ...`, and then `trex: hint: ...`; paths in them may be a user's."""
+        click.secho(f"trex: error: {printable(self.message)}", fg="red", err=True)
         if self.hint:
-            click.secho(f"trex: hint: {self.hint}", err=True)
+            click.secho(f"trex: hint: {printable(self.hint)}", err=True)
 
 
 def say(text: str) -> None:

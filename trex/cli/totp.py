@@ -1,37 +1,36 @@
-"""`trex totp`: a secret for the phone, shown again, and new emergency codes."""
+"""`trex totp`: a secret for the phone, shown again, and new emergency codes.
+
+`trex.cli.phone` is imported where it is used: `trex --help` does without its libraries.
+"""
 
 from __future__ import annotations
 
 import os
 import pwd
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import click
-import pyotp
 
 from trex.challenge import random_digits
-from trex.cli.qr import in_terminal, write_svg
+from trex.cli.delegate import hint_for
 from trex.cli.terminal import CommandError, say
+from trex.errors import FileUnsafe
 from trex.otpfile import create_secret, locked, read_secret
 from trex.otpstate import EMERGENCY_DIGITS, OtpState
 from trex.privilege import find_account, native, readable
+from trex.safefile import check_directories
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from trex.privilege import Account
 
-SECRET_BYTES = 20  # RFC 4226, section 4, R6 recommends 160 bits
 EMERGENCY_CODES = 5
-TRIES = 3
 # As `google-authenticator` makes them: a code once, three attempts in half a minute, three at once.
-WINDOW = 3
-OPTIONS = ('" RATE_LIMIT 3 30', f'" WINDOW_SIZE {WINDOW}')
+OPTIONS = ('" RATE_LIMIT 3 30', '" WINDOW_SIZE 3')
 TIME_BASED = ('" DISALLOW_REUSE {used}', '" TOTP_AUTH')
 COUNTER_BASED = ('" HOTP_COUNTER {next}',)
-FIRST_COUNTER = 1  # 0 is how the file says that there is none
 
 
 EXAMPLES = """\b
@@ -76,14 +75,20 @@ def enroll(path: str, svg: str | None, *, if_missing: bool, counter: bool) -> No
         return  # a profile script runs for scp and rsync as well
     if os.path.lexists(path):
         raise CommandError(f"{readable(path)} is there already", "trex totp show")
-    secret = pyotp.random_base32(SECRET_BYTES * 8 // 5)
-    otp = pyotp.HOTP(secret, initial_count=FIRST_COUNTER) if counter else pyotp.TOTP(secret)
-    _show(otp, account, svg)
+    _check_place(path, account)
+    from trex.cli import phone
+
+    otp = phone.new_otp(counter=counter)
+    phone.show(otp, account, svg)
     codes = _emergency_codes()
     try:
-        used = _first_code(otp)
+        used = phone.first_code(otp)
         options = (*OPTIONS, *(COUNTER_BASED if counter else TIME_BASED))
-        lines = [secret, *(option.format(used=used, next=used + 1) for option in options), *codes]
+        lines = [
+            otp.secret,
+            *(option.format(used=used, next=used + 1) for option in options),
+            *codes,
+        ]
         create_secret(path, account, "".join(f"{line}\n" for line in lines).encode("ascii"))
     except BaseException:
         if svg:
@@ -99,16 +104,17 @@ def enroll(path: str, svg: str | None, *, if_missing: bool, counter: bool) -> No
 def show(path: str, svg: str | None) -> None:
     """Show the QR code again, for a second phone or a backup."""
     account, path = _own(path)
+    from trex.cli import phone
+
     state = OtpState(read_secret(path, account), readable(path))
-    if state.counter:
-        _show(pyotp.HOTP(state.secret, initial_count=state.counter), account, svg)
-        say("It goes on from the next code: only one device can count on")
-    elif state.is_time_based:
-        _show(pyotp.TOTP(state.secret, interval=state.step), account, svg)
-    else:
+    otp = phone.otp_of(state)
+    if otp is None:
         raise CommandError(
             f"{readable(path)} says neither TOTP_AUTH nor HOTP_COUNTER: no code is right"
         )
+    phone.show(otp, account, svg)
+    if state.counter:
+        say("It goes on from the next code: only one device can count on")
 
 
 @command.command()
@@ -132,40 +138,17 @@ def _own(path: str) -> tuple[Account, str]:
     return account, native(os.path.abspath(path))
 
 
-def _show(otp: pyotp.TOTP | pyotp.HOTP, account: Account, svg: str | None) -> None:
-    host = os.uname().nodename
-    address = otp.provisioning_uri(name=f"{account.name}@{host}", issuer_name=host)
-    click.echo(in_terminal(address))
-    words = " ".join(otp.secret[start : start + 4] for start in range(0, len(otp.secret), 4))
-    click.echo(f"To be typed where there is no camera: {words}")
-    if svg:
-        try:
-            write_svg(address, svg)
-        except OSError as error:
-            raise CommandError(f"{svg}: {error.strerror}", "another --svg FILE") from None
-        say(f"Written: {svg}, which is as secret as the code that it shows")
-
-
-def _first_code(otp: pyotp.TOTP | pyotp.HOTP) -> int:
-    """Ask for a code until one is right; return its step or counter."""
-    for _ in range(TRIES):
-        answer = click.prompt("The code that the phone shows now", err=True).replace(" ", "")
-        for place in _first_places(otp):
-            if otp.generate_otp(place) == answer:
-                return place
-        if isinstance(otp, pyotp.TOTP):
-            say("That is not it. Is the clock of the phone right, and that of this host?")
-        else:
-            say("That is not it. Is it one of the first codes of this secret?")
-    raise CommandError("no right code, so nothing was written")
-
-
-def _first_places(otp: pyotp.TOTP | pyotp.HOTP) -> range:
-    """Return the steps or counters whose codes may come first."""
-    if isinstance(otp, pyotp.HOTP):
-        return range(FIRST_COUNTER, FIRST_COUNTER + WINDOW)
-    here = int(time.time()) // otp.interval
-    return range(here - 1, here + 2)
+def _check_place(path: str, account: Account) -> None:
+    """Raise CommandError where a secret could not be made, or no login would take it."""
+    directory, beside = os.path.dirname(path), f"{path}~"
+    if os.path.lexists(beside):
+        raise CommandError(f"{readable(beside)} is there already", "is it of use? move it away")
+    try:
+        check_directories(directory, account)
+    except FileUnsafe as error:
+        raise CommandError(str(error), hint_for(error)) from None
+    except OSError as error:
+        raise CommandError(f"{readable(directory)}: {error.strerror}", "another --file") from None
 
 
 def _emergency_codes() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trex.doctor.dispatch import is_asked, played
+from trex.doctor.dispatch import is_asked, lets_in, played
 from trex.doctor.finding import ERROR, WARNING, Finding
 from trex.doctor.service import GUARD
 
@@ -45,6 +45,25 @@ def check_strangers(stack: Stack, rule: Rule) -> list[Finding]:
     why = "Whoever knows a name can make that telephone ring, and use up its limit."
     mend = "before it: auth requisite pam_unix.so; with sshd the SSH key first (docs/sms.md)"
     return [Finding("pam-sms-first", WARNING, what, why, mend)]
+
+
+def check_unasked(stack: Stack, lines: list[tuple[Rule, Options]]) -> list[Finding]:
+    """Return whether somebody gets in whom nobody asks anything: no record, and `nullok`.
+
+    `lines` are Trex's. All other modules that ask refuse; the rest let pass whom they like.
+    """
+    nullok = [rule for rule, options in lines if options.nullok]
+    answers = {
+        i: "ignore" if rule in nullok else "auth_err"
+        for i, rule in enumerate(stack.rules)
+        if rule in nullok or _asks(rule)
+    }
+    if not nullok or not any(lets_in(stack.rules, run) for run in played(stack.rules, answers)):
+        return []
+    what = f"{nullok[0].place}: nullok, and nothing else is asked of who has no record"
+    why = "Whoever knows a name that is not set up gets in: accounts of the system, too."
+    mend = "after it: auth requisite pam_unix.so; or without nullok (docs/configuration.md)"
+    return [Finding("pam-unasked", ERROR, what, why, mend)]
 
 
 def _check_passwords(stack: Stack, rule: Rule, options: Options, mend: str) -> list[Finding]:

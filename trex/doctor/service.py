@@ -6,11 +6,13 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from trex.cli.place import ROOT
 from trex.doctor.dispatch import MAX_PLAYED, is_all_played, lets_in, played
 from trex.doctor.finding import ERROR, NOTE, WARNING, Finding
-from trex.errors import OptionError
+from trex.errors import FileUnsafe, OptionError
 from trex.methods import find_servant
 from trex.options import Options, parse_options
+from trex.safefile import check_writers
 
 if TYPE_CHECKING:
     from trex.doctor.stack import Rule, Stack
@@ -60,6 +62,7 @@ def check_service(service: str, stack: Stack) -> list[Finding]:
                 "libpam refuses what it cannot read, or leaves it out.", f"sudoedit {path}")
         for problem in stack.problems
     ]  # fmt: skip
+    findings += _check_writers(stack)
     rules = trex_rules(stack)
     if not rules:
         what = f"{path}: no auth line asks {ENTRY}"
@@ -75,6 +78,21 @@ def check_service(service: str, stack: Stack) -> list[Finding]:
     if not any(finding.check == "pam-optional" for finding in findings):
         findings += _check_ways(stack, rules)
     return [*findings, *_check_caller(service, stack, rules)]
+
+
+def _check_writers(stack: Stack) -> list[Finding]:
+    """Return which of the stack's files somebody other than root could write."""
+    findings = []
+    why = "Whoever can write it decides who gets in."
+    for path in dict.fromkeys(rule.path for rule in stack.rules):
+        try:
+            check_writers(path, ROOT)
+        except FileUnsafe as error:
+            mend = f"chown root:root {error.path}; chmod go-w {error.path}"
+            findings.append(Finding("pam-writable", ERROR, str(error), why, mend))
+        except OSError:  # gone since it was read
+            continue
+    return list(dict.fromkeys(findings))
 
 
 def _check_rule(rule: Rule, following: Rule | None) -> list[Finding]:
@@ -166,18 +184,21 @@ def _check_caller(service: str, stack: Stack, rules: list[Rule]) -> list[Finding
 
 
 def _has_secure_path() -> bool:
+    """Tell whether sudo sets PATH for everybody: the last line decides, an exception is one."""
+    words = [line.partition("#")[0].split(maxsplit=1) for line in _sudoers()]
+    said = [(word[0], word[1]) for word in words if len(word) > 1 and "secure_path" in word[1]]
+    for_all = [text for name, text in said if name == "Defaults"]
+    excepted = [name for name, text in said if name != "Defaults" and "!secure_path" in text]
+    return bool(for_all) and "!secure_path" not in for_all[-1] and not excepted
+
+
+def _sudoers() -> list[str]:
+    """Return all lines; sudo leaves out names with a dot or a ~ at the end (sudoers(5))."""
     file, directory = SUDOERS
     names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
-    for path in [file, *(os.path.join(directory, name) for name in names)]:
-        try:
-            with open(path, encoding="utf-8", errors="replace") as text:
-                if any(_sets_secure_path(line) for line in text):
-                    return True
-        except OSError:
-            continue
-    return False
-
-
-def _sets_secure_path(line: str) -> bool:
-    text = line.partition("#")[0]
-    return text.split()[:1] == ["Defaults"] and "secure_path" in text and "!secure_path" not in text
+    read = [name for name in names if "." not in name and not name.endswith("~")]
+    lines: list[str] = []
+    for path in [file, *(os.path.join(directory, name) for name in read)]:
+        with suppress(OSError), open(path, encoding="utf-8", errors="replace") as text:
+            lines += text
+    return lines

@@ -1,0 +1,62 @@
+"""`trex doctor` and secure_path, held against what sudo itself says."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import sandbox
+from tests.examination import checks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.sandbox import Account
+
+SUDOERS, MORE = Path("/etc/sudoers"), Path("/etc/sudoers.d")
+SECURE = 'Defaults secure_path="/usr/sbin:/usr/bin:/sbin:/bin"\n'
+
+
+@pytest.fixture
+def sudo(host: Account) -> Iterator[None]:
+    """A sound service for sudo; the sudoers are the test's."""
+    service = sandbox.PAM_SERVICES / "sudo"
+    before = service.read_bytes(), SUDOERS.read_bytes()
+    sandbox.trex_service("sudo")
+    yield
+    service.write_bytes(before[0])
+    SUDOERS.write_bytes(before[1])
+    for path in MORE.glob("trex*"):
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("main", "more", "safe"),
+    [
+        (SECURE, {}, True),
+        ("", {"trex": SECURE}, True),
+        ("", {"trex.conf": SECURE}, False),
+        ("", {"trex~": SECURE}, False),
+        (SECURE, {"trex": "Defaults !secure_path\n"}, False),
+        ("Defaults !secure_path\n", {"trex": SECURE}, True),
+        ("", {"trex": f"# {SECURE}"}, False),
+    ],
+)
+def test_secure_path_counts_where_sudo_reads_it(
+    sudo: None, main: str, more: dict[str, str], safe: bool
+) -> None:
+    SUDOERS.write_text(f"{main}root ALL=(ALL:ALL) ALL\n@includedir {MORE}\n")
+    for name, text in more.items():
+        (MORE / name).write_text(text)
+        (MORE / name).chmod(0o440)
+    said = subprocess.run(["sudo", "-V"], capture_output=True, text=True, check=True).stdout
+    assert ("Value to override user's $PATH with" in said) == safe
+    assert (("sudo-path", "error") not in checks("--service", "sudo")) == safe
+
+
+def test_secure_path_with_an_exception(sudo: None) -> None:
+    SUDOERS.write_text(f"{SECURE}Defaults:alice !secure_path\nroot ALL=(ALL:ALL) ALL\n")
+    assert checks("--service", "sudo") == [("sudo-path", "error")]
