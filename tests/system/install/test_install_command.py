@@ -89,7 +89,7 @@ def test_a_client_without_pam_installs_the_command_with_pip(place: Path) -> None
     """Without the network: what it depends on are the system's packages."""
     source, made = place / "source", place / "venv"
     shutil.copytree(
-        sandbox.PROJECT, source, ignore=shutil.ignore_patterns(".git", ".venv", "*.pyc")
+        sandbox.PROJECT, source, ignore=shutil.ignore_patterns(".git", ".venv", "build", "*.pyc")
     )
     subprocess.run(["/usr/bin/python3", "-m", "venv", "--system-site-packages", made], check=True)
     subprocess.run(

@@ -23,7 +23,9 @@ FILE = Path("/etc/ssh/sshd_config")
 def checkout(place: Path) -> Iterator[Path]:
     """A checkout where nobody has one, and nobody but root may read it."""
     path = place / "a checkout's place"
-    shutil.copytree(PROJECT, path, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__"))
+    shutil.copytree(
+        PROJECT, path, ignore=shutil.ignore_patterns(".git", ".venv", "build", "__pycache__")
+    )
     subprocess.run(["chmod", "-R", "go=", path], check=True)
     yield path
     shutil.rmtree(path)
