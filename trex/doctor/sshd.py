@@ -8,6 +8,7 @@ from trex.doctor.finding import ERROR, WARNING, Finding
 
 SSHD = "/usr/sbin/sshd"
 SECONDS = 20
+SERVICE = "sshd"
 FILE = "/etc/ssh/sshd_config.d/01-trex.conf"
 FEWEST_TRIES = 3  # an agent offers several keys, and each counts
 METHOD = "keyboard-interactive"
@@ -82,6 +83,13 @@ def _judge_asking(settings: Settings) -> list[Finding]:
                 Finding(f"sshd-{name}", ERROR, f"sshd has {written} {settings.get(name, 'no')}",
                         "PAM cannot ask a question.", f"{FILE}: {written} yes")
             )  # fmt: skip
+    service = settings.get("pamservicename", SERVICE)  # from OpenSSH 9.8 on
+    if service != SERVICE:
+        findings.append(
+            Finding("sshd-service", ERROR, f"sshd has PAMServiceName {service}",
+                    f"That is the service that sshd asks, and {SERVICE} is what was looked at.",
+                    f"trex doctor --service {service}; or {FILE}: PAMServiceName {SERVICE}")
+        )  # fmt: skip
     if settings.get("passwordauthentication") == "yes":
         findings.append(
             Finding("sshd-password", WARNING, "sshd has PasswordAuthentication yes",

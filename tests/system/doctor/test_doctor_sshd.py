@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,14 @@ def test_settings_of_sshd(host: Account, setting: str, value: str, check: str, s
     assert [f["severity"] for f in report["findings"] if f["check"] == check] == [
         {1: "warning", 2: "error"}[status]
     ]
+
+
+def test_another_service_than_the_one_that_is_looked_at(host: Account) -> None:
+    """A setting from OpenSSH 9.8 on; an older sshd does not start with it."""
+    told = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=True).stderr
+    version = tuple(int(number) for number in re.findall(r"\d+", told)[:2])
+    write_sshd(PAMServiceName="sshd-otp")
+    assert checks() == [("sshd-service" if version >= (9, 8) else "sshd-config", "error")]
 
 
 def test_no_questions(host: Account) -> None:
