@@ -68,7 +68,7 @@ def connect(gateway: "Table", url: str) -> None:
     """
     place = urlsplit(url)
     authority = gateway.get("ca", requests.certs.where())
-    connection = HTTPSConnection(place.hostname, place.port or HTTPS, timeout=SECONDS)
+    connection = HTTPSConnection(place.hostname or "", place.port or HTTPS, timeout=SECONDS)
     is_directory = os.path.isdir(authority)
     connection.set_cert(
         cert_reqs="CERT_REQUIRED",
