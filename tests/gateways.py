@@ -197,14 +197,17 @@ class Mailbox:
 
 
 class RedisServer:
-    """A real Redis, or whatever Debian has in its place, with a password."""
+    """A real Redis, or whatever Debian has in its place, with a password: on TCP and on a socket."""
 
     def __init__(self, directory: Path) -> None:
         self.port = _free_port()
+        self.socket = directory / "redis.sock"
         self.url = f"redis://:{TOKEN}@127.0.0.1:{self.port}/0"
+        self.socket_url = f"unix://:{TOKEN}@{self.socket}"
         self.process = subprocess.Popen(
             ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--save", "",
-             "--appendonly", "no", "--requirepass", TOKEN, "--dir", directory],
+             "--appendonly", "no", "--requirepass", TOKEN, "--dir", directory,
+             "--unixsocket", self.socket, "--unixsocketperm", "770"],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
         deadline = time.monotonic() + 10
