@@ -15,6 +15,7 @@ import argparse
 import errno
 import random
 import re
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 UNISTD = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
 KILL = "kill"
+BROKEN_PIPE = f"ended ({128 + signal.SIGPIPE})"
 LASTING = " and so on"  # from that call on, each of its kind
 ANY = ("ENOENT", "EACCES", "EIO", "ENOSPC", "EMFILE", "EAGAIN", "ENOMEM", "EINTR")
 OPEN = ("ENOENT", "EACCES", "EIO", "ENOSPC", "EMFILE", "ENOMEM", "EINTR")
@@ -179,7 +181,7 @@ def judge(asked: sandbox.Asked, verdict: str, *, right: bool) -> list[str]:
     changed = [fact for fact in asked.facts.get("changed", []) if fact != "nothing"]
     if changed and verdict == "PAM_SUCCESS":
         problems.append("PAM_SUCCESS for a caller that was changed")
-    if verdict == "PAM_IGNORE" or (verdict == "PAM_SUCCESS" and not right):
+    if verdict in ("PAM_IGNORE", BROKEN_PIPE) or (verdict == "PAM_SUCCESS" and not right):
         problems.append(verdict)
     for fact in asked.facts.get("descriptors", []):
         before, after = fact.split()
