@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from base64 import b64encode
@@ -65,6 +66,47 @@ class Authority:
         return context
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """A server that can tell when all who came are served."""
+
+    daemon_threads = True
+
+    def __init__(self, handler: type[http.server.BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self._changed = threading.Condition()
+        self._came: list[object] = []
+        self._served: list[object] = []
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Note who came: in the order in which they did."""
+        with self._changed:
+            self._came.append(client_address)
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve, and note the end."""
+        super().process_request_thread(request, client_address)
+        with self._changed:
+            self._served.append(client_address)
+            self._changed.notify_all()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of half a handshake and half a message."""
+        if not isinstance(sys.exc_info()[1], (OSError, ValueError)):
+            super().handle_error(request, client_address)
+
+    def settle(self) -> None:
+        """Wait until everybody who has connected so far is served."""
+        with socket.create_connection(("127.0.0.1", self.server_port)) as last:
+            address = last.getsockname()
+        with self._changed:
+            assert self._changed.wait_for(
+                lambda: address in self._came and len(self._came) == len(self._served), 10
+            )
+            self._came.clear()
+            self._served.clear()
+
+
 class Gateway:
     """An HTTPS server that speaks Free's, Twilio's and another interface, and misbehaves on demand.
 
@@ -108,8 +150,7 @@ class Gateway:
                 return
 
         self.last = last
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = Server(Handler)
         self.server.socket = authority.context().wrap_socket(
             self.server.socket, server_side=True, do_handshake_on_connect=False
         )
@@ -146,6 +187,10 @@ class Gateway:
             self.texts.append(form[name])
             self.last.write_text(form[name])
         return allowed
+
+    def settle(self) -> None:
+        """Wait until `texts` has all that was sent before."""
+        self.server.settle()
 
     def close(self) -> None:
         """End the server."""
@@ -197,14 +242,17 @@ class Mailbox:
 
 
 class RedisServer:
-    """A real Redis, or whatever Debian has in its place, with a password."""
+    """A real Redis, or whatever Debian has in its place, with a password: on TCP and on a socket."""
 
     def __init__(self, directory: Path) -> None:
         self.port = _free_port()
+        self.socket = directory / "redis.sock"
         self.url = f"redis://:{TOKEN}@127.0.0.1:{self.port}/0"
+        self.socket_url = f"unix://:{TOKEN}@{self.socket}"
         self.process = subprocess.Popen(
             ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--save", "",
-             "--appendonly", "no", "--requirepass", TOKEN, "--dir", directory],
+             "--appendonly", "no", "--requirepass", TOKEN, "--dir", directory,
+             "--unixsocket", self.socket, "--unixsocketperm", "770"],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
         deadline = time.monotonic() + 10

@@ -54,8 +54,8 @@ def have_done(account: "Account", program: str, told: "dict[str, Any]") -> tuple
     try:
         reading, writing = child.pipe()
         start(child, program, account, {STDIN_FD: reading}, MAX_STATE)
-        # `reading` stays open: no SIGPIPE for the caller where the program could not be started.
         text = json.dumps({**told, "deadline": deadline - SPARE_SECONDS}).encode()
+        # `reading` stays open here: else a program that is gone brings the caller SIGPIPE.
         if not write_whole(writing, text):
             raise NotSent(f"{program} cannot be told what to do")
         child.close(writing)

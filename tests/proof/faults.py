@@ -1,11 +1,12 @@
 """Let every system call of a login fail in turn, and write down the verdicts.
 
-    sudo python3 -m tests.proof.faults [--sample N] [--variant NAME] [--workers N] [--write FILE]
+    sudo python3 -m tests.proof.faults [--variant NAME [--new]] [--sample N] [--write FILE]
 
 Each cell of the table is one real login under tests/proof/fault.c: one system call of the process
 that called PAM, or of one of its children, fails with one error, or the child is killed there.
 A cell is good if nobody gets in with a wrong answer, PAM_IGNORE never comes, the login ends in
-time, and nothing stays: no process, no descriptor, no change to the caller.
+time, nothing stays (no process, no descriptor, no change to the caller), and what the login writes
+is as tests/proof/cases.py says: a used code is used, and a message that was sent is counted.
 """
 
 from __future__ import annotations
@@ -14,30 +15,28 @@ import argparse
 import errno
 import random
 import re
+import signal
 import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests import sandbox
-from tests.codes import FILE, otp_file, text
-from tests.keys import Holder
-from tests.page import make_certificate
+from tests.codes import FILE
+from tests.proof.cases import VARIANTS, Cases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.proof.cases import Case
+
 HERE = Path(__file__).resolve().parent
 UNISTD = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
-VARIANTS = ("plain", "made", "files", "signed", "code")
-EMERGENCY = "12345678"
-BEFORE, AFTER = (text('" RATE_LIMIT 3 30', '" TOTP_AUTH', *codes) for codes in ([EMERGENCY], []))
 KILL = "kill"
+BROKEN_PIPE = f"ended ({128 + signal.SIGPIPE})"
 LASTING = " and so on"  # from that call on, each of its kind
 ANY = ("ENOENT", "EACCES", "EIO", "ENOSPC", "EMFILE", "EAGAIN", "ENOMEM", "EINTR")
 OPEN = ("ENOENT", "EACCES", "EIO", "ENOSPC", "EMFILE", "ENOMEM", "EINTR")
@@ -78,6 +77,7 @@ class Call(NamedTuple):
     name: str
     path: str
     early: bool  # before pam_trex.py was opened: pam_python's own, and libpython's
+    own: bool = False  # of a program that a child became, but Trex's, and at its work
 
 
 class Cell(NamedTuple):
@@ -104,7 +104,7 @@ def system_calls() -> dict[int, str]:
 
 
 class World:
-    """Accounts that differ in their records, and what it takes to log in."""
+    """All logins that faults are tried in, and what it takes to try one."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -113,40 +113,16 @@ class World:
         self.injector = place / "fault"
         subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", self.injector,
                         HERE / "fault.c"], check=True)  # fmt: skip
-        self.holder = Holder(place / "fault-holder")
-        key_service = sandbox.trex_service("trex-faults", "gpg_timeout=5", "nullok")
-        self.services = dict.fromkeys(VARIANTS, key_service)
-        self.services["code"] = sandbox.trex_service("trex-faults-code", "method=totp", "nullok")
-        self._one_code = Lock()  # its login writes what the next one reads
+        self.cases = Cases(place)
         self._numbers = count()
-        key, signer = self.holder.make("fault@example.org"), self.holder.make(
-            "signer@example.org", "signing")  # fmt: skip
-        self.users = {variant: sandbox.Account(f"fault-{variant}") for variant in VARIANTS}
-        for variant, user in self.users.items():
-            user.import_keys(self.holder.public(key))
-            user.write(f"{key} trust nosign{self._fields(variant, user)}\n")
-        self.users["signed"].import_keys(self.holder.secret(signer))
-        self.users["signed"].write(f"{key} trust {signer}\n")
-        self.users["code"].record.unlink()
 
-    @staticmethod
-    def _fields(variant: str, user: sandbox.Account) -> str:
-        if variant != "files":
-            return " webQrAuthTls" if variant == "made" else ""
-        for path in make_certificate(user.home):
-            user.own(path, 0o600)
-        return " webQrAuthTls page.key page.pem"
-
-    def log_in(self, variant: str, *options: str, right: bool = True) -> tuple[list[str], str, int]:
+    def log_in(self, case: Case, *options: str, right: bool = True) -> tuple[list[str], str, int]:
         """Log in under the injector; return its report, the client's output, the exit status."""
         report = self.place / f"report-{next(self._numbers)}"
-        answer = ("--answer-with", self.holder.command()) if right else ("--answer", "AAAAAAAAAA")
-        if variant == "code":
-            self.users[variant].write(BEFORE, FILE)
-            answer = ("--answer", EMERGENCY if right else "87654321")
+        case.prepare()
         done = subprocess.run(
             [self.injector, "--seconds", "40", *options, report, self.client, "--marks", "--state",
-             "--descriptors", *answer, self.services[variant], self.users[variant].name],
+             "--descriptors", *case.answers[right], case.service, case.user.name],
             capture_output=True, check=False, env={"PATH": "/usr/bin:/bin"}, timeout=120,
             stdin=subprocess.DEVNULL, text=True, errors="replace",
         )  # fmt: skip
@@ -156,47 +132,47 @@ class World:
 
     def calls(self, variant: str) -> list[Call]:
         """Return all system calls of one login."""
-        lines, output, _ = self.log_in(variant)
-        assert "verdict 0 " in output, (output, lines[-5:])
-        rows = [line.split(" ") for line in lines]
+        with self.cases.take(variant) as case:
+            lines, output, _ = self.log_in(case)
+            verdict = sandbox.Asked(output, "").verdict
+            assert (verdict, case.spoiled(verdict)) == (case.verdict, []), lines[-5:]
+            return self._calls(case, [line.split(" ") for line in lines])
+
+    def _calls(self, case: Case, rows: list[list[str]]) -> list[Call]:
         entry = next(number for number, row in enumerate(rows) if row[4].endswith("/pam_trex.py"))
-        return [
-            Call(role, int(at), self.names.get(int(call), call), path,
-                 role == "login" and number < entry)
-            for number, (_, role, at, call, path) in enumerate(rows)
-        ]  # fmt: skip
+        calls: list[Call] = []
+        places: dict[str, str] = {}  # the last path of each
+        for number, (_, role, at, called, path) in enumerate(rows):
+            name = self.names.get(int(called), called)
+            places[role] = path or places.get(role, "")
+            early = role == "login" and number < entry
+            own = "x" in role and case.is_own(name, places[role])
+            calls.append(Call(role, int(at), name, path, early, own))
+        return calls
 
     def run(self, cell: Cell) -> Result:
         """Try one cell."""
-        with self._one_code if cell.variant == "code" else nullcontext():
-            return self._run(cell)
-
-    def _run(self, cell: Cell) -> Result:
         number = str(getattr(errno, cell.fault.removesuffix(LASTING), 0))
         fault = ["--kill"] if cell.fault == KILL else ["--errno", number]
         if cell.fault.endswith(LASTING):
             fault.append("--lasting")
-        lines, output, code = self.log_in(
-            cell.variant, "--role", cell.call.role, "--at", str(cell.call.at), *fault,
-            right=cell.right,
-        )  # fmt: skip
+        place = ("--role", cell.call.role, "--at", str(cell.call.at))
+        with self.cases.take(cell.variant) as case:
+            lines, output, code = self.log_in(case, *place, *fault, right=cell.right)
+            asked = sandbox.Asked(output, "")
+            verdict = asked.verdict if "verdict" in asked.facts else f"ended ({code})"
+            spoiled = case.spoiled(verdict)
         hits = [line.split(" ") for line in lines if line.startswith("call ")]
         hit = f"{self.names.get(int(hits[0][3]), '?')} {hits[0][4]}".strip() if hits else ""
         problems = [line for line in lines if line.startswith(("left", "late"))]
-        asked = sandbox.Asked(output, "")
-        verdict = asked.verdict if "verdict" in asked.facts else f"ended ({code})"
         problems += judge(asked, verdict, right=cell.right)
-        if cell.variant == "code":
-            problems += judge_file(self.users["code"], verdict)
         if is_expected(cell, hit, problems):
             problems = []
-        return Result(hit, verdict, problems)
+        return Result(hit, verdict, [*problems, *spoiled])
 
     def close(self) -> None:
         """Take the accounts away."""
-        self.holder.close()
-        for user in self.users.values():
-            user.remove()
+        self.cases.close()
 
 
 def judge(asked: sandbox.Asked, verdict: str, *, right: bool) -> list[str]:
@@ -205,21 +181,13 @@ def judge(asked: sandbox.Asked, verdict: str, *, right: bool) -> list[str]:
     changed = [fact for fact in asked.facts.get("changed", []) if fact != "nothing"]
     if changed and verdict == "PAM_SUCCESS":
         problems.append("PAM_SUCCESS for a caller that was changed")
-    if verdict == "PAM_IGNORE" or (verdict == "PAM_SUCCESS" and not right):
+    if verdict in ("PAM_IGNORE", BROKEN_PIPE) or (verdict == "PAM_SUCCESS" and not right):
         problems.append(verdict)
     for fact in asked.facts.get("descriptors", []):
         before, after = fact.split()
         if int(after) > int(before):
             problems.append(f"descriptors {fact}")
     return [*problems, *(f"changed {fact}" for fact in changed)]
-
-
-def judge_file(user: sandbox.Account, verdict: str) -> list[str]:
-    """Return what must not have become of the file of a code, which a success has spent."""
-    content = re.sub(r'(" RATE_LIMIT 3 30)[ 0-9]*', r"\1", otp_file(user).read_text())
-    whole = {AFTER} if verdict == "PAM_SUCCESS" else {BEFORE, AFTER}
-    otp_file(user).with_name(f"{FILE}~").unlink(missing_ok=True)
-    return [] if content in whole else [f"the file holds {content!r}"]
 
 
 def is_expected(cell: Cell, hit: str, problems: list[str]) -> bool:
@@ -253,11 +221,11 @@ def plan(calls: list[Call], variant: str, known: set[tuple[str, ...]]) -> list[C
     for call in calls:
         kind = call.role, call.name, re.sub(r"\d+", "N", call.path)
         times[kind] += 1
-        one = (call.role, call.name, call.path, str(times[kind]))
+        one = (variant if call.own else "", call.role, call.name, call.path, str(times[kind]))
         foreign = call.early or is_foreign(call)
         if call.name in NEVER or one in known or (foreign and call.at % EVERY):
             continue
-        if call.role != "login" and times[kind] > MOST_OF_A_LOOP:
+        if call.role != "login" and not call.own and times[kind] > MOST_OF_A_LOOP:
             continue
         known.add(one)
         errors = ERRORS.get(call.name, ANY)
@@ -272,7 +240,7 @@ def plan(calls: list[Call], variant: str, known: set[tuple[str, ...]]) -> list[C
 
 def is_foreign(call: Call) -> bool:
     """Tell whether another program makes the call: one that a child became, or libpam."""
-    return "x" in call.role or call.role == "audit"
+    return ("x" in call.role and not call.own) or call.role == "audit"
 
 
 def plan_lasting(calls: list[Call], variant: str) -> list[Cell]:
@@ -339,6 +307,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="fault injection")
     parser.add_argument("--sample", type=int, help="so many cells a variant, by chance")
     parser.add_argument("--variant", choices=VARIANTS, action="append")
+    parser.add_argument("--new", action="store_true", help="no call that a variant before makes")
     parser.add_argument("--lasting", action="store_true", help="only faults that last")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--write", type=Path, help="where the table goes")
@@ -354,7 +323,11 @@ def main() -> int:
     known: set[tuple[str, ...]] = set()
     results: list[tuple[Cell, Result]] = []
     before = sandbox.stray_files(), sandbox.listening_ports()
-    for variant in wanted.variant or VARIANTS:
+    for variant in VARIANTS:
+        if variant not in (wanted.variant or VARIANTS):
+            if wanted.new:
+                plan(world.calls(variant), variant, known)
+            continue
         calls = world.calls(variant)
         cells = [] if wanted.lasting else plan(calls, variant, known)
         cells += plan_lasting(calls, variant)

@@ -43,6 +43,7 @@ CORE = {
     "otprules": ((), ("test_otp",)),
     "methods/totp": (("prepare", "read_fleet"), ("test_totp",)),
     "otpstate": ((), ("test_otp",)),
+    "otpfile": ((), ("test_otpfile",)),
     "authfile": (("_Line", "_quoted", "MAX_QUOTED"), ("test_authfile",)),
     "safefile": (("_why_not_opened", "_os_message", "_kind"), ("test_safefile",)),
     "openpgp": (("Keyring", "Gpg", "_list_home", "_fingerprints"),

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
-import pwd
 import subprocess
 import sys
-import tempfile
-import time
 from base64 import b32encode
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyotp import HOTP
 
-from tests.forked import in_a_child
-from trex import otpfile
-from trex.codeerrors import StateNotWritten
-from trex.errors import RecordError, TrexError
-from trex.otpfile import create_secret, locked, read_secret
+from trex.errors import RecordError
 from trex.otprules import (
     adopt_skew,
     blocked_until,
@@ -38,12 +24,6 @@ from trex.otprules import (
     steps_that_complete,
 )
 from trex.otpstate import BASE32, OtpState
-from trex.privilege import find_account
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from trex.privilege import Account
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = b"12345678901234567890"  # of both RFCs
@@ -442,170 +422,6 @@ def test_whatever_is_written_is_read_again(lines: list[str], step: int) -> None:
     assert step in again.used_steps
     assert again.emergency_codes == read.emergency_codes
     assert again.content == read.content
-
-
-# ---------------------------------------------------------------------------- the file
-
-
-@pytest.fixture
-def secret_file(tmp_path: Path) -> Path:
-    path = tmp_path / "secret"
-    path.write_text(f"{SECRET}\n")
-    path.chmod(0o600)
-    return path
-
-
-def me() -> Account:
-    return find_account(pwd.getpwuid(os.geteuid()).pw_name)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [lambda path: path.write_text("another"), lambda path: path.unlink(),
-     lambda path: (path.rename(f"{path}.x"), path.write_text(f"{SECRET}\n")),
-     lambda path: path.write_text(f"{SECRET[::-1]}\n")],
-)  # fmt: skip
-def test_a_file_that_another_program_has_changed_meanwhile_is_left_alone(
-    secret_file: Path, change: Callable[[Path], object]
-) -> None:
-    """google-authenticator takes no lock; it looks in the same way."""
-    with locked(str(secret_file), me()) as file:
-        change(secret_file)
-        after = secret_file.read_bytes() if secret_file.exists() else None
-        with pytest.raises(StateNotWritten):
-            file.replace(b"mine")
-    assert (secret_file.read_bytes() if secret_file.exists() else None) == after
-    assert not Path(f"{secret_file}~").exists()
-
-
-def test_who_waits_for_the_lock_reads_what_the_one_before_has_written(secret_file: Path) -> None:
-    def read() -> bytes:
-        with locked(str(secret_file), me()) as later:
-            return later.content
-
-    with ThreadPoolExecutor(1) as pool:
-        with locked(str(secret_file), me()) as file:
-            waiting = pool.submit(read)
-            time.sleep(0.2)
-            assert not waiting.done()
-            file.replace(b"new\n")
-        assert waiting.result(10) == b"new\n"
-
-
-def test_a_file_that_comes_in_pieces_is_rewritten_whole(
-    secret_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As read(2) may bring it: what was not read would be lost."""
-    content, real = secret_file.read_bytes() + b"12345678\n" * 9, os.read
-    secret_file.write_bytes(content)
-    monkeypatch.setattr(os, "read", lambda descriptor, most: real(descriptor, min(most, 16)))
-    assert read_secret(str(secret_file), me()) == content
-    with locked(str(secret_file), me()) as file:
-        file.replace(OtpState(file.content, "x").content)
-    assert secret_file.read_bytes() == content
-
-
-@pytest.mark.parametrize("away", [-31, 31, 365 * 86400])
-def test_what_a_crash_has_left_is_removed_whatever_the_clock_was(
-    secret_file: Path, away: int
-) -> None:
-    """pam_usb #438: such a file kept its owner out, here until the clock would have caught up."""
-    beside = Path(f"{secret_file}~")
-    beside.touch()
-    os.utime(beside, (0, time.time() + away))
-    with locked(str(secret_file), me()) as file:
-        file.replace(b"new\n")
-    assert secret_file.read_bytes() == b"new\n"
-    assert not beside.exists()
-
-
-@pytest.mark.parametrize("away", [-25, 25])
-def test_what_may_be_in_use_is_left(
-    secret_file: Path, monkeypatch: pytest.MonkeyPatch, away: int
-) -> None:
-    monkeypatch.setattr(otpfile, "LOCK_SECONDS", 0.05)
-    beside = Path(f"{secret_file}~")
-    beside.touch()
-    os.utime(beside, (0, time.time() + away))
-    with locked(str(secret_file), me()) as file, pytest.raises(StateNotWritten, match="exists"):
-        file.replace(b"new\n")
-    assert beside.exists()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="another account is one that root can become")
-@pytest.mark.parametrize(("mode", "is_locked"), [(0o600, True), (0o400, False)])
-def test_locks_on_nfs(monkeypatch: pytest.MonkeyPatch, mode: int, is_locked: bool) -> None:
-    """There who locks must have opened for writing (flock(2), "NFS details"): else no lock at all.
-
-    Then nothing that a crash has left beside was ever removed, and its owner stayed outside.
-    """
-    nobody, lock = find_account("nobody"), fcntl.flock
-
-    def lock_on_nfs(descriptor: int, operation: int) -> None:
-        if not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_RDWR:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        lock(descriptor, operation)
-
-    def replace() -> str:
-        with locked(str(home / "secret"), nobody) as file:
-            try:
-                file.replace(b"new\n")
-            except StateNotWritten as error:
-                return str(error).rpartition(": ")[2]
-        return "replaced"
-
-    with tempfile.TemporaryDirectory(dir="/tmp") as name:
-        home = Path(name)
-        for path in (home, home / "secret", home / "secret~"):
-            path.touch()
-            os.chown(path, nobody.uid, nobody.gid)
-        (home / "secret").write_text(f"{SECRET}\n")
-        (home / "secret").chmod(mode)
-        os.utime(home / "secret~", (0, time.time() - 60))
-        monkeypatch.setattr(fcntl, "flock", lock_on_nfs)
-        monkeypatch.setattr(otpfile, "LOCK_SECONDS", 0.05)
-        assert in_a_child(replace) == ("replaced" if is_locked else "File exists")
-
-
-@pytest.mark.parametrize("mode", [0o400, 0o600])
-def test_owner_group_and_mode_stay(secret_file: Path, mode: int) -> None:
-    """google-authenticator #98: the caller's group. google-authenticator-libpam #115: another mode."""
-    secret_file.chmod(mode)
-    os.chown(secret_file, -1, 1234)
-    with locked(str(secret_file), me()) as file:
-        file.replace(b"new\n")
-    status = secret_file.stat()
-    assert (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (mode, os.geteuid(), 1234)
-
-
-@pytest.mark.parametrize("failing", range(1, 5))
-def test_no_descriptor_stays_where_the_file_cannot_be_looked_at(
-    secret_file: Path, monkeypatch: pytest.MonkeyPatch, failing: int
-) -> None:
-    """Advisories CVE-2019-12210 and CVE-2018-9275, in whichever fstat(2) it is that fails."""
-    look, looks = os.fstat, count(1)
-
-    def look_and_fail(descriptor: int) -> os.stat_result:
-        if next(looks) == failing:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return look(descriptor)
-
-    before = len(os.listdir("/proc/self/fd"))
-    monkeypatch.setattr(os, "fstat", look_and_fail)
-    with suppress(OSError, TrexError), locked(str(secret_file), me()):
-        pass
-    monkeypatch.undo()
-    assert next(looks) > failing
-    assert len(os.listdir("/proc/self/fd")) == before
-
-
-def test_what_is_there_is_not_made_again(secret_file: Path) -> None:
-    with pytest.raises(StateNotWritten, match="File exists"):
-        create_secret(str(secret_file), me(), b"x")
-    assert secret_file.read_text() == f"{SECRET}\n"
-    assert not Path(f"{secret_file}~").exists()
-    create_secret(f"{secret_file}2", me(), b"x")
-    assert Path(f"{secret_file}2").read_bytes() == b"x"
 
 
 def test_a_library_is_debian_s_whatever_comes_first_along_the_path(tmp_path: Path) -> None:

@@ -50,6 +50,15 @@ def test_what_is_not_said_has_a_default(written: Callable[[str], str]) -> None:
 
 
 @pytest.mark.parametrize(
+    "state",
+    ["sqlite:/x", "sqlite:/a[b", "redis://x", "redis://:p@[::1]:6379/0", "rediss://x:1/2",
+     "unix:///run/x", "unix://:p@/run/x?db=1", "unix://u:p@/run/x"],
+)  # fmt: skip
+def test_where_it_can_be_counted(written: Callable[[str], str], state: str) -> None:
+    assert read_settings(written(f'state = "{state}"\n'))["state"] == state
+
+
+@pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("gateway = 1", "gateway: a list is meant"),
@@ -58,7 +67,9 @@ def test_what_is_not_said_has_a_default(written: Callable[[str], str]) -> None:
         (f"[limits]\nuser_our = 5\n{HTTP}", '[limits] unknown key "user_our", did you mean "user_hour"?'),
         (f"[limits]\nuser_hour = -1\n{HTTP}", "[limits] user_hour: 0 to 1000000 is meant"),
         (f"[limits]\nuser_hour = true\n{HTTP}", "[limits] user_hour: a number is meant"),
-        (f'state = "mysql://x"\n{HTTP}', "state: sqlite:/path, redis://, rediss:// or unix:// is meant"),
+        *((f'state = "{state}"\n{HTTP}', "state: sqlite:/path, redis://, rediss:// or unix:///path is meant")
+          for state in ("mysql://x", "sqlite:x", "unix:/x", "unix://run/x", "unix://:s3cret@run/x",
+                        "unix://", "unix:///", "redis://[x/0", "redis://:s3cret/3@x/0")),
         (HTTP.replace('"http"', '"htpp"'), "[[gateway]] 1: kind: one of"),
         (HTTP.replace("https:", "http:"), "[[gateway]] 1: url: https:// and a host is meant"),
         (HTTP.replace("sms.", "[::1/sms."), "[[gateway]] 1: url: https:// and a host is meant"),

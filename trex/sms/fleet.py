@@ -39,12 +39,13 @@ class RedisCounts:
 
     def __init__(self, url: str) -> None:
         """Connect to `redis://`, `rediss://` (TLS, verified) or `unix://`. Raises NotSent."""
-        # Debian 12's library would take any trusted certificate, whosever it is.
-        tls = {"ssl_check_hostname": True} if url.startswith("rediss://") else {}
+        options: dict[str, int] = {"socket_timeout": SECONDS}
+        if not url.startswith("unix://"):  # for which Debian 12's library takes none
+            options["socket_connect_timeout"] = SECONDS
+        if url.startswith("rediss://"):  # it would take any trusted certificate, whosever it is
+            options["ssl_check_hostname"] = True
         try:
-            self._server = redis.Redis.from_url(
-                url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS, **tls
-            )
+            self._server = redis.Redis.from_url(url, **options)
             self._add = self._server.register_script(ADD)
         except (redis.RedisError, ValueError) as error:
             raise _unreachable(error) from None
@@ -106,4 +107,7 @@ def _keys(user: str, host: str) -> list[str]:
 
 def _unreachable(error: Exception) -> NotSent:
     """Return the error without the library's message, which may hold the URL and its password."""
+    cause = error.__context__
+    if isinstance(cause, (PermissionError, FileNotFoundError)):  # for the file of a Unix socket
+        return NotSent(f"Redis cannot be asked: {cause.strerror}")
     return NotSent(f"Redis cannot be asked: {type(error).__name__}")

@@ -71,8 +71,9 @@ def read_settings(path: str) -> "Table":
     for number, gateway in enumerate(gateways, start=1):
         _check_gateway(path, f"[[gateway]] {number}: ", gateway)
     state = table.get("state", SQLITE)
-    if not state.startswith(("sqlite:/", "redis://", "rediss://", "unix://")):
-        raise SettingsError(f"{path}: state: sqlite:/path, redis://, rediss:// or unix:// is meant")
+    if not _is_state(state):
+        meant = "sqlite:/path, redis://, rediss:// or unix:///path"
+        raise SettingsError(f"{path}: state: {meant} is meant")
     return {"state": state, "limits": {**LIMITS, **limits}, "gateways": gateways}
 
 
@@ -89,6 +90,18 @@ def _check_gateway(path: str, where: str, gateway: object) -> None:
             raise SettingsError(f"{path}: {where}{name}: {MEANT[name][1]}")
     for name, value in gateway.get("headers", {}).items():
         _check_header(path, where, name, value)
+
+
+def _is_state(url: str) -> bool:
+    if url.startswith("sqlite:/"):
+        return True
+    try:
+        place = urlsplit(url)
+        if url.startswith("unix://"):  # with two slashes the path would be without its first part
+            return not place.hostname and place.path.strip("/") != ""
+        return url.startswith(("redis://", "rediss://")) and place.port != 0
+    except ValueError:  # a port that is no number, which may be half a password with a slash
+        return False
 
 
 def _is_address(url: str) -> bool:

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis", "socket"])
 def state(request: pytest.FixtureRequest, place: Path, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:{tmp_path}/counts"
         return
     server = RedisServer(tmp_path)
-    yield server.url
+    yield server.url if request.param == "redis" else server.socket_url
     server.close()
 
 

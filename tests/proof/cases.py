@@ -1,0 +1,215 @@
+"""The logins of tests/proof/faults.py: what each needs before, and what must be whole afterwards."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from contextlib import ExitStack, closing, contextmanager
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from tests.codes import FILE, otp_file, text
+from tests.gateways import Authority, Gateway
+from tests.keys import Holder
+from tests.page import make_certificate
+from tests.pins import NUMBER, PHONES, SETTINGS, by_http, free_mobile, sending_account
+from tests.sandbox import Account, trex_service
+from trex.errors import TrexError
+from trex.sms.counts import SqliteCounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WITH_KEY = ("plain", "made", "files", "signed")
+# A PIN is sent; and none is, because the limit is reached.
+WITH_PIN = ("pin", "limit")
+VARIANTS = (*WITH_KEY, "code", *WITH_PIN)
+EMERGENCY = "12345678"
+BEFORE, AFTER = (text('" RATE_LIMIT 3 30', '" TOTP_AUTH', *codes) for codes in ([EMERGENCY], []))
+LIMIT = 3  # messages in an hour: after one, both gateways may still be tried
+SENT_BEFORE = {"pin": 1, "limit": LIMIT}
+PINS_AT_ONCE = 4  # workers
+
+
+class Case:
+    """A service, a user, how to answer, and the verdict where nothing fails."""
+
+    alone = False  # whether one login must end before the next begins
+    verdict = "PAM_SUCCESS"
+
+    def __init__(self, service: str, user: Account, right: str, wrong: str) -> None:
+        """Take the options of the PAM client that answer rightly or wrongly, each with a value."""
+        self.service = service
+        self.user = user
+        self.answers = {True: right.split(" ", 1), False: wrong.split(" ", 1)}
+
+    def prepare(self) -> None:
+        """Make what the login reads and writes as it is before each."""
+
+    def spoiled(self, verdict: str) -> list[str]:
+        """Return what must not have become of what the login writes."""
+        return []
+
+    def is_own(self, name: str, path: str) -> bool:
+        """Tell whether a call of a child's program, after `path`, is Trex's own at its work."""
+        return False
+
+
+class CodeCase(Case):
+    """An emergency code, which a login takes out of the user's file."""
+
+    alone = True
+
+    def __init__(self, user: Account) -> None:
+        service = trex_service("trex-faults-code", "method=totp", "nullok")
+        super().__init__(service, user, f"--answer {EMERGENCY}", "--answer 87654321")
+
+    def prepare(self) -> None:
+        self.user.write(BEFORE, FILE)
+
+    def spoiled(self, verdict: str) -> list[str]:
+        """Whole is a file with the code, or without: it must be without after a success."""
+        path = otp_file(self.user)
+        content = re.sub(r'(" RATE_LIMIT 3 30)[ 0-9]*', r"\1", path.read_text())
+        whole = {AFTER} if verdict == "PAM_SUCCESS" else {BEFORE, AFTER}
+        path.with_name(f"{FILE}~").unlink(missing_ok=True)
+        return [] if content in whole else [f"the file holds {content!r}"]
+
+
+class PinCase(Case):
+    """A PIN by SMS, with two gateways and counts of its own: each message is one login's."""
+
+    alone = True
+
+    def __init__(self, user: Account, authority: Authority, place: Path, sent_before: int) -> None:
+        settings = SETTINGS.with_name(f"{place.name}.toml")
+        self._last = place.with_name(f"{place.name}.last")
+        service = trex_service(f"trex-faults-{place.name}", "method=sms", f"sms_file={settings}",
+                               "nullok")  # fmt: skip
+        answer = f"--answer-with grep -oE '[0-9]{{8}}' {self._last} | head -1"
+        super().__init__(service, user, answer, "--answer 00000000")
+        self.gateway = Gateway(authority, self._last)
+        self._place, self._counts = place, place / "counts"
+        self._sent_before = sent_before
+        if sent_before == LIMIT:
+            self.verdict = "PAM_AUTHINFO_UNAVAIL"
+        self._owner = place.parent.stat().st_uid
+        place.mkdir(mode=0o700)
+        os.chown(place, self._owner, -1)
+        tables = [f'[[gateway]]\nca = "{authority.ca}"\n{table}\n'
+                  for table in (by_http(self.gateway), free_mobile(self.gateway, user.name))]  # fmt: skip
+        settings.write_text(f'state = "sqlite:{self._counts}"\n[limits]\nuser_hour = {LIMIT}\n'
+                            + "".join(tables))  # fmt: skip
+        settings.chmod(0o600)
+
+    def prepare(self) -> None:
+        for old in self._place.iterdir():
+            old.unlink()
+        self._last.unlink(missing_ok=True)
+        self.gateway.texts.clear()
+        self._count(self.user.name, self._sent_before)
+        os.chown(self._counts, self._owner, -1)
+
+    def spoiled(self, verdict: str) -> list[str]:
+        """No message went out uncounted or over the limit, and the next login can count."""
+        self.gateway.settle()
+        received = len(self.gateway.texts)
+        try:
+            with closing(sqlite3.connect(self._counts)) as database:  # undoes what was not done
+                [[counted]] = database.execute("SELECT count(*) FROM message").fetchall()
+            self._count("another", 1)
+            with closing(sqlite3.connect(self._counts)) as database:
+                whole = database.execute("PRAGMA integrity_check").fetchall()
+        except (sqlite3.Error, TrexError) as error:
+            return [f"the counts cannot be used: {error}"]
+        problems = [f"{path} stays" for path in self._place.iterdir() if path != self._counts]
+        if whole != [("ok",)]:
+            problems.append(f"the counts are broken: {whole}")
+        if self._sent_before + received > counted or counted > LIMIT:
+            before = f"{self._sent_before} before"
+            problems.append(f"{received} messages received, {counted} counted, {before}")
+        if verdict == "PAM_SUCCESS" and not received:
+            problems.append("let in without a message")
+        return problems
+
+    def _count(self, user: str, messages: int) -> None:
+        SqliteCounts(str(self._counts)).add(user, "", messages, {})
+
+    def is_own(self, name: str, path: str) -> bool:
+        """Leave out what it takes to start Python and to import; counts and authority are ours."""
+        return name not in IMPORTING or "/fault-" in path
+
+    def close(self) -> None:
+        """End the gateway."""
+        self.gateway.close()
+
+
+# What libpython calls for each module that a program imports.
+IMPORTING = frozenset((
+    "openat", "newfstatat", "fstat", "read", "lseek", "ioctl", "mmap", "mprotect", "close",
+    "getdents64", "readlink", "getcwd", "access", "execve", "pread64",
+))  # fmt: skip
+
+
+class Cases:
+    """All of them, each taken by one worker at a time where it must be."""
+
+    def __init__(self, place: Path) -> None:
+        self._until_closed = ExitStack()
+        self._free: dict[str, SimpleQueue[Case]] = {variant: SimpleQueue() for variant in VARIANTS}
+        self.users: dict[str, Account] = {}
+        for variant in VARIANTS:
+            self.users[variant] = Account(f"fault-{variant}")
+            self._until_closed.callback(self.users[variant].remove)
+        self._add_keys(place)
+        self._free["code"].put(CodeCase(self.users["code"]))
+        self._add_pins(place)
+
+    def _add_keys(self, place: Path) -> None:
+        holder = Holder(place / "fault-holder")
+        self._until_closed.callback(holder.close)
+        service = trex_service("trex-faults", "gpg_timeout=5", "nullok")
+        key = holder.make("fault@example.org")
+        signer = holder.make("signer@example.org", "signing")
+        self.users["signed"].import_keys(holder.secret(signer))
+        for path in make_certificate(self.users["files"].home):
+            self.users["files"].own(path, 0o600)
+        fields = {"made": "nosign webQrAuthTls", "files": "nosign webQrAuthTls page.key page.pem",
+                  "signed": signer}  # fmt: skip
+        for variant in WITH_KEY:
+            user = self.users[variant]
+            user.import_keys(holder.public(key))
+            user.write(f"{key} trust {fields.get(variant, 'nosign')}\n")
+            right = f"--answer-with {holder.command()}"
+            self._free[variant].put(Case(service, user, right, "--answer AAAAAAAAAA"))
+
+    def _add_pins(self, place: Path) -> None:
+        counts = place / "fault-counts"
+        self._until_closed.enter_context(sending_account(counts))
+        authority = Authority(place / "fault-authority")
+        PHONES.write_text("".join(f"{self.users[name].name} {NUMBER}\n" for name in WITH_PIN))
+        PHONES.chmod(0o600)
+        for variant in WITH_PIN:
+            for number in range(PINS_AT_ONCE):
+                case = PinCase(self.users[variant], authority, counts / f"{variant}-{number}",
+                               SENT_BEFORE[variant])  # fmt: skip
+                self._until_closed.callback(case.close)
+                self._free[variant].put(case)
+
+    @contextmanager
+    def take(self, variant: str) -> Iterator[Case]:
+        """Lend a case for one login."""
+        case = self._free[variant].get()
+        if not case.alone:
+            self._free[variant].put(case)
+        try:
+            yield case
+        finally:
+            if case.alone:
+                self._free[variant].put(case)
+
+    def close(self) -> None:
+        """Take the accounts away, and end what was started."""
+        self._until_closed.close()
