@@ -194,9 +194,9 @@ def is_expected(cell: Cell, hit: str, problems: list[str]) -> bool:
     """Tell whether a cell's problems are the experiment's own, or nobody's.
 
     The record is truly absent; libpam's audit leaks its socket; a wait4(2) that was not made leaves
-    a zombie; where ids can never be set again they stay, and so does an agent whose
-    supervisor was killed, or cannot find it; and a count that was off by one has hit a
-    call that cannot fail.
+    a zombie, and one that denies that there are children an agent; where ids can never be set again
+    they stay, and so does an agent whose supervisor was killed; and a count that was off by one has
+    hit a call that cannot fail.
     """
     name, _, path = hit.partition(" ")
     absent = name == "newfstatat" and path.endswith(("/.auth_gpg", FILE)) and cell.fault == "ENOENT"
@@ -204,7 +204,7 @@ def is_expected(cell: Cell, hit: str, problems: list[str]) -> bool:
     hopeless = cell.fault.endswith(LASTING) and ERRORS.get(name) == BECOME
     if hopeless:  # never with a verdict of success: see `judge`
         return all(problem.startswith("changed ") for problem in problems)
-    lost = cell.fault == KILL or cell.fault.endswith(LASTING)
+    lost = cell.fault == KILL or name == "wait4"
     if cell.variant == "signed" and lost and problems:  # a risk that docs/attacks.md accepts
         return all(problem.startswith("left ") for problem in problems)
     return absent or zombie or cell.call.role == "audit" or name in NEVER
