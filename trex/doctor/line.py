@@ -101,6 +101,8 @@ def _warning(finding: Finding) -> Finding:
 def _nobody(options: Options) -> Finding:
     kind, what, mend = SET_UP[options.method]
     why = f"Nobody can log in with method={options.method}."
+    if options.method != "sms":  # whose map names its users
+        why += " Those whom the account database does not list (getpwent(3)): ask with --user."
     return Finding(f"{kind}-nobody", ERROR, f"no account has {what}", why, mend)
 
 
