@@ -190,6 +190,9 @@ def judge(asked: sandbox.Asked, verdict: str, *, right: bool) -> list[str]:
     return [*problems, *(f"changed {fact}" for fact in changed)]
 
 
+UNREAPED = ("changed children", "left ")
+
+
 def is_expected(cell: Cell, hit: str, problems: list[str]) -> bool:
     """Tell whether a cell's problems are the experiment's own, or nobody's.
 
@@ -200,14 +203,13 @@ def is_expected(cell: Cell, hit: str, problems: list[str]) -> bool:
     """
     name, _, path = hit.partition(" ")
     absent = name == "newfstatat" and path.endswith(("/.auth_gpg", FILE)) and cell.fault == "ENOENT"
-    zombie = name == "wait4" and "changed children" in problems
+    denied = name == "wait4" and all(text.startswith(UNREAPED) for text in problems)
     hopeless = cell.fault.endswith(LASTING) and ERRORS.get(name) == BECOME
     if hopeless:  # never with a verdict of success: see `judge`
         return all(problem.startswith("changed ") for problem in problems)
-    lost = cell.fault == KILL or name == "wait4"
-    if cell.variant == "signed" and lost and problems:  # a risk that docs/attacks.md accepts
+    if cell.variant == "signed" and cell.fault == KILL and problems:  # docs/attacks.md accepts it
         return all(problem.startswith("left ") for problem in problems)
-    return absent or zombie or cell.call.role == "audit" or name in NEVER
+    return absent or denied or cell.call.role == "audit" or name in NEVER
 
 
 def plan(calls: list[Call], variant: str, known: set[tuple[str, ...]]) -> list[Cell]:
