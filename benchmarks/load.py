@@ -170,7 +170,8 @@ def _refused(host: Host, report: Report) -> bool:
     resident = asked.numbers("resident-kb")
     growth = (resident[-1] - resident[99]) / (len(resident) - 100)
     refused = asked.verdicts.count("PAM_AUTH_ERR")
-    report.text(f"{refused} of {REFUSED} attempts were refused: {cpu / REFUSED * 1000:.1f} ms of "
-                f"processor time each, gpg's included; the calling process grew by {growth:.0f} kB "
-                "each (see docs/architecture.md on libpython); one gpg at a time.")  # fmt: skip
+    report.text(f"{refused} of {REFUSED} attempts were refused, by one process: "
+                f"{cpu / REFUSED * 1000:.1f} ms of processor time each, gpg's included. It grew by "
+                f"{growth:.0f} kB each (docs/architecture.md, on libpython), which makes each fork "
+                "dearer than the one before; there was one gpg at a time.")  # fmt: skip
     return refused == REFUSED
