@@ -190,9 +190,6 @@ def judge(asked: sandbox.Asked, verdict: str, *, right: bool) -> list[str]:
     return [*problems, *(f"changed {fact}" for fact in changed)]
 
 
-UNREAPED = ("changed children", "left ")
-
-
 def is_expected(cell: Cell, hit: str, problems: list[str]) -> bool:
     """Tell whether a cell's problems are the experiment's own, or nobody's.
 
@@ -203,13 +200,14 @@ def is_expected(cell: Cell, hit: str, problems: list[str]) -> bool:
     """
     name, _, path = hit.partition(" ")
     absent = name == "newfstatat" and path.endswith(("/.auth_gpg", FILE)) and cell.fault == "ENOENT"
-    denied = name == "wait4" and all(text.startswith(UNREAPED) for text in problems)
+    zombie = name == "wait4" and "changed children" in problems
+    orphan = cell.variant == "signed" and (cell.fault == KILL or name == "wait4")
     hopeless = cell.fault.endswith(LASTING) and ERRORS.get(name) == BECOME
     if hopeless:  # never with a verdict of success: see `judge`
         return all(problem.startswith("changed ") for problem in problems)
-    if cell.variant == "signed" and cell.fault == KILL and problems:  # docs/attacks.md accepts it
+    if orphan and not zombie and problems:  # a risk that docs/attacks.md accepts
         return all(problem.startswith("left ") for problem in problems)
-    return absent or denied or cell.call.role == "audit" or name in NEVER
+    return absent or zombie or cell.call.role == "audit" or name in NEVER
 
 
 def plan(calls: list[Call], variant: str, known: set[tuple[str, ...]]) -> list[Cell]:
