@@ -219,6 +219,10 @@ class Account:
         self.own(self.gnupg, 0o700)
         self.run("gpg", "--batch", "--quiet", "--import", stdin=exported)
         self.run("gpgconf", "--kill", "all")
+        deadline = time.monotonic() + 10
+        while any(self.gnupg.glob("S.gpg-agent*")):  # it removes them only as it ends
+            assert time.monotonic() < deadline, "the agent has not ended"
+            time.sleep(0.01)
 
     def remove(self) -> None:
         """Delete the account and its home."""
