@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from trex.child import Leash
 
 TERMINATION_SECONDS = 0.9  # twice, and the login still waits (child.GRACE_MS)
-NEARBY = 8192  # numbers after a process's own, among which are the processes that it has caused
 MAX_STAT = 4096  # a line of some fifty numbers and a name of 64 bytes at most (proc(5))
+NEARBY = 8192  # numbers after a process's own, among which are the processes that it has caused
 FIRST_AGAIN = 300  # the number after the largest (RESERVED_PIDS in Linux's kernel/pid.c)
 
 
