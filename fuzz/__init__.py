@@ -7,5 +7,5 @@ new target is one more module with a `check`, its name in `TARGETS`, and a direc
 
 TARGETS = (
     "record", "arguments", "status", "response", "settings", "request", "wire",
-    "paste", "packets", "decrypted", "stack", "otpfile", "smstoml", "gateway", "phones",
+    "keyblock", "paste", "packets", "decrypted", "stack", "otpfile", "smstoml", "gateway", "phones",
 )  # fmt: skip

@@ -1,58 +1,81 @@
-"""gpg's status lines, its output, and the listing of a key: a gpg that fell into bad hands."""
+"""gpg's status lines, its output, and the listing of keys: a gpg that fell into bad hands."""
 
 from __future__ import annotations
 
-from trex.authfile import AuthRecord
 from trex.child import Finished
 from trex.diagnosis import diagnose
 from trex.errors import ACCEPTED, NOT_ASKED, OpenPGPError
-from trex.openpgp import BEGIN, END, Gpg, _fingerprints, _is_complete, parse_status
+from trex.keyblock import key_id, session_key_ids
+from trex.keylist import parse_listing
+from trex.openpgp import BEGIN, END, Gpg, _is_complete, _words, parse_status
+from trex.recipients import Chosen, check_message, choose, choose_signer
 
 KEY = "0123456789ABCDEF0123456789ABCDEF01234567"
+Status = dict[str, list[list[str]]]
 
 
 class StandIn(Gpg):
-    """A gpg that answers every question about a key with the same text."""
+    """A gpg that has chosen these keys."""
 
-    def __init__(self, listing: bytes) -> None:
-        self.listing = listing
-
-    def list_key(self, key: str) -> str:
-        """Return the text."""
-        return self.listing.decode("utf-8", "replace")
+    def __init__(self, chosen: list[Chosen], signer: Chosen | None) -> None:
+        self.chosen = chosen
+        self.signer = signer
 
 
 def check(data: bytes) -> None:
-    """A message for a terminal, or an OpenPGPError that names no more than the record does.
+    """A message for a terminal that the record's keys alone answer, or an OpenPGPError.
 
     `data` is a byte of choices, then status lines, output and listing, NUL between them.
     """
     choices, rest = data[:1] or b"\0", data[1:]
     text, _, rest = rest.partition(b"\0")
     output, _, listing = rest.partition(b"\0")
-    record = AuthRecord(1, [KEY, "alice@example.org"], trust=True)
-    record.sign_as = "signer@example.org" if choices[0] & 1 else ""
+    signed = bool(choices[0] & 1)
     code = (0, 2, None, -9)[choices[0] >> 1 & 3]
     status = parse_status(text)
     assert all("\n" not in word for rows in status.values() for row in rows for word in row)
-    assert all(isinstance(name, str) for name in _fingerprints(status))
-    if _is_complete(Finished(code, output, text), status, record):
-        check_message(code, output, status, record)
+    keys = parse_listing(listing.decode("utf-8", "replace"))
+    try:
+        chosen = [choose(KEY, keys, trust=True)]
+        signer = choose_signer("signer@example.org", keys) if signed else None
+    except OpenPGPError as error:
+        check_error(error, text)
+        chosen, signer = [Chosen(KEY, KEY, [KEY])], Chosen(KEY, KEY, [KEY]) if signed else None
+    if _is_complete(Finished(code, output, text), status, signed=signed):
+        check_output(code, output, status, signed=signed)
+        check_recipients(output.decode("ascii"), status, chosen, signer)
         return
-    error = diagnose(status, record, StandIn(listing))
+    check_error(diagnose(status, StandIn(chosen, signer)), text)
+
+
+def check_error(error: OpenPGPError, text: bytes) -> None:
+    """See to it that it refuses, and names no more than the record does."""
     assert isinstance(error, OpenPGPError)
     assert error.outcome not in (ACCEPTED, NOT_ASKED)
     assert len(str(error)) < 300 + 16 * text.count(b"FAILURE")
 
 
-def check_message(
-    code: int | None, output: bytes, status: dict[str, list[list[str]]], record: AuthRecord
+def check_recipients(
+    armored: str, status: Status, chosen: list[Chosen], signer: Chosen | None
 ) -> None:
+    """A message that passes is for these keys and nobody else."""
+    considered, signed_by = _words(status, "KEY_CONSIDERED", 0), _words(status, "SIG_CREATED", 5)
+    try:
+        check_message(armored, considered, chosen, signer, signed_by)
+    except OpenPGPError:
+        return
+    ids = set(session_key_ids(armored))
+    assert ids
+    assert ids <= {key_id(subkey) for one in chosen for subkey in one.subkeys}
+    assert considered == {one.fingerprint for one in [*chosen, *([signer] if signer else [])]}
+
+
+def check_output(code: int | None, output: bytes, status: Status, *, signed: bool) -> None:
     """See to what a complete message has, in other words than the code's."""
     assert code in (0, None)
     assert output.startswith(BEGIN)
     assert output.endswith(END)
     assert all(byte == 10 or 32 <= byte <= 126 for byte in output), "a terminal shows it"
     assert "END_ENCRYPTION" in status
-    assert "SIG_CREATED" in status or not record.sign_as
+    assert "SIG_CREATED" in status or not signed
     assert "FAILURE" not in status

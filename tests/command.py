@@ -73,3 +73,9 @@ def record_of(account: Account) -> str:
 
 def leftovers(account: Account) -> list[str]:
     return [path.name for path in account.home.iterdir() if path.name.endswith(".new")]
+
+
+def options_of(central: list[str]) -> list[str]:
+    """Return the command's options for the module's arguments."""
+    return [word for argument in central for word in
+            ("--" + argument.partition("=")[0].replace("_", "-"), argument.partition("=")[2])]  # fmt: skip

@@ -11,12 +11,14 @@ from trex.privilege import readable
 RECORD = "<recipients> <trust|notrust> <sign-as|nosign> [web-QR mode] [TLS key] [TLS certificate]"
 FEWEST_FIELDS, MOST_FIELDS = 3, 6
 MEANT_KEY = "an e-mail address or a fingerprint of 40 hexadecimal digits"
+MEANT_RECIPIENT = f"{MEANT_KEY}, or the absolute path of a public key"
 MAX_RECIPIENTS = 16
 MAX_QUOTED = 60
 MAX_ADDRESS = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
 
 HEX_DIGITS = frozenset("0123456789ABCDEF")
-FINGERPRINT_LENGTH = 40
+FINGERPRINT_LENGTHS = (40, 64)  # of keys of version 4, and of version 5 or 6
+ONE_SUBKEY = "!"  # gpg(1), "How to specify a user ID": exactly this key or subkey
 # Of RFC 5322's atext; letters and digits of any script come with it (RFC 6531).
 ADDRESS_SIGNS = frozenset("!#$%&'*+/=?^_`{|}~.-")
 
@@ -40,7 +42,11 @@ WEB_QR_MODES = {
 
 
 class AuthRecord:
-    """A parsed record. Keys are addresses, or fingerprints of 40 capital hex digits."""
+    """A parsed record.
+
+    Keys are addresses, or fingerprints of capital hex digits with or without `!`; recipients may
+    be absolute paths of public keys too (`is_file`).
+    """
 
     __slots__ = (
         "line", "recipients", "sign_as", "tls_certificate", "tls_key", "trust", "warnings", "web_qr"
@@ -116,6 +122,8 @@ def _parse_line(line: _Line, home: str) -> AuthRecord:
     if trust not in ("trust", "notrust"):
         raise line.error(_quoted(trust), "trust or notrust")
     record = AuthRecord(line.number, _parse_recipients(line, recipients), trust=trust == "trust")
+    if not record.trust and any(map(is_file, record.recipients)):
+        raise line.error("notrust with a key in a file", "trust: gpg vouches for no file")
     if sign_as != "nosign":
         record.sign_as = _parse_key(line, sign_as, f"{MEANT_KEY} to sign with, or nosign")
     if web:
@@ -127,13 +135,19 @@ def _parse_recipients(line: _Line, field: str) -> list[str]:
     names = field.split(",")
     if len(names) > MAX_RECIPIENTS:
         raise line.error(f"{len(names)} recipients", f"at most {MAX_RECIPIENTS}")
-    return [_parse_key(line, name, MEANT_KEY) for name in names]
+    return [name if is_file(name) else _parse_key(line, name, MEANT_RECIPIENT) for name in names]
+
+
+def is_file(name: str) -> bool:
+    """Tell whether a recipient is the path of a public key, and no key of the keyring."""
+    return name.startswith("/")
 
 
 def _parse_key(line: _Line, name: str, meant: str) -> str:
     """Return a fingerprint in capitals, or an address as it stands."""
     fingerprint = name.removeprefix("0x").removeprefix("0X").upper()
-    if len(fingerprint) == FINGERPRINT_LENGTH and HEX_DIGITS.issuperset(fingerprint):
+    digits = fingerprint.removesuffix(ONE_SUBKEY)
+    if len(digits) in FINGERPRINT_LENGTHS and HEX_DIGITS.issuperset(digits):
         return fingerprint
     if _is_address(name):
         return name
@@ -147,7 +161,7 @@ def _is_address(name: str) -> bool:
     return (
         bool(local and at)
         and len(name) <= MAX_ADDRESS
-        and not name.startswith("-")
+        and not name.startswith(("-", "/"))  # an option, a path
         and all(c.isalnum() or c in ADDRESS_SIGNS for c in local)
         and all(label and not label.startswith("-") for label in labels)
         and all(c.isalnum() or c == "-" for label in labels for c in label)

@@ -12,7 +12,7 @@ from trex.privilege import become, native
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from trex.privilege import Account
 
@@ -24,6 +24,9 @@ STDIN_FD, STDOUT_FD, STDERR_FD = 0, 1, 2
 STATUS_FD = 3  # where the program writes its status lines
 LIFELINE_FD = 4  # a pipe that the parent holds open as long as it lives
 INSTRUCTIONS_FD = 5  # a pipe with what became known only after the program was started
+KEYS_FD = 6  # the first of the pipes with one public key each
+PIPE_SIZE = 64 * 1024  # pipe(7): a longer text needs a larger pipe
+LARGEST_PIPE = 1 << 20  # fs.pipe-max-size, as it comes
 MAX_DESCRIPTORS = 1 << 20  # unless fs.nr_open was raised; close_range(2) takes it in one call
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
 MAX_OUTPUT = 256 * 1024  # sixteen recipients and a signature need less than 20 kB
@@ -145,26 +148,41 @@ def close_surely(descriptor: int) -> None:
 class Filter(Child):
     """A program that is told what to do, reads, writes, and ends: gpg."""
 
-    def start_filter(self, arguments: list[str], account: "Account", leash: "Leash") -> None:
-        """Start the program with pipes for all that it reads and writes; see `start`."""
+    def start_filter(
+        self, arguments: list[str], account: "Account", leash: "Leash", keys: int = 0
+    ) -> None:
+        """Start the program with pipes for all that it reads and writes; see `start`.
+
+        `keys` is how many public keys it can be given, each in a pipe of its own.
+        """
         try:
             child_in, self._stdin = self.pipe()
             self._output, child_out = self.pipe()
-            child_instructions, self._instructions = self.pipe()
-            # It is opened by its name in /proc, which follows the inode's owner.
-            os.fchown(child_instructions, account.uid, -1)
+            told = [self.pipe() for _ in range(1 + keys)]
+            for reading, _ in told:  # opened by its name in /proc, which follows the inode's owner
+                os.fchown(reading, account.uid, -1)
         except OSError as error:
             raise NotStarted(f"{arguments[0]}: {error.strerror}") from None
-        places = {STDIN_FD: child_in, STDOUT_FD: child_out, INSTRUCTIONS_FD: child_instructions}
+        (instructions, self._instructions), *key_pipes = told
+        self._keys = [writing for _, writing in key_pipes]
+        places = {STDIN_FD: child_in, STDOUT_FD: child_out, INSTRUCTIONS_FD: instructions}
+        places |= {KEYS_FD + number: reading for number, (reading, _) in enumerate(key_pipes)}
         self.start(arguments, account, leash, places)
 
-    def feed(self, stdin: bytes, instructions: bytes) -> None:
-        """Write both whole, and close them.
+    @property
+    def room(self) -> int:
+        """How many public keys it can be given."""
+        return len(self._keys)
+
+    def feed(self, stdin: bytes, instructions: bytes, keys: "Sequence[bytes]" = ()) -> None:
+        """Write all of them whole, the instructions after the keys, and close them.
 
         This process still holds the reading ends too: no SIGPIPE can come of a child that is gone.
         Raises GpgFailed if they do not fit into a pipe that nobody reads.
         """
-        for descriptor, text in ((self._instructions, instructions), (self._stdin, stdin)):
+        texts = [*zip(self._keys, keys, strict=False), (self._instructions, instructions),
+                 (self._stdin, stdin)]  # fmt: skip
+        for descriptor, text in texts:
             if not write_whole(descriptor, text):
                 raise GpgFailed("gpg does not read what it is told")
             self.close(descriptor)
@@ -184,8 +202,10 @@ def write_whole(descriptor: int, text: bytes) -> bool:
     """Write into a pipe that nobody may be reading; tell whether it has taken everything."""
     os.set_blocking(descriptor, False)
     try:
+        if PIPE_SIZE < len(text) <= LARGEST_PIPE:
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, len(text))
         return os.write(descriptor, text) == len(text)
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):  # or fs.pipe-max-size is less
         return False
 
 

@@ -26,6 +26,27 @@ class KeyExpired(KeyUnusable):
     reason = "has expired"
 
 
+class SubkeyExpired(KeyExpired):
+    """The key is in order, but its last subkey for encryption has expired."""
+
+
+class UserIdRevoked(KeyUnusable):
+    """The record names an address whose user id was revoked; the key itself was not."""
+
+    reason = "cannot be used: the user id with that address was revoked"
+
+
+class IsSubkey(KeyUnusable):
+    """The record has a subkey's fingerprint in the place of a key's; `primary` is its key's."""
+
+    def __init__(self, key: str, primary: str) -> None:
+        super().__init__(
+            key,
+            f": it is a subkey; expected {primary} for its key, or {key}! for this subkey alone",
+        )
+        self.primary = primary
+
+
 class KeyRevoked(KeyUnusable):
     """The key, or its last subkey for encryption, was revoked."""
 
@@ -54,3 +75,19 @@ class SigningKeyLocked(KeyUnusable):
     """The key that should sign wants a passphrase, and nobody is there to type it."""
 
     reason = "wants a passphrase, which nobody can type at a login"
+
+
+class WrongRecipients(OpenPGPError):
+    """Others could answer gpg's message than the record says; `found` is what gpg made."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"gpg made {found}; expected one for the record's keys alone")
+        self.found = found
+
+
+class WrongSigner(OpenPGPError):
+    """gpg signed with another key than the record says; `found` is its fingerprint."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"gpg signed as {found}; expected the record's key")
+        self.found = found

@@ -11,31 +11,65 @@ UNUSABLE = frozenset("idren")  # invalid, disabled, revoked, expired, not valid
 
 
 class Subkey:
-    """A key or subkey that can be encrypted to; times are seconds since 1970."""
+    """A subkey, or the primary key as one that can be used itself; times are seconds since 1970."""
 
-    __slots__ = ("expires", "kind", "usable")
+    __slots__ = ("capabilities", "expires", "fingerprint", "kind", "validity")
 
     def __init__(self, row: list[str]) -> None:
+        self.fingerprint = ""
         self.expires = _seconds(row[EXPIRES]) or NEVER
         self.kind = _kind(row)
-        self.usable = row[VALIDITY] not in UNUSABLE
+        self.validity = row[VALIDITY]
+        self.capabilities = row[CAPABILITIES]
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is none of revoked, expired and invalid."""
+        return self.validity not in UNUSABLE
+
+
+class UserId:
+    """A user id, as a rule `Name <address>`, and how valid gpg finds it (doc/DETAILS)."""
+
+    __slots__ = ("address", "text", "validity")
+
+    def __init__(self, row: list[str]) -> None:
+        self.text = _unescaped(row[TEXT])
+        self.validity = row[VALIDITY]
+        bracketed = self.text.rpartition("<")[2].partition(">")[0]
+        self.address = (bracketed if "<" in self.text else self.text).lower()
 
 
 class Key:
     """One public key with its user ids, as gpg knows it."""
 
-    __slots__ = ("capabilities", "created", "encrypting", "expires", "fingerprint", "kind",
-                 "usable", "user_ids")  # fmt: skip
+    __slots__ = ("capabilities", "created", "expires", "fingerprint", "identities", "kind",
+                 "subkeys", "validity")  # fmt: skip
 
     def __init__(self, row: list[str]) -> None:
         self.fingerprint = ""
-        self.user_ids: list[str] = []
+        self.identities: list[UserId] = []
         self.kind = _kind(row)
         self.created = _seconds(row[CREATED])
         self.expires = _seconds(row[EXPIRES]) or NEVER
+        self.validity = row[VALIDITY]
         self.capabilities = row[CAPABILITIES]  # small: the primary's; capital: the whole key's
-        self.usable = row[VALIDITY] not in UNUSABLE and "D" not in self.capabilities
-        self.encrypting: list[Subkey] = []
+        self.subkeys = [Subkey(row)]  # the primary key first
+
+    @property
+    def usable(self) -> bool:
+        """Whether the primary key is none of revoked, expired, invalid and disabled."""
+        return self.validity not in UNUSABLE and "D" not in self.capabilities
+
+    @property
+    def user_ids(self) -> list[str]:
+        """The texts of the user ids, in gpg's order."""
+        return [identity.text for identity in self.identities]
+
+    @property
+    def encrypting(self) -> list[Subkey]:
+        """Those of primary key and subkeys that can be encrypted to, or could once."""
+        return [subkey for subkey in self.subkeys if "e" in subkey.capabilities]
 
     @property
     def lasts_until(self) -> float:
@@ -64,12 +98,13 @@ def day(seconds: float) -> str:
 
 
 def _add(key: Key, row: list[str]) -> None:
-    if row[0] == "fpr" and not key.fingerprint and len(row) > TEXT:
-        key.fingerprint = row[TEXT]
+    if row[0] == "fpr" and not key.subkeys[-1].fingerprint and len(row) > TEXT:
+        key.subkeys[-1].fingerprint = row[TEXT]
+        key.fingerprint = key.fingerprint or row[TEXT]
     elif row[0] == "uid" and len(row) > TEXT:
-        key.user_ids.append(_unescaped(row[TEXT]))
-    elif row[0] in ("pub", "sub") and "e" in "".join(row[CAPABILITIES:][:1]):
-        key.encrypting.append(Subkey(row))
+        key.identities.append(UserId(row))
+    elif row[0] == "sub" and len(row) > CAPABILITIES:
+        key.subkeys.append(Subkey(row))
 
 
 def _unescaped(text: str) -> str:

@@ -3,174 +3,185 @@
 Status lines: doc/DETAILS in GnuPG's source, "Format of the --status-fd output".
 """
 
-import os
-from contextlib import ExitStack
-from time import monotonic
-
-from trex.child import INSTRUCTIONS_FD, STATUS_FD, Filter, end_with_parent, own_children
-from trex.errors import GpgFailed
-from trex.privilege import acting_as, readable
+from trex.authfile import is_file
+from trex.child import KEYS_FD
+from trex.keyring import (
+    KEYBOXD,
+    LIST,
+    NO_HOME,
+    NO_KEYRING,
+    Keyring,
+    list_home,
+    read_key_file,
+)
+from trex.privilege import readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
     from trex.authfile import AuthRecord
-    from trex.child import Finished, Leash
-    from trex.privilege import Account
+    from trex.child import Filter, Finished
+    from trex.recipients import Chosen
 
     Status = dict[str, list[list[str]]]
 
 # RFC 4880, 5.2.3.16, wants a domain in a notation's name: one that nobody can own (RFC 2606).
 NOTATION = "login@trex-pam.invalid"
 BEGIN, END = b"-----BEGIN PGP MESSAGE-----\n", b"-----END PGP MESSAGE-----\n"
-KEYBOXD = "common.conf"  # where GnuPG 2.4 is told to keep its keys in a daemon (use-keyboxd)
-PRIVATE, PUBLIC, DATABASE = "private-keys-v1.d", "public-keys.d", "pubring.db"
-KEYRING = frozenset(("pubring.kbx", "pubring.gpg", "trustdb.gpg", KEYBOXD, PRIVATE, PUBLIC))
 
-# Read nothing but the keyring, ask nobody, write nothing. The pipe in place of gpg.conf: that file
-# could add recipients, rename keys (`group`) or name programs. No locks: a reader needs none, and a
-# stale one must not keep the owner out.
-COMMON = [
-    "--options", f"/proc/self/fd/{INSTRUCTIONS_FD}", "--status-fd", str(STATUS_FD),
-    "--batch", "--no-tty", "--quiet", "--lock-never", "--no-random-seed-file",
-    "--no-auto-key-locate", "--no-auto-check-trustdb", "--disable-dirmngr",
-    "--pinentry-mode", "error",
-]  # fmt: skip
 ENCRYPT = ["--armor", "--encrypt"]
 SIGN_AND_ENCRYPT = ["--armor", "--sign", "--encrypt"]
-LIST = ["--with-colons", "--list-keys"]
+EXPORT = ["--export-options", "export-minimal", "--export"]
 
 
 class Message:
-    """An encrypted challenge, and the fingerprints of the keys that took part."""
+    """An encrypted challenge, and what the log calls the keys that took part."""
 
-    __slots__ = ("armored", "fingerprints")
+    __slots__ = ("armored", "keys")
 
-    def __init__(self, armored: str, fingerprints: list[str]) -> None:
+    def __init__(self, armored: str, keys: list[str]) -> None:
         self.armored = armored
-        self.fingerprints = fingerprints
-
-
-class Keyring:
-    """A keyring that gpg lists for one login: whatever it starts ends with the `with` block."""
-
-    def __init__(self, path: str, account: "Account", home: str, seconds: int) -> None:
-        self.path = path
-        self.account = account
-        self.home = home
-        self._contents: list[str] = []  # of the home directory
-        self._deadline = monotonic() + seconds
-        self._blocks = ExitStack()
-
-    def __enter__(self) -> "Self":
-        """Keep the caller's hands off what is started."""
-        self._blocks.enter_context(own_children())
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """End gpg, if it has not ended."""
-        self._blocks.close()
-
-    @staticmethod
-    def user_id(key: str) -> str:
-        """Return gpg's exact form: angle brackets keep `alice@...` from finding `malice@...`."""
-        return f"<{key}>" if "@" in key else key
-
-    def list_key(self, key: str) -> str:
-        """Return the colon listing of a public key (doc/DETAILS), "" if there is none.
-
-        Raises FileUnsafe for a keyring that others can write, or an OpenPGPError.
-        """
-        self._contents = self._contents or _list_home(self.home, self.account)
-        # "always" keeps gpg from making a trust database; what is expired or revoked shows still.
-        start = self._start_with_daemons if KEYBOXD in self._contents else self._start_alone
-        child = start([*LIST, "--", self.user_id(key)])
-        child.feed(b"", b"trust-model always\n")
-        return child.finish(self._deadline).output.decode("utf-8", "replace")
-
-    def _start_alone(self, command: list[str]) -> Filter:
-        """Start gpg so that it can start no daemon."""
-        return self._launch([*command, "--no-autostart"], end_with_parent)
-
-    def _start_with_daemons(self, command: list[str]) -> Filter:
-        """Start gpg so that it can start gpg-agent or keyboxd; they end with it."""
-        from trex.supervisor import supervised  # ctypes: 2 ms that only these logins pay
-
-        # gpg gives these directories to their owner alone, so nobody else can hold the lock.
-        own = [name for name in (PRIVATE, PUBLIC) if name in self._contents]
-        return self._launch(command, supervised(os.path.join(self.home, *own[:1])))
-
-    def _launch(self, command: list[str], leash: "Leash") -> Filter:
-        child = Filter()
-        self._blocks.callback(child.end)
-        child.start_filter([self.path, *COMMON, "--homedir", readable(self.home), *command],
-                           self.account, leash)  # fmt: skip
-        return child
+        self.keys = keys
 
 
 class Gpg(Keyring):
     """gpg for one login, started by `with` and told later what to do.
 
-    Half of its time it needs only to start. It does so while the record is parsed and the
-    challenge made, and reads what depends on them from a pipe that it takes for its options file.
+    Half of its time it needs only to start. It does so while the record is parsed, its keys are
+    listed by a second gpg and the challenge is made, and reads what depends on them from a pipe
+    that it takes for its options file.
     """
 
     def __enter__(self) -> "Self":
         """Start gpg. Raises NotStarted where no process can be had."""
         try:
             super().__enter__()
-            self._child = self._start_alone(ENCRYPT)
+            self._child = self.start_alone(ENCRYPT, keys=1)
         except BaseException:
             self._blocks.close()
             raise
         return self
 
-    def encrypt(self, plaintext: bytes, record: "AuthRecord", context: str) -> None:
-        """Have gpg encrypt to all of the record's recipients, and sign where it says so.
+    def look_up(self, record: "AuthRecord") -> None:
+        """Begin to look the record's keys up.
 
-        Raises FileUnsafe for a keyring that others can write, or an OpenPGPError. Nothing of it was
-        read before: gpg waits for its instructions.
+        Raises FileUnsafe for a keyring or key file that others can write, or an OpenPGPError.
         """
         self._record = record
-        self._contents = _list_home(self.home, self.account)
-        _check_home(self._contents, record, self.home)
-        if record.sign_as or KEYBOXD in self._contents:  # for these gpg needs a daemon: begin again
-            self._child.end()
-            command = SIGN_AND_ENCRYPT if record.sign_as else ENCRYPT
-            self._child = self._start_with_daemons(command)
-        self._child.feed(plaintext, _instructions(record, context))
+        self.warnings: list[str] = []
+        files = [name for name in record.recipients if is_file(name)]
+        self._files = {name: read_key_file(name, self.account) for name in files}
+        names = [name for name in record.recipients if not is_file(name)]
+        names += [record.sign_as] if record.sign_as else []
+        self._listing: Filter | None = None
+        if names:
+            self.contents = list_home(self.home, self.account)
+            _check_home(self.contents, record, self.home)
+            self._listing = self.search(LIST, names, trust=record.trust)
+
+    def encrypt(self, plaintext: bytes, context: str) -> None:
+        """Have gpg encrypt to the record's keys, and sign where it says so.
+
+        Nothing is given to gpg before these keys are known. Raises a KeyUnusable that names the
+        key, or another OpenPGPError.
+        """
+        self._choose()
+        if self._needs_blocks():
+            self._take_blocks()
+        blocks = [one.block for one in self.chosen if one.block]
+        self._restart(len(blocks))
+        self._child.feed(plaintext, self._instructions(context), blocks)
 
     def message(self) -> Message:
-        """Wait for what `encrypt` has begun.
+        """Wait for what `encrypt` has begun, and check it.
 
-        Raises a KeyUnusable that names the key, or another OpenPGPError.
+        Raises WrongRecipients or WrongSigner, or another OpenPGPError.
         """
-        finished = self._child.finish(self._deadline)
+        finished = self._child.finish(self.deadline)
         status = parse_status(finished.status)
-        if _is_complete(finished, status, self._record):
-            return Message(finished.output.decode("ascii"), _fingerprints(status))
-        from trex.diagnosis import diagnose  # needed only where a login fails
+        if not _is_complete(finished, status, signed=bool(self.signer)):
+            from trex.diagnosis import diagnose  # needed only where a login fails
 
-        raise diagnose(status, self._record, self)
+            raise diagnose(status, self)
+        from trex.recipients import check_message
+
+        armored = finished.output.decode("ascii")
+        check_message(armored, _words(status, "KEY_CONSIDERED", 0), self.chosen, self.signer,
+                      _words(status, "SIG_CREATED", 5))  # fmt: skip
+        return Message(armored, [one.asked for one in self._taking_part()])
+
+    def _choose(self) -> None:
+        """Decide which keys are the record's: by what gpg lists, and what the key files hold."""
+        from trex.keylist import parse_listing
+        from trex.recipients import carriers, choose, choose_signer, from_file
+
+        record = self._record
+        self.keys = parse_listing(self.listed(self._listing)) if self._listing else []
+        for name in filter(None, [*record.recipients, record.sign_as]):
+            self.warnings += [
+                f"the key {key.fingerprint} carries a copy of {name}, and is not used for it"
+                for key in carriers(name, self.keys)
+            ]
+        self.chosen = [
+            from_file(name, self._files[name])
+            if name in self._files
+            else choose(name, self.keys, trust=record.trust)
+            for name in record.recipients
+        ]
+        self.signer = choose_signer(record.sign_as, self.keys) if record.sign_as else None
+
+    def _needs_blocks(self) -> bool:
+        """Tell whether gpg must not search: it might find others, or start a daemon for it.
+
+        Only what a fingerprint finds has been listed as a whole.
+        """
+        return bool(
+            self.signer or self.warnings or KEYBOXD in self.contents
+            or any("@" in one.name or one.block for one in self.chosen)
+        )  # fmt: skip
+
+    def _take_blocks(self) -> None:
+        """Take the keys out of the keyring, to give gpg these and nothing else."""
+        from trex.recipients import take_blocks
+
+        wanted = [one for one in self._taking_part() if not one.block]
+        if wanted:
+            names = list(dict.fromkeys(one.fingerprint for one in wanted))
+            take_blocks(wanted, self.finish(self.search(EXPORT, names)))
+
+    def _taking_part(self) -> "list[Chosen]":
+        return [*self.chosen, *([self.signer] if self.signer else [])]
+
+    def _restart(self, keys: int) -> None:
+        """Begin again where the gpg that has started will not do."""
+        if self.signer:
+            self._child.end()
+            self._child = self.start_with_daemons(SIGN_AND_ENCRYPT, keys)
+        elif keys > self._child.room or KEYBOXD in self.contents:
+            self._child.end()
+            self._child = self.start_alone(ENCRYPT, keys, NO_HOME)
+
+    def _instructions(self, context: str) -> bytes:
+        """Return lines for an options file (gpg(1)): no value in them can hold a newline."""
+        lines = ["utf8-strings", f"set-filename {context}"]
+        given = [one for one in self.chosen if one.block]
+        lines += [f"recipient-file /proc/self/fd/{KEYS_FD + n}" for n, _ in enumerate(given)]
+        if given and not self.signer:
+            lines += NO_KEYRING
+        lines += [f"recipient {one.asked}" for one in self.chosen if not one.block]
+        if self._record.trust or given:  # which keys are vouched for was looked at before
+            lines.append("trust-model always")
+        if self.signer:
+            notation = context.replace("%", "%%")
+            lines.append(f"local-user {self.signer.asked}")
+            lines.append(f"sig-notation {NOTATION}={notation}")
+        return "".join(f"{line}\n" for line in lines).encode("utf-8")
 
 
-def _instructions(record: "AuthRecord", context: str) -> bytes:
-    """Return lines for an options file (gpg(1)): no value in them can hold a newline."""
-    lines = ["utf8-strings", f"set-filename {context}"]
-    lines += [f"recipient {Gpg.user_id(recipient)}" for recipient in record.recipients]
-    if record.trust:
-        lines.append("trust-model always")
-    if record.sign_as:
-        notation = context.replace("%", "%%")
-        lines.append(f"local-user {Gpg.user_id(record.sign_as)}")
-        lines.append(f"sig-notation {NOTATION}={notation}")
-    return "".join(f"{line}\n" for line in lines).encode("utf-8")
-
-
-def _is_complete(finished: "Finished", status: "Status", record: "AuthRecord") -> bool:
+def _is_complete(finished: "Finished", status: "Status", *, signed: bool) -> bool:
     """Tell whether there is a whole message, and a signature in it if one was asked for."""
-    done = ("END_ENCRYPTION", "SIG_CREATED") if record.sign_as else ("END_ENCRYPTION",)
+    done = ("END_ENCRYPTION", "SIG_CREATED") if signed else ("END_ENCRYPTION",)
     plain = finished.output.isascii() and finished.output.replace(b"\n", b"").decode().isprintable()
     return (
         finished.code in (0, None)
@@ -180,23 +191,6 @@ def _is_complete(finished: "Finished", status: "Status", record: "AuthRecord") -
         and all(keyword in status for keyword in done)
         and "FAILURE" not in status
     )
-
-
-def _list_home(home: str, account: "Account") -> list[str]:
-    """Return the names in gpg's home directory, if only `account` or root can write the keyring."""
-    from trex.safefile import check_directories, check_writers  # while gpg starts
-
-    with acting_as(account):
-        try:
-            check_directories(home, account)
-            present = os.listdir(home)
-            for name in KEYRING.intersection(present):
-                check_writers(os.path.join(home, name), account)
-            if PUBLIC in present and DATABASE in os.listdir(os.path.join(home, PUBLIC)):
-                check_writers(os.path.join(home, PUBLIC, DATABASE), account)
-            return present
-        except OSError as error:
-            raise GpgFailed(f"{readable(home)}: no keyring: {error.strerror}") from None
 
 
 def _check_home(present: list[str], record: "AuthRecord", home: str) -> None:
@@ -221,5 +215,6 @@ def parse_status(text: bytes) -> "Status":
     return lines
 
 
-def _fingerprints(status: "Status") -> list[str]:
-    return list(dict.fromkeys(words[0] for words in status.get("KEY_CONSIDERED", []) if words))
+def _words(status: "Status", keyword: str, place: int) -> set[str]:
+    """Return the words at one place of all lines with a keyword."""
+    return {words[place] for words in status.get(keyword, []) if len(words) > place}

@@ -1,37 +1,38 @@
 """A word to a user who was let in: the key will soon expire, and with it the next login.
 
-Asked after the verdict, of gpg's listing; it costs the way to the prompt nothing.
+Told after the verdict: it costs the way to the prompt nothing.
 """
 
 import time
 
-from trex.keylist import day, parse_listing
-from trex.openpgp import Keyring
+from trex.keylist import NEVER, day, parse_listing
+from trex.keyring import Keyring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from trex.authfile import AuthRecord
+    from trex.openpgp import Gpg
     from trex.options import Options
-    from trex.privilege import Account
 
 DAYS = 14
 MAX_SECONDS = 3  # who is let in should not wait for a courtesy; gpg_timeout= may be shorter
 
 
-def look_ahead(options: "Options", reader: "Account", home: str, record: "AuthRecord") -> str:
+def look_ahead(options: "Options", gpg: "Gpg") -> str:
     """Return a text for the user, "" if all keys of the record last for longer than DAYS.
 
     One key that has expired refuses the login, even if another would do: so all are looked at.
     Raises TrexError where gpg cannot say.
     """
     soon = time.time() + DAYS * 24 * 3600
-    ends = []
-    seconds = min(options.gpg_timeout, MAX_SECONDS)
-    with Keyring(options.gpg, reader, home, seconds) as keyring:
-        for name in record.recipients:
-            keys = parse_listing(keyring.list_key(name))
-            ends += [(key.lasts_until, key.fingerprint) for key in keys if key.lasts_until]
-    return _text(*min(ends)) if ends and min(ends)[0] < soon else ""
+    keys = {key.fingerprint: key for key in gpg.keys}
+    with Keyring(options.gpg, gpg.account, gpg.home, min(options.gpg_timeout, MAX_SECONDS)) as new:
+        for one in gpg.chosen:
+            if one.fingerprint not in keys:  # one that a file holds was not listed yet
+                keys |= {key.fingerprint: key for key in parse_listing(new.show_block(one.block))}
+    ends = [(keys[one.fingerprint].lasts_until, one.fingerprint)
+            for one in gpg.chosen if one.fingerprint in keys]  # fmt: skip
+    until, fingerprint = min(((end, which) for end, which in ends if end), default=(NEVER, ""))
+    return _text(until, fingerprint) if until < soon else ""
 
 
 def _text(until: float, fingerprint: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -275,3 +276,19 @@ def trex_otp(ask: Callable[..., Asked]) -> Callable[..., Asked]:
 def key_file(bob: Account, holder: Holder, keys: Keys) -> Path:
     """A public key in bob's home, to enrol him with."""
     return bob.write(holder.public(keys["cv25519"]), "key.asc")
+
+
+@pytest.fixture
+def central(place: Path) -> Iterator[list[str]]:
+    """Central mode's account and directories; return the module's arguments."""
+    subprocess.run(["useradd", "--system", "--user-group", "--home-dir", "/run/trex/central",
+                    "--no-create-home", "--shell", "/usr/sbin/nologin", "_trex"], check=True)  # fmt: skip
+    directory = place / "central"
+    for name, group, mode in ((".", "root", "755"), ("users", "_trex", "750")):
+        subprocess.run(["install", "-d", "-o", "root", "-g", group, "-m", mode, directory / name],
+                       check=True)  # fmt: skip
+    subprocess.run(["install", "-d", "-o", "_trex", "-g", "_trex", "-m", "700", directory / "gnupg"],
+                   check=True)  # fmt: skip
+    yield [f"auth_file={directory}/users/%u", f"gnupg_home={directory}/gnupg", "run_as=_trex"]
+    subprocess.run(["rm", "-r", directory], check=True)
+    subprocess.run(["userdel", "--force", "_trex"], check=True, capture_output=True)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import sandbox
-from tests.command import finish, on_terminal, record_of, trex
+from tests.command import finish, on_terminal, options_of, record_of, trex
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.keys import Holder
     from tests.sandbox import Account, Asked
@@ -84,27 +83,6 @@ def test_a_spare_key_is_added(bob: Account, key_file: Path, holder: Holder, keys
     done = trex("enroll", "--key", "spare.asc", "--add", "--yes", account=bob)
     assert done.returncode == 0, done.stderr
     assert record_of(bob) == f"{keys['cv25519']},{keys['rsa2048']} trust nosign"
-
-
-@pytest.fixture
-def central(place: Path) -> Iterator[list[str]]:
-    """Central mode's account and directories; return the module's arguments."""
-    subprocess.run(["useradd", "--system", "--user-group", "--home-dir", "/run/trex/central",
-                    "--no-create-home", "--shell", "/usr/sbin/nologin", "_trex"], check=True)  # fmt: skip
-    directory = place / "central"
-    for name, group, mode in ((".", "root", "755"), ("users", "_trex", "750")):
-        subprocess.run(["install", "-d", "-o", "root", "-g", group, "-m", mode, directory / name],
-                       check=True)  # fmt: skip
-    subprocess.run(["install", "-d", "-o", "_trex", "-g", "_trex", "-m", "700", directory / "gnupg"],
-                   check=True)  # fmt: skip
-    yield [f"auth_file={directory}/users/%u", f"gnupg_home={directory}/gnupg", "run_as=_trex"]
-    subprocess.run(["rm", "-r", directory], check=True)
-    subprocess.run(["userdel", "--force", "_trex"], check=True, capture_output=True)
-
-
-def options_of(central: list[str]) -> list[str]:
-    return [word for argument in central for word in
-            ("--" + argument.partition("=")[0].replace("_", "-"), argument.partition("=")[2])]  # fmt: skip
 
 
 def test_a_record_that_its_reader_cannot_read_is_mended(

@@ -71,7 +71,7 @@ def test_whatever_fails_nobody_gets_in_and_nothing_stays(variant: str, world: Wo
 
 
 def test_ids_that_cannot_be_given_back_let_nobody_in(world: World) -> None:
-    """Not even where the right answer was there already, and only a courtesy went wrong."""
+    """Not even where the right answer is there already."""
     cells = [
         cell for cell in plan_lasting(world.calls("plain"), "plain")
         if ERRORS.get(cell.call.name) == BECOME and cell.call.role == "login" and cell.right
@@ -79,7 +79,7 @@ def test_ids_that_cannot_be_given_back_let_nobody_in(world: World) -> None:
     assert len(cells) >= ID_CALLS
     results = perform(world, cells, 2, lambda _: None)
     assert [(cell.call, cell.fault, result) for cell, result in results if result.problems] == []
-    assert {result.verdict for _, result in results} == VERDICTS
+    assert {result.verdict for _, result in results} == {"PAM_AUTHINFO_UNAVAIL"}
 
 
 def spread(cells: list[Cell], most: int) -> list[Cell]:

@@ -171,5 +171,5 @@ def test_a_refused_name_starts_no_gpg(
         ask(name, arguments=(f"gpg={program}",))
     assert seen.read_text() == ""
     ask("alice", "--answer", "wrong", arguments=(f"gpg={program}",))
-    assert seen.read_text() == "x\n", "one for each challenge"
+    assert seen.read_text() == "x\nx\n", "one that lists and one that encrypts"
     subprocess.run(["rm", seen, program], check=True)

@@ -270,7 +270,7 @@ def test_a_keyring_that_keyboxd_keeps(
     alice.write("use-keyboxd\n", ".gnupg/common.conf")
     alice.import_keys(holder.public(keys["cv25519"]))
     assert (alice.gnupg / "public-keys.d").exists() == (gnupg_version() >= (2, 4))
-    assert log_in("alice").verdict == "PAM_SUCCESS"
+    assert log_in("alice").verdict == "PAM_SUCCESS", log.verdict()
 
 
 def test_a_keyring_of_the_old_format(

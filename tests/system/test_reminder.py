@@ -67,11 +67,16 @@ def test_nobody_else_is_told(
     ids=["hangs", "fails", "talks nonsense"],
 )  # fmt: skip
 def test_a_gpg_that_fails_afterwards_changes_nothing(
-    alice: Account, expiring: str, log_in: Callable[..., Asked], place: Path, listing: str
-) -> None:
+    alice: Account, expiring: str, holder: Holder, log_in: Callable[..., Asked], place: Path,
+    listing: str,
+) -> None:  # fmt: skip
+    """A key in a file is looked at only then."""
+    alice.write(f"{alice.home}/key.pgp trust nosign\n")
+    (alice.home / "key.pgp").write_bytes(holder.public(expiring))
+    alice.own(alice.home / "key.pgp", 0o600)
     wrapper = place / "gpg-wrapper"
     wrapper.write_text(
-        f'#!/bin/sh\ncase " $* " in *" --list-keys "*) {listing};; esac\nexec /usr/bin/gpg "$@"\n'
+        f'#!/bin/sh\ncase " $* " in *" --show-keys "*) {listing};; esac\nexec /usr/bin/gpg "$@"\n'
     )
     wrapper.chmod(0o755)
     started = time.monotonic()

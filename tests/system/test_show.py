@@ -18,6 +18,12 @@ def test_a_record_in_words(alice: Account, keys: Keys, holder: Holder) -> None:
     spare = holder.make("spare@example.org", expire="10d", name="Spare Key")
     alice.import_keys(holder.public(spare))
     alice.write(f"{keys['cv25519']},spare@example.org notrust {spare} webQrAuthTls\n")
+    refused = trex("show", account=alice)
+    assert refused.returncode == 1
+    assert f"but not now: the key {keys['cv25519']} is not trusted by gpg's" in refused.stdout
+    trusted = "".join(f"{key}:6:\n" for key in (keys["cv25519"], spare))
+    alice.run("gpg", "--no-autostart", "--import-ownertrust", stdin=trusted.encode())
+    alice.run("gpg", "--no-autostart", "--check-trustdb")
     for done in (trex("show", account=alice), trex("show", "--user", "alice")):
         assert done.returncode == 0, done.stderr
         assert "alice: /home/alice/.auth_gpg, line 1\n" in done.stdout

@@ -19,6 +19,7 @@ import trex.child
 from tests.forked import in_a_child
 from trex.child import (
     ENVIRONMENT,
+    LARGEST_PIPE,
     MAX_OUTPUT,
     Child,
     Filter,
@@ -170,13 +171,13 @@ def test_a_program_that_says_too_much_is_ended(program: Path) -> None:
 
 def test_what_does_not_fit_into_a_pipe_is_refused(program: Path) -> None:
     with pytest.raises(GpgFailed, match="does not read what it is told"):
-        run(script(program, "sleep 60"), stdin=b"x" * (1 << 20))
+        run(script(program, "sleep 60"), stdin=b"x" * (LARGEST_PIPE + 1))
 
 
 def test_write_whole() -> None:
     source, sink = os.pipe()
     assert write_whole(sink, b"x" * 4096)
-    assert not write_whole(sink, b"x" * (1 << 20)), "in part"
+    assert not write_whole(sink, b"x" * (LARGEST_PIPE + 1)), "in part"
     assert not write_whole(sink, b"x" * 4096), "full"
     os.close(source)
     os.close(sink)

@@ -9,7 +9,8 @@ import pytest
 from trex.authfile import AuthRecord
 from trex.child import Finished
 from trex.keyerrors import KeyNotFound, KeyNotTrusted
-from trex.openpgp import BEGIN, END, _check_home, _instructions, _is_complete, parse_status
+from trex.openpgp import BEGIN, END, Gpg, _check_home, _is_complete, parse_status
+from trex.recipients import Chosen
 
 MESSAGE = BEGIN + b"\nabc\n" + END
 SIGNED = b"[GNUPG:] SIG_CREATED S\n[GNUPG:] END_ENCRYPTION\n"
@@ -22,7 +23,8 @@ def record(sign_as: str = "", *, trust: bool = True) -> AuthRecord:
 
 
 def complete(code: int | None, output: bytes, status: bytes, sign_as: str = "") -> bool:
-    return _is_complete(Finished(code, output, status), parse_status(status), record(sign_as))
+    finished = Finished(code, output, status)
+    return _is_complete(finished, parse_status(status), signed=bool(sign_as))
 
 
 @pytest.mark.parametrize("code", [0, None])
@@ -55,14 +57,38 @@ def test_incomplete(code: int, output: bytes, status: bytes, sign_as: str) -> No
     assert not complete(code, output, status, sign_as)
 
 
+class Told(Gpg):
+    """A gpg that has chosen the record's keys."""
+
+    def __init__(
+        self, record: AuthRecord, chosen: list[Chosen], signer: Chosen | None = None
+    ) -> None:
+        self._record, self.chosen, self.signer = record, chosen, signer
+
+    def lines(self, context: str) -> list[str]:
+        return self._instructions(context).decode().splitlines()
+
+
 def test_instructions() -> None:
     context = "trex user=%41"
-    plain = ["utf8-strings", f"set-filename {context}", "recipient <alice@example.org>",
-             f"recipient {'A' * 40}"]  # fmt: skip
-    assert _instructions(record(trust=False), context).decode().split("\n") == [*plain, ""]
-    signed = [*plain, "trust-model always", "local-user <s@example.org>",
-              "sig-notation login@trex-pam.invalid=trex user=%%41", ""]  # fmt: skip
-    assert _instructions(record("s@example.org"), context).decode().split("\n") == signed
+    chosen = [Chosen("alice@example.org", "B" * 40, []), Chosen(f"{'A' * 40}!", "C" * 40, [])]
+    plain = ["utf8-strings", f"set-filename {context}", f"recipient {'B' * 40}",
+             f"recipient {'A' * 40}!"]  # fmt: skip
+    assert Told(record(trust=False), chosen).lines(context) == plain
+    signer = Chosen("s@example.org", "D" * 40, [])
+    signed = [*plain, "trust-model always", f"local-user {'D' * 40}",
+              "sig-notation login@trex-pam.invalid=trex user=%%41"]  # fmt: skip
+    assert Told(record("s@example.org"), chosen, signer).lines(context) == signed
+
+
+def test_keys_that_are_given_are_not_searched_for() -> None:
+    one = Chosen("A" * 40, "A" * 40, [])
+    one.block = b"x"
+    lines = Told(record(), [one, one]).lines("trex")
+    assert "no-default-keyring" in lines
+    assert [line for line in lines if line.startswith("recipient")] == [
+        "recipient-file /proc/self/fd/6", "recipient-file /proc/self/fd/7",
+    ]  # fmt: skip
 
 
 def test_gpg_finds_its_files() -> None:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from trex.audit import one_line
 from trex.cli.questions import ask
 from trex.cli.terminal import CommandError, say
-from trex.diagnosis import examine
+from trex.keyerrors import KeyExpired, KeyRevoked, KeyUnusable, NoEncryptionSubkey, SubkeyExpired
 from trex.keylist import NEVER, Key, day, parse_listing
-
-if TYPE_CHECKING:
-    from trex.errors import OpenPGPError
+from trex.recipients import fault_of
 
 DAY = 24 * 3600
 MEANINGS = {"e": "encrypt", "s": "sign", "c": "certify", "a": "authenticate"}
 HINTS = {
-    "KeyExpired": "gpg --quick-set-expire FINGERPRINT 2y, where the secret key is; export it again",
-    "KeyRevoked": "a revoked key stays so: make another",
-    "NoEncryptionSubkey": "gpg --quick-add-key FINGERPRINT cv25519 encr, where the secret key is",
+    KeyExpired: "gpg --quick-set-expire FINGERPRINT 2y, where the secret key is; export it again",
+    SubkeyExpired: (
+        "gpg --quick-set-expire FINGERPRINT 2y '*', where the secret key is; export it again"
+    ),
+    KeyRevoked: "a revoked key stays so: make another",
+    NoEncryptionSubkey: "gpg --quick-add-key FINGERPRINT cv25519 encr, where the secret key is",
 }
 
 
@@ -44,23 +44,15 @@ def choose(listing: str, wanted: tuple[str, ...], *, silently: bool, shared: boo
         raise CommandError("there is no key in this keyring", "trex enroll --key FILE")
     for key in chosen:
         if not key.lasts_until:
-            raise unusable(key, listing)
+            raise unusable(key)
     return chosen
 
 
-def unusable(key: Key, listing: str) -> CommandError:
+def unusable(key: Key) -> CommandError:
     """Say why a key cannot be encrypted to, and what can be done."""
-    fault = fault_of(key, listing)
-    hint = HINTS.get(type(fault).__name__, "gpg --list-keys says more")
+    fault = fault_of(key.fingerprint, key) or KeyUnusable(key.fingerprint)
+    hint = HINTS.get(type(fault), "gpg --list-keys says more")
     return CommandError(str(fault), hint.replace("FINGERPRINT", key.fingerprint))
-
-
-def fault_of(key: Key, listing: str) -> OpenPGPError:
-    """Return the module's own error about one key of a listing."""
-    blocks = listing.split("\npub:")
-    own = [block for block in blocks if f":{key.fingerprint}:" in block]
-    block = own[0] if own else ""
-    return examine(key.fingerprint, block if block.startswith(("pub:", "tru:")) else f"pub:{block}")
 
 
 def describe(key: Key) -> str:

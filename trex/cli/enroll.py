@@ -11,7 +11,7 @@ import click
 
 from trex.audit import one_line
 from trex.authfile import WEB_QR_MODES, parse_record
-from trex.cli import keyring, recordfile
+from trex.cli import keyfile, keyring, recordfile
 from trex.cli.choosing import choose, describe
 from trex.cli.delegate import run_as
 from trex.cli.place import Place, find_place, place_options
@@ -31,6 +31,7 @@ Examples:
   trex enroll --key alice-login.asc
   sudo trex enroll --user alice --key - < alice-login.asc
   sudo trex enroll --central --user alice --key alice-login.asc --yes
+  sudo trex enroll --central --key-file --user alice --key alice-login.asc --yes
   trex enroll --locate alice@example.org --dry-run
 """
 
@@ -41,6 +42,13 @@ Examples:
     "--key", "file", metavar="FILE", help="Take the public key from FILE; - is standard input."
 )
 @click.option("--from-keyring", is_flag=True, help="Take it from the keyring that logins use.")
+@click.option(
+    "--key-file",
+    metavar="PATH",
+    is_flag=False,
+    flag_value=keyfile.DEFAULT,
+    help=f"Keep the key in a file of its own and no keyring; {keyfile.DEFAULT} without PATH.",
+)
 @click.option("--locate", metavar="ADDRESS", help="Ask ADDRESS's Web Key Directory for it.")
 @click.option(
     "--fingerprint",
@@ -67,16 +75,17 @@ def command(**arguments: Any) -> None:
     kept beside it, with a ~ at its end. With --yes, and no secret key at hand, a challenge is made
     but not answered.
     """
-    names = ("auth_file", "gnupg_home", "run_as")
-    place = find_place(
-        arguments["user"], central=arguments["central"], **{name: arguments[name] for name in names}
-    )
+    given = {name: arguments[name] for name in ("auth_file", "gnupg_home", "run_as")}
+    place = find_place(arguments["user"], central=arguments["central"], **given)
     silently = arguments["yes"] or arguments["dry_run"]
     found = _find_keys(place, arguments)
     shared = place.shares_keyring and not found["armored"]
     chosen = choose(found["listing"], arguments["wanted"], silently=silently, shared=shared)
+    path = keyfile.path_of(arguments["key_file"], place) if arguments["key_file"] else ""
+    clean = _clean_blocks(place, found["armored"], chosen, path)
     before = recordfile.read_as(place.writer, place.record)
-    content = _compose(place, before, chosen, arguments)
+    names = [path] if path else [key.fingerprint for key in chosen]
+    content = _compose(place, before, chosen, names, arguments)
     difference = _difference(place, before, content)
     if arguments["dry_run"]:
         click.echo(difference, nl=False)
@@ -84,23 +93,49 @@ def command(**arguments: Any) -> None:
     for key in chosen:
         say(f"For {place.user.name}:\n{describe(key)}")
     as_meant = not difference and run_as(place.writer, lambda: _is_as_meant(place))
-    if not arguments["yes"] and not as_meant:
+    if not arguments["yes"] and (path or not as_meant):
         say(f"\n{difference}")
         confirm(f"Is this the right fingerprint, and shall {place.shown} say so?")
-    imported = found["armored"] and run_as(
-        place.reader,
-        lambda: keyring.import_keys(
-            place.gnupg_home, found["armored"], [key.fingerprint for key in chosen]
-        ),
-    )
-    if imported:
-        say(f"Imported into {readable(place.gnupg_home)}.")
+    if path:
+        _keep_in_file(place, path, clean[0], content, arguments)
+    elif clean:
+        _import(place, clean, chosen)
     if as_meant:
         say(f"{place.shown} says this already: nothing to change.")
         return
-    _prove(place, content, arguments)
+    if not path:
+        _prove(place, content, arguments)
     run_as(place.writer, lambda: _write(place, before, content))
     say(f"Written: {place.shown}")
+
+
+def _import(place: Place, clean: list[str], chosen: list[Key]) -> None:
+    fingerprints = [key.fingerprint for key in chosen]
+    if run_as(place.reader, lambda: keyring.import_keys(place.gnupg_home, clean, fingerprints)):
+        say(f"Imported into {readable(place.gnupg_home)}.")
+
+
+def _keep_in_file(
+    place: Place, path: str, clean: str, content: bytes, arguments: dict[str, Any]
+) -> None:
+    """Put the key into its file when the record was tried out with it, and not before."""
+    with keyfile.staged(place, path, bytes.fromhex(clean)) as made:
+        _prove(place, content.replace(path.encode(), made.encode()), arguments)
+        keyfile.settle(place, made, path)
+
+
+def _clean_blocks(place: Place, armored: str, chosen: list[Key], path: str) -> list[str]:
+    """Return the chosen keys without what is others' in them, in hex digits; say what that is."""
+    if path and (len(chosen) != 1 or not armored):
+        raise CommandError("--key-file takes one key, out of a file or by --locate", "--key FILE")
+    if not armored:
+        return []
+    fingerprints = [key.fingerprint for key in chosen]
+    home = os.devnull if path else place.gnupg_home  # a file of its own is beside no other's
+    told = run_as(place.reader, lambda: keyring.clean_blocks(home, armored, fingerprints))
+    for key, copy in told["left_out"]:
+        say(f"trex: warning: LEFT OUT of {key}: {copy}, which is the key of somebody else")
+    return [str(block) for block in told["blocks"]]
 
 
 def _find_keys(place: Place, arguments: dict[str, Any]) -> dict[str, str]:
@@ -126,13 +161,14 @@ def _plain(told: Any) -> dict[str, str]:
 
 
 def _compose(
-    place: Place, before: bytes | None, chosen: list[Key], arguments: dict[str, Any]
-) -> bytes:
+    place: Place, before: bytes | None, chosen: list[Key], names: list[str],
+    arguments: dict[str, Any],
+) -> bytes:  # fmt: skip
     """Return the new file. Raises RecordError where the module would not take its record."""
     home = readable(place.user.home)
     fields = recordfile.fields_of(before or b"", place.record, home)
     says = fields.line()
-    new = [key.fingerprint for key in chosen]
+    new = names
     if arguments["add"]:
         new = [*fields.recipients, *(key for key in new if key not in fields.recipients)]
     if set(new) != set(fields.recipients):

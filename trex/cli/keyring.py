@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import subprocess
+from typing import TYPE_CHECKING, Any
 
 import gnupg
 
 from trex.cli.delegate import PATH, scratch_directory
 from trex.cli.terminal import CommandError
+from trex.keyblock import blocks
+from trex.keylist import parse_listing
+from trex.privilege import readable
+
+if TYPE_CHECKING:
+    from trex.keyblock import Block
 
 GPG = "/usr/bin/gpg"
 OPTIONS = ["--no-options", "--no-auto-check-trustdb", "--trust-model", "always"]
@@ -86,13 +94,66 @@ def keys_here(home: str) -> dict[str, str]:
     return {"listing": _listing(_gpg(home)), "armored": ""}
 
 
-def import_keys(home: str, armored: str, fingerprints: list[str]) -> bool:
-    """Import those of the keys that were chosen; tell whether that has changed the keyring."""
+def clean_blocks(home: str, armored: str, fingerprints: list[str]) -> dict[str, Any]:
+    """Return the chosen keys, each without copies of others' keys, and what was left out.
+
+    Anybody can put another's key into their own as a subkey: gpg then finds theirs under its
+    fingerprint too, and may not import the other's own. `blocks` are the keys in hex digits,
+    `left_out` pairs of a key and the copy that it carried. Raises CommandError where it is not
+    plain which of two keys is the copy.
+    """
+    offered = {block.fingerprint: block for block in blocks(armored.encode())}
+    listed = parse_listing(_listing(_gpg(home)) if os.path.isdir(home) else "")
+    there = {key.fingerprint: [sub.fingerprint for sub in key.subkeys[1:]] for key in listed}
+    primaries = {*offered, *there}
+    clean, left_out = [], []
+    for fingerprint in fingerprints:
+        block = offered[fingerprint]
+        copies = [subkey for subkey in block.subkeys if subkey in primaries - {fingerprint}]
+        left_out += [(fingerprint, copy) for copy in copies]
+        for other, subkeys in there.items():
+            _check_apart(home, block, other, subkeys)
+        clean.append(block.raw(frozenset(copies)).hex())
+    return {"blocks": clean, "left_out": left_out}
+
+
+def _check_apart(home: str, block: Block, other: str, subkeys: list[str]) -> None:
+    """Raise CommandError where another key in the keyring carries this one, or a subkey of it."""
+    if other == block.fingerprint:
+        return
+    shared = {block.fingerprint, *block.subkeys}.intersection(subkeys)
+    if shared:
+        raise CommandError(
+            f"the key {other} in {readable(home)} carries {min(shared)} of {block.fingerprint}: "
+            "the owner of one of the two has copied it",
+            f"if the other is the copy: gpg --homedir {shlex.quote(readable(home))} "
+            f"--delete-keys {other}, as the owner of that directory; then enrol its owner anew",
+        )
+
+
+def copies_in(home: str) -> list[list[str]]:
+    """Return the keys that carry another's: carrier, copied fingerprint, owner, kind of key.
+
+    Of two keys that share a subkey either may be the copy: then the kind is "".
+    """
+    keys = parse_listing(_listing(_gpg(home)))
+    primaries = {key.fingerprint for key in keys}
+    seen: dict[str, str] = {}
+    found = []
+    for key in keys:
+        for subkey in (sub.fingerprint for sub in key.subkeys[1:]):
+            if subkey in primaries:
+                found.append([key.fingerprint, subkey, subkey, "primary"])
+            elif subkey in seen:
+                found.append([key.fingerprint, subkey, seen[subkey], ""])
+            seen.setdefault(subkey, key.fingerprint)
+    return found
+
+
+def import_keys(home: str, clean: list[str], fingerprints: list[str]) -> bool:
+    """Import what `clean_blocks` returned; tell whether that has changed the keyring."""
     os.makedirs(home, mode=0o700, exist_ok=True)
-    source = _gpg(scratch_directory())
-    source.import_keys(armored)
-    chosen = source.export_keys(fingerprints)
-    result = _gpg(home).import_keys(chosen)
+    result = _gpg(home).import_keys(b"".join(map(bytes.fromhex, clean)))
     if not set(fingerprints) <= set(result.fingerprints):
         raise CommandError(
             f"gpg did not take the key: {_last_line(result.stderr.encode())}",

@@ -72,5 +72,6 @@ def _ask_for_response(place: Place, content: bytes) -> bool:
 def _encrypt(place: Place, record: AuthRecord, challenge: RandomText, told: str) -> str:
     options = place.options
     with Gpg(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as gpg:
-        gpg.encrypt(challenge.plaintext, record, told)
+        gpg.look_up(record)
+        gpg.encrypt(challenge.plaintext, told)
         return gpg.message().armored

@@ -8,19 +8,21 @@ import click
 
 from trex.audit import one_line
 from trex.authfile import parse_record
-from trex.cli.choosing import fault_of, in_days
+from trex.cli.choosing import in_days
 from trex.cli.delegate import run_as
 from trex.cli.place import Place, find_place, place_options
 from trex.cli.terminal import CommandError, say
 from trex.errors import NoRecord
 from trex.keylist import NEVER, Key, day, parse_listing
+from trex.keyring import Keyring
 from trex.methods import is_absent
-from trex.openpgp import Keyring
 from trex.privilege import readable
+from trex.recipients import verdict
 from trex.safefile import read_safely
 
 if TYPE_CHECKING:
     from trex.authfile import AuthRecord
+    from trex.keyerrors import KeyUnusable
 
 EPILOG = """\b
 Examples:
@@ -46,7 +48,7 @@ def command(**arguments: Any) -> None:
     click.echo(f"{place.user.name}: {place.shown}, line {record.line}")
     faults = 0
     for name, listing in zip(record.recipients, told["listings"], strict=True):
-        faults += _show_key(name, listing)
+        faults += _show_key(name, listing, trust=record.trust)
     click.echo(_said_of_trust(record))
     click.echo(_said_of_signature(record))
     click.echo(_said_of_page(record))
@@ -62,32 +64,32 @@ def _read(place: Place) -> dict[str, Any]:
     record = parse_record(content, place.record, readable(place.user.home))
     options = place.options
     with Keyring(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as keyring:
-        listings = [keyring.list_key(name) for name in record.recipients]
+        listings = [keyring.list_recipient(name, trust=record.trust) for name in record.recipients]
     return {"content": content.decode(), "listings": listings}
 
 
-def _show_key(name: str, listing: str) -> int:
+def _show_key(name: str, listing: str, *, trust: bool) -> int:
     """Say one recipient; return 1 if it refuses every login."""
     keys = parse_listing(listing)
-    if not keys:
-        click.echo(f"Can answer: nobody, because {name} is not in the keyring")
+    key, fault = verdict(name, keys, trust=trust)
+    if key is None:
+        click.echo(f"Can answer: nobody, because {one_line(str(fault))}")
         return 1
-    if len(keys) > 1:
-        say(f"trex: warning: {len(keys)} keys carry the address {name}, and gpg chooses")
-    for key in keys:
-        click.echo(
-            f"Can answer: {_who(key)}\n            {key.fingerprint}, {_how_long(key, listing)}"
-        )
-    return 0 if any(key.lasts_until for key in keys) else 1
+    others = [other.fingerprint for other in keys if other is not key]
+    if others:
+        said = "carry the address" if "@" in name else "carry a copy of"
+        say(f"trex: warning: {len(others)} other keys {said} {name}: {', '.join(others)}")
+    click.echo(f"Can answer: {_who(key)}\n            {key.fingerprint}, {_how_long(key, fault)}")
+    return 1 if fault else 0
 
 
 def _who(key: Key) -> str:
     return "; ".join(map(one_line, key.user_ids)) or "a key without a user id"
 
 
-def _how_long(key: Key, listing: str) -> str:
-    if not key.lasts_until:
-        return f"but not now: {fault_of(key, listing)}"
+def _how_long(key: Key, fault: KeyUnusable | None) -> str:
+    if fault:
+        return f"but not now: {one_line(str(fault))}"
     if key.lasts_until == NEVER:
         return "without an end"
     return f"until {day(key.lasts_until)}, {in_days(key.lasts_until)}"

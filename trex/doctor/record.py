@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
-from trex.authfile import parse_record
+from trex.authfile import is_file, parse_record
 from trex.challenge import RandomText
 from trex.cli.choosing import DAY
 from trex.cli.delegate import hint_for, run_as
+from trex.cli.keyring import copies_in
 from trex.doctor.finding import ERROR, WARNING, Finding
 from trex.errors import FileUnsafe, NoRecord, TrexError
 from trex.keyerrors import KeyUnusable
 from trex.keylist import NEVER, day, parse_listing
+from trex.keyring import Keyring
 from trex.methods import is_absent
-from trex.openpgp import Gpg, Keyring
+from trex.openpgp import Gpg
 from trex.privilege import readable
 from trex.prompt import context
+from trex.recipients import ENCRYPT, SIGN, verdict
 from trex.safefile import read_safely
 
 if TYPE_CHECKING:
@@ -70,7 +75,9 @@ def check_record(place: Place) -> Examined:
     )
     examined.message = told["message"]
     for name, listing in told["listings"].items():
-        examined.findings += _check_key(place, name, listing)
+        is_signer = name == examined.record.sign_as and name not in examined.record.recipients
+        examined.findings += _check_key(place, name, listing, is_signer=is_signer)
+    examined.findings += [_copied(place, *copy) for copy in told["copies"]]
     if examined.record.web_qr and place.options.web and len(examined.message) > QR_BYTES:
         what = f"{subject}: a message of {len(examined.message)} bytes"
         why = f"One QR code takes {QR_BYTES}: the page shows the text alone."
@@ -81,7 +88,7 @@ def check_record(place: Place) -> Examined:
 
 def _examine(place: Place) -> dict[str, Any]:
     """Go the way of a login up to its prompt; in a process of the reader's."""
-    told: dict[str, Any] = {"fault": None, "warnings": [], "listings": {}}
+    told: dict[str, Any] = {"fault": None, "warnings": [], "listings": {}, "copies": []}
     try:
         if is_absent(place.record, place.reader):
             raise NoRecord(f"{place.shown}: no such file")
@@ -93,17 +100,39 @@ def _examine(place: Place) -> dict[str, Any]:
         options = place.options
         with Keyring(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as keyring:
             for name in [*record.recipients, *filter(None, [record.sign_as])]:
-                told["listings"][name] = keyring.list_key(name)
+                told["listings"][name] = keyring.list_recipient(name)
+        if record.sign_as or not all(map(is_file, record.recipients)):
+            told["copies"] = copies_in(place.gnupg_home)
     except TrexError as error:
         told["fault"] = [f"record-{type(error).__name__}", str(error), _mend(place, error)]
     return told
+
+
+def _copied(place: Place, carrier: str, copy: str, owner: str, kind: str) -> Finding:
+    """Name a key in the keyring that carries a copy of another's."""
+    home = readable(place.gnupg_home)
+    whose = f"{carrier}, and then enrol its owner anew" if kind else f"{carrier} or {owner}"
+    delete = (
+        f"gpg --homedir {shlex.quote(home)} --batch --yes --no-autostart --delete-keys {carrier}"
+    )
+    if os.geteuid() != place.reader.uid:
+        delete = f"runuser -u {place.reader.name} -- {delete}"
+    return Finding(
+        "key-copied", ERROR if kind else WARNING,
+        f"{home}: the key {carrier} carries {copy}, which is "
+        + ("the key of somebody else" if kind else f"also in {owner}"),
+        "Anybody can put another's key into their own. Trex takes none for the other; gpg does, "
+        "and may refuse to import the owner's.",
+        f"take out {whose}: {delete}",
+    )  # fmt: skip
 
 
 def _message(place: Place, record: AuthRecord) -> str:
     options = place.options
     told = context(place.user.name, "trex-doctor", "", options.timeout)
     with Gpg(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as gpg:
-        gpg.encrypt(RandomText(options.timeout).plaintext, record, told)
+        gpg.look_up(record)
+        gpg.encrypt(RandomText(options.timeout).plaintext, told)
         return gpg.message().armored
 
 
@@ -120,17 +149,18 @@ def _enroll(place: Place) -> str:
     return f"trex enroll{central} --user {place.user.name}"
 
 
-def _check_key(place: Place, name: str, listing: str) -> list[Finding]:
+def _check_key(place: Place, name: str, listing: str, *, is_signer: bool) -> list[Finding]:
     findings = []
     keys = parse_listing(listing)
-    if len(keys) > 1:
+    if "@" in name and len(keys) > 1:
         findings.append(
             Finding("key-ambiguous", WARNING,
                     f"{place.user.name}: {len(keys)} keys carry the address {name}",
-                    "gpg chooses one, and whoever can add a key to the keyring may be chosen.",
+                    "One is chosen, and whoever can add a key to the keyring may be that one.",
                     f"the fingerprint in its place: {_enroll(place)} --from-keyring")
         )  # fmt: skip
-    for key in keys:
+    named, _ = verdict(name, keys, trust=True, use=SIGN if is_signer else ENCRYPT)
+    for key in filter(None, [named]):
         until = key.lasts_until or key.expires  # a signing key need not encrypt
         left = (until - time.time()) / DAY
         if until != NEVER and left < WARN_DAYS:

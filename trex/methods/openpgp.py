@@ -29,15 +29,17 @@ def prepare(
     path, home = find_record(options.auth_file, account, reader), place(options.gnupg_home, account)
     with ExitStack() as until_judged:
         with Gpg(options.gpg, reader, home, options.gpg_timeout) as gpg:
-            # gpg takes its time to start. What is needed to tell it more is loaded meanwhile.
+            # gpg takes its time to start, and to list keys: what else it takes is loaded meanwhile.
             from trex.authfile import parse_record
-            from trex.challenge import RandomText
-            from trex.prompt import context, prompt_text
             from trex.safefile import read_safely
 
             with acting_as(reader):
                 content = read_safely(path, reader)
             record = parse_record(content, path, readable(account.home))
+            gpg.look_up(record)
+            from trex.challenge import RandomText
+            from trex.prompt import context, prompt_text
+
             note(login, record)
             challenge = RandomText(options.timeout)
             page = None
@@ -47,12 +49,15 @@ def prepare(
                 page = until_judged.enter_context(Page(login, options, record))
                 page.open(reader, account, challenge.deadline)
             told = context(login.user, login.service, login.remote_host, options.timeout)
-            gpg.encrypt(challenge.plaintext, record, told)
+            try:
+                gpg.encrypt(challenge.plaintext, told)
+            finally:
+                login.warnings += gpg.warnings
             import trex.audit  # noqa: F401 (the story will want it; gpg does not wait for it)
 
             message = gpg.message()
-        login.fingerprints = message.fingerprints
-        login.reminder = lambda: remind(options, reader, home, record)
+        login.fingerprints = message.keys
+        login.reminder = lambda: remind(options, gpg)
         where = page.show(message.armored) if page else ""
         login.steps.append(f"asked with a message of {len(message.armored)} characters")
         challenge.question = prompt_text(
@@ -61,11 +66,11 @@ def prepare(
         yield challenge
 
 
-def remind(options: Options, reader: "Account", home: str, record: "AuthRecord") -> str:
+def remind(options: Options, gpg: Gpg) -> str:
     """Return what to tell a user whose key will soon expire, "" if none will."""
     from trex.reminder import look_ahead  # after the login, which waits for it no longer than this
 
-    return look_ahead(options, reader, home, record)
+    return look_ahead(options, gpg)
 
 
 def note(login: "Login", record: "AuthRecord") -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import sandbox
-from tests.examination import checks, defects, examine, only, write_service, write_stack
+from tests.examination import checks, defects, examine, found, only, write_service, write_stack
+from tests.graft import carrying
 from tests.keys import Holder
 from tests.tls import write_dated
 
@@ -118,11 +119,11 @@ def test_odd_records_and_users(host: Account) -> None:
 
 
 def test_the_key_expires_soon(host: Account, holder: Holder) -> None:
-    for days, found in ((20, ["key-expires"]), (40, [])):
+    for days, expected in ((20, ["key-expires"]), (40, [])):
         made = holder.make(f"in-{days}@example.org", expire=f"{days}d")
         host.import_keys(holder.public(made))
         host.write(f"{made} trust nosign\n")
-        assert [finding["check"] for finding in examine()["findings"]] == found
+        assert [finding["check"] for finding in examine()["findings"]] == expected
 
 
 def test_an_address_that_two_keys_carry(host: Account, holder: Holder) -> None:
@@ -165,3 +166,20 @@ def test_a_tls_pair_that_is_none_and_a_port_that_is_taken(host: Account, keys: K
         write_service("web_bind=127.0.0.1", f"web_ports={taken.getsockname()[1]}")
         host.write(f"{keys['cv25519']} trust nosign webQrAuthNoTls\n")
         assert "no free port" in only()["what"]
+
+
+def test_a_key_that_carries_another_s_is_named_and_the_printed_command_takes_it_out(
+    host: Account, holder: Holder, keys: Keys
+) -> None:
+    mallory = Holder(sandbox.PLACE / "doctor-mallory")
+    try:
+        hers = mallory.make("mallory@example.org")
+        copied = carrying(mallory, hers, holder.public(keys["cv25519"]))
+    finally:
+        mallory.close()
+    host.import_keys(copied)
+    copy = found("key-copied", "--user", "alice")
+    assert f"the key {hers} carries {keys['cv25519']}, which is the key of somebody" in copy["what"]
+    command = copy["mend"].rpartition(": ")[2]
+    subprocess.run(command, shell=True, check=True, cwd="/")  # noqa: S602 (as it stands)
+    assert "key-copied" not in [check for check, _ in checks("--user", "alice")]

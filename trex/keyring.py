@@ -1,0 +1,165 @@
+"""gpg for one login: how it is started, and what it finds in a keyring.
+
+Listings: doc/DETAILS in GnuPG's source, "Format of colon listings".
+"""
+
+import os
+from contextlib import ExitStack
+from time import monotonic
+
+from trex.authfile import is_file
+from trex.child import INSTRUCTIONS_FD, STATUS_FD, Filter, end_with_parent, own_children
+from trex.errors import GpgFailed
+from trex.privilege import acting_as, native, readable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+    from trex.child import Leash
+    from trex.privilege import Account
+
+KEYBOXD = "common.conf"  # where GnuPG 2.4 is told to keep its keys in a daemon (use-keyboxd)
+PRIVATE, PUBLIC, DATABASE = "private-keys-v1.d", "public-keys.d", "pubring.db"
+KEYRING = frozenset(("pubring.kbx", "pubring.gpg", "trustdb.gpg", KEYBOXD, PRIVATE, PUBLIC))
+
+# Read nothing but the keyring, ask nobody, write nothing. The pipe in place of gpg.conf: that file
+# could add recipients, rename keys (`group`) or name programs. No locks: a reader needs none, and a
+# stale one must not keep the owner out.
+COMMON = [
+    "--options", f"/proc/self/fd/{INSTRUCTIONS_FD}", "--status-fd", str(STATUS_FD),
+    "--batch", "--no-tty", "--quiet", "--lock-never", "--no-random-seed-file",
+    "--no-auto-key-locate", "--no-auto-check-trustdb", "--disable-dirmngr",
+    "--pinentry-mode", "error",
+]  # fmt: skip
+LIST = ["--with-colons", "--list-keys"]
+SHOW = ["--with-colons", "--fast-list-mode", "--show-keys"]  # else 2.2 wants a trust database
+MAX_KEY = 1 << 20  # bytes of a key file
+NO_HOME = "/nonexistent"  # for a gpg that is given all keys
+# Where it has no keyring at all, 2.2 looks for the default one, and fails.
+NO_KEYRING = ["no-default-keyring", "keyring gnupg-ring:/dev/null"]
+
+
+class Keyring:
+    """A keyring that gpg searches for one login: whatever it starts ends with the `with` block."""
+
+    def __init__(self, path: str, account: "Account", home: str, seconds: int) -> None:
+        self.path = path
+        self.account = account
+        self.home = home
+        self.contents: list[str] = []  # of the home directory
+        self.deadline = monotonic() + seconds
+        self._blocks = ExitStack()
+
+    def __enter__(self) -> "Self":
+        """Keep the caller's hands off what is started."""
+        self._blocks.enter_context(own_children())
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """End gpg, if it has not ended."""
+        self._blocks.close()
+
+    def list_keys(self, names: list[str], *, trust: bool = True) -> str:
+        """Return the colon listing (doc/DETAILS) of all that gpg finds under `names`.
+
+        Without `trust` it says how valid gpg's trust model finds the keys.
+        Raises FileUnsafe for a keyring that others can write, or an OpenPGPError.
+        """
+        return self.listed(self.search(LIST, names, trust=trust))
+
+    def listed(self, child: Filter) -> str:
+        """Return the listing that `search` began. Raises GpgFailed if it is none."""
+        text = self.finish(child).decode("utf-8", "replace")  # whatever bytes an old user id has
+        if not text.startswith("tru:"):  # it is there also where no key is found
+            raise GpgFailed("gpg listed no keyring")
+        return text
+
+    def list_recipient(self, name: str, *, trust: bool = True) -> str:
+        """Return the listing for one name in a record, be it a key's in the keyring or a file's.
+
+        Raises KeyNotFound or FileUnsafe for a file, or as `list_keys` does.
+        """
+        if is_file(name):
+            return self.show_block(read_key_file(name, self.account))
+        return self.list_keys([name], trust=trust)
+
+    def show_block(self, block: bytes) -> str:
+        """Return the listing of a public key that is in no keyring. Raises an OpenPGPError."""
+        child = self.start_alone(SHOW, home=NO_HOME)
+        child.feed(block, "\n".join([*NO_KEYRING, "trust-model always", ""]).encode())
+        return self.finish(child).decode("utf-8", "replace")
+
+    def search(self, command: list[str], names: list[str], *, trust: bool = True) -> Filter:
+        """Start gpg with a command that looks for `names`; it finds every key that carries one."""
+        self.contents = self.contents or list_home(self.home, self.account)
+        start = self.start_with_daemons if KEYBOXD in self.contents else self.start_alone
+        child = start([*command, "--", *map(_searched, names)])
+        # "always" keeps gpg from making a trust database; what is expired or revoked shows still.
+        child.feed(b"", b"utf8-strings\n" + (b"trust-model always\n" if trust else b""))
+        return child
+
+    def finish(self, child: Filter) -> bytes:
+        """Return what gpg wrote. Raises an OpenPGPError at the deadline."""
+        return child.finish(self.deadline).output
+
+    def start_alone(self, command: list[str], keys: int = 0, home: str = "") -> Filter:
+        """Start gpg so that it can start no daemon; `keys` it can be given (`Filter.feed`)."""
+        return self._launch([*command, "--no-autostart"], end_with_parent, keys, home)
+
+    def start_with_daemons(self, command: list[str], keys: int = 0) -> Filter:
+        """Start gpg so that it can start gpg-agent or keyboxd; they end with it."""
+        from trex.supervisor import supervised  # ctypes: 2 ms that only these logins pay
+
+        # gpg gives these directories to their owner alone, so nobody else can hold the lock.
+        own = [name for name in (PRIVATE, PUBLIC) if name in self.contents]
+        return self._launch(command, supervised(os.path.join(self.home, *own[:1])), keys)
+
+    def _launch(self, command: list[str], leash: "Leash", keys: int, home: str = "") -> Filter:
+        child = Filter()
+        self._blocks.callback(child.end)
+        arguments = [self.path, *COMMON, "--homedir", readable(home or self.home), *command]
+        child.start_filter(arguments, self.account, leash, keys)
+        return child
+
+
+def list_home(home: str, account: "Account") -> list[str]:
+    """Return the names in gpg's home directory, if only `account` or root can write the keyring."""
+    from trex.safefile import check_directories, check_writers  # while gpg starts
+
+    with acting_as(account):
+        try:
+            check_directories(home, account)
+            present = os.listdir(home)
+            for name in KEYRING.intersection(present):
+                check_writers(os.path.join(home, name), account)
+            if PUBLIC in present and DATABASE in os.listdir(os.path.join(home, PUBLIC)):
+                check_writers(os.path.join(home, PUBLIC, DATABASE), account)
+            return present
+        except OSError as error:
+            raise GpgFailed(f"{readable(home)}: no keyring: {error.strerror}") from None
+
+
+def _searched(name: str) -> str:
+    """Return how gpg looks for a key: angle brackets keep `alice@...` from finding `malice@...`.
+
+    A subkey is looked for without its `!`, which would list no other key that carries it.
+    """
+    return f"<{name}>" if "@" in name else name.removesuffix("!")
+
+
+def read_key_file(name: str, account: "Account") -> bytes:
+    """Return the content of a file that a record names as a key.
+
+    Raises FileUnsafe, or KeyNotFound: a key that is not there never means "not enrolled".
+    """
+    from trex.errors import NoRecord
+    from trex.safefile import read_safely
+
+    try:
+        with acting_as(account):
+            return read_safely(native(name), account, MAX_KEY)
+    except NoRecord:
+        from trex.keyerrors import KeyNotFound
+
+        raise KeyNotFound(name, ": there is no such file") from None

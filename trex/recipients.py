@@ -1,0 +1,270 @@
+"""Who can answer: the keys that a record names, chosen by this module and not by gpg's search.
+
+gpg finds a key by any fingerprint in it, and anybody can put another's key into their own as a
+subkey: `gpg -r FINGERPRINT` may then encrypt to them. So gpg lists what it would find, the key is
+chosen here, and what gpg made is held against the choice. The rules are those of docs/auth_gpg.md.
+"""
+
+import time
+
+from trex.authfile import is_file
+from trex.keyblock import Block, Malformed, blocks, key_id, session_key_ids
+from trex.keylist import NEVER, UNUSABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trex.keyerrors import KeyUnusable
+    from trex.keylist import Key, Subkey
+
+ENCRYPT, SIGN = "e", "s"  # capabilities (doc/DETAILS, field 12)
+VOUCHED = "mfu"  # marginally, fully, ultimately valid (doc/DETAILS, field 2): what gpg encrypts to
+ONE_SUBKEY = "!"  # gpg(1), "How to specify a user ID"
+
+
+class Chosen:
+    """One key of a record.
+
+    `fingerprint` is its primary key's, `subkeys` are the fingerprints of which one has to have been
+    used, and `block` is the key itself where gpg does not search.
+    """
+
+    __slots__ = ("block", "fingerprint", "name", "subkeys")
+
+    def __init__(self, name: str, fingerprint: str, subkeys: list[str]) -> None:
+        self.name = name
+        self.fingerprint = fingerprint
+        self.subkeys = subkeys
+        self.block = b""
+
+    @property
+    def asked(self) -> str:
+        """How gpg is told, and what the log says: no address."""
+        return self.name if self.name.endswith(ONE_SUBKEY) else self.fingerprint
+
+    def take(self, block: Block) -> None:
+        """Take the key itself; of one subkey that is named, without the others."""
+        others = frozenset(block.subkeys).difference(self.subkeys)
+        self.block = block.raw(others if self.name.endswith(ONE_SUBKEY) else frozenset())
+
+
+def verdict(
+    name: str, keys: "list[Key]", *, trust: bool, use: str = ENCRYPT
+) -> "tuple[Key | None, KeyUnusable | None]":
+    """Return the key that `name` stands for among those that gpg lists, and why it cannot be used.
+
+    Every command says what a login would come to by asking this. There is no key where none has
+    that name. Of several with one address it is the best vouched for, and of these the newest; of
+    several with one subkey it is the one that can use it longest, because a copy may end sooner.
+    """
+    own = [key for key in keys if _is_named(key, name)]
+    usable = [key for key in own if fault_of(name, key, trust=trust, use=use) is None]
+    if usable:
+        return max(usable, key=lambda key: _rank(name, key, use)), None
+    if own:
+        return own[0], fault_of(name, own[0], trust=trust, use=use)
+    return None, _not_there(name, keys)
+
+
+def choose(name: str, keys: "list[Key]", *, trust: bool, use: str = ENCRYPT) -> Chosen:
+    """Return the key that `name` stands for in a record.
+
+    Raises a KeyUnusable for one that is not there, or cannot be used now.
+    """
+    key, fault = verdict(name, keys, trust=trust, use=use)
+    if key is None or fault:
+        raise fault or _not_there(name, keys)
+    return Chosen(name, key.fingerprint, [sub.fingerprint for sub in _serving(name, key, use)])
+
+
+def carriers(name: str, keys: "list[Key]") -> "list[Key]":
+    """Return the keys that gpg finds under a fingerprint besides the one that it names.
+
+    Of keys that share a subkey none is more the one than the other, as far as gpg can tell.
+    """
+    if "@" in name or is_file(name):
+        return []
+    own = name.removesuffix(ONE_SUBKEY)
+    found = [key for key in keys if any(sub.fingerprint == own for sub in key.subkeys)]
+    return [key for key in found if key.fingerprint != own] if len(found) > 1 else []
+
+
+def choose_signer(name: str, keys: "list[Key]") -> Chosen:
+    """Return the key that signs. Raises SigningKeyUnusable."""
+    key, fault = verdict(name, keys, trust=True, use=SIGN)
+    if key and not fault:
+        return choose(name, keys, trust=True, use=SIGN)
+    from trex.keyerrors import KeyUnusable, SigningKeyUnusable
+
+    detail = ": it is not for signing"
+    if fault and type(fault) is not KeyUnusable:
+        detail = f": it {fault.reason}{fault.detail}"
+    raise SigningKeyUnusable(name, detail)
+
+
+def from_file(path: str, content: bytes) -> Chosen:
+    """Return the key in a file that a record names. Raises FileUnsafe where there is not one."""
+    try:
+        found = blocks(content)
+    except Malformed as error:
+        raise _unfit(path, str(error)) from None
+    if len(found) != 1:
+        raise _unfit(path, f"{len(found)} keys")
+    (block,) = found
+    chosen = Chosen(path, block.fingerprint, [block.fingerprint, *block.subkeys])
+    chosen.take(block)
+    return chosen
+
+
+def take_blocks(chosen: "Iterable[Chosen]", exported: bytes) -> None:
+    """Give each its own key out of what gpg exported, which may hold others' with a copy of it.
+
+    Raises GpgFailed where one is not there.
+    """
+    from trex.errors import GpgFailed
+
+    try:
+        found = {block.fingerprint: block for block in blocks(exported)}
+    except Malformed as error:
+        raise GpgFailed(f"gpg exported {error}") from None
+    for one in chosen:
+        if one.fingerprint not in found:
+            raise GpgFailed(f"gpg did not export the key {one.fingerprint}")
+        one.take(found[one.fingerprint])
+
+
+def check_message(
+    armored: str, considered: set[str], recipients: list[Chosen], signer: Chosen | None,
+    signed_by: set[str],
+) -> None:  # fmt: skip
+    """See to it that a message is for the chosen keys and nobody else, and signed as it has to be.
+
+    `considered` are the primary fingerprints that gpg says it took, `signed_by` those of the keys
+    that it says it signed with. Raises WrongRecipients or WrongSigner.
+    """
+    from trex.keyerrors import WrongRecipients, WrongSigner
+
+    try:
+        ids = session_key_ids(armored)
+    except Malformed as error:
+        raise WrongRecipients(f"{error}") from None
+    if not ids:
+        raise WrongRecipients("a message to nobody, as programs do that are not GnuPG")
+    for one in recipients:
+        if not any(key_id(subkey) in ids for subkey in one.subkeys):
+            raise WrongRecipients(f"a message that {one.asked} cannot answer")
+    known = {key_id(subkey) for one in recipients for subkey in one.subkeys}
+    strangers = [stranger for stranger in ids if stranger not in known]
+    if strangers:
+        raise WrongRecipients(f"a message that the key id {strangers[0]} can answer")
+    expected = {one.fingerprint for one in (*recipients, *filter(None, [signer]))}
+    if considered != expected:
+        raise WrongRecipients(f"a message for {', '.join(sorted(considered)) or 'no key'}")
+    if signer and not (signed_by and signed_by <= set(signer.subkeys)):
+        raise WrongSigner(", ".join(sorted(signed_by)) or "nobody")
+
+
+def fault_of(
+    name: str, key: "Key", *, trust: bool = True, use: str = ENCRYPT
+) -> "KeyUnusable | None":
+    """Return why `key` cannot be used under the name that a record gives it, None if it can."""
+    is_from_the_future = key.created > time.time()
+    identities = [one for one in key.identities if one.address == name.lower()]
+    has_lost_name = bool(identities) and all(one.validity in UNUSABLE for one in identities)
+    is_vouched_for = trust or _validity(name, key) >= 0
+    fits = not (is_from_the_future or has_lost_name) and is_vouched_for
+    if key.usable and fits and _serving(name, key, use):
+        return None
+    from trex import keyerrors as reasons  # needed only where a login fails
+
+    future = ": it was made in the future, so the clock may be wrong"
+    faults = [
+        (key.validity == "r", reasons.KeyRevoked, ""),
+        (key.validity == "e", reasons.KeyExpired, _on(key.expires)),
+        ("D" in key.capabilities, reasons.KeyUnusable, ": it is disabled"),
+        (is_from_the_future, reasons.KeyUnusable, future),
+        (has_lost_name, reasons.UserIdRevoked, ""),
+        (
+            not is_vouched_for,
+            reasons.KeyNotTrusted,
+            "; gpg --check-trustdb may bring it up to date",
+        ),
+    ]
+    for is_so, reason, detail in faults:
+        if is_so:
+            return reason(name, detail)
+    return _fault_of_subkeys(name, key, use)
+
+
+def _fault_of_subkeys(name: str, key: "Key", use: str) -> "KeyUnusable":
+    """Tell why none of the keys that could serve does."""
+    from trex import keyerrors as reasons
+
+    could = [sub for sub in _named_subkeys(name, key) if use in sub.capabilities]
+    if not could and use == ENCRYPT:
+        return reasons.NoEncryptionSubkey(name)
+    expired = [sub.expires for sub in could if sub.validity == "e"]
+    if any(sub.validity not in ("r", "e") for sub in could):
+        return reasons.KeyUnusable(name)
+    return reasons.SubkeyExpired(name, _on(max(expired))) if expired else reasons.KeyRevoked(name)
+
+
+def _not_there(name: str, keys: "list[Key]") -> "KeyUnusable":
+    """Tell a key that is not there from a subkey in the place of a key.
+
+    Only a subkey for encryption is taken for a slip: any other may be a copy in a stranger's key.
+    """
+    from trex.keyerrors import IsSubkey, KeyNotFound
+
+    for key in keys:
+        for sub in key.subkeys:
+            if sub.fingerprint == name and ENCRYPT in sub.capabilities:
+                return IsSubkey(name, key.fingerprint)
+    return KeyNotFound(name)
+
+
+def _unfit(path: str, found: str) -> Exception:
+    from trex.errors import FileUnsafe
+
+    return FileUnsafe(path, found, "one OpenPGP public key, as gpg --export writes it")
+
+
+def _is_named(key: "Key", name: str) -> bool:
+    """Tell whether a record that says `name` names this key; a file has only one."""
+    if is_file(name):
+        return True
+    if "@" in name:
+        return any(identity.address == name.lower() for identity in key.identities)
+    if name.endswith(ONE_SUBKEY):
+        return any(sub.fingerprint == name.removesuffix(ONE_SUBKEY) for sub in key.subkeys)
+    return key.fingerprint == name
+
+
+def _validity(name: str, key: "Key") -> int:
+    """Rank how well gpg vouches for the key under this name; negative if it does not."""
+    identities = [one.validity for one in key.identities if one.address == name.lower()]
+    return max(map(VOUCHED.find, identities or [key.validity or "-"]))
+
+
+def _rank(name: str, key: "Key", use: str) -> tuple[int, float, int]:
+    ends = [min(key.expires, sub.expires) for sub in _serving(name, key, use)]
+    end = max(ends) if name.endswith(ONE_SUBKEY) else NEVER
+    return _validity(name, key), end, key.created
+
+
+def _named_subkeys(name: str, key: "Key") -> "list[Subkey]":
+    if name.endswith(ONE_SUBKEY):
+        return [sub for sub in key.subkeys if sub.fingerprint == name.removesuffix(ONE_SUBKEY)]
+    return key.subkeys
+
+
+def _serving(name: str, key: "Key", use: str) -> "list[Subkey]":
+    """Return those of primary key and subkeys that can be used for `use` now."""
+    return [sub for sub in _named_subkeys(name, key) if use in sub.capabilities and sub.usable]
+
+
+def _on(moment: float) -> str:
+    if moment == NEVER:
+        return ""
+    return time.strftime(", on %Y-%m-%d", time.gmtime(moment))
