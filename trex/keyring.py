@@ -105,7 +105,7 @@ class Keyring:
 
     def start_alone(self, command: list[str], keys: int = 0, home: str = "") -> Filter:
         """Start gpg so that it can start no daemon; `keys` it can be given (`Filter.feed`)."""
-        return self._launch([*command, "--no-autostart"], end_with_parent, keys, home)
+        return self._launch(["--no-autostart", *command], end_with_parent, keys, home)
 
     def start_with_daemons(self, command: list[str], keys: int = 0) -> Filter:
         """Start gpg so that it can start gpg-agent or keyboxd; they end with it."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -11,11 +13,11 @@ import pytest
 
 from tests import sandbox
 from tests.keys import Holder
+from trex.keyblock import blocks, session_key_ids
 from trex.openpgp import NOTATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.sandbox import Account, Asked, Log
     from tests.system.conftest import Keys
@@ -280,3 +282,39 @@ def test_a_keyring_of_the_old_format(
     (alice.gnupg / "pubring.gpg").write_bytes(holder.public(keys["cv25519"]))
     alice.own(alice.gnupg / "pubring.gpg", 0o600)
     assert log_in("alice").verdict == "PAM_SUCCESS"
+
+
+def message_in(prompt: str) -> str:
+    """Return the armored message that a prompt shows."""
+    begin, end = "-----BEGIN PGP MESSAGE-----", "-----END PGP MESSAGE-----"
+    return begin + prompt.partition(begin)[2].partition(end)[0] + end
+
+
+def test_a_key_of_version_5(
+    alice: Account, log_in: Callable[..., Asked], ask: Callable[..., Asked], log: Log
+) -> None:
+    """GnuPG can use it from 2.4 on. Nobody here has its secret key."""
+    seed = Path(__file__).resolve().parents[2] / "fixtures/fuzz/keyblock/version-5"
+    (block,) = blocks(seed.read_bytes())
+    alice.run("gpg", "--batch", "--no-autostart", "--import", stdin=seed.read_bytes(), check=False)
+    for name in (block.fingerprint, f"{block.subkeys[0]}!"):
+        alice.write(f"{name} trust nosign\n")
+        asked = ask("alice", "--answer", "x")
+        if gnupg_version() >= (2, 4):
+            assert asked.verdict == "PAM_AUTH_ERR", log.verdict()
+            assert session_key_ids(message_in(asked.prompt)) == [block.subkeys[0][:16]]
+        else:
+            assert asked.verdict == "PAM_AUTHINFO_UNAVAIL"
+            assert f"the key {name} is not in the keyring" in log.verdict()
+        log.clear()
+
+
+def test_a_program_that_is_not_gnupg_shows_nothing(
+    alice: Account, ask: Callable[..., Asked], log: Log
+) -> None:
+    """Sequoia's chameleon, in Debian from 13 on, ignores `recipient` in an options file."""
+    program = shutil.which("gpg-sq")
+    assert bool(program) == (gnupg_version() >= (2, 4)), "script/bootstrap installs it"
+    asked = ask("alice", "--answer", "x", arguments=(f"gpg={program or '/nonexistent'}",))
+    assert asked.verdict == "PAM_AUTHINFO_UNAVAIL"
+    assert not asked.prompt

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
+import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
 from trex.authfile import is_file, parse_record
 from trex.challenge import RandomText
 from trex.cli.choosing import DAY
-from trex.cli.delegate import hint_for, run_as
+from trex.cli.delegate import PATH, hint_for, run_as
 from trex.cli.keyring import copies_in
 from trex.doctor.finding import ERROR, WARNING, Finding
 from trex.errors import FileUnsafe, NoRecord, TrexError
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from trex.cli.place import Place
 
 WARN_DAYS = 30
+GNUPG = re.compile(r"gpg \(GnuPG\) \d")
+VERSION_SECONDS = 5.0
+MAX_NAME = 200
 QR_BYTES = 2953  # ISO/IEC 18004, table 7: version 40, level L, bytes
 WHY = "Every login of this user is refused."
 EXTEND = "where the secret key is, gpg --quick-set-expire {key} 2y; then {enroll} --key FILE"
@@ -63,6 +68,9 @@ def check_record(place: Place) -> Examined:
             Finding("record-odd", WARNING, f"{subject}: {warning}",
                     "The record does not say what somebody meant.", _enroll(place))
         )  # fmt: skip
+    if told["gpg"] and not GNUPG.match(told["gpg"]):
+        examined.findings.append(_foreign(place.options.gpg, told["gpg"]))
+        return examined
     if told["fault"]:
         check, text, mend = told["fault"]
         severity, why = ERROR, WHY
@@ -88,7 +96,7 @@ def check_record(place: Place) -> Examined:
 
 def _examine(place: Place) -> dict[str, Any]:
     """Go the way of a login up to its prompt; in a process of the reader's."""
-    told: dict[str, Any] = {"fault": None, "warnings": [], "listings": {}, "copies": []}
+    told: dict[str, Any] = {"fault": None, "warnings": [], "listings": {}, "copies": [], "gpg": ""}
     try:
         if is_absent(place.record, place.reader):
             raise NoRecord(f"{place.shown}: no such file")
@@ -96,6 +104,7 @@ def _examine(place: Place) -> dict[str, Any]:
         record = parse_record(content, place.record, readable(place.user.home))
         told["warnings"] = record.warnings
         told["content"] = content.decode()
+        told["gpg"] = _first_words(place.options.gpg)
         told["message"] = _message(place, record)
         options = place.options
         with Keyring(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as keyring:
@@ -106,6 +115,27 @@ def _examine(place: Place) -> dict[str, Any]:
     except TrexError as error:
         told["fault"] = [f"record-{type(error).__name__}", str(error), _mend(place, error)]
     return told
+
+
+def _first_words(gpg: str) -> str:
+    """Return how a program calls itself, "" where it does not say so."""
+    try:
+        done = subprocess.run(  # noqa: S603 (an absolute path, in the reader's process)
+            [gpg, "--version"], capture_output=True, check=False, timeout=VERSION_SECONDS,
+            stdin=subprocess.DEVNULL, env={"PATH": PATH},
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout[:MAX_NAME].decode("utf-8", "replace").partition("\n")[0]
+
+
+def _foreign(gpg: str, name: str) -> Finding:
+    return Finding(
+        "gpg-foreign", ERROR, f"{gpg}: this is not GnuPG: {name}",
+        "It may ignore what Trex tells it, and make a message that nobody can answer: then every "
+        "login is refused.",
+        "apt-get remove gpg-from-sq, if that is what took its place; or gpg= with GnuPG's path",
+    )  # fmt: skip
 
 
 def _copied(place: Place, carrier: str, copy: str, owner: str, kind: str) -> Finding:

@@ -183,3 +183,16 @@ def test_a_key_that_carries_another_s_is_named_and_the_printed_command_takes_it_
     command = copy["mend"].rpartition(": ")[2]
     subprocess.run(command, shell=True, check=True, cwd="/")  # noqa: S602 (as it stands)
     assert "key-copied" not in [check for check, _ in checks("--user", "alice")]
+
+
+def test_a_program_that_is_not_gnupg(host: Account) -> None:
+    program = sandbox.PLACE / "gpg-of-others"
+    program.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in --version) echo "gpg (GnuPG-compatible Sequoia Chameleon) 2.2.40"; exit;; esac\n'
+        'exec /usr/bin/gpg "$@"\n'
+    )
+    program.chmod(0o755)
+    write_service(f"gpg={program}")
+    assert checks() == [("gpg-foreign", "error")]
+    assert "Sequoia Chameleon" in only()["what"]
