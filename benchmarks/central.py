@@ -71,26 +71,28 @@ def _draw(axes: Axes, middle: dict[tuple[str, int], float]) -> None:
 
 def _host_with(host: Host, ways: str, own: bytes, others: list[bytes]) -> str:
     """Make records and keyrings; return the PAM service that uses them."""
-    name = f"central-{ways.replace(' ', '-')}-{len(others) + 1}"
-    place = host.place / name
+    service = f"central-{ways.replace(' ', '-')}-{len(others) + 1}"
+    place = host.place / service
     users, rings = place / "users", place / "gnupg"
     users.mkdir(parents=True)
     rings.mkdir(mode=0o700)
     for user in (USER, *(f"user{number}" for number in range(len(others)))):
-        key = f"{rings}/{user}.pgp" if ways == "a key file each" else host.keys[USER]
-        (users / user).write_text(f"{key} trust nosign\n")
+        name = f"{rings}/{user}.pgp" if ways == "a key file each" else host.keys[USER]
+        (users / user).write_text(f"{name} trust nosign\n")
     if ways == "one keyring":
         keybox(rings / "pubring.kbx", b"".join([*others, own]))
     elif ways == "a key file each":
-        for user, key in ((USER, own), *((f"user{n}", key) for n, key in enumerate(others))):
-            (rings / f"{user}.pgp").write_bytes(key)
+        for user, one in ((USER, own), *((f"user{n}", key) for n, key in enumerate(others))):
+            (rings / f"{user}.pgp").write_bytes(one)
     else:
         for user, key in ((USER, own), *((f"user{n}", key) for n, key in enumerate(others))):
             _ring(rings / user, key, rings / USER)
     for directory in (users, rings):
         subprocess.run(["chown", "--recursive", "_trex:_trex", directory], check=True)
     home = f"{rings}/%u" if ways == "a keyring each" else rings
-    return sandbox.trex_service(name, f"auth_file={users}/%u", f"gnupg_home={home}", "run_as=_trex")
+    return sandbox.trex_service(
+        service, f"auth_file={users}/%u", f"gnupg_home={home}", "run_as=_trex"
+    )
 
 
 def _ring(home: Path, key: bytes, first: Path) -> None:

@@ -5,7 +5,6 @@ and 12.2; version 5 keys: draft-koch-librepgp; version 6 keys: RFC 9580.
 """
 
 import binascii
-import struct
 import sys
 
 TYPE_CHECKING = False
@@ -71,11 +70,11 @@ def fingerprint(body: bytes) -> str:
     """Return the fingerprint of a key packet's body. Raises Malformed for an unknown version."""
     version = body[0] if body else 0
     if version == V4:
-        return _digest("_sha1", "sha1", b"\x99" + struct.pack(">H", len(body)) + body)
+        return _digest("_sha1", "sha1", b"\x99" + len(body).to_bytes(2, "big") + body)
     if version in (V5, V6):
         mark = b"\x9a" if version == V5 else b"\x9b"
         module = "_sha256" if sys.version_info < (3, 12) else "_sha2"
-        return _digest(module, "sha256", mark + struct.pack(">I", len(body)) + body)
+        return _digest(module, "sha256", mark + len(body).to_bytes(4, "big") + body)
     raise Malformed(f"a key of version {version}")
 
 

@@ -21,13 +21,19 @@ class KeyNotFound(KeyUnusable):
 
 
 class KeyExpired(KeyUnusable):
-    """The key, or its last subkey for encryption, has expired."""
+    """The key has expired; `commands` move its end, where the secret key is."""
 
     reason = "has expired"
+
+    def __init__(self, key: str, detail: str = "", commands: str = "") -> None:
+        super().__init__(key, detail)
+        self.commands = commands
 
 
 class SubkeyExpired(KeyExpired):
     """The key is in order, but its last subkey for encryption has expired."""
+
+    reason = "cannot be used: its encryption subkey has expired"
 
 
 class UserIdRevoked(KeyUnusable):

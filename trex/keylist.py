@@ -5,6 +5,7 @@ import time
 VALIDITY, LENGTH, ALGORITHM, CREATED, EXPIRES, TEXT, CAPABILITIES = 1, 2, 3, 5, 6, 9, 11
 CURVE = 16
 NEVER = float("inf")
+DAY = 24 * 3600
 # RFC 4880, section 9.1, and RFC 9580, section 9.1.
 ALGORITHMS = {"1": "rsa", "16": "elgamal", "17": "dsa", "18": "ecdh", "19": "ecdsa", "22": "eddsa"}
 UNUSABLE = frozenset("idren")  # invalid, disabled, revoked, expired, not valid
@@ -70,6 +71,12 @@ class Key:
     def encrypting(self) -> list[Subkey]:
         """Those of primary key and subkeys that can be encrypted to, or could once."""
         return [subkey for subkey in self.subkeys if "e" in subkey.capabilities]
+
+    @property
+    def ends(self) -> float:
+        """When it can no longer be encrypted to, be that over or still to come; 0 for never yet."""
+        ends = [subkey.expires for subkey in self.encrypting if subkey.validity != "r"]
+        return min(self.expires, max(ends, default=0))
 
     @property
     def lasts_until(self) -> float:

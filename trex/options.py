@@ -211,6 +211,13 @@ def is_address(text: str) -> bool:
 
 
 # The list of methods, and the arguments that each has for itself; all others are everybody's.
+# README.md, "Central mode".
+CENTRAL = {
+    "auth_file": "/etc/trex/users/%u",
+    "gnupg_home": "/var/lib/trex/gnupg",
+    "run_as": "_trex",
+}
+
 METHODS = {
     "openpgp": ("auth_file", "gnupg_home", "run_as", "gpg_timeout", "gpg", "web", "web_bind",
                 "web_ports", "web_host", "web_max", "web_user"),

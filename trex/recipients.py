@@ -143,26 +143,34 @@ def check_message(
     `considered` are the primary fingerprints that gpg says it took, `signed_by` those of the keys
     that it says it signed with. Raises WrongRecipients or WrongSigner.
     """
-    from trex.keyerrors import WrongRecipients, WrongSigner
+    if signer and not (signed_by and signed_by <= set(signer.subkeys)):
+        from trex.keyerrors import WrongSigner  # needed only where a login fails
 
+        raise WrongSigner(", ".join(sorted(signed_by)) or "nobody")
+    taking_part = [*recipients, *([signer] if signer else [])]
+    found = _wrong_recipients(armored, recipients)
+    if not found and considered != {one.fingerprint for one in taking_part}:
+        found = f"a message for {', '.join(sorted(considered)) or 'no key'}"
+    if found:
+        from trex.keyerrors import WrongRecipients
+
+        raise WrongRecipients(found)
+
+
+def _wrong_recipients(armored: str, recipients: list[Chosen]) -> str:
+    """Return what a message is, if not one that all of `recipients` and they alone can answer."""
     try:
         ids = session_key_ids(armored)
     except Malformed as error:
-        raise WrongRecipients(f"{error}") from None
+        return str(error)
     if not ids:
-        raise WrongRecipients("a message to nobody, as programs do that are not GnuPG")
+        return "a message to nobody, as programs do that are not GnuPG"
     for one in recipients:
         if not any(key_id(subkey) in ids for subkey in one.subkeys):
-            raise WrongRecipients(f"a message that {one.asked} cannot answer")
+            return f"a message that {one.asked} cannot answer"
     known = {key_id(subkey) for one in recipients for subkey in one.subkeys}
     strangers = [stranger for stranger in ids if stranger not in known]
-    if strangers:
-        raise WrongRecipients(f"a message that the key id {strangers[0]} can answer")
-    expected = {one.fingerprint for one in (*recipients, *filter(None, [signer]))}
-    if considered != expected:
-        raise WrongRecipients(f"a message for {', '.join(sorted(considered)) or 'no key'}")
-    if signer and not (signed_by and signed_by <= set(signer.subkeys)):
-        raise WrongSigner(", ".join(sorted(signed_by)) or "nobody")
+    return f"a message that the key id {strangers[0]} can answer" if strangers else ""
 
 
 def fault_of(
@@ -177,11 +185,13 @@ def fault_of(
     if key.usable and fits and _serving(name, key, use):
         return None
     from trex import keyerrors as reasons  # needed only where a login fails
+    from trex.renewal import commands
 
+    if key.validity == "e":
+        return reasons.KeyExpired(name, _on(key.expires), commands(key))
     future = ": it was made in the future, so the clock may be wrong"
     faults = [
         (key.validity == "r", reasons.KeyRevoked, ""),
-        (key.validity == "e", reasons.KeyExpired, _on(key.expires)),
         ("D" in key.capabilities, reasons.KeyUnusable, ": it is disabled"),
         (is_from_the_future, reasons.KeyUnusable, future),
         (has_lost_name, reasons.UserIdRevoked, ""),
@@ -200,6 +210,7 @@ def fault_of(
 def _fault_of_subkeys(name: str, key: "Key", use: str) -> "KeyUnusable":
     """Tell why none of the keys that could serve does."""
     from trex import keyerrors as reasons
+    from trex.renewal import commands
 
     could = [sub for sub in _named_subkeys(name, key) if use in sub.capabilities]
     if not could and use == ENCRYPT:
@@ -207,7 +218,9 @@ def _fault_of_subkeys(name: str, key: "Key", use: str) -> "KeyUnusable":
     expired = [sub.expires for sub in could if sub.validity == "e"]
     if any(sub.validity not in ("r", "e") for sub in could):
         return reasons.KeyUnusable(name)
-    return reasons.SubkeyExpired(name, _on(max(expired))) if expired else reasons.KeyRevoked(name)
+    if not expired:
+        return reasons.KeyRevoked(name)
+    return reasons.SubkeyExpired(name, _on(max(expired)), commands(key))
 
 
 def _not_there(name: str, keys: "list[Key]") -> "KeyUnusable":

@@ -17,9 +17,20 @@ if TYPE_CHECKING:
 OWN = {
     "trex", "trex.audit", "trex.authfile", "trex.challenge", "trex.child", "trex.errors",
     "trex.login", "trex.methods", "trex.methods.openpgp", "trex.openpgp", "trex.options", "trex.pam", "trex.privilege", "trex.prompt",
-    "trex.safefile",
+    "trex.keyblock", "trex.keylist", "trex.keyring", "trex.recipients", "trex.safefile",
 }  # fmt: skip
-BUILT_IN = {"_contextvars", "_signal", "_socket", "errno", "fcntl", "gc", "pwd", "select"}
+BUILT_IN = {
+    "_contextvars",
+    "_sha1",
+    "_signal",
+    "_socket",
+    "binascii",
+    "errno",
+    "fcntl",
+    "gc",
+    "pwd",
+    "select",
+}
 SPY = """\
 import sys
 sys.path.insert(0, {checkout!r})

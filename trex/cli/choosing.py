@@ -8,18 +8,16 @@ from trex.audit import one_line
 from trex.cli.questions import ask
 from trex.cli.terminal import CommandError, say
 from trex.keyerrors import KeyExpired, KeyRevoked, KeyUnusable, NoEncryptionSubkey, SubkeyExpired
-from trex.keylist import NEVER, Key, day, parse_listing
+from trex.keylist import DAY, NEVER, Key, day, parse_listing
 from trex.recipients import fault_of
+from trex.renewal import commands
 
-DAY = 24 * 3600
 MEANINGS = {"e": "encrypt", "s": "sign", "c": "certify", "a": "authenticate"}
 HINTS = {
-    KeyExpired: "gpg --quick-set-expire FINGERPRINT 2y, where the secret key is; export it again",
-    SubkeyExpired: (
-        "gpg --quick-set-expire FINGERPRINT 2y '*', where the secret key is; export it again"
-    ),
+    KeyExpired: "{commands}, where the secret key is; export it again",
+    SubkeyExpired: "{commands}, where the secret key is; export it again",
     KeyRevoked: "a revoked key stays so: make another",
-    NoEncryptionSubkey: "gpg --quick-add-key FINGERPRINT cv25519 encr, where the secret key is",
+    NoEncryptionSubkey: "gpg --quick-add-key {key} cv25519 encr, where the secret key is",
 }
 
 
@@ -52,7 +50,7 @@ def unusable(key: Key) -> CommandError:
     """Say why a key cannot be encrypted to, and what can be done."""
     fault = fault_of(key.fingerprint, key) or KeyUnusable(key.fingerprint)
     hint = HINTS.get(type(fault), "gpg --list-keys says more")
-    return CommandError(str(fault), hint.replace("FINGERPRINT", key.fingerprint))
+    return CommandError(str(fault), hint.format(commands=commands(key), key=key.fingerprint))
 
 
 def describe(key: Key) -> str:

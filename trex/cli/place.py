@@ -12,18 +12,12 @@ import click
 from trex.cli.terminal import CommandError
 from trex.errors import OptionError, UserUnknown
 from trex.methods import find_servant, place
-from trex.options import Options, parse_options
+from trex.options import CENTRAL, Options, parse_options
 from trex.privilege import Account, find_account, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# README.md, "Central mode".
-CENTRAL = {
-    "auth_file": "/etc/trex/users/%u",
-    "gnupg_home": "/var/lib/trex/gnupg",
-    "run_as": "_trex",
-}
 HINT = "README.md, central mode: useradd --system --user-group ... and the directories"
 ROOT = Account("root", 0, 0, "/root", [0])
 

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 
 from trex.challenge import now
-from trex.cli.choosing import DAY
 from trex.cli.delegate import run_as
 from trex.doctor.finding import WARNING, Finding
 from trex.doctor.record import WARN_DAYS
-from trex.keylist import day
+from trex.keylist import DAY, day
 from trex.login import Login
 from trex.webqr import Page, full_name
 

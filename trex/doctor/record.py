@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from trex.authfile import is_file, parse_record
 from trex.challenge import RandomText
-from trex.cli.choosing import DAY
 from trex.cli.delegate import PATH, hint_for, run_as
 from trex.cli.keyring import copies_in
 from trex.doctor.finding import ERROR, WARNING, Finding
 from trex.errors import FileUnsafe, NoRecord, TrexError
-from trex.keyerrors import KeyUnusable
-from trex.keylist import NEVER, day, parse_listing
+from trex.keyerrors import KeyExpired, KeyUnusable
+from trex.keylist import DAY, NEVER, day, parse_listing
 from trex.keyring import Keyring
 from trex.methods import is_absent
 from trex.openpgp import Gpg
 from trex.privilege import readable
 from trex.prompt import context
 from trex.recipients import ENCRYPT, SIGN, verdict
+from trex.renewal import commands as commands_for
+from trex.renewal import what_ends
 from trex.safefile import read_safely
 
 if TYPE_CHECKING:
@@ -36,10 +37,11 @@ VERSION_SECONDS = 5.0
 MAX_NAME = 200
 QR_BYTES = 2953  # ISO/IEC 18004, table 7: version 40, level L, bytes
 WHY = "Every login of this user is refused."
-EXTEND = "where the secret key is, gpg --quick-set-expire {key} 2y; then {enroll} --key FILE"
+EXTEND = "where the secret key is, {commands}; then {enroll} --key FILE"
 MENDS = {
     "KeyNotFound": "{enroll} --key FILE",
     "KeyExpired": EXTEND,
+    "SubkeyExpired": EXTEND,
     "KeyRevoked": "make a new key; {enroll} --key FILE",
     "KeyNotTrusted": "gpg --check-trustdb as {reader}, or trust in the record",
     "NoEncryptionSubkey": "gpg --quick-add-key {key} cv25519 encr; then {enroll} --key FILE",
@@ -171,7 +173,8 @@ def _mend(place: Place, error: TrexError) -> str:
         return hint_for(error)
     key = error.key if isinstance(error, KeyUnusable) else ""
     mend = MENDS.get(type(error).__name__, "{enroll}")
-    return mend.format(enroll=_enroll(place), reader=place.reader.name, key=key)
+    commands = error.commands if isinstance(error, KeyExpired) else ""
+    return mend.format(enroll=_enroll(place), reader=place.reader.name, key=key, commands=commands)
 
 
 def _enroll(place: Place) -> str:
@@ -196,8 +199,9 @@ def _check_key(place: Place, name: str, listing: str, *, is_signer: bool) -> lis
         if until != NEVER and left < WARN_DAYS:
             findings.append(
                 Finding("key-expires", WARNING,
-                        f"{place.user.name}: the key {key.fingerprint} expires on {day(until)}",
+                        f"{place.user.name}: the {what_ends(key)} {key.fingerprint} expires on "
+                        f"{day(until)}",
                         "From then on every login of this user is refused.",
-                        EXTEND.format(key=key.fingerprint, enroll=_enroll(place)))
+                        EXTEND.format(commands=commands_for(key), enroll=_enroll(place)))
             )  # fmt: skip
     return findings

@@ -57,7 +57,7 @@ def prepare(
 
             message = gpg.message()
         login.fingerprints = message.keys
-        login.reminder = lambda: remind(options, gpg)
+        login.reminder = lambda: remind(options, gpg, account.name)
         where = page.show(message.armored) if page else ""
         login.steps.append(f"asked with a message of {len(message.armored)} characters")
         challenge.question = prompt_text(
@@ -66,11 +66,11 @@ def prepare(
         yield challenge
 
 
-def remind(options: Options, gpg: Gpg) -> str:
+def remind(options: Options, gpg: Gpg, user: str) -> str:
     """Return what to tell a user whose key will soon expire, "" if none will."""
     from trex.reminder import look_ahead  # after the login, which waits for it no longer than this
 
-    return look_ahead(options, gpg)
+    return look_ahead(options, gpg, user)
 
 
 def note(login: "Login", record: "AuthRecord") -> None:
