@@ -153,6 +153,18 @@ def test_a_counter_moves_on_with_each_code(
     assert phone.warnings == phone.login.steps == []
 
 
+@pytest.mark.parametrize("counter", [2**31 - 1, 2**31, 2**63 - 2, 2**63 - 1])
+def test_whatever_a_counter_says_what_is_written_is_read_again(phone: Phone, counter: int) -> None:
+    """google-authenticator has it in a long: after 2147483647 comes another."""
+    for answer in (code(counter), "000000"):
+        phone.write(f'" HOTP_COUNTER {counter}', "12345678")
+        last = counter == 2**63 - 1
+        right = answer == code(counter) and not last
+        assert phone.answer(answer) is (ACCEPTED if right else WRONG)
+        assert phone.lines[0] == f'" HOTP_COUNTER {counter if last else counter + 1}'
+        assert phone.answer("12345678") is ACCEPTED
+
+
 def three_in_a_row(phone: Phone, *arguments: str) -> list[Outcome]:
     outcomes = []
     for attempt in range(3):

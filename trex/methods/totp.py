@@ -21,7 +21,7 @@ from trex.otprules import (
     steps_in_window,
     steps_that_complete,
 )
-from trex.otpstate import OtpState
+from trex.otpstate import MAX_COUNTER, OtpState
 from trex.packages import from_debian
 from trex.privilege import readable
 
@@ -146,7 +146,7 @@ class OneTimeCode(Challenge):
             return
         state, codes = self._state, _codes(self._state)
         if state.counter:
-            if not self._options.no_increment_hotp:
+            if not self._options.no_increment_hotp and state.counter < MAX_COUNTER:
                 state.set("HOTP_COUNTER", str(state.counter + 1))
         elif state.is_time_based:
             if any(codes.at(step) == code for step in steps_in_window(state, self._now)):
