@@ -22,6 +22,7 @@ from trex.errors import (
     UserUnknown,
 )
 from trex.login import Login, log_in
+from trex.sigchld import OwnChildren
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,13 +91,14 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
     try:
         login.user = _user(pamh)
         _check_library()
-        outcome = log_in(login, _Conversation(pamh))
-        if login.reminder and outcome in NO_REFUSAL:
-            reminder = _reminder(login.reminder)
+        with OwnChildren() as children:
+            outcome = log_in(login, _Conversation(pamh, children))
+            if login.reminder and outcome in NO_REFUSAL:
+                reminder = _reminder(login.reminder)
     except TrexError as error:
         outcome, detail = error.outcome, str(error)
     except BaseException as error:
-        detail = _frames(error)
+        outcome, detail = UNFORESEEN, _frames(error)
     from trex.audit import write_verdict  # loaded before the prompt, unless it did not come to that
 
     write_verdict(login, outcome, detail, monotonic() - started)
@@ -135,14 +137,16 @@ def _item(pamh: "PamHandle", name: str) -> str:
 class _Conversation:
     """What the story may ask, in PAM's terms (pam_conv(3), pam_get_item(3))."""
 
-    def __init__(self, pamh: "PamHandle") -> None:
+    def __init__(self, pamh: "PamHandle", children: OwnChildren) -> None:
         self._pamh = pamh
+        self._children = children
 
     def ask(self, question: str, *, echo: bool) -> str | None:
         """Show a prompt and bring the response."""
         style = self._pamh.PAM_PROMPT_ECHO_ON if echo else self._pamh.PAM_PROMPT_ECHO_OFF
         try:
-            return self._pamh.conversation(self._pamh.Message(style, question)).resp
+            with self._children.paused():
+                return self._pamh.conversation(self._pamh.Message(style, question)).resp
         except UnicodeDecodeError:
             return "\ufffd"  # not UTF-8, so a response, and a wrong one
         except self._pamh.exception:
