@@ -290,7 +290,7 @@ def test_no_process_to_be_had(call: str, program: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(os, call, fail)
     child = Filter()
-    with pytest.raises(NotStarted, match=f"{program}: Too many open files"):
+    with pytest.raises(NotStarted, match=f"{program}: {call}: Too many open files"):
         child.start_filter([str(script(program, "sleep 60"))], find_account("nobody"),
                            end_with_parent)  # fmt: skip
     assert child.end() in (None, 1, -signal.SIGKILL)
