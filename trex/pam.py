@@ -7,6 +7,7 @@ from trex.errors import (
     ACCEPTED,
     CONVERSATION_FAILED,
     LATE,
+    LIMITED,
     MISSING,
     NO_RECORD,
     NOT_ASKED,
@@ -70,6 +71,7 @@ PAM_CODES = {
     NO_RECORD: "PAM_AUTHINFO_UNAVAIL",
     NOT_ASKED: "PAM_IGNORE",
     UNAVAILABLE: "PAM_AUTHINFO_UNAVAIL",
+    LIMITED: "PAM_AUTHINFO_UNAVAIL",
     CONVERSATION_FAILED: "PAM_CONV_ERR",
     UNFORESEEN: "PAM_SYSTEM_ERR",
 }
@@ -78,9 +80,11 @@ NO_REFUSAL = ACCEPTED, NOT_ASKED  # to tell refusals: both are given elsewhere, 
 
 # What the user is told beyond the refusal itself; the reasons are for the log alone.
 EXPLANATIONS = {
+    WRONG: "Trex: this response was wrong. If you are asked again, it is a new challenge.",
     LATE: "Trex: this response came too late.",
     UNAVAILABLE: "Trex: this login could not be checked; the system's log says why.",
 }
+EXPLANATIONS[LIMITED] = EXPLANATIONS[UNAVAILABLE]
 
 
 def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:

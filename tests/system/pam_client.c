@@ -43,7 +43,7 @@ static struct {
     const char *answer, *program, *rhost, *prompt_file;
     const char *run_ids;
     char **command;
-    int conversation_error, no_response, memory, keep_delay, marks;
+    int conversation_error, no_response, memory, keep_delay, marks, refuse_messages;
 } want;
 static struct timespec begun;
 static long prompts, fail_delay_us;
@@ -232,6 +232,11 @@ static int converse(int count, const struct pam_message **messages,
         if (style != PAM_PROMPT_ECHO_ON && style != PAM_PROMPT_ECHO_OFF) {
             printf("say %d ", style);
             print_escaped(text);
+            if (want.refuse_messages) {
+                free(reply);
+                mark("/fault/resume");
+                return PAM_CONV_ERR;
+            }
             continue;
         }
         printf("prompt-us %ld\n", since_begun_us());
@@ -346,7 +351,7 @@ static void usage(void)
           "  --conversation-error] [--rhost HOST] [--times N] [--silent] [--memory] [--setcred]\n"
           "  [--others] [--descriptors] [--ignore-sigchld | --reap-sigchld | --wait-sigchld |\n"
           "  --block-sigchld | --pending-sigchld | --note-sigchld] [--child-until FILE]\n"
-          "  [--delay] [--prompt-file FILE]\n"
+          "  [--delay] [--prompt-file FILE] [--refuse-messages]\n"
           "  [--state] [--marks]"
           "  [--run-as UID:GID] SERVICE USER [COMMAND...]\n", stderr);
     exit(2);
@@ -356,7 +361,7 @@ int main(int argc, char **argv)
 {
     enum { ANSWER = 1, WITH, NONE, CONVERR, RHOST, TIMES, SILENT, MEMORY, SETCRED, OTHERS,
            DESCRIPTORS, SIGCHLD_IGNORED, DELAY, PROMPT_FILE, RUN_AS, REAP, STATE, MARKS, WAIT,
-           BLOCK, PENDING, NOTE, UNTIL };
+           BLOCK, PENDING, NOTE, UNTIL, REFUSE };
     static const struct option options[] = {
         {"answer", 1, 0, ANSWER}, {"answer-with", 1, 0, WITH}, {"no-response", 0, 0, NONE},
         {"conversation-error", 0, 0, CONVERR}, {"rhost", 1, 0, RHOST}, {"times", 1, 0, TIMES},
@@ -366,7 +371,8 @@ int main(int argc, char **argv)
         {"prompt-file", 1, 0, PROMPT_FILE}, {"run-as", 1, 0, RUN_AS}, {"reap-sigchld", 0, 0, REAP},
         {"state", 0, 0, STATE}, {"marks", 0, 0, MARKS}, {"wait-sigchld", 0, 0, WAIT},
         {"block-sigchld", 0, 0, BLOCK}, {"pending-sigchld", 0, 0, PENDING},
-        {"note-sigchld", 0, 0, NOTE}, {"child-until", 1, 0, UNTIL}, {0, 0, 0, 0}};
+        {"note-sigchld", 0, 0, NOTE}, {"child-until", 1, 0, UNTIL},
+        {"refuse-messages", 0, 0, REFUSE}, {0, 0, 0, 0}};
     const struct sigaction note = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
     const char *until = NULL;
     int block = 0, pending = 0, has_child = 0;
@@ -398,6 +404,7 @@ int main(int argc, char **argv)
         case NOTE: sigaction(SIGCHLD, &note, NULL); has_child = 1; break;
         case BLOCK: block = has_child = 1; break;
         case PENDING: block = pending = has_child = 1; break;
+        case REFUSE: want.refuse_messages = 1; break;
         case UNTIL: until = optarg; break;
         case RUN_AS: want.run_ids = optarg; break;
         case PROMPT_FILE: want.prompt_file = optarg; break;
