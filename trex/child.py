@@ -3,7 +3,7 @@
 import fcntl
 import os
 import select
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from time import monotonic, sleep
 
 from trex.errors import GpgFailed, GpgTimedOut, NotStarted
@@ -12,7 +12,7 @@ from trex.privilege import become, native
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from trex.privilege import Account
 
@@ -307,13 +307,3 @@ def _drain(source: int) -> bytes:
         return os.read(source, MAX_OUTPUT)
     except BlockingIOError:
         return b""
-
-
-@contextmanager
-def own_children() -> "Iterator[None]":
-    """Keep a handler of the caller's from reaping this module's child; see `trex.sigchld` too."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -26,7 +26,6 @@ from trex.child import (
     _ends,
     end_with_parent,
     lost,
-    own_children,
     write_whole,
 )
 from trex.errors import GpgFailed, GpgTimedOut, NotStarted
@@ -216,21 +215,6 @@ def test_a_lifeline_that_was_cut_before() -> None:
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) in (1, -signal.SIGKILL)
     os.close(lifeline)
-
-
-def test_the_signal_mask_is_borrowed() -> None:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    inside = set()
-
-    def fail() -> None:
-        with own_children():
-            inside.update(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
-            _ = 1 // 0
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    assert inside == before | {signal.SIGCHLD}
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
 def test_an_end_that_cannot_be_seen_is_made(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
