@@ -75,6 +75,18 @@ def test_only_what_is_the_application_s_is_left(work: Callable[[], None], calls:
     assert told(work, blocked=True) == (0, bool(calls))
 
 
+def test_what_is_left_still_says_that_a_child_has_exited() -> None:
+    """signalfd(2) and sigwaitinfo(2) read it: it is the kernel's own, and not sent again."""
+
+    def work() -> None:
+        the_application_s()
+        left = signal.sigtimedwait((SIGCHLD,), 0)
+        assert left
+        assert left.si_code == os.CLD_EXITED
+
+    assert told(work, blocked=True) == (0, False)
+
+
 def test_what_was_pending_stays_pending() -> None:
     def work() -> None:
         os.kill(os.getpid(), SIGCHLD)
