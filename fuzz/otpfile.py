@@ -28,8 +28,9 @@ ALICE = Account("alice", 1000, 1000, "/home/alice", [])
 OPTIONS = ("STEP_SIZE", "WINDOW_SIZE", "TIME_SKEW", "HOTP_COUNTER", "RATE_LIMIT", "DISALLOW_REUSE",
            "TREX_USED_STEPS", "RESETTING_TIME_SKEW")  # fmt: skip
 ERROR = re.compile(
-    rf"{PATH}:([0-9]+): found (a NUL character|no secret|another ({'|'.join(OPTIONS)})); "
-    r"meant is (text|a secret in base32|the numbers of steps|a number from -?\d+ to \d+|"
+    rf"{PATH}:([0-9]+): found (a NUL character|no secret|\d+ characters of secret|"
+    rf"another ({'|'.join(OPTIONS)})); meant is (text|a secret in base32|at most 256|"
+    r"the numbers of steps|a number from -?\d+ to \d+|"
     r"1 to \d+ attempts in 1 to \d+ seconds)"
 )
 from_debian("pyotp", "python3-pyotp")
@@ -147,7 +148,7 @@ def right_codes(state: OtpState) -> list[str]:
     """Return the codes that are right at NOW (RFC 4226, RFC 6238), worked out once more."""
     codes = list(state.emergency_codes)
     if state.counter:
-        numbers = range(state.counter, state.counter + state.window)
+        numbers = range(state.counter, min(state.counter + state.window, 2**63 - 1))
     elif b'" TOTP_AUTH' in state.content:
         middle = NOW // state.step + state.skew
         numbers = range(middle - (state.window - 1) // 2, middle + state.window // 2 + 1)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         user: str
         service: str
         remote_host: str
+        method: str
         debug: bool
         steps: list[str]
         warnings: list[str]
@@ -62,6 +63,7 @@ def write_verdict(login: "Told", outcome: Outcome, detail: str, seconds: float) 
         "user": login.user[:MAX_NAME],
         "service": login.service[:MAX_NAME],
         "rhost": login.remote_host[:MAX_NAME],
+        "method": login.method,
         "keys": ",".join(login.fingerprints),
         "ms": str(round(seconds * 1000)),
     }

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import select
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from time import monotonic, sleep
 
 from trex.errors import GpgFailed, GpgTimedOut, NotStarted
@@ -12,7 +12,7 @@ from trex.privilege import become, native
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from trex.privilege import Account
 
@@ -66,16 +66,19 @@ class Child:
         Raises NotStarted where not even a child can be had.
         """
         self._program = arguments[0]
+        step = "pipe"
         try:
             self.status, child_status = self.pipe()
             child_lifeline, self._lifeline = self.pipe()
             places = {**places, STATUS_FD: child_status, LIFELINE_FD: child_lifeline}
+            step = "fork"
             self._pid = os.fork()
             if self._pid == 0:
                 _exec(arguments, account, places, leash)
+            step = "pidfd_open"
             self.pidfd = os.pidfd_open(self._pid)
         except OSError as error:
-            raise NotStarted(f"{self._program}: {error.strerror}") from None
+            raise NotStarted(f"{self._program}: {step}: {error.strerror}") from None
         self._descriptors.add(self.pidfd)
 
     def end(self) -> int | None:
@@ -155,14 +158,16 @@ class Filter(Child):
 
         `keys` is how many public keys it can be given, each in a pipe of its own.
         """
+        step = "pipe"
         try:
             child_in, self._stdin = self.pipe()
             self._output, child_out = self.pipe()
             told = [self.pipe() for _ in range(1 + keys)]
+            step = f"give a pipe to {account.name} (CAP_CHOWN)"
             for reading, _ in told:  # opened by its name in /proc, which follows the inode's owner
                 os.fchown(reading, account.uid, -1)
         except OSError as error:
-            raise NotStarted(f"{arguments[0]}: {error.strerror}") from None
+            raise NotStarted(f"{arguments[0]}: {step}: {error.strerror}") from None
         (instructions, self._instructions), *key_pipes = told
         self._keys = [writing for _, writing in key_pipes]
         places = {STDIN_FD: child_in, STDOUT_FD: child_out, INSTRUCTIONS_FD: instructions}
@@ -302,17 +307,3 @@ def _drain(source: int) -> bytes:
         return os.read(source, MAX_OUTPUT)
     except BlockingIOError:
         return b""
-
-
-@contextmanager
-def own_children() -> "Iterator[None]":
-    """Keep a handler of the caller's from reaping this module's child.
-
-    A caller that ignores SIGCHLD goes on to: its kernel reaps, a pidfd tells the end all the same,
-    and only the exit status is lost. To set it to default meanwhile would leave zombies of its own.
-    """
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

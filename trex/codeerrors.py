@@ -1,6 +1,6 @@
 """Why a login with a code or a PIN could not be checked; see `trex.errors`."""
 
-from trex.errors import WRONG, TrexError
+from trex.errors import LIMITED, WRONG, TrexError
 
 
 class PackageMissing(TrexError):
@@ -31,3 +31,5 @@ class CodeSpent(TrexError):
 
 class TooManyAttempts(TrexError):
     """A limit was reached, so nothing was compared or sent."""
+
+    outcome = LIMITED

@@ -27,6 +27,7 @@ USER_UNKNOWN = Outcome("unknown user")
 NO_RECORD = Outcome("no record")
 NOT_ASKED = Outcome("not asked, because of nullok")
 UNAVAILABLE = Outcome("could not check")
+LIMITED = Outcome("could not check")  # by a limit that was reached: whoever asks can bring it about
 CONVERSATION_FAILED = Outcome("the conversation failed")
 UNFORESEEN = Outcome("unforeseen error")
 

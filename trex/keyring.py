@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from time import monotonic
 
 from trex.authfile import is_file
-from trex.child import INSTRUCTIONS_FD, STATUS_FD, Filter, end_with_parent, own_children
+from trex.child import INSTRUCTIONS_FD, STATUS_FD, Filter, end_with_parent
 from trex.errors import GpgFailed
 from trex.privilege import acting_as, native, readable
+from trex.sigchld import OwnChildren
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Keyring:
 
     def __enter__(self) -> "Self":
         """Keep the caller's hands off what is started."""
-        self._blocks.enter_context(own_children())
+        self._blocks.enter_context(OwnChildren())
         return self
 
     def __exit__(self, *exception: object) -> None:

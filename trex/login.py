@@ -37,6 +37,7 @@ class Login:
         self.service = service
         self.remote_host = remote_host
         self.arguments = arguments  # the module's, without its name
+        self.method = ""  # until the arguments are read
         self.debug = False
         self.steps: list[str] = []
         self.warnings: list[str] = []
@@ -50,6 +51,7 @@ def log_in(login: Login, conversation: "Conversation") -> Outcome:
     Raises a TrexError where that cannot be done; its `outcome` is the verdict then.
     """
     options = parse_options(login.arguments)
+    login.method = options.method
     login.debug = options.debug
     account = find_account(login.user)
     reader = find_servant("run_as", options.run_as) if options.run_as else account

@@ -54,6 +54,9 @@ def parse_options(arguments: list[str]) -> "Options":
     seen = set()
     for argument in arguments:
         name, equals, value = argument.partition("=")
+        if name in ELSEWHERE:
+            owner = "pam_google_authenticator's"
+            raise OptionError(f'argument "{argument}" is {owner}: {ELSEWHERE[name]}')
         if name in seen:
             raise OptionError(f'argument "{argument}": {name} is given twice')
         seen.add(name)
@@ -96,6 +99,8 @@ def expand(template: str, *, user: str, home: str) -> str:
 
 
 def _template(value: str) -> str:
+    if "$" in value or value.startswith("~"):
+        raise ValueError("%u is meant for ${USER}, and %h for ${HOME} or ~")
     rest = value.replace("%%", "").replace("%u", "").replace("%h", "")
     if "%" in rest:
         raise ValueError("% may be followed by u (user), h (home) or % only")
@@ -111,6 +116,8 @@ def _method(value: str) -> str:
 
 
 def _absolute_path(value: str) -> str:
+    if "$" in value:
+        raise ValueError("a path without $ is meant: this one is the same for all users")
     if not value.startswith("/"):
         raise ValueError("an absolute path is meant")
     return _printable(value)
@@ -247,6 +254,17 @@ READERS = {
     "phones": _absolute_path,
     "sms_file": _absolute_path,
     "sms_user": _account_name,
+}
+# What pam_google_authenticator spells differently (its manual page, README and parse_args).
+ELSEWHERE = {
+    "authtok_prompt": "write prompt= instead",
+    "user": "write run_as= instead, with the name of an account other than root",
+    "echo_verification_code": "write echo instead",
+    "echo-verification-code": "write echo instead",
+    "no_strict_owner": "there is none here, the secret must be its reader's (run_as=)",
+    "allowed_perm": "there is none here, the secret has mode 0600 or less",
+    "grace_period": "there is none here, a code is asked for at each login",
+    "allow_readonly": "there is none here, a used code that cannot be noted is refused",
 }
 
 

@@ -19,7 +19,7 @@ from time import monotonic, sleep, time
 from trex.codeerrors import StateNotWritten
 from trex.errors import FileUnsafe, NoRecord
 from trex.privilege import acting_as, readable
-from trex.safefile import open_safely, read_whole
+from trex.safefile import MAX_SIZE, open_safely, read_whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,8 +80,12 @@ class LockedFile:
     def replace(self, content: bytes) -> None:
         """Put `content` in its place, whole or not at all, with the same owner, group and mode.
 
-        Raises StateNotWritten; the file is then what it was.
+        Raises StateNotWritten, also where the next login would find it too large; the file is then
+        what it was.
         """
+        if len(content) > MAX_SIZE:
+            limit = f"it would be larger than {MAX_SIZE // 1024} KiB"
+            raise StateNotWritten(f"{readable(self._path)} cannot be rewritten: {limit}")
         with acting_as(self._account):
             try:
                 self._write_beside(content)

@@ -6,6 +6,8 @@ has stopped. It works on a `trex.otpstate.OtpState`, and changes nothing outside
 
 from itertools import pairwise
 
+from trex.otpstate import MAX_COUNTER
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyotp import HOTP
@@ -50,16 +52,17 @@ def steps_in_window(state: "OtpState", now: int) -> list[int]:
 
 
 def counters_in_window(state: "OtpState") -> list[int]:
-    """Return the counters whose codes are right."""
-    return list(range(state.counter, state.counter + state.window))
+    """Return the counters whose codes are right: after each of them the next can be written."""
+    return list(range(state.counter, min(state.counter + state.window, MAX_COUNTER)))
 
 
 def steps_that_complete(state: "OtpState", now: int) -> list[int]:
     """Return the steps that, after two attempts just before, prove that a clock is wrong.
 
     Such a code is the third in a row, each one to two steps after the other, and all ahead or
-    behind by the same number of steps, give or take one. It is newer than any that was accepted:
-    of the older ones nobody knows which are used, so whoever has seen three could play them again.
+    behind by the same number of steps, give or take one. Their own steps rise as well, and all of
+    them are newer than any that was accepted: of the older ones nobody knows which are used, and
+    whoever has seen three could play them again, to log in or to have the owner's codes refused.
     """
     here = now // state.step
     earlier = state.resetting[1 - CONSECUTIVE :]
@@ -70,13 +73,15 @@ def steps_that_complete(state: "OtpState", now: int) -> list[int]:
     if not all(0 < later - first <= MAX_GAP for first, later in pairwise(times)):
         return []
     nearby = range(max(skews) - 1, min(skews) + 2)
-    last = sum(earlier[-1])
-    newest = max(state.used_steps, default=-1)
-    return [
-        here + skew
-        for skew in nearby
-        if abs(skew) < MAX_SKEW and here + skew > newest and here + skew != last
-    ]
+    codes_of = [newest_used(state), *map(sum, earlier)]
+    if not all(first < later for first, later in pairwise(codes_of)):
+        return []
+    return [here + skew for skew in nearby if abs(skew) < MAX_SKEW and here + skew > codes_of[-1]]
+
+
+def newest_used(state: "OtpState") -> int:
+    """Return the last step whose code was accepted, -1 if none was."""
+    return max(state.used_steps, default=-1)
 
 
 def adopt_skew(state: "OtpState", now: int, step: int) -> None:
@@ -90,12 +95,19 @@ def adopt_skew(state: "OtpState", now: int, step: int) -> None:
 
 
 def note_skew(state: "OtpState", codes: "HOTP", offered: str, now: int) -> bool:
-    """Note the skew at which `offered` would be right, for later; tell whether there is one."""
+    """Note the skew at which `offered` would be right, for later; tell whether there is one.
+
+    A step that is not newer than every used one proves nothing (see `steps_that_complete`).
+    """
     here = now // state.step
+    newest = newest_used(state)
     found = None
     for away in range(MAX_SKEW):  # all of them: how long it takes does not tell what was found
         for skew in (-away, away):
-            if here + skew >= 0 and codes.at(here + skew) == offered and found is None:
+            if here + skew < 0:
+                continue
+            matches = codes.at(here + skew) == offered
+            if matches and here + skew > newest and found is None:
                 found = skew
     attempts = state.resetting[-CONSECUTIVE:]
     if found is None or (attempts and sum(attempts[-1]) == here + found):

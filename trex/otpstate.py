@@ -13,6 +13,10 @@ DEFAULT_STEP, MAX_STEP = 30, 60  # seconds
 DEFAULT_WINDOW, MAX_WINDOW = 3, 100  # codes
 MAX_RATE, MAX_RATE_SECONDS = 100, 3600
 MAX_NUMBER = 2**31 - 1  # google-authenticator keeps them in an int
+MAX_COUNTER = 2**63 - 1  # and this one in a long
+# Characters of base32: 160 bytes, where HMAC-SHA-1 gains nothing from more than 64 (RFC 2104, 3).
+# google-authenticator takes whatever fits into 64 KiB, for each of the 3000 codes of half a day.
+MAX_SECRET = 256
 EMERGENCY_DIGITS = 8
 BLANK = " \t\r"
 BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -49,7 +53,7 @@ class OtpState:
     @property
     def counter(self) -> int:
         """Return the counter of the next code, 0 where codes do not come from a counter."""
-        return self._number("HOTP_COUNTER", 0, 0, MAX_NUMBER)
+        return self._number("HOTP_COUNTER", 0, 0, MAX_COUNTER)
 
     @property
     def step(self) -> int:
@@ -138,6 +142,9 @@ class OtpState:
     def _read_secret(self) -> str:
         """Return the secret in the base32 that `pyotp` takes, however it was typed."""
         text = self._lines[0].translate(MISREAD).upper()
+        if len(text) > MAX_SECRET:
+            found = f"{len(text)} characters of secret"
+            raise self._error(0, found, f"at most {MAX_SECRET}")
         bits = "".join(f"{BASE32.index(c):05b}" for c in text if c in BASE32)
         key = bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits) - 7, 8))
         if not key or not set(text) <= set(BASE32):
@@ -158,7 +165,8 @@ class OtpState:
         if place is None:
             return default
         word = "".join(self._value(place).split()[:1])
-        if not _is_number(word.removeprefix("-")) or not least <= int(word) <= most:
+        plain = _is_number(word.removeprefix("-"), most)
+        if not plain or not least <= int(word) <= most:
             raise self._error(place, f"another {name}", f"a number from {least} to {most}")
         return int(word)
 
@@ -196,5 +204,6 @@ def _is_emergency_code(line: str) -> bool:
     return len(text) == EMERGENCY_DIGITS and _is_number(text) and not text.startswith("0")
 
 
-def _is_number(word: str) -> bool:
-    return word.isascii() and word.isdigit() and len(word) <= len(str(MAX_NUMBER))
+def _is_number(word: str, most: int = MAX_NUMBER) -> bool:
+    """Tell whether a word is digits, and no more of them than `most` has."""
+    return word.isascii() and word.isdigit() and len(word) <= len(str(most))

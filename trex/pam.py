@@ -7,6 +7,7 @@ from trex.errors import (
     ACCEPTED,
     CONVERSATION_FAILED,
     LATE,
+    LIMITED,
     MISSING,
     NO_RECORD,
     NOT_ASKED,
@@ -22,6 +23,7 @@ from trex.errors import (
     UserUnknown,
 )
 from trex.login import Login, log_in
+from trex.sigchld import OwnChildren
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ PAM_CODES = {
     NO_RECORD: "PAM_AUTHINFO_UNAVAIL",
     NOT_ASKED: "PAM_IGNORE",
     UNAVAILABLE: "PAM_AUTHINFO_UNAVAIL",
+    LIMITED: "PAM_AUTHINFO_UNAVAIL",
     CONVERSATION_FAILED: "PAM_CONV_ERR",
     UNFORESEEN: "PAM_SYSTEM_ERR",
 }
@@ -77,9 +80,11 @@ NO_REFUSAL = ACCEPTED, NOT_ASKED  # to tell refusals: both are given elsewhere, 
 
 # What the user is told beyond the refusal itself; the reasons are for the log alone.
 EXPLANATIONS = {
+    WRONG: "Trex: this response was wrong. If you are asked again, it is a new challenge.",
     LATE: "Trex: this response came too late.",
     UNAVAILABLE: "Trex: this login could not be checked; the system's log says why.",
 }
+EXPLANATIONS[LIMITED] = EXPLANATIONS[UNAVAILABLE]
 
 
 def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
@@ -90,13 +95,14 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
     try:
         login.user = _user(pamh)
         _check_library()
-        outcome = log_in(login, _Conversation(pamh))
-        if login.reminder and outcome in NO_REFUSAL:
-            reminder = _reminder(login.reminder)
+        with OwnChildren() as children:
+            outcome = log_in(login, _Conversation(pamh, children))
+            if login.reminder and outcome in NO_REFUSAL:
+                reminder = _reminder(login.reminder)
     except TrexError as error:
         outcome, detail = error.outcome, str(error)
     except BaseException as error:
-        detail = _frames(error)
+        outcome, detail = UNFORESEEN, _frames(error)
     from trex.audit import write_verdict  # loaded before the prompt, unless it did not come to that
 
     write_verdict(login, outcome, detail, monotonic() - started)
@@ -135,14 +141,16 @@ def _item(pamh: "PamHandle", name: str) -> str:
 class _Conversation:
     """What the story may ask, in PAM's terms (pam_conv(3), pam_get_item(3))."""
 
-    def __init__(self, pamh: "PamHandle") -> None:
+    def __init__(self, pamh: "PamHandle", children: OwnChildren) -> None:
         self._pamh = pamh
+        self._children = children
 
     def ask(self, question: str, *, echo: bool) -> str | None:
         """Show a prompt and bring the response."""
         style = self._pamh.PAM_PROMPT_ECHO_ON if echo else self._pamh.PAM_PROMPT_ECHO_OFF
         try:
-            return self._pamh.conversation(self._pamh.Message(style, question)).resp
+            with self._children.paused():
+                return self._pamh.conversation(self._pamh.Message(style, question)).resp
         except UnicodeDecodeError:
             return "\ufffd"  # not UTF-8, so a response, and a wrong one
         except self._pamh.exception:

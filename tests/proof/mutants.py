@@ -40,6 +40,7 @@ CORE = {
     "pam": (("FAIL_DELAY_US", "_refuse", "_tell", "_keep_libpython", "_frames"),
             ("test_pam", "test_authenticate")),
     "privilege": (("ATTEMPTS", "native", "readable"), ("test_privilege",)),
+    "sigchld": ((), ("test_sigchld",)),
     "otprules": ((), ("test_otp",)),
     "methods/totp": (("prepare", "read_fleet"), ("test_totp",)),
     "otpstate": ((), ("test_otp",)),

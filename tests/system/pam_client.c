@@ -13,7 +13,10 @@
  *   sigchld ignored|default|other   what the module left behind (--ignore-sigchld)
  *   fail-delay N            the microseconds asked of pam_fail_delay
  *   changed WHAT...         what of the caller's own state a login left changed (--state): ids,
- *                           groups, mask, handlers, directory, umask, children; or "nothing"
+ *                           groups, mask, pending, handlers, directory, umask, children; or "nothing"
+ *   child-signals N WHOSE   SIGCHLDs that were handled or are pending, and whether the last was about
+ *                           the child that the client itself has (--wait-sigchld and the like)
+ *   own-child kept|taken    whether that child was the client's to reap
  *   run-us N                microseconds, fork to end, of the command that --run-as runs at the prompt
  *
  * --marks accesses the names that tests/proof/fault.c watches for. The client is also built setuid root by a test that attacks through the environment.
@@ -30,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -39,10 +43,12 @@ static struct {
     const char *answer, *program, *rhost, *prompt_file;
     const char *run_ids;
     char **command;
-    int conversation_error, no_response, memory, keep_delay, marks;
+    int conversation_error, no_response, memory, keep_delay, marks, refuse_messages;
 } want;
 static struct timespec begun;
 static long prompts, fail_delay_us;
+static pid_t own_child;
+static volatile sig_atomic_t child_signals, signal_from;
 
 static long since_begun_us(void)
 {
@@ -87,7 +93,7 @@ struct state {
     uid_t uid[3];
     gid_t gid[3], groups[64];
     int count;
-    sigset_t mask;
+    sigset_t mask, pending;
     struct sigaction handlers[NSIG];
     char directory[4096];
     mode_t umask;
@@ -100,6 +106,7 @@ static void note_state(struct state *state)
     getresgid(&state->gid[0], &state->gid[1], &state->gid[2]);
     state->count = getgroups(64, state->groups);
     sigprocmask(SIG_BLOCK, NULL, &state->mask);
+    sigpending(&state->pending);
     for (int number = 1; number < NSIG; number++)
         sigaction(number, NULL, &state->handlers[number]);
     if (!getcwd(state->directory, sizeof state->directory))
@@ -108,14 +115,27 @@ static void note_state(struct state *state)
     umask(state->umask);
 }
 
+/* Whether there is a child beside the client's own one, which may have ended. */
+static int has_other_children(void)
+{
+    siginfo_t found;
+    int own = own_child && waitid(P_PID, (id_t)own_child, &found, WEXITED | WNOHANG | WNOWAIT) == 0;
+    if (!own)
+        return waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD;
+    found.si_pid = 0;
+    return waitid(P_ALL, 0, &found, WEXITED | WNOHANG | WNOWAIT) == 0 && found.si_pid
+           && found.si_pid != own_child;
+}
+
 static void compare_state(const struct state *before)
 {
     struct state after;
-    int handlers = 0, masks = 0;
+    int handlers = 0, masks = 0, pending = 0;
     note_state(&after);
     for (int number = 1; number < NSIG; number++) {
         handlers |= before->handlers[number].sa_handler != after.handlers[number].sa_handler;
         masks |= sigismember(&before->mask, number) != sigismember(&after.mask, number);
+        pending |= sigismember(&before->pending, number) != sigismember(&after.pending, number);
     }
     int ids = memcmp(before->uid, after.uid, sizeof after.uid)
               || memcmp(before->gid, after.gid, sizeof after.gid);
@@ -123,11 +143,12 @@ static void compare_state(const struct state *before)
                  || memcmp(before->groups, after.groups, sizeof after.groups);
     int directory = strcmp(before->directory, after.directory) != 0;
     int mode = before->umask != after.umask;
-    int children = waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD;
-    printf("changed%s%s%s%s%s%s%s%s\n", ids ? " ids" : "", groups ? " groups" : "",
-           masks ? " mask" : "", handlers ? " handlers" : "", directory ? " directory" : "",
-           mode ? " umask" : "", children ? " children" : "",
-           ids || groups || masks || handlers || directory || mode || children ? "" : " nothing");
+    int children = has_other_children();
+    int any = ids || groups || masks || pending || handlers || directory || mode || children;
+    printf("changed%s%s%s%s%s%s%s%s%s\n", ids ? " ids" : "", groups ? " groups" : "",
+           masks ? " mask" : "", pending ? " pending" : "", handlers ? " handlers" : "",
+           directory ? " directory" : "", mode ? " umask" : "", children ? " children" : "",
+           any ? "" : " nothing");
 }
 
 static void print_escaped(const char *text)
@@ -211,6 +232,11 @@ static int converse(int count, const struct pam_message **messages,
         if (style != PAM_PROMPT_ECHO_ON && style != PAM_PROMPT_ECHO_OFF) {
             printf("say %d ", style);
             print_escaped(text);
+            if (want.refuse_messages) {
+                free(reply);
+                mark("/fault/resume");
+                return PAM_CONV_ERR;
+            }
             continue;
         }
         printf("prompt-us %ld\n", since_begun_us());
@@ -260,6 +286,55 @@ static void reap_all(int signal_number)
     errno = kept;
 }
 
+/* As vsftpd: a SIGCHLD means that a child has ended, so wait(2) will not wait. */
+static void wait_for_one(int signal_number)
+{
+    int kept = errno;
+    (void)signal_number;
+    child_signals++;
+    wait(NULL);
+    errno = kept;
+}
+
+static void note_signal(int signal_number, siginfo_t *information, void *context)
+{
+    (void)signal_number;
+    (void)context;
+    child_signals++;
+    signal_from = information->si_pid;
+}
+
+/* A child that lives until it is killed; with `until`, until that file is there. */
+static void keep_a_child(const char *until)
+{
+    own_child = fork();
+    if (own_child)
+        return;
+    signal(SIGCHLD, SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while (!until || access(until, F_OK))
+        usleep(2000);
+    _exit(0);
+}
+
+/* What a module has left of SIGCHLD, blocked or not, and that the client's child is still its own. */
+static void report_child(void)
+{
+    struct timespec nothing = {0, 0};
+    siginfo_t information;
+    sigset_t only, mask;
+    sigemptyset(&only);
+    sigaddset(&only, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &only, &mask);
+    memset(&information, 0, sizeof information);
+    if (sigtimedwait(&only, &information, &nothing) == SIGCHLD)
+        child_signals++, signal_from = information.si_pid;
+    printf("child-signals %d %s\n", (int)child_signals, signal_from == own_child ? "own" : "other");
+    kill(own_child, SIGKILL);
+    printf("own-child %s\n", waitpid(own_child, NULL, 0) == own_child ? "kept" : "taken");
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+}
+
 /* As sshd (for the public key) and sudo do before they ask PAM: libc has then loaded what it needs. */
 static void look_up(const char *user)
 {
@@ -274,7 +349,9 @@ static void usage(void)
 {
     fputs("usage: pam_client [--answer TEXT | --answer-with SHELL-COMMAND | --no-response |\n"
           "  --conversation-error] [--rhost HOST] [--times N] [--silent] [--memory] [--setcred]\n"
-          "  [--others] [--descriptors] [--ignore-sigchld | --reap-sigchld] [--delay] [--prompt-file FILE]\n"
+          "  [--others] [--descriptors] [--ignore-sigchld | --reap-sigchld | --wait-sigchld |\n"
+          "  --block-sigchld | --pending-sigchld | --note-sigchld] [--child-until FILE]\n"
+          "  [--delay] [--prompt-file FILE] [--refuse-messages]\n"
           "  [--state] [--marks]"
           "  [--run-as UID:GID] SERVICE USER [COMMAND...]\n", stderr);
     exit(2);
@@ -283,7 +360,8 @@ static void usage(void)
 int main(int argc, char **argv)
 {
     enum { ANSWER = 1, WITH, NONE, CONVERR, RHOST, TIMES, SILENT, MEMORY, SETCRED, OTHERS,
-           DESCRIPTORS, SIGCHLD_IGNORED, DELAY, PROMPT_FILE, RUN_AS, REAP, STATE, MARKS };
+           DESCRIPTORS, SIGCHLD_IGNORED, DELAY, PROMPT_FILE, RUN_AS, REAP, STATE, MARKS, WAIT,
+           BLOCK, PENDING, NOTE, UNTIL, REFUSE };
     static const struct option options[] = {
         {"answer", 1, 0, ANSWER}, {"answer-with", 1, 0, WITH}, {"no-response", 0, 0, NONE},
         {"conversation-error", 0, 0, CONVERR}, {"rhost", 1, 0, RHOST}, {"times", 1, 0, TIMES},
@@ -291,7 +369,14 @@ int main(int argc, char **argv)
         {"others", 0, 0, OTHERS}, {"descriptors", 0, 0, DESCRIPTORS},
         {"ignore-sigchld", 0, 0, SIGCHLD_IGNORED}, {"delay", 0, 0, DELAY},
         {"prompt-file", 1, 0, PROMPT_FILE}, {"run-as", 1, 0, RUN_AS}, {"reap-sigchld", 0, 0, REAP},
-        {"state", 0, 0, STATE}, {"marks", 0, 0, MARKS}, {0, 0, 0, 0}};
+        {"state", 0, 0, STATE}, {"marks", 0, 0, MARKS}, {"wait-sigchld", 0, 0, WAIT},
+        {"block-sigchld", 0, 0, BLOCK}, {"pending-sigchld", 0, 0, PENDING},
+        {"note-sigchld", 0, 0, NOTE}, {"child-until", 1, 0, UNTIL},
+        {"refuse-messages", 0, 0, REFUSE}, {0, 0, 0, 0}};
+    const struct sigaction note = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
+    const char *until = NULL;
+    int block = 0, pending = 0, has_child = 0;
+    sigset_t only;
     static struct state state;
     int keep_state = 0;
     int option, times = 1, flags = 0, setcred = 0, others = 0, descriptors = 0, ignore = 0;
@@ -315,6 +400,12 @@ int main(int argc, char **argv)
         case STATE: keep_state = 1; break;
         case MARKS: want.marks = 1; break;
         case REAP: signal(SIGCHLD, reap_all); break;
+        case WAIT: signal(SIGCHLD, wait_for_one); has_child = 1; break;
+        case NOTE: sigaction(SIGCHLD, &note, NULL); has_child = 1; break;
+        case BLOCK: block = has_child = 1; break;
+        case PENDING: block = pending = has_child = 1; break;
+        case REFUSE: want.refuse_messages = 1; break;
+        case UNTIL: until = optarg; break;
         case RUN_AS: want.run_ids = optarg; break;
         case PROMPT_FILE: want.prompt_file = optarg; break;
         default: usage();
@@ -327,6 +418,14 @@ int main(int argc, char **argv)
         abort();
     if (ignore)
         signal(SIGCHLD, SIG_IGN);
+    sigemptyset(&only);
+    sigaddset(&only, SIGCHLD);
+    if (block)
+        sigprocmask(SIG_BLOCK, &only, NULL);
+    if (has_child)
+        keep_a_child(until);
+    if (pending)
+        kill(getpid(), SIGCHLD);
     look_up(argv[optind + 1]);
     for (int i = 0; i < times; i++) {
         struct pam_conv conversation = {converse, NULL};
@@ -362,6 +461,8 @@ int main(int argc, char **argv)
             compare_state(&state);
         if (descriptors)
             printf("descriptors %d %d\n", before, open_descriptors());
+        if (has_child && i == times - 1)
+            report_child();
         if (ignore) {
             struct sigaction now;
             sigaction(SIGCHLD, NULL, &now);

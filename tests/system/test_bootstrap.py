@@ -39,18 +39,19 @@ def apt(place: Path) -> Iterator[Path]:
     subprocess.run(["rm", "-rf", layers, seen], check=True)
 
 
-def bootstrap() -> str:
+def bootstrap(what: str = "demo") -> str:
     """Run it for the demo, which needs an SSH server; return what it has left as policy."""
     done = subprocess.run(
-        [PROJECT / "script/bootstrap", "demo"], capture_output=True, text=True, check=False,
+        [PROJECT / "script/bootstrap", what], capture_output=True, text=True, check=False,
         env={"PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return POLICY.read_text() if POLICY.exists() else ""
 
 
-def test_no_server_starts_while_packages_come_in(apt: Path) -> None:
-    assert bootstrap() == ""
+@pytest.mark.parametrize("what", ["demo", "suite"])
+def test_no_server_starts_while_packages_come_in(apt: Path, what: str) -> None:
+    assert bootstrap(what) == ""
     assert "\nexit 101\n" in apt.read_text()
 
 

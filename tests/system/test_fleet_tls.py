@@ -52,15 +52,15 @@ def wait_for(port: int) -> None:
 
 def test_a_certificate_for_the_host_is_trusted(where: str) -> None:
     counts = RedisCounts(f"rediss://:{TOKEN}@localhost:{where}")
-    assert [counts.claim("code"), counts.claim("code")] == [True, False]
+    assert [counts.claim("code", "a"), counts.claim("code", "b")] == [True, False]
 
 
 def test_a_certificate_for_another_host_is_not(where: str) -> None:
     with pytest.raises(NotSent, match="Redis cannot be asked: ConnectionError"):
-        RedisCounts(f"rediss://:{TOKEN}@127.0.0.1:{where}").claim("another")
+        RedisCounts(f"rediss://:{TOKEN}@127.0.0.1:{where}").claim("another", "a")
 
 
 def test_a_certificate_of_an_unknown_authority_is_not(where: str) -> None:
     port, _, _ = where.partition("?")
     with pytest.raises(NotSent, match="Redis cannot be asked: ConnectionError"):
-        RedisCounts(f"rediss://:{TOKEN}@localhost:{port}").claim("another")
+        RedisCounts(f"rediss://:{TOKEN}@localhost:{port}").claim("another", "a")

@@ -215,3 +215,28 @@ def test_a_root_that_may_not_change_its_ids_is_refused(
     )  # fmt: skip
     assert b"verdict 9 " in done.stdout
     assert "cannot act as alice: Operation not permitted" in log.verdict()
+
+
+@pytest.mark.parametrize(
+    ("capability", "reason"),
+    [
+        ("chown", "/usr/bin/gpg: give a pipe to alice (CAP_CHOWN): Operation not permitted"),
+        ("setuid", "cannot act as alice: Operation not permitted"),
+        ("setgid", "cannot act as alice: Operation not permitted"),
+    ],
+)
+def test_a_capability_that_a_hardened_unit_lacks_is_named(
+    alice: Account,
+    client: Path,
+    service: Callable[..., str],
+    log: Log,
+    capability: str,
+    reason: str,
+) -> None:
+    """systemd.exec(5), CapabilityBoundingSet=: root in it may do less."""
+    done = subprocess.run(
+        ["setpriv", f"--bounding-set=-{capability}", client, service("nullok"), "alice"],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert b"verdict 9 " in done.stdout, done
+    assert log.verdict().endswith(f": {reason}")

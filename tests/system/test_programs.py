@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.sandbox import Account, Log
     from tests.system.conftest import Keys
 
+WRONG = "Trex: this response was wrong. If you are asked again, it is a new challenge."
 TIOCGPTPEER = 0x5441  # ioctl_tty(2): the other side of a pseudo-terminal, as a descriptor
 
 
@@ -39,7 +40,9 @@ def test_a_shell_through_ssh(
     assert prompt.startswith("(alice@127.0.0.1) \nTrex: to log in as alice, ")
     assert "\n-----BEGIN PGP MESSAGE-----\n" in prompt
     [line] = log.trex(" ms=")
-    assert re.search(r"accepted: user=alice service=trex-sshd-\d+ rhost=127\.0\.0\.1 keys=", line)
+    assert re.search(
+        r"accepted: user=alice service=trex-sshd-\d+ rhost=127\.0\.0\.1 method=openpgp keys=", line
+    )
     assert "sshd" in line.split("[")[0]
 
 
@@ -64,6 +67,7 @@ def test_a_wrong_answer_is_refused_and_the_next_try_is_a_new_challenge(
     assert 1 <= len(blocks) <= 6, "MaxAuthTries bounds them"
     assert len(set(blocks)) == len(blocks)
     assert len(log.trex("wrong response")) == len(blocks)
+    assert done.stderr.count(WRONG) >= len(blocks) - 1, "after the last one sshd hangs up"
 
 
 def test_public_key_first_so_that_strangers_meet_no_gpg(
@@ -199,6 +203,7 @@ def test_su(
                       "su", "alice", "-c", "id -un"])  # fmt: skip
     terminal.expect("Response: ")
     terminal.sendline("wrong")
+    terminal.expect_exact(WRONG)
     terminal.expect("Authentication failure")
     terminal.expect(pexpect.EOF)
     terminal.close()
@@ -213,6 +218,10 @@ def test_sudo(alice: Account, holder: Holder, stack: Callable[[str], None]) -> N
     terminal = spawn(["setpriv", "--reuid=alice", "--regid=alice", "--init-groups",
                       "sudo", "id", "-un"])  # fmt: skip
     try:
+        terminal.expect("Response: ")
+        terminal.sendline("wrong")
+        terminal.expect("Sorry, try again.")  # its own words: it asks for silence (pam_silent)
+        assert WRONG not in terminal.before
         respond(terminal, holder)
         terminal.expect("root\r\n")
         terminal.expect(pexpect.EOF)
@@ -230,6 +239,11 @@ def test_login(alice: Account, holder: Holder, stack: Callable[[str], None]) -> 
     held = fcntl.ioctl(terminal.child_fd, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
     terminal.expect("login: ")
     os.close(held)
+    terminal.sendline("alice")
+    terminal.expect("Response: ")
+    terminal.sendline("wrong")
+    terminal.expect_exact(WRONG)
+    terminal.expect("login: ")
     terminal.sendline("alice")
     respond(terminal, holder)
     terminal.expect(r"\$ ")

@@ -91,7 +91,7 @@ def test_the_key_or_a_code_through_ssh(
     alice.write(text('" TOTP_AUTH', '" DISALLOW_REUSE', '" WINDOW_SIZE 9'), FILE)
     name = sandbox.pam_service(
         f"trex-either-{len(methods)}",
-        f"auth sufficient pam_python.so {sandbox.ENTRY}",
+        f"auth sufficient pam_python.so {sandbox.ENTRY} nullok",
         f"auth required pam_python.so {sandbox.ENTRY} method=totp",
         *ACCOUNT_LINES,
     )
@@ -111,3 +111,37 @@ def test_the_key_or_a_code_through_ssh(
             assert server.log_in("alice", askpass).returncode == 255, "the public key comes first"
     finally:
         server.close()
+
+
+def test_whoever_has_a_code_alone_is_in_the_log_with_the_method_and_without_an_error(
+    bob: Account, client: Path, log: Log
+) -> None:
+    bob.write(text('" TOTP_AUTH', "12345678"), FILE)
+    name = sandbox.pam_service(
+        "trex-either-log",
+        f"auth sufficient pam_python.so {sandbox.ENTRY} nullok",
+        f"auth required pam_python.so {sandbox.ENTRY} method=totp",
+        *ACCOUNT_LINES,
+    )
+    assert sandbox.ask_pam(client, name, "bob", "--answer", "12345678").verdict == "PAM_SUCCESS"
+    [aside, accepted] = log.trex(" ms=")
+    assert f": not asked, because of nullok: user=bob service={name} " in aside
+    assert ' method=openpgp keys="" ' in aside
+    assert f": accepted: user=bob service={name} " in accepted
+    assert ' method=totp keys="" ' in accepted
+    assert {line[:4] for line in (aside, accepted)} == {"<86>"}, "authpriv.info"
+    log.clear()
+    assert sandbox.ask_pam(client, name, "root").verdict == "PAM_AUTHINFO_UNAVAIL"
+    assert not log.trex(": accepted: ")
+
+
+def test_a_limit_that_is_reached_is_no_error_of_the_host_s(
+    bob: Account, trex_otp: Callable[..., Asked], log: Log
+) -> None:
+    bob.write(text('" TOTP_AUTH', '" RATE_LIMIT 1 3600'), FILE)
+    for verdict in ("PAM_AUTH_ERR", "PAM_AUTHINFO_UNAVAIL"):
+        log.clear()
+        assert trex_otp("bob", "000000").verdict == verdict
+        assert log.verdict().startswith("<85>"), "authpriv.notice"
+    assert ": could not check: " in log.verdict()
+    assert "more than 1 attempts in 3600 seconds" in log.verdict()

@@ -65,7 +65,7 @@ Sequence = list[tuple[str, str]]  # stack's suffix, and the code
 CASES: dict[str, tuple[str, Callable[[], Sequence]]] = {
     "reuse": (text('" DISALLOW_REUSE', '" TOTP_AUTH'),
               lambda: [("", code(here())), ("", code(here())), ("", code(here() + 1)),
-                       ("", code(here())), ("", code(here() - 5))]),
+                       ("", code(here())), ("", code(here() + 5))]),
     "rate": (text('" RATE_LIMIT 3 30', '" TOTP_AUTH', "12345678"),
              lambda: [("", "000000"), ("", "12345679"), ("", "x"), ("", "12345678")]),
     "rate, in time": (text('" RATE_LIMIT 3 30', '" TOTP_AUTH'),

@@ -28,7 +28,9 @@ def test_the_right_response_succeeds(
     line = log.verdict()
     assert re.search(r"pam_client\[\d+\]: pam_trex\(trex-test-\d+:auth\): accepted: ", line)
     assert re.search(
-        r"user=alice service=trex-test-\d+ rhost=203\.0\.113\.7 keys=[0-9A-F]{40} ms=\d+$", line
+        r"user=alice service=trex-test-\d+ rhost=203\.0\.113\.7 method=openpgp "
+        r"keys=[0-9A-F]{40} ms=\d+$",
+        line,
     )
     assert line.startswith("<86>"), "authpriv.info"
 
@@ -52,6 +54,34 @@ def test_a_wrong_empty_or_missing_response_is_refused(
     assert asked.verdict == "PAM_AUTH_ERR"
     assert f": {outcome}: " in log.verdict()
     assert asked.numbers("fail-delay")[0] > 900_000, "two seconds, give or take libpam's dice"
+
+
+EMPTY = '""'
+WRONG = "Trex: this response was wrong. If you are asked again, it is a new challenge."
+
+
+def test_whoever_answers_wrongly_is_told_so_in_one_line(
+    alice: Account, ask: Callable[..., Asked]
+) -> None:
+    """The next prompt looks the same. A program that shows no messages is not failed by it."""
+    asked = ask("alice", "--answer", "AAAAAAAAAA")
+    assert asked.facts["say"] == [f"3 {WRONG}"]
+    silent = ask("alice", "--answer", "AAAAAAAAAA", "--silent")
+    assert "say" not in silent.facts
+    refused = ask("alice", "--answer", "AAAAAAAAAA", "--refuse-messages")
+    assert refused.facts["say"] == [f"3 {WRONG}"]
+    nothing = ask("alice", "--answer", "")
+    assert "say" not in nothing.facts, "who pressed Enter knows it"
+    assert {one.verdict for one in (asked, silent, refused, nothing)} == {"PAM_AUTH_ERR"}
+
+
+def test_whoever_is_not_enrolled_is_told_nothing(
+    bob: Account, ask: Callable[..., Asked], log: Log
+) -> None:
+    for user in ("bob", "nobody-of-that-name"):
+        asked = ask(user, "--answer", "AAAAAAAAAA")
+        assert "style" not in asked.facts, "not asked"
+        assert not [text for text in asked.facts.get("say", []) if "wrong" in text]
 
 
 def test_a_late_response_is_refused_although_right(
@@ -151,6 +181,8 @@ def test_an_unusable_argument_is_refused(
     ]
     line = log.verdict()
     assert ": could not check: user=alice " in line
+    understood = arguments[0].startswith("run_as=")
+    assert f" method={'openpgp' if understood else EMPTY} keys={EMPTY} " in line
     assert arguments[0].split("=")[0] in line
     assert line.startswith("<83>"), "authpriv.err"
 

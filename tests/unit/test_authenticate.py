@@ -13,6 +13,7 @@ import trex.pam
 from trex.errors import (
     ACCEPTED,
     LATE,
+    LIMITED,
     NO_RECORD,
     NOT_ASKED,
     UNAVAILABLE,
@@ -77,6 +78,9 @@ class Broken:
         return b"\xff".decode()
 
 
+TOLD = (Handle.PAM_ERROR_MSG, EXPLANATIONS[WRONG])
+
+
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Login, Outcome, str, float]]:
     lines: list[tuple[Login, Outcome, str, float]] = []
@@ -120,7 +124,7 @@ def test_each_outcome(
 def test_silence(
     monkeypatch: pytest.MonkeyPatch, logged: list[tuple[Login, Outcome, str, float]]
 ) -> None:
-    for outcome in (LATE, UNAVAILABLE):
+    for outcome in (LATE, LIMITED, UNAVAILABLE, WRONG):
         assert attempt(monkeypatch, outcome, flags=0x8001)[1].asked == []
         assert len(attempt(monkeypatch, outcome, flags=1)[1].asked) == 1
 
@@ -163,7 +167,8 @@ def test_what_the_application_brings(
         handle.reply = reply
         code, _ = attempt(monkeypatch, story, handle)
         assert code == ("PAM_CONV_ERR" if isinstance(reply, Handle.exception) else "PAM_AUTH_ERR")
-        assert handle.asked == [(Handle.PAM_PROMPT_ECHO_ON, "the prompt")]
+        told = [] if isinstance(reply, Handle.exception) else [TOLD]
+        assert handle.asked == [(Handle.PAM_PROMPT_ECHO_ON, "the prompt"), *told]
     assert brought == ["x", None, "\ufffd"]
 
 
@@ -233,7 +238,7 @@ def let_in(
         (ACCEPTED, 1, "PAM_SUCCESS", [("PAM_TEXT_INFO", "soon")]),
         (ACCEPTED, Handle.PAM_SILENT, "PAM_SUCCESS", []),
         (NOT_ASKED, 0, "PAM_IGNORE", [("PAM_TEXT_INFO", "soon")]),
-        (WRONG, 0, "PAM_AUTH_ERR", []),
+        (WRONG, 0, "PAM_AUTH_ERR", [(3, EXPLANATIONS[WRONG])]),
         (NO_RECORD, 0, "PAM_AUTHINFO_UNAVAIL", []),
     ],
 )
@@ -298,7 +303,7 @@ def test_a_prompt_shows_what_is_typed_or_not(
         assert conversation.ask("the prompt", echo=echo) == "an answer"
         return WRONG
 
-    assert let_in(monkeypatch, story)[1].asked == [(style, "the prompt")]
+    assert let_in(monkeypatch, story)[1].asked == [(style, "the prompt"), TOLD]
 
 
 @pytest.mark.parametrize(

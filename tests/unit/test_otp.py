@@ -23,7 +23,7 @@ from trex.otprules import (
     steps_in_window,
     steps_that_complete,
 )
-from trex.otpstate import BASE32, OtpState
+from trex.otpstate import BASE32, MAX_COUNTER, MAX_SECRET, OtpState
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = b"12345678901234567890"  # of both RFCs
@@ -78,6 +78,18 @@ def test_a_secret_of_any_length_computes(length: int) -> None:
     assert len(HOTP(state(secret="A" * length).secret).at(1)) == 6
 
 
+def test_a_secret_has_a_largest_length_and_the_error_says_it() -> None:
+    """Longer ones are no stronger (RFC 2104, 3), and a wrong code is compared with thousands."""
+    for longest in ("A" * MAX_SECRET, "-".join("A" * MAX_SECRET)):
+        assert len(HOTP(state(secret=longest).secret).at(1)) == 6
+    with pytest.raises(RecordError) as caught:
+        state(secret="A" * (MAX_SECRET + 1))
+    assert (
+        str(caught.value)
+        == f"/x:1: found {MAX_SECRET + 1} characters of secret; meant is at most 256"
+    )
+
+
 @pytest.mark.parametrize("secret", ["", "A", "   ", "SECRET!", "SECR\u0100", "ABC9"])
 def test_what_is_no_secret_is_an_error_that_names_the_line(secret: str) -> None:
     with pytest.raises(RecordError, match=r"^/x:1: found no secret"):
@@ -116,6 +128,12 @@ def test_a_counter_s_window_goes_ahead_only() -> None:
     assert counters_in_window(state('" HOTP_COUNTER 7', '" WINDOW_SIZE 4')) == [7, 8, 9, 10]
 
 
+def test_a_counter_ends_where_the_next_one_could_not_be_written() -> None:
+    for behind, window in ((5, 3), (3, 3), (2, 2), (1, 1), (0, 0)):
+        read = state(f'" HOTP_COUNTER {MAX_COUNTER - behind}')
+        assert counters_in_window(read) == [MAX_COUNTER - behind + n for n in range(window)]
+
+
 @pytest.mark.parametrize(
     ("line", "meant"),
     [
@@ -127,6 +145,8 @@ def test_a_counter_s_window_goes_ahead_only() -> None:
         ('" RATE_LIMIT 3 30 x', "attempts"), ('" DISALLOW_REUSE x', "steps"),
         ('" DISALLOW_REUSE 99999999999', "steps"), ('" RATE_LIMIT 3 30 99999999999', "attempts"),
         ('" HOTP_COUNTER x', "from 0 to"), ('" HOTP_COUNTER -1', "from 0 to"),
+        ('" HOTP_COUNTER 9223372036854775808', "from 0 to 9223372036854775807"),
+        ('" STEP_SIZE 9223372036854775807', "1 to 60"),
     ],
 )  # fmt: skip
 def test_a_bad_option_is_an_error_that_names_its_line(line: str, meant: str) -> None:
@@ -144,6 +164,7 @@ def test_a_bad_option_is_an_error_that_names_its_line(line: str, meant: str) -> 
         ('" RATE_LIMIT 1 1', "rate_limit", [1, 1]),
         ('" RATE_LIMIT 100 3600', "rate_limit", [100, 3600]), ("", "rate_limit", []),
         ('" HOTP_COUNTER 2147483647', "counter", 2**31 - 1),
+        ('" HOTP_COUNTER 9223372036854775807', "counter", 2**63 - 1),
         ('" RESETTING_TIME_SKEW 5+1 6-2', "resetting", [(5, 1), (6, -2)]),
         ('" RESETTING_TIME_SKEW 5+1 x+2 7+3', "resetting", [(5, 1)]),
         ('" RESETTING_TIME_SKEW 5+1 6+x 7+3', "resetting", [(5, 1)]),
@@ -227,9 +248,33 @@ def test_an_option_is_replaced_in_its_place_and_what_is_unknown_stays() -> None:
 
 def test_old_codes_prove_no_skew() -> None:
     """Which of the codes before the last accepted one are used, nobody knows any more."""
-    for newest, proofs in ((HERE - 38, 0), (HERE - 39, 1), (HERE + 10, 0)):
+    for newest, proofs in ((HERE - 38, 0), (HERE - 39, 0), (HERE - 40, 0), (HERE - 41, 1),
+                           (HERE + 10, 0)):  # fmt: skip
         read = totp(f'" DISALLOW_REUSE {newest}')
         assert sum(skewed(read, -40, attempt) for attempt in range(3)) == proofs, newest
+        assert read.skew == (-40 if proofs else 0)
+
+
+@pytest.mark.parametrize(
+    ("used", "skews"),
+    [(-50, [-41, -40, -39]), (-44, []), (-43, []), (-42, []), (-41, []), (-39, []), (9, [])],
+)
+def test_each_step_of_a_proof_is_newer_than_every_used_one(used: int, skews: list[int]) -> None:
+    """Also where the other module has noted the steps, which notes old ones as well."""
+    noted = resetting((HERE - 4, -40), (HERE - 2, -40))
+    read = totp(noted, f'" DISALLOW_REUSE {HERE + used} {HERE - 90}')
+    assert steps_that_complete(read, NOW) == [HERE + skew for skew in skews]
+    read = totp(noted, f'" TREX_USED_STEPS {HERE + used}')
+    assert steps_that_complete(read, NOW) == [HERE + skew for skew in skews]
+
+
+def test_a_code_that_is_not_newer_than_every_used_one_is_not_noted() -> None:
+    codes, read = HOTP(SECRET), totp(f'" DISALLOW_REUSE {HERE - 60} {HERE - 30}')
+    for skew in (-31, -30, -60, -61, -1499):
+        assert note_skew(read, codes, codes.at(HERE + skew), NOW) is False, skew
+    assert read.resetting == []
+    assert note_skew(read, codes, codes.at(HERE - 29), NOW) is True
+    assert read.resetting == [(HERE, -29)]
 
 
 @pytest.mark.parametrize("option", ["DISALLOW_REUSE", "TREX_USED_STEPS"])
@@ -331,7 +376,8 @@ def resetting(*attempts: tuple[int, int]) -> str:
     [
         ([(-2, 40), (-1, 40)], [40, 41]),  # 39 ahead is the code of the last attempt
         ([(-4, 40), (-2, 40)], [39, 40, 41]), ([(-3, -40), (-2, -40)], [-41, -40, -39]),
-        ([(-4, 40), (-2, 42)], [41]), ([(-4, 42), (-2, 40)], [41]),
+        ([(-4, 40), (-2, 42)], [41]), ([(-4, 42), (-2, 41)], [41, 42]), ([(-4, 42), (-2, 40)], []),
+        ([(-4, 41), (-3, 40)], []), ([(-3, 41), (-1, 40)], [40, 41]),
         ([(-2, 40), (-1, 42)], []), ([(-4, 40), (-2, 43)], []), ([(-4, 43), (-2, 40)], []),
         ([(-5, 40), (-2, 40)], []), ([(-5, 40), (-3, 40)], []),
         ([(-2, 40), (-2, 41)], []), ([(-1, 40), (0, 41)], []), ([(-1, 40), (-2, 40)], []),
@@ -350,7 +396,8 @@ def test_which_codes_are_the_third_in_a_row(
 def test_codes_before_1970_are_none() -> None:
     """A machine without a clock of its own starts there."""
     assert steps_in_window(totp(), 0) == [0, 1]
-    assert steps_that_complete(totp(resetting((2, -4), (3, -5))), 120) == [0]
+    assert steps_that_complete(totp(resetting((2, -2), (3, -2))), 120) == [2, 3]
+    assert steps_that_complete(totp(resetting((2, -4), (3, -4))), 120) == []
     codes, read = HOTP(SECRET), totp()
     assert note_skew(read, codes, codes.at(0), 60) is True
     assert read.resetting == [(2, -2)]

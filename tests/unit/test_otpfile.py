@@ -437,3 +437,14 @@ def test_where_it_cannot_be_made_there_is_none(
         create_secret(f"{tmp_path}/secret", me(), b"x")
     assert list(tmp_path.iterdir()) == []
     assert descriptors() == before
+
+
+def test_nothing_is_written_that_the_next_login_would_not_read(secret_file: Path) -> None:
+    me = find_account(pwd.getpwuid(os.geteuid()).pw_name)
+    too_large = pytest.raises(StateNotWritten, match=r"would be larger than 64 KiB$")
+    with locked(str(secret_file), me) as file, too_large:
+        file.replace(b"x" * (MAX_SIZE + 1))
+    assert secret_file.read_bytes() == BEFORE
+    with locked(str(secret_file), me) as file:
+        file.replace(b"x" * MAX_SIZE)
+    assert read_secret(str(secret_file), me) == b"x" * MAX_SIZE

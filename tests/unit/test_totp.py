@@ -14,10 +14,11 @@ from pyotp import HOTP
 import trex.servant
 from trex import challenge as judging
 from trex.codeerrors import CodeSpent, NotSent, StateNotWritten, TooManyAttempts
-from trex.errors import ACCEPTED, LATE, MISSING, WRONG, Outcome, TrexError
+from trex.errors import ACCEPTED, LATE, MISSING, WRONG, ConversationFailed, Outcome, TrexError
 from trex.login import Login
 from trex.methods import totp
 from trex.options import parse_options
+from trex.otpfile import LockedFile
 from trex.privilege import find_account
 
 if TYPE_CHECKING:
@@ -151,6 +152,18 @@ def test_a_counter_moves_on_with_each_code(
     assert phone.answer(answer, *arguments) is outcome
     assert phone.lines == [f'" HOTP_COUNTER {counter}', '" TOTP_AUTH']
     assert phone.warnings == phone.login.steps == []
+
+
+@pytest.mark.parametrize("counter", [2**31 - 1, 2**31, 2**63 - 2, 2**63 - 1])
+def test_whatever_a_counter_says_what_is_written_is_read_again(phone: Phone, counter: int) -> None:
+    """google-authenticator has it in a long: after 2147483647 comes another."""
+    for answer in (code(counter), "000000"):
+        phone.write(f'" HOTP_COUNTER {counter}', "12345678")
+        last = counter == 2**63 - 1
+        right = answer == code(counter) and not last
+        assert phone.answer(answer) is (ACCEPTED if right else WRONG)
+        assert phone.lines[0] == f'" HOTP_COUNTER {counter if last else counter + 1}'
+        assert phone.answer("12345678") is ACCEPTED
 
 
 def three_in_a_row(phone: Phone, *arguments: str) -> list[Outcome]:
@@ -374,6 +387,90 @@ def test_a_code_that_the_fleet_does_not_grant_is_refused_and_stays(
         phone.answer(code(HERE), "fleet")
     assert phone.lines == ['" TOTP_AUTH']
     assert len(fleet) == 1
+
+
+def told_of(fleet: list[dict[str, str]]) -> list[tuple[str, bool]]:
+    return [(one["name"], bool(one.get("release"))) for one in fleet]
+
+
+def test_what_is_late_is_not_claimed(
+    phone: Phone, fleet: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone.write('" TOTP_AUTH')
+    boot = judging.now()
+    moments = iter([boot, boot + 600])
+    monkeypatch.setattr(judging, "now", lambda: next(moments))
+    assert phone.answer(code(HERE), "fleet") is LATE
+    assert fleet == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("forward_pass",)])
+def test_a_code_that_is_refused_because_of_the_file_is_given_back(
+    phone: Phone, fleet: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Else it would be spent, although nobody was let in with it."""
+    phone.write('" TOTP_AUTH', "12345678")
+    for answer in (code(HERE), "12345678"):
+        fleet.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(LockedFile, "replace", no_room)
+            with pytest.raises(StateNotWritten, match="no room"):
+                phone.answer(answer, "fleet", *arguments)
+        [(name, first), (again, second)] = told_of(fleet)
+        assert (name, first, second) == (again, False, True)
+        assert fleet[0]["token"] == fleet[1]["token"]
+        assert phone.warnings == [], "none was used"
+        assert phone.answer(answer, "fleet", *arguments) is ACCEPTED
+        assert fleet[2]["token"] != fleet[0]["token"]
+        assert len(fleet) == 3
+
+
+def no_room(*_: object) -> None:
+    raise StateNotWritten("no room")
+
+
+def test_a_code_behind_a_password_that_cannot_be_passed_on_is_not_spent(
+    phone: Phone, fleet: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone.write('" TOTP_AUTH')
+    monkeypatch.setattr(Application, "pass_on", cannot_pass_on)
+    with pytest.raises(ConversationFailed):
+        phone.answer(f"x{code(HERE)}", "fleet", "forward_pass")
+    assert phone.lines == ['" TOTP_AUTH']
+    assert [released for _, released in told_of(fleet)] == [False, True]
+
+
+def cannot_pass_on(*_: object) -> None:
+    raise ConversationFailed("the password could not be passed on")
+
+
+def test_a_code_that_cannot_be_given_back_is_refused_for_the_first_reason(
+    phone: Phone, fleet: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone.write('" TOTP_AUTH')
+
+    def fail_at_release(servant: object, program: str, tells: dict[str, str]) -> tuple[str, str]:
+        if tells.get("release"):
+            raise NotSent("no answer")
+        return "claimed", ""
+
+    monkeypatch.setattr(trex.servant, "have_done", fail_at_release)
+    monkeypatch.setattr(LockedFile, "replace", no_room)
+    with pytest.raises(StateNotWritten, match="no room"):
+        phone.answer(code(HERE), "fleet")
+    assert phone.login.steps == ["the code could not be given back to the fleet: no answer"]
+
+
+def test_a_password_before_a_code_that_the_fleet_has_had_is_not_passed_on(
+    phone: Phone, fleet: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone.write('" TOTP_AUTH')
+    answer_with(monkeypatch, fleet, ("spent", ""))
+    with pytest.raises(CodeSpent):
+        phone.answer(f"x{code(HERE)}", "fleet", "forward_pass")
+    assert phone.application.passed_on == []
+    assert len(fleet) == 1, "nothing of another host's is given back"
 
 
 def test_nobody_asks_the_fleet_about_a_wrong_code_or_without_the_argument(

@@ -111,8 +111,9 @@ def _check_rule(rule: Rule, following: Rule | None) -> list[Finding]:
             Finding("pam-sufficient", WARNING, f"{rule.place}: Trex is sufficient",
                     "Whoever fails here is asked by the next module.", f"{mend}: required")
         )  # fmt: skip
+    either = rule.control.lower() == "sufficient" and decided  # there a refusal counts for nothing
     try:
-        if options_of(rule).nullok:
+        if options_of(rule).nullok and not either:
             findings.append(
                 Finding("pam-nullok", WARNING, f"{rule.place}: nullok",
                         "A user whose record is missing is not asked: deleted, or not mounted.",

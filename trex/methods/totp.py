@@ -8,8 +8,9 @@ import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from trex.challenge import Challenge, is_equal
+from trex.challenge import Challenge, is_equal, random_text
 from trex.codeerrors import CodeSpent, NotSent, SettingsError, StateNotWritten, TooManyAttempts
+from trex.errors import NotStarted
 from trex.methods import find_record, find_sender, find_servant
 from trex.otpfile import locked, read_secret
 from trex.otprules import (
@@ -21,7 +22,7 @@ from trex.otprules import (
     steps_in_window,
     steps_that_complete,
 )
-from trex.otpstate import OtpState
+from trex.otpstate import MAX_COUNTER, OtpState
 from trex.packages import from_debian
 from trex.privilege import readable
 
@@ -108,14 +109,34 @@ class OneTimeCode(Challenge):
         """Write what this attempt changes: a spent code, a counter, a skew."""
         if right is None:
             self._note_failure(offered[-DIGITS:] if self._with_password else offered)
+            self._write()
         else:
+            self._spend(offered, self._right[right])
+
+    def _spend(self, offered: str, right: "Right") -> None:
+        """Spend a right code, for the fleet and in the file, or not at all.
+
+        Whatever fails is a refusal, so nobody has used the code: the file is written last, and the
+        fleet gets the code back. No code can be used twice by that: only the login that has claimed
+        it can give it back, and that one is refused. Where nobody can tell whether Redis has it, it
+        may stay spent: a code of the clock is over soon, and a counter's next one is good.
+        """
+        text, note = right
+        codes_left = len(self._state.emergency_codes)
+        with ExitStack() as undo:
             if self._options.fleet:
-                spend_for_all(self._options, self._state, self._right[right])
-            self._right[right][1]()
+                undo.callback(spend_for_all(self._options, self._login, self._state, right))
+            if self._options.forward_pass and self._conversation:
+                self._conversation.pass_on(offered[: -len(text)])
+            note()
+            self._write()
+            undo.pop_all()
+        if (left := len(self._state.emergency_codes)) < codes_left:
+            self._warn(f"an emergency code was used, {left} left")
+
+    def _write(self) -> None:
         if self._state.content != self._file.content:
             self._file.replace(self._state.content)
-        if right is not None and self._options.forward_pass and self._conversation:
-            self._conversation.pass_on(offered[: -len(self._right[right][0])])
 
     def _right_texts(self, state: OtpState, now: int) -> "list[Right]":
         codes = _codes(state)
@@ -132,13 +153,8 @@ class OneTimeCode(Challenge):
                     steps.setdefault(step, partial(adopt_skew, state, now, step))
             right += [(codes.at(step), note) for step, note in steps.items() if step not in used]
         for code in state.emergency_codes:
-            right.append((code, partial(self._use_emergency_code, state, code)))
+            right.append((code, partial(state.remove_emergency_code, code)))
         return right
-
-    def _use_emergency_code(self, state: OtpState, code: str) -> None:
-        state.remove_emergency_code(code)
-        left = len(state.emergency_codes)
-        self._warn(f"an emergency code was used, {left} left")
 
     def _note_failure(self, code: str) -> None:
         """Move a counter on, or note how wrong the user's clock may be."""
@@ -146,7 +162,7 @@ class OneTimeCode(Challenge):
             return
         state, codes = self._state, _codes(self._state)
         if state.counter:
-            if not self._options.no_increment_hotp:
+            if not self._options.no_increment_hotp and state.counter < MAX_COUNTER:
                 state.set("HOTP_COUNTER", str(state.counter + 1))
         elif state.is_time_based:
             if any(codes.at(step) == code for step in steps_in_window(state, self._now)):
@@ -202,26 +218,39 @@ def read_fleet(options: "Options") -> str:
     return state
 
 
-def spend_for_all(options: "Options", state: OtpState, right: "Right") -> None:
+def spend_for_all(
+    options: "Options", login: "Login", state: OtpState, right: "Right"
+) -> "Callable[[], None]":
     """Spend a code on all hosts: files of shared homes are not the same everywhere at once.
 
+    Return what gives it back, for a login that is refused after all.
     Raises CodeSpent, and StateNotWritten where nobody can say.
     """
     from hashlib import sha256  # `pyotp` has it
 
-    from trex.servant import have_done
-
     text, note = right
     place = note.args[-1] if isinstance(note, partial) else ""  # the step, counter or code itself
     name = sha256(f"{state.secret} {text} {place}".encode()).hexdigest()
+    told = {"state": read_fleet(options), "name": name, "token": random_text()}
     servant = find_servant("sms_user", options.sms_user)
-    try:
-        word, reason = have_done(
-            servant, "sms/claim.py", {"state": read_fleet(options), "name": name}
-        )
-    except NotSent as error:
-        raise StateNotWritten(f"the code cannot be spent for the fleet: {error}") from None
+    word, reason = _tell_fleet(servant, told, release=False)
     if word == "spent":
         raise CodeSpent("another host of the fleet has accepted this code")
     if word != "claimed":
         raise StateNotWritten(f"the code cannot be spent for the fleet: {reason}")
+
+    def give_back() -> None:
+        word, reason = _tell_fleet(servant, told, release=True)
+        if word != "released":
+            login.steps.append(f"the code could not be given back to the fleet: {reason}")
+
+    return give_back
+
+
+def _tell_fleet(servant: "Account", told: dict[str, str], *, release: bool) -> tuple[str, str]:
+    from trex.servant import have_done
+
+    try:
+        return have_done(servant, "sms/claim.py", {**told, "release": release})
+    except (NotSent, NotStarted) as error:
+        return "", str(error)

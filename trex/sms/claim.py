@@ -1,4 +1,4 @@
-"""The program that spends a code for a whole fleet: `trex.methods.totp` tells it which."""
+"""The program that spends a code for a whole fleet, or gives it back: `trex.methods.totp` says."""
 
 import os
 import sys
@@ -9,11 +9,14 @@ if TYPE_CHECKING:
 
 
 def claim(told: "Table") -> str:
-    """Say whether the code was new: `claimed` or `spent`. Raises NotSent without Redis."""
+    """Say whether the code was new: `claimed` or `spent`; or `released`. Raises NotSent."""
     from trex.sms.fleet import RedisCounts
 
-    new = RedisCounts(told["state"]).claim(told["name"])
-    return "claimed" if new else "spent"
+    fleet = RedisCounts(told["state"])
+    if told["release"]:
+        fleet.release(told["name"], told["token"])
+        return "released"
+    return "claimed" if fleet.claim(told["name"], told["token"]) else "spent"
 
 
 if __name__ == "__main__":

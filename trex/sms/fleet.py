@@ -1,5 +1,7 @@
 """What the hosts of a fleet have in common, in Redis: its counts, its clock, and spent codes."""
 
+from contextlib import suppress
+
 import redis
 
 from trex.codeerrors import NotSent
@@ -31,6 +33,18 @@ for i = 1, #KEYS do
   redis.call('EXPIRE', KEYS[i], tonumber(ARGV[2]))
 end
 return -1
+"""
+# The value says which login has the code: it may ask twice, and it alone may give it back.
+CLAIM = """\
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', tonumber(ARGV[2])) then
+  return 1
+end
+return redis.call('GET', KEYS[1]) == ARGV[1] and 1 or 0
+"""
+RELEASE = """\
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('DEL', KEYS[1])
+end
 """
 
 
@@ -93,12 +107,29 @@ class RedisCounts:
             raise _unreachable(error) from None
         return waits
 
-    def claim(self, name: str) -> bool:
-        """Take a name for a day, longer than a code is right; tell whether nobody had it."""
+    def claim(self, name: str, token: str) -> bool:
+        """Take a name for a day, longer than a code is right; tell whether no other token had it.
+
+        Raises NotSent. Redis may have taken it even so, and its answer be lost: the login is
+        refused then, so it is given back if Redis can be reached again.
+        """
         try:
-            return bool(self._server.set(f"trex:otp:{name}", 1, nx=True, ex=DAY))
+            return bool(self._server.eval(CLAIM, 1, _code(name), token, DAY))
+        except redis.RedisError as error:
+            with suppress(NotSent):
+                self.release(name, token)
+            raise _unreachable(error) from None
+
+    def release(self, name: str, token: str) -> None:
+        """Give back a name that `token` has claimed, and nothing else. Raises NotSent."""
+        try:
+            self._server.eval(RELEASE, 1, _code(name), token)
         except redis.RedisError as error:
             raise _unreachable(error) from None
+
+
+def _code(name: str) -> str:
+    return f"trex:otp:{name}"
 
 
 def _keys(user: str, host: str) -> list[str]:

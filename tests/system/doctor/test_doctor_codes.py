@@ -60,6 +60,10 @@ def _no_secret(user: Account) -> None:
     user.write(f"1!\n{OPTIONS}", FILE)
 
 
+def _long(user: Account) -> None:
+    user.write("A" * 60_000 + f"\n{OPTIONS}", FILE)
+
+
 def _used(user: Account) -> None:
     user.write(secret(OPTIONS.replace("REUSE", "REUSE 1x")), FILE)
 
@@ -74,6 +78,7 @@ def _used(user: Account) -> None:
         (_gone, "totp-NoRecord", "no such file"),
         (_step, "totp-RecordError", f"{FILE}:6: found another STEP_SIZE"),
         (_no_secret, "totp-RecordError", f"{FILE}:1: found no secret"),
+        (_long, "totp-RecordError", f"{FILE}:1: found 60000 characters of secret; meant is at most 256"),
         (_used, "totp-RecordError", f"{FILE}:4: found another DISALLOW_REUSE"),
     ],
 )  # fmt: skip

@@ -77,6 +77,10 @@ def test_the_stack_is_played_as_libpam_plays_it(client: Path) -> None:
     ("lines", "expected"),
     [
         (["sufficient {trex}", "required {trex} method=totp"], []),
+        (["sufficient {trex} nullok", "required {trex} method=totp"], []),
+        (["sufficient {trex} nullok", "required {trex} method=totp nullok"],
+         [("pam-nullok", "warning")]),
+        (["required {trex} nullok", "required {trex} method=totp"], [("pam-nullok", "warning")]),
         (["required {trex}", "required {trex} method=totp"], []),
         (["required {trex} method=totp", "required {trex} method=totp"], [("pam-twice", "warning")]),
         (["required {trex} method=totp use_first_pass"], [("pam-password", "error")]),

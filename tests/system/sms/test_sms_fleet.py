@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -10,10 +12,12 @@ import pytest
 import redis
 from pyotp import HOTP
 
+from tests.codes import FILE, text
 from tests.gateways import TOKEN, RedisServer
 from tests.pins import LIMITS
 from trex.codeerrors import NotSent, TooManyAttempts
 from trex.sms.counts import open_counts
+from trex.sms.fleet import RedisCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,3 +93,85 @@ def test_a_code_is_spent_for_a_whole_fleet(
     log.clear()
     assert log_in(HOTP(secret).at(now + 3), "fleet") == "PAM_AUTHINFO_UNAVAIL"
     assert "with `fleet` a redis:// URL is meant" in log.verdict()
+
+
+def test_a_code_that_is_refused_for_want_of_a_file_is_good_for_the_next_login(
+    bob: Account, ask: Callable[..., Asked], configure: Callable[..., None],
+    redis_server: RedisServer, log: Log,
+) -> None:  # fmt: skip
+    """It was spent in Redis for a day, although nobody was let in with it."""
+    configure(state=redis_server.url)
+    bob.write(text('" TOTP_AUTH', "12345678"), FILE)
+    in_the_way = bob.home / f"{FILE}~"
+    in_the_way.mkdir()
+    arguments = ("method=totp", "fleet")
+    asked = ask("bob", "--answer", "12345678", arguments=arguments)
+    assert asked.verdict == "PAM_AUTHINFO_UNAVAIL"
+    assert "cannot be rewritten: File exists" in log.verdict()
+    in_the_way.rmdir()
+    assert ask("bob", "--answer", "12345678", arguments=arguments).verdict == "PAM_SUCCESS"
+    bob.write(text('" TOTP_AUTH', "12345678"), FILE)
+    assert ask("bob", "--answer", "12345678", arguments=arguments).verdict == "PAM_AUTH_ERR"
+
+
+def test_who_claims_a_code_alone_gives_it_back(redis_server: RedisServer) -> None:
+    counts = RedisCounts(redis_server.url)
+    assert counts.claim("code", "mine")
+    assert counts.claim("code", "mine"), "the same login: a library may ask twice"
+    assert not counts.claim("code", "another's")
+    counts.release("code", "another's")
+    assert not counts.claim("code", "another's")
+    counts.release("code", "mine")
+    assert counts.claim("code", "another's")
+    counts.release("code", "mine")
+    assert not counts.claim("code", "mine")
+    direct = redis.Redis.from_url(redis_server.url)
+    assert 86_000 < int(direct.ttl("trex:otp:code")) <= 86_400
+    direct.close()
+
+
+class LostAnswer:
+    """Passes on what is said to Redis, and keeps for itself what Redis answers first."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://:{TOKEN}@127.0.0.1:{self._listener.getsockname()[1]}/0"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                visitor, _ = self._listener.accept()
+                with visitor, socket.create_connection(("127.0.0.1", self._port)) as server:
+                    self._pass_on(visitor, server)
+
+    def _pass_on(self, visitor: socket.socket, server: socket.socket) -> None:
+        while said := visitor.recv(65536):
+            server.sendall(said)
+            answer = server.recv(65536)
+            if b"EVAL" in said and b"SET" in said and not self.lost:
+                self.lost = True
+                return
+            visitor.sendall(answer)
+
+    lost = False
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
+
+
+def test_a_claim_whose_answer_is_lost_is_taken_back(redis_server: RedisServer) -> None:
+    """Redis has the code, and the login knows nothing of it: refused, and not spent."""
+    between = LostAnswer(redis_server.port)
+    try:
+        with contextlib.suppress(NotSent):  # a later library asks again by itself
+            RedisCounts(between.url).claim("code", "first")
+            RedisCounts(redis_server.url).release("code", "first")
+        assert between.lost
+        assert RedisCounts(redis_server.url).claim("code", "second")
+    finally:
+        between.close()
