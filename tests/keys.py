@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import ClassVar
@@ -77,3 +78,10 @@ class Holder:
     def close(self) -> None:
         """End the agent."""
         subprocess.run(["gpgconf", "--homedir", self.home, "--kill", "all"], check=True)
+
+
+def gnupg_version() -> tuple[int, ...]:
+    text = subprocess.run(["gpg", "--version"], capture_output=True, check=True).stdout.decode()
+    found = re.search(r"\(GnuPG\) (\d+)\.(\d+)", text)
+    assert found
+    return int(found[1]), int(found[2])

@@ -18,6 +18,7 @@ MAX_ADDRESS = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
 
 HEX_DIGITS = frozenset("0123456789ABCDEF")
 FINGERPRINT_LENGTHS = (40, 64)  # of keys of version 4, and of version 5 or 6
+GROUPS = 10  # in which gpg shows 40 digits
 ONE_SUBKEY = "!"  # gpg(1), "How to specify a user ID": exactly this key or subkey
 # Of RFC 5322's atext; letters and digits of any script come with it (RFC 6531).
 ADDRESS_SIGNS = frozenset("!#$%&'*+/=?^_`{|}~.-")
@@ -116,6 +117,8 @@ def _parse_line(line: _Line, home: str) -> AuthRecord:
             "a record in the form of Trex for C++, <recipient> <web-QR mode> [key] [certificate]",
             " ".join([fields[0], "trust", "nosign", *fields[1:]]),
         )
+    if len(fields) > MOST_FIELDS and HEX_DIGITS.issuperset("".join(fields[:GROUPS]).upper()):
+        raise line.error("a fingerprint with spaces in it", "".join(fields[:GROUPS]) + " ...")
     if not FEWEST_FIELDS <= len(fields) <= MOST_FIELDS:
         raise line.error(f"{len(fields)} fields", f"{FEWEST_FIELDS} to {MOST_FIELDS}: {RECORD}")
     recipients, trust, sign_as, *web = fields

@@ -29,10 +29,12 @@ class Malformed(ValueError):
 class Block:
     """A public key with all that belongs to it: fingerprints in capital hex digits."""
 
-    __slots__ = ("_packets", "fingerprint", "subkeys")
+    __slots__ = ("_packets", "algorithms", "fingerprint", "subkeys", "version")
 
     def __init__(self, body: bytes, whole: bytes) -> None:
         self.fingerprint = fingerprint(body)
+        self.version = body[0]
+        self.algorithms = [_algorithm(body)]  # the numbers of RFC 9580, 9.1; the primary's first
         self.subkeys: list[str] = []
         self._packets: list[tuple[str, bytes]] = [("", whole)]  # each with the subkey it is about
 
@@ -42,6 +44,7 @@ class Block:
         if tag == PUBLIC_SUBKEY:
             about = fingerprint(body)
             self.subkeys.append(about)
+            self.algorithms.append(_algorithm(body))
         self._packets.append((about, whole))
 
     def raw(self, without: "frozenset[str]" = frozenset()) -> bytes:
@@ -76,6 +79,11 @@ def fingerprint(body: bytes) -> str:
         module = "_sha256" if sys.version_info < (3, 12) else "_sha2"
         return _digest(module, "sha256", mark + len(body).to_bytes(4, "big") + body)
     raise Malformed(f"a key of version {version}")
+
+
+def _algorithm(body: bytes) -> int:
+    """Return the number after the version and four octets of time (RFC 4880, 5.5.2)."""
+    return body[5] if len(body) > 5 else 0  # noqa: PLR2004
 
 
 def key_id(full: str) -> str:

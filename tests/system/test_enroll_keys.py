@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.command import trex
+from tests.keys import gnupg_version
 
 if TYPE_CHECKING:
     from tests.keys import Holder
@@ -47,7 +49,7 @@ def test_a_key_that_cannot_be_used(bob: Account, holder: Holder, place: Path, fa
         (b"", "there is nothing in it"),
         (b"hello\n", "finds no public key"),
         (b"\0" * 4096, "finds no public key"),
-        (b"x" * (2 << 20), "more than 1 MiB"),
+        (b"x" * (2 << 20), "export-minimal --export KEY"),
         (b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEZ\n", "finds no public key"),
     ],
     ids=["empty", "text", "zeros", "large", "truncated"],
@@ -62,6 +64,45 @@ def test_a_file_that_holds_no_key(bob: Account, content: bytes, reason: str) -> 
         assert reason in done.stderr
         assert "trex: hint: " in done.stderr
     assert not bob.record.exists()
+
+
+SEEDS = Path(__file__).resolve().parents[2] / "fixtures/fuzz/keyblock"
+
+
+def test_a_key_that_this_gpg_cannot_read_is_named(bob: Account) -> None:
+    bob.write((SEEDS / "version-6").read_bytes(), "key.asc")
+    done = trex("enroll", "--key", "key.asc", "--yes", account=bob)
+    assert done.returncode == 1
+    assert "a key of version 6, which the gpg here, 2." in done.stderr
+    assert "trex: hint: a key of version 4: gpg --quick-generate-key" in done.stderr
+    bob.write((SEEDS / "version-5").read_bytes(), "key.asc")
+    done = trex("enroll", "--key", "key.asc", "--yes", account=bob)
+    assert ("a key of version 5, which" in done.stderr) == (gnupg_version() < (2, 4))
+    assert ("trex: hint: GnuPG 2.4, or a key of version 4" in done.stderr) == (done.returncode == 1)
+
+
+def test_a_key_with_an_algorithm_that_gpg_does_not_know_is_named(bob: Account) -> None:
+    """RFC 9580, 5.5.5.7: a version 4 key with algorithm 25, X25519."""
+    body = b"\x04" + (1 << 30).to_bytes(4, "big") + b"\x19" + bytes(32)
+    bob.write(b"\xc6" + bytes([len(body)]) + body + b"\xcd\x01u", "key.asc")
+    done = trex("enroll", "--key", "key.asc", "--yes", account=bob)
+    assert done.returncode == 1
+    assert "a key with algorithm 25 of RFC 9580, which the gpg here" in done.stderr
+
+
+def test_the_text_of_a_windows_editor(bob: Account, key_file: Path) -> None:
+    text = key_file.read_bytes()
+    armored = subprocess.run(["gpg", "--homedir", "/nonexistent", "--enarmor"], input=text,
+                             capture_output=True, check=True).stdout  # fmt: skip
+    armored = armored.replace(b"ARMORED FILE", b"PUBLIC KEY BLOCK")
+    bob.write(armored.decode().encode("utf-16"), "key.asc")
+    done = trex("enroll", "--key", "key.asc", "--yes", account=bob)
+    assert done.returncode == 1
+    assert "this is UTF-16, as PowerShell writes it" in done.stderr
+    assert "trex: hint: gpg --armor --output FILE --export KEY" in done.stderr
+    bob.write(b"\xef\xbb\xbf" + armored.replace(b"\n", b"\r\n"), "key.asc")
+    done = trex("enroll", "--key", "key.asc", "--yes", account=bob)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_secret_key_is_refused(bob: Account, holder: Holder, keys: Keys) -> None:

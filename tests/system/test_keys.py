@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests import sandbox
-from tests.keys import Holder
+from tests.keys import Holder, gnupg_version
 from trex.keyblock import blocks, session_key_ids
 from trex.openpgp import NOTATION
 
@@ -253,13 +253,6 @@ def test_no_keyring_and_no_trust_database(
     log.clear()
     refused(log_in("alice"), log, "/home/alice/.gnupg: no keyring: No such file or directory")
     assert not alice.gnupg.exists()
-
-
-def gnupg_version() -> tuple[int, ...]:
-    text = subprocess.run(["gpg", "--version"], capture_output=True, check=True).stdout.decode()
-    found = re.search(r"\(GnuPG\) (\d+)\.(\d+)", text)
-    assert found
-    return int(found[1]), int(found[2])
 
 
 def test_a_keyring_that_keyboxd_keeps(

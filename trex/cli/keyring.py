@@ -5,6 +5,7 @@ No `gpg.conf` is read, because the module reads none either: it could name anoth
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 import shlex
@@ -15,8 +16,8 @@ import gnupg
 
 from trex.cli.delegate import PATH, scratch_directory
 from trex.cli.terminal import CommandError
-from trex.keyblock import blocks
-from trex.keylist import parse_listing
+from trex.keyblock import V4, V5, Malformed, blocks
+from trex.keylist import ALGORITHMS, parse_listing
 from trex.privilege import readable
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ GPG = "/usr/bin/gpg"
 OPTIONS = ["--no-options", "--no-auto-check-trustdb", "--trust-model", "always"]
 MAX_KEYS = 1 << 20  # bytes; the largest keys with many signatures have some hundred kB
 LOCATE_SECONDS = 60
+KNOWN_ALGORITHMS = frozenset(map(int, ALGORITHMS))
 
 logging.getLogger("gnupg").setLevel(logging.CRITICAL)  # what went wrong is told once, and here
 
@@ -45,8 +47,9 @@ def checked(content: bytes, source: str) -> bytes:
     if not content.strip():
         raise CommandError(f"{source}: there is nothing in it", "gpg --armor --export KEY")
     if len(content) > MAX_KEYS:
-        raise CommandError(f"{source}: more than {MAX_KEYS >> 20} MiB", "gpg --armor --export KEY")
-    return content
+        hint = "gpg --armor --export-options export-minimal --export KEY"
+        raise CommandError(f"{source}: more than {MAX_KEYS >> 20} MiB", hint)
+    return content.removeprefix(codecs.BOM_UTF8)  # gpg takes no armor with it
 
 
 def keys_in(content: bytes, source: str) -> dict[str, str]:
@@ -62,8 +65,32 @@ def keys_in(content: bytes, source: str) -> dict[str, str]:
             "gpg --armor --export KEY writes the public one",
         )
     if not result.fingerprints:
-        raise CommandError(f"{source}: gpg finds no public key in it", "gpg --armor --export KEY")
+        raise _unreadable(content, source, ".".join(map(str, gpg.version or ())))
     return _told(gpg)
+
+
+def _unreadable(content: bytes, source: str, version: str) -> CommandError:
+    """Say what is in a file out of which gpg could take no key."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"-\0-\0" in content:
+        return CommandError(
+            f"{source}: this is UTF-16, as PowerShell writes it with >; expected ASCII or binary",
+            "gpg --armor --output FILE --export KEY",
+        )
+    try:
+        block = blocks(content)[0]
+    except Malformed as error:
+        return CommandError(
+            f"{source}: gpg finds no public key in it; it holds {error}", "gpg --armor --export KEY"
+        )
+    unknown = [number for number in block.algorithms if number not in KNOWN_ALGORITHMS]
+    what = f"a key of version {block.version}"
+    if block.version == V4 and unknown:
+        what = f"a key with algorithm {unknown[0]} of RFC 9580"
+    since = "GnuPG 2.4, or " if block.version == V5 else ""
+    return CommandError(
+        f"{source}: {what}, which the gpg here, {version}, cannot use: {block.fingerprint}",
+        f"{since}a key of version 4: gpg --quick-generate-key ADDRESS default default 2y",
+    )
 
 
 def keys_at(address: str) -> dict[str, str]:
