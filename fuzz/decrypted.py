@@ -8,10 +8,11 @@ from urllib.parse import unquote_to_bytes
 
 from trex.cli.context import MOST_AHEAD
 from trex.cli.errors import CannotDecrypt, Refused
-from trex.cli.judge import check_signer, describe, doubt, ssh_name
+from trex.cli.judge import check_service, check_signer, describe, doubts, ssh_name
 from trex.cli.message import Message, read_message
 from trex.cli.names import Names
 from trex.cli.pins import Pins
+from trex.cli.services import RAISING, Services
 from trex.cli.target import Target
 from trex.openpgp import NOTATION, parse_status
 
@@ -36,11 +37,12 @@ PINS: tuple[dict[str, str], ...] = (
 )  # fmt: skip
 
 
-class Known(Names, Pins):
-    """What the user confirmed and pinned, without the files."""
+class Known(Names, Services, Pins):
+    """What the user confirmed, allowed and pinned, without the files."""
 
     def __init__(self, pins: dict[str, str], confirmed: set[tuple[str, str]]) -> None:
         self.by_host, self.confirmed = pins, confirmed
+        self.allowed = {("web.example.org", "trex-sshd")}
 
 
 def check(data: bytes) -> None:
@@ -66,12 +68,14 @@ def check(data: bytes) -> None:
         message = read_message(plaintext, parse_status(said))
         check_message(message, plaintext, said)
         check_shown(message, known, target)
-        check_signer(message, target.names, known)
+        check_service(message)
+        check_signer(message, target, known)
     except (Refused, CannotDecrypt) as error:
         check_error(f"{error}{error.hint}", plaintext)
         assert len(str(error)) < 300 + 20 * said.count(b"NO_SECKEY")
         return
-    check_judged(message, doubt(message, target, known, known), known, target)
+    reasons = [one.reason for one in doubts(message, target, known, known, known)]
+    check_judged(message, reasons, known, target)
 
 
 def check_message(message: Message, plaintext: bytes, said: bytes) -> None:
@@ -113,22 +117,26 @@ def check_signature(signer: str, told: list[bytes], verdicts: list[bytes], text:
     assert unquote_to_bytes(b"".join(parts).replace(b" ", b"")).decode() == text
 
 
-def check_judged(message: Message, reason: str, known: Known, target: Target) -> None:
-    """See to promises 5 and 6."""
-    pinned = [key for host, key in known.by_host.items() if host in target.names]
-    assert not pinned or message.signer == known.by_host[next(
-        name for name in target.names if name in known.by_host)]  # fmt: skip
+def check_judged(message: Message, reasons: list[str], known: Known, target: Target) -> None:
+    """See to promises 5 to 8."""
+    ported = [f"[{host}]:{target.port}" for host in target.hosts] if target.port != "22" else []
+    pinned = [known.by_host[name] for name in [*ported, *target.hosts] if name in known.by_host]
+    assert not pinned or message.signer == pinned[0]
     asks = message.context
     confirmed = (ssh_name(target), f"{asks.user}@{asks.host}") in known.confirmed
-    same = asks.user == "alice" and asks.host.lower() in {*target.hosts, "web"}
-    if not reason:
+    same = asks.user == "alice" and asks.host.lower() in target.hosts
+    usual = asks.service == "sshd" or (target.host, asks.service) in known.allowed
+    assert asks.service not in RAISING
+    if not reasons:
         assert same or confirmed
-    assert not reason or reason.isprintable()
+        assert usual
+        assert pinned or message.signer not in known.by_host.values()
+    assert all(reason.isprintable() for reason in reasons)
 
 
 def check_shown(message: Message, known: Known, target: Target) -> None:
     """See to it that a terminal is safe of what is shown."""
-    for name, value in describe(message, known, target.names):
+    for name, value in describe(message, target, known):
         assert name.isalpha()
         assert value.isprintable()
         assert len(value) < 1000

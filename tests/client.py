@@ -63,6 +63,7 @@ class Client:
         }  # fmt: skip
         self.pins = self.home / ".config/trex/pins"
         self.names = self.home / ".config/trex/names"
+        self.services = self.home / ".config/trex/services"
         self._ssh_config()
 
     def _ssh_config(self) -> None:
@@ -78,11 +79,17 @@ class Client:
         self.account.write(f"[127.0.0.1]:{server.port} {host_key}\n", ".ssh/known_hosts")
         config = [
             f"Host {name}", "HostName 127.0.0.1", f"Port {server.port}", f"User {user}",
-            "IdentitiesOnly yes", f"IdentityFile {key}", "LogLevel ERROR",
-            "NumberOfPasswordPrompts 1", *lines,
+            "IdentitiesOnly yes", f"IdentityFile {key}", "LogLevel ERROR", *lines,
         ]  # fmt: skip
         self.account.write("\n".join(config) + "\n", ".ssh/config")
         return name
+
+    def allow_service(self, server: Sshd, service: str) -> None:
+        """Have it remembered that the server's sshd uses this PAM service."""
+        for place in (self.services.parent.parent, self.services.parent):
+            place.mkdir(exist_ok=True)
+            self.account.own(place, 0o700)
+        self.account.write(f"[127.0.0.1]:{server.port} {service}\n", ".config/trex/services")
 
     def run(
         self, *arguments: str, stdin: bytes = b"", environment: dict[str, str] | None = None,

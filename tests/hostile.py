@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.client import Client
     from tests.keys import Holder
+    from tests.sandbox import Account
     from tests.sshd import Sshd
 
 CHALLENGE = b"hzA8vx2i2Y\n"
@@ -42,11 +44,13 @@ def pam_sm_setcred(pamh, flags, argv):
 '''
 
 
-def context(user: str = "alice", host: str = "", seconds: int = 600, until: str = "") -> str:
+def context(
+    user: str = "alice", host: str = "", seconds: int = 600, until: str = "", service: str = "sshd"
+) -> str:
     """Return what a challenge says it is for; by default what a right one here would say."""
     until = until or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
     host = host or os.uname().nodename
-    return f"trex user={user} host={host} service=sshd from=127.0.0.1 until={until}"
+    return f"trex user={user} host={host} service={service} from=127.0.0.1 until={until}"
 
 
 def encrypt(
@@ -80,7 +84,8 @@ def gpg_bytes(holder: Holder, stdin: bytes, *arguments: str) -> bytes:
 class Hostile:
     """A server whose PAM service asks one prompt after the other and lets nobody in."""
 
-    def __init__(self, start: Callable[..., Sshd]) -> None:
+    def __init__(self, start: Callable[..., Sshd], alice: Account) -> None:
+        self.alice = alice
         name = f"hostile-{next(NUMBERS)}"
         self.prompts = sandbox.PLACE / f"{name}.prompts"
         self.answers = sandbox.PLACE / f"{name}.answers"
@@ -101,11 +106,16 @@ class Hostile:
         answers = json.loads(self.answers.read_text()) if self.answers.exists() else []
         return [answer or "" for answer in answers]
 
+    def ask_each(self, client: Client, *prompts: str) -> tuple[list[str], str]:
+        """Have `client` log in for each prompt: of one login only one message is looked at."""
+        seen = [self.ask(client, prompt) for prompt in prompts]
+        return [answer for answers, _ in seen for answer in answers], "".join(t for _, t in seen)
+
     def ask(self, client: Client, *prompts: str) -> tuple[list[str], str]:
         """Have `client` log in without a terminal; return the answers, and what the client read."""
-        self.will_ask(*prompts)
         name = client.knows(self.server)
+        self.will_ask(*prompts)
         done = client.run("trex", "ssh", name, "true")
-        assert done.returncode == 255
+        assert done.returncode in (255, -signal.SIGTERM), "refused, or ended by Trex"
         assert done.stdout == ""
         return self.heard(), done.stderr

@@ -7,13 +7,13 @@ import re
 import socket
 import subprocess
 import time
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from tests.sandbox import PLACE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.keys import Holder
 
 SSHD = "/usr/sbin/sshd"
@@ -48,8 +48,8 @@ class Sshd:
     def __init__(
         self, service: str, methods: str = "keyboard-interactive", grace: int = 600
     ) -> None:
-        self.directory = PLACE / f"sshd-{service}"
-        self.directory.mkdir(mode=0o755)
+        self.directory = Path(mkdtemp(prefix=f"sshd-{service}-", dir=PLACE))
+        self.directory.chmod(0o755)
         self._free_port()
         self._ssh_keygen("host_key")
         self._ssh_keygen("client_key")

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from trex.cli.context import parse_context, shown
 from trex.cli.errors import CannotDecrypt, ClientError, Refused, StoreError
 from trex.cli.hosts import parse_host, same_host
-from trex.cli.judge import check_signer, doubt, ssh_name
+from trex.cli.judge import Doubt, check_service, check_signer, doubts, ssh_name
 from trex.cli.message import Message, read_message
 from trex.cli.names import Names
 from trex.cli.pins import Pins
-from trex.cli.target import Target, find_target, split_prompt
+from trex.cli.services import RAISING, Services
+from trex.cli.target import ANYWHERE, Target, find_target, split_prompt
 from trex.cli.tell import printable
 from trex.errors import TrexError
 from trex.openpgp import NOTATION, parse_status
@@ -204,22 +205,23 @@ SETTINGS = ["'host web'", "'user alice'", "'hostname 192.0.2.7'", "'port 2222'"]
 ALIASED = [*SETTINGS, "'hostkeyalias Web.Example.org.'"]
 
 
-@pytest.mark.parametrize(("settings", "user", "host", "names"), [
-    (SETTINGS, "alice", "192.0.2.7", ["[192.0.2.7]:2222", "[web]:2222", "192.0.2.7", "web"]),
-    (ALIASED, "alice", "web.example.org", ["[web.example.org]:2222", "[192.0.2.7]:2222",
-                                           "[web]:2222", "web.example.org", "192.0.2.7", "web"]),
-    (SETTINGS, "bob", "192.0.2.7", ["192.0.2.7"]),
-    (SETTINGS, "alice", "jump", ["jump"]),
-    (SETTINGS, "alice", "web", ["web"]),
-    (ALIASED, "alice", "192.0.2.7", ["192.0.2.7"]),
-    ([], "alice", "web", ["web"]),
+@pytest.mark.parametrize(("settings", "user", "host", "names", "port"), [
+    (SETTINGS, "alice", "192.0.2.7", ["192.0.2.7", "web"], "2222"),
+    (ALIASED, "alice", "web.example.org", ["web.example.org", "192.0.2.7", "web"], "2222"),
+    (SETTINGS, "bob", "192.0.2.7", ["192.0.2.7"], ""),
+    (SETTINGS, "alice", "jump", ["jump"], ""),
+    (SETTINGS, "alice", "web", ["web"], ""),
+    (ALIASED, "alice", "192.0.2.7", ["192.0.2.7"], ""),
+    ([], "alice", "web", ["web"], ""),
 ])  # fmt: skip
 def test_the_names_of_a_host_are_those_that_the_client_has_for_it(
-    tmp_path: Path, settings: list[str], user: str, host: str, names: list[str]
+    tmp_path: Path, settings: list[str], user: str, host: str, names: list[str], port: str
 ) -> None:
-    """Unless the host that asks is another one, on the way to it."""
+    """Unless the host that asks is another one, on the way to it: then its port is unknown."""
     ssh = ssh_that_says(tmp_path, "OpenSSH_9.2", *settings)
-    assert find_target(user, host, ssh, ["-p", "22", "web"]).names == names
+    target = find_target(user, host, ssh, ["-p", "22", "web"])
+    assert (target.hosts, target.port) == (names, port)
+    assert target.host == (f"[{names[0]}]:2222" if port else names[0])
 
 
 @pytest.mark.parametrize(("one", "other", "same"), [
@@ -244,8 +246,11 @@ def pins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pins:
     return Pins()
 
 
-def message(user: str = "alice", host: str = "web", signer: str = "", unknown: str = "") -> Message:
-    text = f"trex user={user} host={host} service=sshd from=- until=2026-11-22T07:17:36Z"
+def message(
+    user: str = "alice", host: str = "web", signer: str = "", unknown: str = "",
+    service: str = "sshd",
+) -> Message:  # fmt: skip
+    text = f"trex user={user} host={host} service={service} from=- until=2026-11-22T07:17:36Z"
     asks = parse_context(text)
     assert asks
     return Message(asks, "x" * 10, signer, unknown)
@@ -256,7 +261,7 @@ def message(user: str = "alice", host: str = "web", signer: str = "", unknown: s
 def test_any_file_is_read_or_refused_by_its_name(content: bytes) -> None:
     with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", directory)
-        for kind in (Pins, Names):
+        for kind in (Pins, Names, Services):
             file = Path(kind().path)
             file.parent.mkdir(exist_ok=True)
             file.write_bytes(content)
@@ -268,14 +273,31 @@ def test_any_file_is_read_or_refused_by_its_name(content: bytes) -> None:
 
 
 def test_only_the_pinned_key_may_sign(pins: Pins) -> None:
-    check_signer(message(), ["web.example.org"], pins)
+    named, by_address = Target("alice", ["web.example.org"]), Target("alice", ["192.0.2.1"])
+    check_signer(message(), named, pins)
     pins.add("web.example.org", KEY)
-    check_signer(message(signer=KEY), ["web.example.org"], pins)
+    check_signer(message(signer=KEY), named, pins)
     for other in (message(), message(signer=OTHER), message(unknown="1234")):
-        for names in (["web.example.org"], ["192.0.2.1"], []):
+        for target in (named, by_address, ANYWHERE):
             with pytest.raises(Refused):
-                check_signer(other, names, pins)
-    check_signer(message(host="mail"), ["mail.example.org"], pins)
+                check_signer(other, target, pins)
+    check_signer(message(host="mail"), Target("alice", ["mail.example.org"]), pins)
+
+
+def test_where_the_port_is_unknown_a_key_of_one_of_the_host_s_pins_signs(pins: Pins) -> None:
+    pins.add("[web.example.org]:2222", KEY)
+    pins.add("[web.example.org]:2022", OTHER)
+    for target in (ANYWHERE, Target("alice", ["web.example.org"], "")):
+        for signer in (KEY, OTHER):
+            check_signer(message(signer=signer), target, pins)
+        for signer in ("", "C" * 40):
+            with pytest.raises(Refused):
+                check_signer(message(signer=signer), target, pins)
+    at = {port: Target("alice", ["web.example.org"], port) for port in ("22", "2022", "2222")}
+    check_signer(message(), at["22"], pins)
+    check_signer(message(signer=KEY), at["2222"], pins)
+    with pytest.raises(Refused):
+        check_signer(message(signer=KEY), at["2022"], pins)
 
 
 def test_two_at_once_cannot_pin_two_keys_for_a_host(pins: Pins) -> None:
@@ -290,30 +312,99 @@ def test_a_pin_for_the_very_name_comes_before_one_that_may_mean_it(pins: Pins) -
     pins.add("web", KEY)
     pins.add("web.example.org", OTHER)
     pins.add("[web.example.org]:2222", KEY)
-    assert pins.expected(["web.example.org"]) == {OTHER}
-    assert pins.expected(["web.example.com"]) == {KEY}
-    assert pins.expected(["[web.example.org]:2222", "web.example.org"]) == {KEY}
-    assert pins.expected(["mail"]) == set()
+    assert pins.expected(["web.example.org"], "22") == {OTHER}
+    assert pins.expected(["web.example.com"], "22") == {KEY}
+    assert pins.exact(["web.example.com"], "22") == set(), "it demands, and settles nothing"
+    assert pins.expected(["web.example.org"], "2222") == {KEY}
+    assert pins.expected(["web.example.org"], "") == {KEY, OTHER}
+    assert pins.expected(["mail"], "22") == set()
     assert Pins().by_host == pins.by_host
 
 
-def test_another_name_is_doubted_until_it_is_confirmed(pins: Pins) -> None:
-    names = Names()
+def test_a_short_pin_with_a_port_counts_for_that_port_alone(pins: Pins) -> None:
+    pins.add("[web]:2222", KEY)
+    for port, expected in (("2222", {KEY}), ("", {KEY}), ("22", set()), ("2022", set())):
+        assert pins.expected(["web.example.org"], port) == expected
+
+
+class Judged:
+    """What the user is asked about a message."""
+
+    def __init__(self, pins: Pins) -> None:
+        self.pins, self.names, self.services = pins, Names(), Services()
+
+    def __call__(self, one: Message, target: Target) -> list[str]:
+        return [doubt.reason for doubt in self._doubts(one, target)]
+
+    def confirm(self, one: Message, target: Target) -> None:
+        for doubt in self._doubts(one, target):
+            doubt.remember()
+
+    def _doubts(self, one: Message, target: Target) -> list[Doubt]:
+        return list(doubts(one, target, self.names, self.services, self.pins))
+
+
+@pytest.fixture
+def judged(pins: Pins) -> Judged:
+    return Judged(pins)
+
+
+def test_another_name_is_doubted_until_it_is_confirmed(judged: Judged, pins: Pins) -> None:
     target = Target("alice", ["192.0.2.7", "gate"], "2222")
     assert ssh_name(target) == "alice@[192.0.2.7]:2222"
-    assert doubt(message(host="GATE"), target, names, pins) == ""
-    assert "the host web" in doubt(message(), target, names, pins)
-    assert "the user bob" in doubt(message(user="bob", host="gate"), target, names, pins)
-    names.confirm(ssh_name(target), "alice@web")
-    for known in (names, Names()):
-        assert doubt(message(), target, known, pins) == ""
-        assert doubt(message(host="mail"), target, known, pins)
-        assert doubt(message(), Target("bob", target.hosts, "2222"), known, pins)
-        assert doubt(message(), Target("alice", target.hosts), known, pins)
+    assert judged(message(host="GATE"), target) == []
+    assert "the host web" in judged(message(), target)[0]
+    assert "the user bob" in judged(message(user="bob", host="gate"), target)[0]
+    judged.confirm(message(), target)
+    for known in (judged, Judged(pins)):
+        assert known(message(), target) == []
+        assert known(message(host="mail"), target)
+        assert known(message(), Target("bob", target.hosts, "2222"))
+        assert known(message(), Target("alice", target.hosts))
 
 
-def test_a_key_of_another_host_is_doubted(pins: Pins) -> None:
+def test_a_bare_name_is_another_than_the_full_one_until_it_is_confirmed(judged: Judged) -> None:
+    target = Target("alice", ["web.example.org"])
+    assert "the host web, and ssh goes to web.example.org" in judged(message(), target)[0]
+    assert judged(message(host="web.example.org"), Target("alice", ["web"]))
+    assert judged(message(host="web.example.org"), target) == []
+    judged.confirm(message(), target)
+    assert judged(message(), target) == []
+    assert judged(message(), Target("alice", ["web.example.com"]))
+
+
+def test_another_service_is_doubted_until_it_is_confirmed_for_that_host(judged: Judged) -> None:
+    target = Target("alice", ["web"])
+    theirs = message(service="trex-sshd")
+    for service in ("trex-sshd", "login", "sshd*", "SSHD", "%73shd"):
+        assert "the PAM service " in judged(message(service=service), target)[0]
+    judged.confirm(theirs, target)
+    for known in (judged, Judged(judged.pins)):
+        assert known(theirs, target) == []
+        assert known(message(service="trex-sshd2"), target)
+        assert known(theirs, Target("alice", ["web"], "2222"))
+        assert known(message(host="mail", service="trex-sshd"), Target("alice", ["mail"]))
+
+
+@pytest.mark.parametrize("service", RAISING)
+def test_a_service_that_raises_rights_is_none_of_ssh_s(judged: Judged, service: str) -> None:
+    check_service(message())
+    check_service(message(service="trex-sshd"))
+    judged.services.allow("web", service)
+    with pytest.raises(Refused, match=f"this challenge is for {service}"):
+        check_service(message(service=service))
+
+
+def test_a_key_of_another_host_is_doubted_whatever_names_are_confirmed(
+    judged: Judged, pins: Pins
+) -> None:
     pins.add("web.example.org", KEY)
+    pins.add("web", OTHER)
     target = Target("alice", ["web.example.com"])
-    assert "pinned for web.example.org" in doubt(message(signer=KEY), target, Names(), pins)
-    assert doubt(message(signer=OTHER), target, Names(), pins) == ""
+    judged.names.confirm(ssh_name(target), "alice@web")
+    assert "pinned for web.example.org, and not" in judged(message(signer=KEY), target)[0]
+    assert "pinned for web, and not for web.example.com" in judged(message(signer=OTHER), target)[0]
+    assert judged(message(signer="C" * 40), target) == []
+    judged.confirm(message(signer=OTHER), target)
+    assert judged(message(signer=OTHER), target) == []
+    assert pins.by_host["web.example.com"] == OTHER

@@ -9,12 +9,14 @@ import sys
 from trex.cli.answered import claim
 from trex.cli.errors import CannotDecrypt, Refused
 from trex.cli.handover import Handover, handover
-from trex.cli.judge import check_signer, describe, doubt, ssh_name
+from trex.cli.judge import Doubt, check_service, check_signer, describe, doubts
 from trex.cli.message import Message, open_message
 from trex.cli.names import Names
 from trex.cli.paste import holds_message, read_message
 from trex.cli.pins import Pins
 from trex.cli.question import KIND, ask, ask_yes
+from trex.cli.runs import AskedAgain, begin, end_ssh
+from trex.cli.services import Services
 from trex.cli.target import Target, find_target, split_prompt
 from trex.cli.tell import tell, tell_error
 from trex.errors import TrexError
@@ -28,6 +30,8 @@ def main() -> None:
         sys.exit(_answer(" ".join(sys.argv[1:])))
     except TrexError as error:
         tell_error(error)
+        if isinstance(error, AskedAgain):
+            end_ssh()
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -48,36 +52,36 @@ def _answer(prompt: str) -> int:
 
 def _respond(user: str, host: str, question: str, before: Handover) -> str:
     """Return the response to the message in `question`; raise a TrexError where there is none."""
+    begin()
     message = read_message(question)
-    names, pins = Names(), Pins()  # a damaged file is found before anything is decrypted
+    # A damaged file is found before anything is decrypted.
+    names, services, pins = Names(), Services(), Pins()
     target = find_target(user, host, before.ssh, before.arguments)
     challenge = open_message(message)
-    check_signer(challenge, target.names, pins)
-    reason = doubt(challenge, target, names, pins)
-    if reason:
-        _confirm(reason, challenge, target, pins)
+    check_service(challenge)
+    check_signer(challenge, target, pins)
+    open_doubts = list(doubts(challenge, target, names, services, pins))
+    if open_doubts:
+        _confirm(open_doubts, challenge, target, pins)
     claim(message)
-    if reason:
-        names.confirm(ssh_name(target), challenge.context.name)
-    told = dict(describe(challenge, pins, target.names))
+    for doubt in open_doubts:
+        doubt.remember()
+    told = dict(describe(challenge, target, pins))
     tell("answered {user} at {host} ({service}), from {from}, until {until}".format(**told))
     tell("signed: {signed}".format(**told))
-    if challenge.signer and not pins.expected(target.names):
+    if challenge.signer and not pins.exact(target.hosts, target.port):
         tell(f"to let no other key sign for it: trex pin {target.host} {challenge.signer}")
     return challenge.response
 
 
-def _confirm(reason: str, challenge: Message, target: Target, pins: Pins) -> None:
-    """Ask the user once whether the names mean the same. Raises Refused unless he says yes."""
-    for name, value in describe(challenge, pins, target.names):
+def _confirm(open_doubts: list[Doubt], challenge: Message, target: Target, pins: Pins) -> None:
+    """Ask the user about each doubt, once. Raises Refused at the first that they do not deny."""
+    for name, value in describe(challenge, target, pins):
         tell(f"{name}: {value}")
-    question = (
-        f"{reason}\nIf these are not the same, another server's challenge was passed on to you, "
-        "and the answer would\nlet somebody else log in there. Are they the same? (yes/no) "
-    )
-    if not ask_yes(question):
-        hint = "run trex ssh once at a terminal, and say there that they are the same"
-        raise Refused(f"not answered. {reason}", hint)
+    for doubt in open_doubts:
+        if not ask_yes(f"{doubt.reason}\n{doubt.question} (yes/no) "):
+            hint = "run trex ssh once at a terminal, and answer yes there if it is so"
+            raise Refused(f"not answered. {doubt.reason}", hint)
 
 
 def _end_with_ssh() -> None:

@@ -15,9 +15,10 @@ from trex.cli.errors import ClientError
 from trex.openpgp import parse_status
 
 # The agent may ask the user; nobody else is asked anything, and nothing is learnt from a message.
+# Only the encryption is taken away: what is inside is read by `trex.cli.signature`.
 DECRYPT = [
-    "--pinentry-mode", "ask", "--no-auto-key-retrieve", "--no-auto-key-import",
-    "--disable-dirmngr", "--no-symkey-cache", "--max-output", "64",
+    "--unwrap", "--pinentry-mode", "ask", "--no-auto-key-retrieve", "--no-auto-key-import",
+    "--disable-dirmngr", "--no-symkey-cache",
 ]  # fmt: skip
 PATIENCE = 600  # seconds, for a passphrase to be typed or a token to be touched
 
@@ -42,15 +43,15 @@ class Decrypted(gnupg.Crypt):  # type: ignore[misc]  # python-gnupg has no types
 
 
 class Gpg(gnupg.GPG):  # type: ignore[misc]  # as above
-    """The user's own gpg, with the user's own configuration, keyring and agent."""
+    """The user's own gpg; without `settings` (python-gnupg's), the user's own configuration too."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: Any) -> None:
         self._running: subprocess.Popen[bytes] | None = None
         program = shutil.which("gpg")
         if not program:
             raise ClientError("there is no gpg on PATH", "install GnuPG (Debian: gnupg)")
         try:
-            super().__init__(gpgbinary=os.path.abspath(program))
+            super().__init__(gpgbinary=os.path.abspath(program), **settings)
         except (OSError, ValueError):
             raise ClientError(f"{program} does not work", "gpg --version") from None
         self.encoding = "utf-8"
@@ -58,12 +59,16 @@ class Gpg(gnupg.GPG):  # type: ignore[misc]  # as above
         self.result_map: dict[str, Any] = {**gnupg.GPG.result_map, "crypt": Decrypted}
 
     def open_message(self, message: bytes) -> Decrypted:
-        """Decrypt `message`; gpg is ended with whatever ends this, and after ten minutes."""
-        alarm = threading.Timer(PATIENCE, self.end)
+        """Take the encryption away: `data` is what was signed, or not, still as packets."""
+        return self.run_decrypt(message, DECRYPT, PATIENCE)
+
+    def run_decrypt(self, message: bytes, options: list[str], seconds: float) -> Decrypted:
+        """Run `gpg --decrypt`; gpg is ended with whatever ends this, and after so many seconds."""
+        alarm = threading.Timer(seconds, self.end)
         alarm.daemon = True
         alarm.start()
         try:
-            result: Decrypted = self.decrypt(message, extra_args=DECRYPT)
+            result: Decrypted = self.decrypt(message, extra_args=options)
         finally:
             alarm.cancel()
             self.end()

@@ -26,7 +26,7 @@ class Handover:
     def put_into(self, environment: dict[str, str]) -> None:
         """Have ssh ask Trex, and Trex find this."""
         environment[VARIABLE] = json.dumps(asdict(self))
-        environment[ASKPASS] = find_askpass()
+        environment[ASKPASS] = find_beside("trex-askpass")
         environment[REQUIRE] = "force"
 
     def take_out_of(self, environment: dict[str, str]) -> None:
@@ -56,17 +56,17 @@ def new_handover(ssh: str, arguments: list[str], environment: dict[str, str]) ->
     return Handover(ssh, arguments, environment.get(ASKPASS, ""), environment.get(REQUIRE, ""))
 
 
-def find_askpass() -> str:
-    """Return the path of `trex-askpass`: beside the program that runs, or on PATH.
+def find_beside(name: str) -> str:
+    """Return the path of a program of Trex's: beside the one that runs, or on PATH.
 
     ssh wants one program without arguments. Raises ClientError if there is none.
     """
     if os.sep in sys.argv[0]:  # without one, "beside" would be the current directory
         for program in (sys.argv[0], os.path.realpath(sys.argv[0])):
-            beside = os.path.join(os.path.dirname(os.path.abspath(program)), "trex-askpass")
+            beside = os.path.join(os.path.dirname(os.path.abspath(program)), name)
             if os.access(beside, os.X_OK):
                 return beside
-    found = shutil.which("trex-askpass")
+    found = shutil.which(name)
     if not found:
-        raise ClientError("trex-askpass is not on PATH", "install trex as a whole")
+        raise ClientError(f"{name} is not on PATH", "install trex as a whole")
     return os.path.abspath(found)

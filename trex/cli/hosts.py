@@ -9,6 +9,8 @@ from trex.cli.errors import ClientError
 
 # A name or an address, as the server writes it into a message; with a port as in known_hosts.
 HOST_FORM = re.compile(r"[a-z0-9._:%~-]+|\[[a-z0-9._:%~-]+\]:[0-9]{1,5}")
+UNKNOWN = ""  # a port: then the pins of all a host's ports count
+WITH_PORT = re.compile(r"\[(.+)\]:([0-9]+)")
 
 
 def parse_host(text: str) -> str:
@@ -19,11 +21,17 @@ def parse_host(text: str) -> str:
     return host
 
 
+def split_port(host: str) -> tuple[str, str]:
+    """Return a host of that form and its port, "" where none is named."""
+    found = WITH_PORT.fullmatch(host)
+    return (found[1], found[2]) if found else (host, "")
+
+
 def same_host(one: str, other: str) -> bool:
     """Tell whether two names may mean the same host: equal, or `web` and `web.example.org`.
 
-    A name without a domain says nothing about the domain: this accepts that two hosts of different
-    domains with the same first part pass for each other, unless they sign and are pinned.
+    A name without a domain says nothing about the domain, so two hosts of different domains with
+    the same first part may. That is reason enough to demand more of a message, never less.
     """
     if one == other:
         return True

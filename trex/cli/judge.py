@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trex.cli.context import UNTIL, shown
 from trex.cli.errors import Refused
-from trex.cli.hosts import same_host
+from trex.cli.services import RAISING, SSHD
 from trex.prompt import encoded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from trex.cli.message import Message
     from trex.cli.names import Names
     from trex.cli.pins import Pins
+    from trex.cli.services import Services
     from trex.cli.target import Target
 
+MANY = 3  # pins of one key, shown in a line
 
-def check_signer(message: Message, hosts: list[str], pins: Pins) -> None:
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why a message may be another server's, or for something else; what to ask the user once."""
+
+    reason: str
+    question: str  # with `reason` before it
+    remember: Callable[[], None]
+
+
+def check_signer(message: Message, target: Target, pins: Pins) -> None:
     """Refuse a message that not the key signed which is pinned for the host it comes from.
 
-    `hosts` are the names by which the user knows that host; where none of them is pinned, the name
-    in the message counts.
+    Where none of the names is pinned by which the user knows that host, the name in the message
+    counts.
     """
-    expected = _expected(message, hosts, pins)
+    expected = _expected(message, target, pins)
     if not expected or message.signer in expected:
         return
     keys = " or ".join(sorted(expected))
@@ -33,7 +48,7 @@ def check_signer(message: Message, hosts: list[str], pins: Pins) -> None:
         )
     if message.unknown_signer:
         raise Refused(
-            f"signed by {message.unknown_signer}, which is not in the keyring; {keys} is pinned",
+            f"signed by {message.unknown_signer}, which is not in your keyring; {keys} is pinned",
             "gpg --import the host's key, if you lost it",
         )
     raise Refused(
@@ -42,21 +57,59 @@ def check_signer(message: Message, hosts: list[str], pins: Pins) -> None:
     )
 
 
-def doubt(message: Message, target: Target, names: Names, pins: Pins) -> str:
-    """Return why the user has to say that this message comes from where ssh goes, or "".
+def check_service(message: Message) -> None:
+    """Refuse what no login by ssh asks for, whatever the user would say."""
+    service = message.context.service
+    if service in RAISING:
+        raise Refused(
+            f"this challenge is for {service}, and ssh logs in",
+            "somebody may want to use your rights elsewhere: do not answer it",
+        )
 
-    Such a message may be another server's, passed on by the one that asks.
+
+def doubts(
+    message: Message, target: Target, names: Names, services: Services, pins: Pins
+) -> Iterator[Doubt]:
+    """Yield what the user has to say of this message before it is answered.
+
+    It may be another server's, passed on by the one that asks, or for another program there.
     """
-    if (ssh_name(target), message.context.name) in names.confirmed:
-        return ""
+    theirs, host = message.context, target.host
+    differs = _other_name(message, target)
+    if differs and (ssh_name(target), theirs.name) not in names.confirmed:
+        yield Doubt(
+            differs,
+            "If these are not the same, another server's challenge was passed on to you, and the "
+            "answer would\nlet somebody else log in there. Are they the same?",
+            lambda: names.confirm(ssh_name(target), theirs.name),
+        )
+    if theirs.service != SSHD and (encoded(host), theirs.service) not in services.allowed:
+        yield Doubt(
+            f"The message is for the PAM service {shown(theirs.service)}, and sshd's is {SSHD}.",
+            f"If the sshd of {host} has no PAMServiceName of this name, the answer would open "
+            "something else\nthere than this login. Has it?",
+            lambda: services.allow(encoded(host), theirs.service),
+        )
+    elsewhere = pins.hosts_of(message.signer)
+    if elsewhere and message.signer not in pins.exact(target.hosts, target.port):
+        yield Doubt(
+            f"The key that signed it is pinned for {elsewhere[0]}, and not for {host}.",
+            f"If it does not sign for {host} too, another server's challenge was passed on to you. "
+            f"Pin it\nfor {host}?",
+            lambda: pins.add(host, message.signer),
+        )
+
+
+def _other_name(message: Message, target: Target) -> str:
+    """Return how the names in the message differ from those that the client has, or "".
+
+    A name without a domain is another than one with it: many hosts call themselves `web`.
+    """
     theirs = message.context
     if theirs.user != encoded(target.user):
         return f"The message is for the user {shown(theirs.user)}, and ssh logs in {target.user}."
-    if not any(same_host(theirs.host.lower(), host) for host in target.hosts):
+    if theirs.host.lower() not in map(encoded, target.hosts):
         return f"The message is for the host {shown(theirs.host)}, and ssh goes to {target.host}."
-    elsewhere = pins.hosts_of(message.signer)
-    if elsewhere and not pins.expected(target.names):
-        return f"The key that signed it is pinned for {elsewhere[0]}, and not for {target.host}."
     return ""
 
 
@@ -65,7 +118,7 @@ def ssh_name(target: Target) -> str:
     return f"{encoded(target.user)}@{encoded(target.host)}"
 
 
-def describe(message: Message, pins: Pins, hosts: list[str]) -> list[tuple[str, str]]:
+def describe(message: Message, target: Target, pins: Pins) -> list[tuple[str, str]]:
     """Return what a message says about itself, ready to be shown, as names and values."""
     asks = message.context
     return [
@@ -74,19 +127,24 @@ def describe(message: Message, pins: Pins, hosts: list[str]) -> list[tuple[str, 
         ("service", shown(asks.service)),
         ("from", shown(asks.origin)),
         ("until", asks.until.strftime(UNTIL)),
-        ("signed", _signature(message, pins, hosts)),
+        ("signed", _signature(message, target, pins)),
     ]
 
 
-def _signature(message: Message, pins: Pins, hosts: list[str]) -> str:
+def _signature(message: Message, target: Target, pins: Pins) -> str:
     if message.unknown_signer:
         return f"by {message.unknown_signer}, which is not in your keyring: not checked"
     if not message.signer:
         return "no"
-    if message.signer in _expected(message, hosts, pins):
+    if message.signer in pins.exact(target.hosts, target.port):
         return f"by {message.signer}, pinned for this host"
-    return f"by {message.signer}, not pinned for this host"
+    pinned = pins.hosts_of(message.signer)
+    if not pinned:
+        return f"by {message.signer}, not pinned"
+    others = f" and {len(pinned) - MANY} others" if len(pinned) > MANY else ""
+    return f"by {message.signer}, pinned for {', '.join(pinned[:MANY])}{others}"
 
 
-def _expected(message: Message, hosts: list[str], pins: Pins) -> set[str]:
-    return pins.expected(hosts) or pins.expected([message.context.host.lower()])
+def _expected(message: Message, target: Target, pins: Pins) -> set[str]:
+    named = [message.context.host.lower()]
+    return pins.expected(target.hosts, target.port) or pins.expected(named, target.port)

@@ -6,13 +6,18 @@ It is quick, because it starts for each `git pull`: click and python-gnupg stay 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from typing import NoReturn
 
 from trex.cli.errors import ClientError
-from trex.cli.handover import new_handover
+from trex.cli.handover import find_beside, new_handover
 from trex.cli.tell import tell_error
+
+# `trex ssh` is one attempt: a refusal, here or there, does not count three times at the server.
+ONE_ATTEMPT = "-oNumberOfPasswordPrompts=1"
+PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./+-]+")  # ssh gives it to a shell
 
 
 def main() -> None:
@@ -32,8 +37,16 @@ def run_ssh(arguments: list[str]) -> NoReturn:
     environment = dict(os.environ)
     name_terminal(environment)
     new_handover(os.path.abspath(ssh), arguments, environment).put_into(environment)
-    # By this name, because ssh starts itself again by the name it was called by (ProxyJump).
-    os.execve(ssh, ["ssh", *arguments], environment)  # noqa: S606 (no shell is the point)
+    os.execve(ssh, [_name(), ONE_ATTEMPT, *arguments], environment)  # noqa: S606 (no shell is the point)
+
+
+def _name() -> str:
+    """Return by what name ssh starts itself again for a jump host: `trex-ssh` if it can be had."""
+    try:
+        program = find_beside("trex-ssh")
+    except ClientError:
+        return "ssh"
+    return program if PLAIN_PATH.fullmatch(program) else "ssh"
 
 
 def name_terminal(environment: dict[str, str] | os._Environ[str]) -> None:

@@ -13,6 +13,7 @@ from trex.cli.context import MOST_AHEAD, UNTIL, Context, parse_context
 from trex.cli.errors import CannotDecrypt, Refused
 from trex.cli.gpg import Gpg
 from trex.cli.packets import check_packets
+from trex.cli.signature import KEY_ID, NO_PUBLIC_KEY, read_signed
 from trex.openpgp import NOTATION
 
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 
 CHALLENGE = re.compile(rf"[{ALPHABET}]{{{LENGTH}}}\n".encode("ascii"))
 VERDICTS = ("GOODSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "BADSIG", "ERRSIG")
-NO_PUBLIC_KEY = "9"  # in ERRSIG; a code of libgpg-error, as these are:
-REASONS = {
+REASONS = {  # codes of libgpg-error
     11: "the passphrase was wrong",
     62: "nobody typed the passphrase in time",
     85: "the agent has no pinentry to ask for the passphrase with",
@@ -33,7 +33,7 @@ REASONS = {
 }
 CODE = 0xFFFF
 NUMBER = re.compile(r"[0-9]{1,10}")
-FINGERPRINT, KEY_ID = re.compile(r"[0-9A-F]{40,64}"), re.compile(r"[0-9A-F]{1,64}")
+FINGERPRINT = re.compile(r"[0-9A-F]{40,64}")
 NOT_OURS = "this is no challenge of Trex's, so nothing that it says is shown"
 NOT_SHOWN = "a server can send anything, also a mail that was captured on its way to you"
 
@@ -55,8 +55,15 @@ def open_message(message: bytes) -> Message:
     Refused for all that is not exactly what Trex sends.
     """
     check_packets(message)
-    decrypted = Gpg().open_message(message)
-    return read_message(decrypted.data, decrypted.said)
+    opened = Gpg().open_message(message)
+    _check_opened(opened.said)
+    inside = read_signed(opened.data)
+    return read_message(inside.data, _joined(opened.said, inside.said))
+
+
+def _joined(one: Status, other: Status) -> Status:
+    """Return the status lines of both, so that what must be there once is not there twice."""
+    return {keyword: one.get(keyword, []) + other.get(keyword, []) for keyword in {**one, **other}}
 
 
 def read_message(plaintext: bytes, said: Status) -> Message:
@@ -71,10 +78,14 @@ def read_message(plaintext: bytes, said: Status) -> Message:
     return Message(context, plaintext.decode("ascii").strip(), signer, unknown)
 
 
-def _check_decrypted(said: Status) -> None:
-    """Refuse all but one plaintext out of one decryption with integrity protection."""
+def _check_opened(said: Status) -> None:
     if "DECRYPTION_OKAY" not in said:
         raise _why_not(said)
+
+
+def _check_decrypted(said: Status) -> None:
+    """Refuse all but one plaintext out of one decryption with integrity protection."""
+    _check_opened(said)
     once = ("BEGIN_DECRYPTION", "DECRYPTION_OKAY", "GOODMDC", "PLAINTEXT")
     other_packets = any("proc_pkt" in " ".join(words) for words in said.get("ERROR", []))
     if other_packets or any(len(said.get(keyword, [])) != 1 for keyword in once):

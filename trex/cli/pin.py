@@ -32,8 +32,9 @@ Examples:
 def command(host: str, fingerprint: str | None, *, yes: bool) -> None:
     """Let no other key sign the challenges of HOST.
 
-    HOST is the name that you give to ssh, or the one in the message. Without FINGERPRINT, the key
-    in your keyring whose user id names the host is proposed. A key that is pinned is not replaced.
+    HOST is the name that you give to ssh. FINGERPRINT is the key's own, not a subkey's. Without it,
+    the key in your keyring whose user id names the host is proposed. A key that is pinned is not
+    replaced.
     """
     if yes and not fingerprint:
         raise ClientError("--yes needs a fingerprint", "trex pin --yes HOST FINGERPRINT")
@@ -51,17 +52,28 @@ def command(host: str, fingerprint: str | None, *, yes: bool) -> None:
 
 
 def _find(text: str) -> dict[str, Any]:
-    """Return the key with this fingerprint, which may be that of a subkey."""
+    """Return the key with this fingerprint: its own, and not that of a subkey.
+
+    gpg finds a key by a subkey's fingerprint too, and anybody can make another's key such a subkey.
+    """
     fingerprint = "".join(text.split()).upper().removeprefix("0X")
     if not FINGERPRINT.fullmatch(fingerprint):
         raise ClientError(f"{text!r} is no fingerprint of 40 hex digits", "gpg --list-keys")
-    keys: list[dict[str, Any]] = list(Gpg().list_keys(keys=fingerprint))
-    if not keys:
+    found = [dict(key) for key in Gpg().list_keys(keys=fingerprint)]
+    own = [key for key in found if key["fingerprint"] == fingerprint]
+    if own:
+        return own[0]
+    if not found:
         raise ClientError(
             f"the key {fingerprint} is not in your keyring: no signature of it can be checked",
             "gpg --import the key of the host",
         )
-    return keys[0]
+    primary = found[0]["fingerprint"]
+    raise ClientError(
+        f"{fingerprint} is only a subkey here: of the key {primary}",
+        f"if that is the host's key, pin it: {primary}; if the host says otherwise, somebody has "
+        f"taken its key into theirs: gpg --delete-keys {primary}, and import the host's key again",
+    )
 
 
 def _propose(host: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from trex.cli.errors import ClientError
-from trex.cli.hosts import HOST_FORM, same_host
+from trex.cli.hosts import HOST_FORM, UNKNOWN, same_host, split_port
 from trex.cli.store import Table
 
 FORM = "HOST FINGERPRINT"
@@ -28,19 +28,32 @@ class Pins:
                 raise self._table.error(number, f"{host} for the second time", "one line a host")
             self.by_host[host] = fingerprint
 
-    def expected(self, names: list[str]) -> set[str]:
-        """Return the keys that may sign for a host with these names; none if it is not pinned.
+    def exact(self, hosts: list[str], port: str) -> set[str]:
+        """Return the keys that are pinned under one of these very names.
 
-        The first of the names that has a pin of its own decides. Where none has, those pins count
-        that may mean the host: `web` for `web.example.org`.
+        A pin of the port comes before one without.
         """
-        for name in names:
-            if name in self.by_host:
-                return {self.by_host[name]}
-        return {
+        keys = {split_port(name): fingerprint for name, fingerprint in self.by_host.items()}
+        if port == UNKNOWN:
+            return {key for (host, _), key in keys.items() if host in hosts}
+        for wanted in (port, ""):
+            for host in hosts:
+                if (host, wanted) in keys:
+                    return {keys[host, wanted]}
+        return set()
+
+    def expected(self, hosts: list[str], port: str) -> set[str]:
+        """Return the keys of which one has to sign for a host with these names; none if any may.
+
+        Where none of the very names is pinned, those pins count that may mean the host: `web` for
+        `web.example.org`.
+        """
+        return self.exact(hosts, port) or {
             fingerprint
-            for host, fingerprint in self.by_host.items()
-            if any(same_host(host, name) for name in names)
+            for name, fingerprint in self.by_host.items()
+            for pinned, only in [split_port(name)]
+            if UNKNOWN in (port, only) or only == port
+            if any(same_host(pinned, host) for host in hosts)
         }
 
     def hosts_of(self, fingerprint: str) -> list[str]:

@@ -15,6 +15,8 @@ from trex.cli.launch import name_terminal
 from trex.cli.message import open_message
 from trex.cli.paste import MAX_TEXT, read_message
 from trex.cli.pins import Pins
+from trex.cli.services import SSHD
+from trex.cli.target import ANYWHERE
 from trex.cli.terminal import say
 
 EXAMPLES = """\b
@@ -39,9 +41,13 @@ def command(file: str, *, to_clipboard: bool) -> None:
     message = read_message(_read(file))
     name_terminal(os.environ)
     challenge = open_message(message)
-    for name, value in describe(challenge, pins, []):
+    told = dict(describe(challenge, ANYWHERE, pins))
+    for name, value in told.items():
         say(f"{name:8} {value}")
-    check_signer(challenge, [], pins)
+    check_signer(challenge, ANYWHERE, pins)
+    if challenge.context.service != SSHD:
+        service = told["service"]
+        say(f"This is for {service}, not for a login by ssh: was it you who started {service}?")
     if to_clipboard:
         say(f"The response is on the clipboard ({copy(challenge.response)}).")
     else:

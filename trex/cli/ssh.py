@@ -37,8 +37,9 @@ class _AllToSsh(click.Command):
 def command(arguments: tuple[str, ...]) -> None:
     """Run ssh, and answer the challenge through gpg-agent.
 
-    A challenge is answered only if it names the user and the host that ssh goes to, or you
-    confirmed that name once; and if a key is pinned for that host, only if this key signed it.
-    Every other question of ssh's reaches you as if Trex were not there.
+    A challenge is answered only if it names the user and the host that ssh goes to and the service
+    sshd, or you confirmed other names once; and if a key is pinned for that host, only if this key
+    signed it. One run answers one challenge and is one attempt. Every other question of ssh's
+    reaches you as if Trex were not there.
     """
     run_ssh(list(arguments))

@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass, field
 
 from trex.cli.errors import Refused
+from trex.cli.hosts import UNKNOWN
 
 PREFIXED_SINCE = (8, 5)  # OpenSSH
 SSH_SECONDS = 20  # for a `Match exec` in the user's configuration
@@ -20,19 +21,16 @@ class Target:
 
     user: str
     hosts: list[str] = field(default_factory=list)  # the first is the one to show
-    port: str = STANDARD_PORT
-
-    @property
-    def names(self) -> list[str]:
-        """Return the names to find a pin by, those with the port first."""
-        if self.port == STANDARD_PORT:
-            return self.hosts
-        return [f"[{host}]:{self.port}" for host in self.hosts] + self.hosts
+    port: str = STANDARD_PORT  # UNKNOWN for a host on the way, whose settings are not ours
 
     @property
     def host(self) -> str:
         """Return the host as known_hosts has it: `host`, or `[host]:port`."""
-        return self.names[0]
+        usual = self.port in (STANDARD_PORT, UNKNOWN)
+        return self.hosts[0] if usual else f"[{self.hosts[0]}]:{self.port}"
+
+
+ANYWHERE = Target("", port=UNKNOWN)  # for a message that somebody pasted
 
 
 def split_prompt(prompt: str) -> tuple[str, str, str] | None:
@@ -52,11 +50,12 @@ def find_target(user: str, host: str, ssh: str, arguments: list[str] | None) -> 
     """Return all that the client calls the host which ssh names before a prompt.
 
     `arguments` are those of the ssh run, asked with -G (ssh(1)) for the names that they give that
-    host. Raises Refused for an ssh that writes no such name: the server could write one then.
+    host, and its port. Raises Refused for an ssh that writes no such name: the server could write
+    one then.
     """
     if _version(ssh) < PREFIXED_SINCE:
         raise Refused("ssh is older than OpenSSH 8.5 and does not say who asks", "trex respond")
-    target = Target(user, [host])
+    target = Target(user, [host], UNKNOWN)
     settings = _settings(ssh, arguments) if arguments else {}
     ours = [
         settings[key].lower().removesuffix(".")

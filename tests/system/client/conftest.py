@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import sandbox
 from tests.client import Client
 from tests.hostile import Hostile
 
@@ -41,6 +42,19 @@ def signer(laptop: Client, holder: Holder, keys: Keys) -> str:
 
 
 @pytest.fixture
+def sshd(sshd: Callable[..., Sshd]) -> Iterator[Callable[..., Sshd]]:
+    """Start servers whose PAM service is `sshd`, as it is on every host, unless the test says else."""
+    kept = sandbox.PAM_SERVICES / "sshd"
+    content = kept.read_bytes() if kept.exists() else b""
+
+    def start(*arguments: str, service: str = "", methods: str = "keyboard-interactive") -> Sshd:
+        return sshd(service=service or sandbox.trex_service("sshd", *arguments), methods=methods)
+
+    yield start
+    kept.write_bytes(content)
+
+
+@pytest.fixture
 def name(alice: Account, laptop: Client, sshd: Callable[..., Sshd]) -> str:
     """Return what to give to ssh for a server that alice can log in to."""
     return laptop.knows(sshd())
@@ -49,5 +63,4 @@ def name(alice: Account, laptop: Client, sshd: Callable[..., Sshd]) -> str:
 @pytest.fixture
 def hostile(account: Callable[[str], Account], sshd: Callable[..., Sshd]) -> Hostile:
     """A server that asks what it likes, and lets nobody in."""
-    account("alice")
-    return Hostile(sshd)
+    return Hostile(sshd, account("alice"))

@@ -62,7 +62,7 @@ def test_what_is_not_this_login_s_challenge_is_not_answered(
     prompts = [
         f"\n{encrypt(holder, to, text, name=name)}Response: " for name, text in OTHERS.values()
     ]
-    answers, shown = hostile.ask(laptop, *prompts)
+    answers, shown = hostile.ask_each(laptop, *prompts)
     assert dict(zip(OTHERS, answers, strict=True)) == dict.fromkeys(OTHERS, "")
     assert RESPONSE not in shown
     assert "4711" not in shown
@@ -80,18 +80,18 @@ def test_a_challenge_gets_one_answer(
     hostile: Hostile, laptop: Client, holder: Holder, to: str
 ) -> None:
     message = encrypt(holder, to)
-    answers, shown = hostile.ask(laptop, message, message, message.replace("\n", "\r\n"))
+    again = message.replace("\n", "\r\n")
+    answers, shown = hostile.ask_each(laptop, message, message, again)
     assert answers == [RESPONSE, "", ""]
-    assert "answered before" in shown
-    answers, shown = hostile.ask(laptop, message)
-    assert_nothing_said(answers, shown)
+    assert shown.count("answered before") == len([message, again])
 
 
 def test_an_unsigned_challenge_where_a_key_is_pinned(
     hostile: Hostile, laptop: Client, holder: Holder, to: str, signer: str
 ) -> None:
     pin(laptop, signer)
-    answers, shown = hostile.ask(laptop, encrypt(holder, to), encrypt(holder, to, signer=signer))
+    prompts = encrypt(holder, to), encrypt(holder, to, signer=signer)
+    answers, shown = hostile.ask_each(laptop, *prompts)
     assert answers == ["", RESPONSE]
     assert "NOT SIGNED" in shown
 
@@ -126,7 +126,7 @@ def test_a_signature_that_says_something_else(
         pin(laptop, signer)
     notations = [context(host="bank"), "", "trex"]
     prompts = [encrypt(holder, to, signer=signer, notation=notation) for notation in notations]
-    answers, shown = hostile.ask(laptop, *prompts)
+    answers, shown = hostile.ask_each(laptop, *prompts)
     assert_nothing_said(answers, shown, len(notations))
     assert shown.count("something else") == len(notations)
 
@@ -146,7 +146,7 @@ def test_a_message_for_a_passphrase_makes_no_pinentry_appear(
 ) -> None:
     alone = gpg(holder, CHALLENGE, "--symmetric", "--passphrase", "x", "--set-filename", context())
     both = encrypt(holder, to, CHALLENGE, "--symmetric", "--passphrase", "x")
-    answers, shown = hostile.ask(laptop, alone, both)
+    answers, shown = hostile.ask_each(laptop, alone, both)
     assert_nothing_said(answers, shown, 2)
     assert shown.count("no message that Trex sends") == 2
 
@@ -156,7 +156,7 @@ def test_messages_that_are_not_encrypted(
 ) -> None:
     signed = gpg(holder, CHALLENGE, "--sign", "--local-user", signer, "--set-filename", context())
     stored = gpg(holder, CHALLENGE, "--store", "--set-filename", context())
-    assert_nothing_said(*hostile.ask(laptop, signed, stored), count=2)
+    assert_nothing_said(*hostile.ask_each(laptop, signed, stored), count=2)
 
 
 def test_two_texts_in_one_message(
@@ -169,7 +169,7 @@ def test_two_texts_in_one_message(
         gpg(holder, content, "--encrypt", "--recipient", to, "-z0", "--no-literal")
         for content in (mail + right, right + mail, right + right)
     ]
-    assert_nothing_said(*hostile.ask(laptop, *prompts), count=3)
+    assert_nothing_said(*hostile.ask_each(laptop, *prompts), count=3)
 
 
 def test_two_messages_in_one_prompt(
@@ -180,12 +180,12 @@ def test_two_messages_in_one_prompt(
     assert "there are 2 messages" in shown
 
 
-def test_two_challenges_in_a_row_are_two_challenges(
+def test_of_two_challenges_in_a_row_one_is_answered(
     hostile: Hostile, laptop: Client, holder: Holder, to: str
 ) -> None:
-    other = encrypt(holder, to, name=context(host="bank"))
-    answers, _ = hostile.ask(laptop, encrypt(holder, to), other, "Response: ")
-    assert answers == [RESPONSE, "", ""]
+    answers, shown = hostile.ask(laptop, encrypt(holder, to), encrypt(holder, to), "Response: ")
+    assert answers == [RESPONSE]
+    assert "this login has shown a challenge before" in shown
 
 
 def test_damaged_messages(hostile: Hostile, laptop: Client, holder: Holder, to: str) -> None:
@@ -197,7 +197,7 @@ def test_damaged_messages(hostile: Hostile, laptop: Client, holder: Holder, to: 
     changed = re.sub(r"\n=....\n", "\n", message)
     place = changed.index("\n-----END") - 9
     changed = changed[:place] + ("A" if changed[place] != "A" else "B") + changed[place + 1 :]
-    answers, shown = hostile.ask(laptop, cut_off, without_a_line, changed)
+    answers, shown = hostile.ask_each(laptop, cut_off, without_a_line, changed)
     assert_nothing_said(answers, shown, 3)
 
 
@@ -209,7 +209,7 @@ def test_text_without_a_message_and_without_end(
         laptop, "Response: ", long, "x" * 200_000, f"{long}\n{encrypt(holder, to)}{long[:9999]}",
         "-----BEGIN PGP MESSAGE-----" * 3000,
     )  # fmt: skip
-    assert answers == ["", "", "", RESPONSE, ""]
+    assert answers == ["", "", "", RESPONSE]
     assert len(shown) < 10_000
 
 

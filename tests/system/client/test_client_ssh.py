@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def test_a_login_is_one_command(name: str, laptop: Client, log: Log) -> None:
     done = laptop.run("trex", "ssh", name, "id", "-un")
     assert done.stdout == "alice\n", done.stderr
-    assert f"answered alice at {name} (trex-sshd-" in done.stderr
+    assert f"answered alice at {name} (sshd)" in done.stderr
     assert log.trex("accepted: user=alice")
 
 
@@ -128,7 +128,7 @@ def test_a_host_by_another_name_is_confirmed_once(
 def test_an_alias_for_the_host_key_is_a_name_of_the_host(
     alice: Account, laptop: Client, sshd: Callable[..., Sshd]
 ) -> None:
-    alias = [f"HostKeyAlias {os.uname().nodename}.example.org", "StrictHostKeyChecking no"]
+    alias = [f"HostKeyAlias {os.uname().nodename}", "StrictHostKeyChecking no"]
     name = laptop.knows(sshd(), *alias, name="elsewhere")
     done = laptop.run("trex", "ssh", name, "id -un")
     assert done.stdout == "alice\n", done.stderr
@@ -166,11 +166,11 @@ def test_a_jump_host_cannot_have_the_target_s_challenge_answered(
     config = laptop.home / ".ssh/config"
     config.write_text(config.read_text().replace("HostName 127.0.0.1", "StrictHostKeyChecking no"))
     to = keys["cv25519"]
-    hostile.will_ask(encrypt(holder, to, name=context(host="target")), "Code? ",
-                     encrypt(holder, to, name=context(host="jump")))  # fmt: skip
-    done = laptop.run("trex", "ssh", "-J", "jump.test", "alice@target.test", "true")
-    assert done.returncode == 255
-    assert hostile.heard() == ["", "", "hzA8vx2i2Y"], done.stderr
+    for host, heard in (("target.test", ["", ""]), ("jump.test", ["hzA8vx2i2Y", ""])):
+        hostile.will_ask(encrypt(holder, to, name=context(host=host)), "Code? ")
+        done = laptop.run("trex", "ssh", "-J", "jump.test", "alice@target.test", "true")
+        assert done.returncode == 255
+        assert hostile.heard() == heard, done.stderr
 
 
 def name_port(laptop: Client) -> str:

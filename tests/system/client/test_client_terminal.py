@@ -13,6 +13,7 @@ import pexpect
 
 from tests import sandbox
 from tests.client import PASSPHRASE
+from tests.codes import ACCOUNT_LINES, FILE, text
 from tests.hostile import encrypt
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def test_a_password_after_the_challenge_is_typed_unseen(
 ) -> None:
     subprocess.run(["chpasswd"], input=f"alice:{PASSPHRASE}\n".encode(), check=True)
     service = sandbox.pam_service(
-        "trex-and-password", f"auth requisite pam_python.so {sandbox.ENTRY}",
+        "sshd", f"auth requisite pam_python.so {sandbox.ENTRY}",
         "auth required pam_unix.so", "account required pam_permit.so",
         "session required pam_permit.so",
     )  # fmt: skip
@@ -70,6 +71,28 @@ def test_a_password_after_the_challenge_is_typed_unseen(
     terminal.expect_exact("trex: answered alice at ")
     terminal.expect_exact("(alice@127.0.0.1) Password: ")
     log_in_unseen(terminal)
+
+
+def test_several_questions_of_one_login_are_all_asked(
+    alice: Account, laptop: Client, sshd: Callable[..., Sshd]
+) -> None:
+    """A password, the key, and a code: one attempt, whatever it takes."""
+    subprocess.run(["chpasswd"], input=f"alice:{PASSPHRASE}\n".encode(), check=True)
+    alice.write(text('" TOTP_AUTH', "12345678"), FILE)
+    service = sandbox.pam_service(
+        "sshd", "auth requisite pam_unix.so", f"auth requisite pam_python.so {sandbox.ENTRY}",
+        f"auth required pam_python.so {sandbox.ENTRY} method=totp", *ACCOUNT_LINES,
+    )  # fmt: skip
+    terminal = laptop.type("trex", "ssh", laptop.knows(sshd(service=service)), "id -un")
+    terminal.expect_exact("(alice@127.0.0.1) Password: ")
+    wait_for_no_echo(terminal)
+    terminal.sendline(PASSPHRASE)
+    terminal.expect_exact("trex: answered alice at ")
+    terminal.expect_exact("(alice@127.0.0.1) Verification code: ")
+    wait_for_no_echo(terminal)
+    terminal.sendline("12345678")
+    terminal.expect_exact("alice\r\n")
+    terminal.expect(pexpect.EOF)
 
 
 def test_a_passphrase_of_an_ssh_key_is_typed_unseen(

@@ -1,0 +1,319 @@
+"""A server passes on a challenge of another program's: real su, sudo and pamtester ask for it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pexpect
+import pytest
+
+from tests import sandbox
+from tests.command import on_terminal
+from tests.hostile import CHALLENGE, context, encrypt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.client import Client
+    from tests.hostile import Hostile
+    from tests.keys import Holder
+    from tests.sandbox import Account, Log
+    from tests.sshd import Sshd
+    from tests.system.conftest import Keys
+
+RESPONSE = CHALLENGE.decode().strip()
+HOST = os.uname().nodename
+
+
+@pytest.fixture
+def enrolled(hostile: Hostile, holder: Holder, to: str) -> Account:
+    """Enrol alice, who logs in where the server is dishonest."""
+    user = hostile.alice
+    user.import_keys(holder.public(to))
+    user.write(f"{to} trust nosign\n")
+    return user
+
+
+@pytest.fixture
+def stack() -> Iterator[Callable[[str], None]]:
+    """Put Trex alone into a program's PAM service; the sandbox's /etc is a copy."""
+    kept: dict[Path, bytes | None] = {}
+
+    def install(service: str) -> None:
+        path = sandbox.PAM_SERVICES / service
+        kept[path] = path.read_bytes() if path.exists() else None
+        sandbox.trex_service(service)
+
+    yield install
+    for path, content in kept.items():
+        path.unlink() if content is None else path.write_bytes(content)
+
+
+def message_shown(terminal: pexpect.spawn[str]) -> str:
+    """Return the message in a program's prompt, which then waits for an answer."""
+    terminal.expect("-----BEGIN PGP MESSAGE-----.*-----END PGP MESSAGE-----", timeout=20)
+    message: str = terminal.after.replace("\r\n", "\n") + "\n"
+    terminal.expect("Response: ")
+    return message
+
+
+def end(terminal: pexpect.spawn[str]) -> None:
+    terminal.sendintr()
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+
+
+@pytest.mark.parametrize("service", ["su", "sudo"])
+def test_what_su_and_sudo_ask_for_is_never_answered_in_a_login_by_ssh(
+    hostile: Hostile, laptop: Client, enrolled: Account, account: Callable[[str], Account],
+    stack: Callable[[str], None], service: str,
+) -> None:  # fmt: skip
+    """32 answers were had in one connection, and the program let whoever asked be the user."""
+    account("bob")
+    stack(service)
+    Path("/etc/sudoers.d/alice").write_text("alice ALL=(ALL) ALL\n")
+    who, command = ("bob", ["su", "alice"]) if service == "su" else ("alice", ["sudo", "true"])
+    asking = pexpect.spawn(
+        "/usr/bin/setpriv", [f"--reuid={who}", f"--regid={who}", "--init-groups", *command],
+        encoding="utf-8", timeout=20,
+    )  # fmt: skip
+    try:
+        passed_on = message_shown(asking)
+        hostile.will_ask(*[passed_on] * 32)
+        terminal = laptop.type("trex", "ssh", laptop.knows(hostile.server), "true")
+        terminal.expect_exact(f"error: this challenge is for {service}, and ssh logs in")
+        terminal.expect(pexpect.EOF)
+        assert hostile.heard() == [""]
+    finally:
+        end(asking)
+        Path("/etc/sudoers.d/alice").unlink()
+
+
+def test_what_another_service_asks_for_is_answered_by_nobody_but_the_user(
+    hostile: Hostile, laptop: Client, enrolled: Account, stack: Callable[[str], None]
+) -> None:
+    stack("vpn")
+    asking = on_terminal("try", "alice", "--service", "vpn")
+    try:
+        passed_on = message_shown(asking)
+        answers, shown = hostile.ask(laptop, passed_on)
+        assert answers == [""]
+        assert "not answered. The message is for the PAM service vpn, and sshd's is sshd" in shown
+        hostile.will_ask(passed_on)
+        terminal = laptop.type("trex", "ssh", laptop.knows(hostile.server), "true")
+        terminal.expect_exact("service: vpn\r\n")
+        terminal.expect_exact("Has it? (yes/no) ")
+        terminal.sendline("no")
+        terminal.expect(pexpect.EOF)
+        assert hostile.heard() == [""]
+        assert not laptop.services.exists()
+    finally:
+        end(asking)
+
+
+def test_an_sshd_with_another_service_is_confirmed_once(
+    alice: Account, laptop: Client, sshd: Callable[..., Sshd]
+) -> None:
+    service = sandbox.trex_service("trex-demo-sshd")
+    server = sshd(service=service)
+    name = laptop.knows(server)
+    alone = laptop.run("trex", "ssh", name, "id -un")
+    assert alone.returncode == 255
+    assert "trex ssh once at a terminal" in alone.stderr
+    for answer, comes in (("no", "Permission denied"), ("yes", "alice\r\n")):
+        terminal = laptop.type("trex", "ssh", name, "id -un")
+        terminal.expect_exact(f"The message is for the PAM service {service}, and sshd's is sshd.")
+        terminal.expect_exact("(yes/no) ")
+        terminal.sendline(answer)
+        terminal.expect_exact(comes)
+        terminal.expect(pexpect.EOF)
+    assert laptop.services.read_text() == f"[127.0.0.1]:{server.port} {service}\n"
+    assert laptop.services.stat().st_mode & 0o777 == 0o600
+    done = laptop.run("trex", "ssh", name, "id -un")
+    assert done.stdout == "alice\n", done.stderr
+
+
+def test_a_service_that_is_allowed_for_one_host_is_none_for_another(
+    hostile: Hostile, laptop: Client, holder: Holder, to: str
+) -> None:
+    laptop.allow_service(hostile.server, "internal-sshd")
+    laptop.services.write_text(laptop.services.read_text().replace("]:", "]:1"))
+    message = encrypt(holder, to, name=context(service="internal-sshd"))
+    assert hostile.ask(laptop, message)[0] == [""]
+    laptop.allow_service(hostile.server, "internal-sshd")
+    assert hostile.ask(laptop, message)[0] == [RESPONSE], "nothing was answered before"
+
+
+@pytest.mark.parametrize(("content", "error"), [
+    (b"web\n", ":1: found 1 words; meant is HOST SERVICE"),
+    (b"web ss(d\n", ':1: found "ss(d"; meant is HOST SERVICE'),
+])  # fmt: skip
+def test_a_damaged_file_of_services(
+    hostile: Hostile, laptop: Client, holder: Holder, to: str, content: bytes, error: str
+) -> None:
+    laptop.allow_service(hostile.server, "x")
+    laptop.services.write_bytes(content)
+    answers, shown = hostile.ask(laptop, encrypt(holder, to))
+    assert answers == [""]
+    assert f"{laptop.services}{error}" in shown
+
+
+def test_respond_says_what_the_answer_is_for(laptop: Client, holder: Holder, to: str) -> None:
+    """It answers sudo and su too: whoever pastes has to see it."""
+    sudo = encrypt(holder, to, name=context(service="sudo")).encode()
+    done = laptop.run("trex", "respond", stdin=sudo)
+    assert done.stdout == f"{RESPONSE}\n"
+    assert "service  sudo\n" in done.stderr
+    assert "This is for sudo, not for a login by ssh: was it you who started sudo?" in done.stderr
+    login = laptop.run("trex", "respond", stdin=encrypt(holder, to).encode())
+    assert "This is for" not in login.stderr
+
+
+def test_one_login_gets_one_answer_however_often_it_asks(
+    hostile: Hostile, laptop: Client, holder: Holder, to: str
+) -> None:
+    answers, shown = hostile.ask(laptop, *(encrypt(holder, to) for _ in range(32)))
+    assert answers == [RESPONSE]
+    assert shown.count("this login has shown a challenge before") == 1
+
+
+def test_after_a_refusal_nothing_is_decrypted(
+    hostile: Hostile, laptop: Client, holder: Holder, to: str
+) -> None:
+    """Never three pinentries after one cancel, and no questions to the keyring one by one."""
+    holder.take(laptop.make_locked_key("locked@example.org"))
+    count = laptop.home / "count"
+    laptop.use_pinentry(laptop.write_pinentry(f"echo >> {count}; echo ERR 83886179 no"))
+    prompts = [encrypt(holder, "locked@example.org") for _ in range(3)]
+    answers, _ = hostile.ask(laptop, *prompts, encrypt(holder, to))
+    assert answers == [""]
+    assert count.read_text() == "\n"
+
+
+def test_a_refused_run_is_one_attempt(
+    alice: Account, laptop: Client, sshd: Callable[..., Sshd], holder: Holder, log: Log
+) -> None:
+    """ssh asks three times of itself; with pam_faillock that locks an account."""
+    alice.import_keys(laptop.make_locked_key("locked@example.org"))
+    alice.write("locked@example.org trust nosign\n")
+    count = laptop.home / "count"
+    laptop.use_pinentry(laptop.write_pinentry(f"echo >> {count}; echo ERR 83886179 no"))
+    done = laptop.run("trex", "ssh", laptop.knows(sshd()), "true")
+    assert done.returncode == 255
+    assert "it was cancelled" in done.stderr
+    assert count.read_text() == "\n"
+    assert len(log.trex("no response: user=alice")) == 1
+    assert len(log.trex(" ms=")) == 1
+
+
+def test_marks_of_ssh_processes_that_have_ended_are_taken_away(name: str, laptop: Client) -> None:
+    for _ in range(3):
+        assert laptop.run("trex", "ssh", name, "true").returncode == 0
+    assert len(list((laptop.home / ".local/state/trex/runs").iterdir())) == 1
+
+
+def jump(laptop: Client, server: Sshd, *lines: str) -> None:
+    """Have two names for the server: one of them is the way to the other."""
+    with open("/etc/hosts", "a", encoding="ascii") as hosts:
+        hosts.write("127.0.0.1 jump.test target.test\n")
+    laptop.knows(server, *lines, name="jump.test target.test")
+    config = laptop.home / ".ssh/config"
+    text = config.read_text().replace("HostName 127.0.0.1", "StrictHostKeyChecking no")
+    config.write_text(text)
+    names = [
+        f"alice@[{host}]:{server.port} alice@{HOST}\n" for host in ("jump.test", "target.test")
+    ]
+    laptop.allow_service(server, "x")
+    laptop.account.write("".join([*names, f"alice@jump.test alice@{HOST}\n"]), ".config/trex/names")
+
+
+WAYS = {"ProxyJump": ["-J", "jump.test"],
+        "ProxyCommand": ["-oProxyCommand=ssh -W %h:%p jump.test"]}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_jump_host_and_the_host_beyond_get_an_answer_each(
+    alice: Account, laptop: Client, sshd: Callable[..., Sshd], way: list[str]
+) -> None:
+    jump(laptop, sshd())
+    done = laptop.run("trex", "ssh", *way, "target.test", "id -un")
+    assert done.stdout == "alice\n", done.stderr
+    assert len(re.findall("trex: answered alice at ", done.stderr)) == 2
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_pin_with_a_port_counts_for_a_jump_host(
+    hostile: Hostile, laptop: Client, holder: Holder, to: str, signer: str, keys: Keys,
+    way: list[str],
+) -> None:  # fmt: skip
+    """There its port is not known to whoever asks with the arguments of the whole."""
+    jump(laptop, hostile.server)
+    pin = laptop.run("trex", "pin", "--yes", f"[jump.test]:{hostile.server.port}", signer)
+    assert pin.returncode == 0, pin.stderr
+    for by, heard in (("", ""), (keys["signing-other"], ""), (signer, RESPONSE)):
+        hostile.will_ask(encrypt(holder, to, name=context(host=HOST), signer=by))
+        done = laptop.run("trex", "ssh", *way, "target.test", "true")
+        assert hostile.heard() == [heard], done.stderr
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_refused_jump_is_one_attempt(
+    alice: Account, laptop: Client, sshd: Callable[..., Sshd], log: Log, way: list[str]
+) -> None:
+    jump(laptop, sshd())
+    laptop.names.unlink()
+    done = laptop.run("trex", "ssh", *way, "target.test", "id -un")
+    assert done.returncode == 255
+    assert len(log.trex("no response: user=alice")) == 1, done.stderr
+
+
+def test_respond_asks_for_a_signature_of_one_of_the_host_s_pins(
+    laptop: Client, holder: Holder, to: str, signer: str
+) -> None:
+    """Whoever pastes does not say which port they log in at."""
+    assert laptop.run("trex", "pin", "--yes", "[web.test]:2222", signer).returncode == 0
+    unsigned = encrypt(holder, to, name=context(host="web")).encode()
+    done = laptop.run("trex", "respond", stdin=unsigned)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "NOT SIGNED" in done.stderr
+    signed = encrypt(holder, to, name=context(host="web"), signer=signer).encode()
+    assert laptop.run("trex", "respond", stdin=signed).stdout == f"{RESPONSE}\n"
+
+
+def test_a_pin_by_short_name_demands_a_signature_and_settles_nothing(
+    hostile: Hostile, laptop: Client, holder: Holder, to: str, signer: str
+) -> None:
+    """`web` may be `web` of any domain: the key's other host may be the one that was meant."""
+    name = laptop.knows(hostile.server, "HostKeyAlias web.evil.test", "StrictHostKeyChecking no")
+    assert laptop.run("trex", "pin", "--yes", "web", signer).returncode == 0
+    laptop.names.write_text(f"alice@[web.evil.test]:{hostile.server.port} alice@web\n")
+    laptop.account.own(laptop.names, 0o600)
+
+    def ask(by: str) -> str:
+        hostile.will_ask(encrypt(holder, to, name=context(host="web"), signer=by))
+        done = laptop.run("trex", "ssh", name, "true")
+        assert hostile.heard() == [""]
+        return done.stderr
+
+    assert "NOT SIGNED" in ask("")
+    assert "The key that signed it is pinned for web, and not for [web.evil.test]" in ask(signer)
+
+
+def test_a_key_that_signs_for_two_hosts_is_pinned_for_both_after_one_question(
+    hostile: Hostile, laptop: Client, holder: Holder, to: str, signer: str
+) -> None:
+    name = laptop.knows(hostile.server)
+    assert laptop.run("trex", "pin", "--yes", "other.test", signer).returncode == 0
+    hostile.will_ask(encrypt(holder, to, signer=signer))
+    terminal = laptop.type("trex", "ssh", name, "true")
+    terminal.expect_exact("The key that signed it is pinned for other.test, and not for ")
+    terminal.expect_exact("(yes/no) ")
+    terminal.sendline("yes")
+    terminal.expect(pexpect.EOF)
+    assert hostile.heard() == [RESPONSE]
+    assert f"[127.0.0.1]:{hostile.server.port} {signer}" in laptop.pins.read_text()
+    answers, _ = hostile.ask(laptop, encrypt(holder, to, signer=signer))
+    assert answers == [RESPONSE]
