@@ -64,6 +64,7 @@ def _laptop(host: Host, server: Sshd) -> tuple[Client, str]:
     account = sandbox.Account("laptop")
     account.import_keys(host.holder.secret(host.keys[USER]))
     laptop = Client(account)
+    laptop.allow_service(server, "bench-trex")
     return laptop, laptop.knows(server, user=USER)
 
 

@@ -268,6 +268,20 @@ def test_a_refused_jump_is_one_attempt(
     done = laptop.run("trex", "ssh", *way, "target.test", "id -un")
     assert done.returncode == 255
     assert len(log.trex("no response: user=alice")) == 1, done.stderr
+    assert len(log.trex(" ms=")) == 1
+
+
+def test_a_jump_host_s_port_is_known_where_ssh_itself_makes_the_jump(
+    hostile: Hostile, laptop: Client, holder: Holder, to: str, signer: str, keys: Keys
+) -> None:
+    """So it is another server's key that is pinned for another port."""
+    jump(laptop, hostile.server)
+    for port, key in ((hostile.server.port, signer), (1, keys["signing-other"])):
+        laptop.run("trex", "pin", "--yes", f"[jump.test]:{port}", key)
+    hostile.will_ask(encrypt(holder, to, signer=keys["signing-other"]))
+    done = laptop.run("trex", "ssh", *WAYS["ProxyJump"], "target.test", "true")
+    assert hostile.heard() == [""]
+    assert f"{signer} is pinned for this host" in done.stderr
 
 
 def test_respond_asks_for_a_signature_of_one_of_the_host_s_pins(

@@ -176,7 +176,9 @@ def test_ssh_is_killed_while_the_agent_asks(
     os.kill(child_of(terminal.pid, "ssh"), signal.SIGKILL)
     terminal.expect_exact("ended")
     deadline = time.monotonic() + 20
-    while laptop.account.run("pgrep", "-u", "laptop", "-x", "gpg|trex-askpass", check=False):
+    while laptop.account.run(
+        "pgrep", "-r", "D,R,S", "-u", "laptop", "-x", "gpg|trex-askpass", check=False
+    ):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     terminal.close(force=True)
