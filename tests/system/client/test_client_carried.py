@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.graft import carrying
-from tests.hostile import CHALLENGE, context, encrypt
+from tests.hostile import CHALLENGE, context, encrypt, gpg, gpg_bytes
 
 if TYPE_CHECKING:
     from tests.client import Client
@@ -91,6 +92,19 @@ def test_whatever_gpg_imports_in_whatever_order(
     assert respond(laptop, holder, to, key) == (RESPONSE, f"by {key}, pinned for web")
 
 
+@pytest.mark.skipif(not Path("/usr/lib/gnupg/keyboxd").exists(), reason="GnuPG 2.4 has it")
+def test_keys_that_keyboxd_keeps(
+    laptop: Client, holder: Holder, keys: Keys, to: str, blocks: dict[str, bytes]
+) -> None:
+    key = keys["signing"]
+    laptop.account.write("use-keyboxd\n", ".gnupg/common.conf")
+    for block in (holder.public(to), blocks["carrying"], blocks["honest"]):
+        laptop.account.run("gpg", "--batch", "--import", stdin=block, check=False)
+    pinned = laptop.run("trex", "pin", "--yes", "web", key)
+    assert pinned.returncode == 0, pinned.stderr
+    assert respond(laptop, holder, to, key) == (RESPONSE, f"by {key}, pinned for web")
+
+
 def test_a_key_that_carries_the_pinned_one_is_not_the_pinned_one(
     laptop: Client, holder: Holder, keys: Keys, to: str, blocks: dict[str, bytes]
 ) -> None:
@@ -126,8 +140,6 @@ def test_a_message_within_a_message_opens_no_window_and_leaves_nothing(
         "another key": ["--encrypt", "--recipient", to],
         "hidden": ["--encrypt", "--hidden-recipient", to],
     }[way]
-    from tests.hostile import gpg, gpg_bytes
-
     laptop.use_pinentry(laptop.write_pinentry(f"touch {laptop.home}/asked"))
     within = gpg_bytes(holder, CHALLENGE, *inner, "--set-filename", context(host="web"))
     message = gpg(holder, within, "--encrypt", "--recipient", to, "--no-literal", "-z0")
