@@ -194,7 +194,7 @@ class Page:
         with acting_as(reader):
             try:
                 check_writers(native(path), reader)
-                content, mode = _read(path)
+                content, mode = read_pem(path)
             except OSError as error:
                 raise PageUnavailable(f"{path}: {error.strerror}") from None
         if path == self._record.tls_key and mode & stat.S_IROTH:
@@ -226,8 +226,11 @@ def full_name() -> str:
     return short
 
 
-def _read(path: str) -> tuple[bytes, int]:
-    """Return a regular file's content and mode; neither a FIFO nor a device makes this wait."""
+def read_pem(path: str) -> tuple[bytes, int]:
+    """Return a regular file's content and mode; neither a FIFO nor a device makes this wait.
+
+    Raises PageUnavailable, OSError.
+    """
     descriptor = os.open(native(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)

@@ -15,7 +15,7 @@ from trex.cli.terminal import CommandError
 from trex.doctor.clock import check_clock
 from trex.doctor.combination import check_combination, check_strangers, check_unasked
 from trex.doctor.finding import ERROR, NOTE, STATUS, Finding, status_of
-from trex.doctor.line import check_line, either, left_out, users_of
+from trex.doctor.line import Users, check_line, either, left_out, users_of
 from trex.doctor.module import check_module
 from trex.doctor.ntp import check_offset
 from trex.doctor.service import check_service, trex_rules, with_options
@@ -103,13 +103,14 @@ def _check_lines(
 ) -> list[Finding]:
     """Look at what each line of Trex's needs, and at what sshd makes of them."""
     findings = []
-    who = [names or users_of(options) for _, options in lines]
+    who = [Users(names) if names else users_of(options) for _, options in lines]
     if service == "sshd" and os.geteuid() == 0:
         # Where no line can be understood, for whoever was named, as if it had no arguments.
-        users = list(dict.fromkeys(name for some in who or [names] for name in some))
+        named = [users.names for users in who] or [names]
+        everybody = list(dict.fromkeys(name for some in named for name in some))
         understood = [options for _, options in lines] or [Options()]
         timeout = max(options.timeout for options in understood)
-        findings += check_sshd(users, understood[0].method, timeout)
+        findings += check_sshd(everybody, understood[0].method, timeout)
     elif service == "sshd":
         findings.append(left_out("sshd's settings"))
     for rule, options in lines:

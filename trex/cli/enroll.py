@@ -78,12 +78,12 @@ def command(**arguments: Any) -> None:
     given = {name: arguments[name] for name in ("auth_file", "gnupg_home", "run_as")}
     place = find_place(arguments["user"], central=arguments["central"], **given)
     silently = arguments["yes"] or arguments["dry_run"]
+    before = recordfile.read_as(place.writer, place.record)  # first: it says soon what hangs
     found = _find_keys(place, arguments)
     shared = place.shares_keyring and not found["armored"]
     chosen = choose(found["listing"], arguments["wanted"], silently=silently, shared=shared)
     path = keyfile.path_of(arguments["key_file"], place) if arguments["key_file"] else ""
     clean = _clean_blocks(place, found["armored"], chosen, path)
-    before = recordfile.read_as(place.writer, place.record)
     names = [path] if path else [key.fingerprint for key in chosen]
     content = _compose(place, before, chosen, names, arguments)
     difference = _difference(place, before, content)

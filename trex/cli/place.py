@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trex.cli.delegate import FILE_SECONDS
 from trex.cli.terminal import CommandError
 from trex.errors import OptionError, UserUnknown
 from trex.methods import find_servant, place
@@ -43,6 +44,10 @@ class Place:
         """Whether keys of other users' lie in the same keyring."""
         home = self.options.gnupg_home
         return bool(self.options.run_as) and "%u" not in home and "%h" not in home
+
+    def seconds(self, runs: int = 1) -> float:
+        """Return how long work may take that reads the record and runs gpg so many times."""
+        return FILE_SECONDS + runs * self.options.gpg_timeout
 
     @property
     def shown(self) -> str:

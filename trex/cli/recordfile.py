@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trex.authfile import parse_record
-from trex.cli.delegate import run_as
+from trex.cli.delegate import FILE_SECONDS, run_as
 from trex.cli.terminal import CommandError
 from trex.errors import TrexError
 from trex.privilege import readable
@@ -64,7 +64,7 @@ def read_as(account: Account, path: str) -> bytes | None:
         content = read_existing(path)
         return None if content is None else content.decode("utf-8", "surrogateescape")
 
-    text = run_as(account, read)
+    text = run_as(account, read, FILE_SECONDS)
     return None if text is None else str(text).encode("utf-8", "surrogateescape")
 
 

@@ -41,7 +41,7 @@ def command(**arguments: Any) -> None:
     refuse a login is an error here.
     """
     place = find_place(**arguments)
-    told = run_as(place.reader, lambda: _read(place))
+    told = run_as(place.reader, lambda: _read(place), place.seconds())
     record = parse_record(told["content"].encode(), place.record, readable(place.user.home))
     for warning in record.warnings:
         say(f"trex: warning: {one_line(warning)}")

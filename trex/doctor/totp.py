@@ -7,7 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from trex.cli.delegate import hint_for, run_as
+from trex.cli.delegate import FILE_SECONDS, hint_for, run_as
 from trex.doctor.clock import until
 from trex.doctor.finding import ERROR, WARNING, Finding
 from trex.errors import FileUnsafe, NoRecord, RecordError, TrexError
@@ -43,7 +43,7 @@ def check_secret(name: str, options: Options) -> list[Finding]:
     """
     account = find_account(name)
     reader = _reader(account, options)
-    told = run_as(reader, lambda: _examine(account, reader, options))
+    told = run_as(reader, lambda: _examine(account, reader, options), FILE_SECONDS)
     if told["fault"]:
         return [_fault(name, told["fault"], options)]
     path = readable(place(options.secret, account))
