@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trex.audit import one_line
-from trex.cli.terminal import CommandError
+from trex.cli.terminal import CommandError, answer
 from trex.doctor.clock import check_clock
 from trex.doctor.combination import check_combination, check_strangers, check_unasked
 from trex.doctor.finding import ERROR, NOTE, STATUS, Finding, status_of
@@ -80,7 +80,7 @@ def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool
     status = status_of(findings)
     if as_json:
         told = [dataclasses.asdict(finding) for finding in findings]
-        click.echo(json.dumps({"service": service, "status": status, "findings": told}, indent=2))
+        answer(json.dumps({"service": service, "status": status, "findings": told}, indent=2))
     else:
         _print(findings)
     return status
@@ -142,7 +142,7 @@ def _strangers_come(service: str) -> bool:
 def _print(findings: list[Finding]) -> None:
     for finding in findings:
         what = f"{finding.severity}: {one_line(finding.what)}"
-        click.secho(what, fg=COLOURS.get(finding.severity, "yellow"))
-        click.echo(f"  why:  {one_line(finding.why)}\n  mend: {one_line(finding.mend)}")
+        answer(what, COLOURS.get(finding.severity, "yellow"))
+        answer(f"  why:  {one_line(finding.why)}\n  mend: {one_line(finding.mend)}")
     if status_of(findings) == 0:
-        click.echo("Nothing was found that is wrong." if findings else "Nothing was found.")
+        answer("Nothing was found that is wrong." if findings else "Nothing was found.")

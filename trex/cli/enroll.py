@@ -18,7 +18,7 @@ from trex.cli.place import Place, find_place, place_options
 from trex.cli.proof import prove
 from trex.cli.questions import confirm
 from trex.cli.tell import printable
-from trex.cli.terminal import CommandError, say
+from trex.cli.terminal import CommandError, answer, say
 from trex.privilege import readable
 from trex.safefile import check_directories
 
@@ -88,7 +88,8 @@ def command(**arguments: Any) -> None:
     content = _compose(place, before, chosen, names, arguments)
     difference = _difference(place, before, content)
     if arguments["dry_run"]:
-        click.echo(difference, nl=False)
+        if difference:
+            answer(difference.rstrip("\n"))
         return
     for key in chosen:
         say(f"For {place.user.name}:\n{describe(key)}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trex.audit import one_line
 from trex.cli.delegate import FILE_SECONDS
 from trex.cli.terminal import CommandError
 from trex.errors import OptionError, UserUnknown
@@ -52,7 +53,7 @@ class Place:
     @property
     def shown(self) -> str:
         """The record's path, for messages."""
-        return readable(self.record)
+        return one_line(readable(self.record))
 
 
 def place_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ import click
 
 from trex.challenge import random_digits
 from trex.cli.delegate import hint_for
-from trex.cli.terminal import CommandError, say
+from trex.cli.terminal import CommandError, answer, say
 from trex.errors import FileUnsafe
 from trex.otpfile import create_secret, locked, read_secret
 from trex.otpstate import EMERGENCY_DIGITS, OtpState
@@ -163,4 +163,4 @@ def _emergency_codes() -> list[str]:
 
 def _show_codes(emergency: list[str]) -> None:
     say("Emergency codes, each for one login without the phone. They are not shown again:")
-    click.echo("\n".join(emergency))
+    answer("\n".join(emergency))
