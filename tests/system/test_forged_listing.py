@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from tests.sandbox import Account
 
 TITLE, CLIPBOARD = "\x1b]0;forged title\x07", "\x1b]52;c;Y3VybCBldmlsfHNo\x07\x1b[2J\x1b[H"
+TRU = "tru::1:1700000000:0:3:1:5\n"
 PUB = "pub:u:255:22:AAAAAAAAAAAAAAAA:1700000000:::u:::scESC:::::{curve}:::0:\n"
 FPR = "fpr:::::::::{fingerprint}:\n"
 UID = "uid:u::::1700000000::X::root login{evil}::::::::::0:\n"
 SUB = "sub:u:255:18:BBBBBBBBBBBBBBBB:1700000000::::::e:::::cv25519::\n"
-SOUND = {"curve": "ed25519", "fingerprint": "A" * 40, "evil": ""}
+SUBKEY = f"fpr:::::::::{'B' * 40}:\n"
 # Waits for gpgs of its own account that list keys, writes into their output, and ends them.
 FORGER = """
 import os, signal, time
@@ -51,7 +52,9 @@ def forged(host: Account) -> Iterator[Callable[..., Account]]:
     started = []
 
     def begin(**changed: str) -> Account:
-        listing = "".join([PUB, FPR, UID, SUB]).format(**{**SOUND, **changed})
+        [own, *_] = host.record.read_text().split()
+        sound = {"curve": "ed25519", "fingerprint": own, "evil": ""}
+        listing = "".join([TRU, PUB, FPR, UID, SUB, SUBKEY]).format(**{**sound, **changed})
         (host.gnupg / "pubring.kbx").unlink()
         os.mkfifo(host.gnupg / "pubring.kbx", 0o600)
         os.chown(host.gnupg / "pubring.kbx", host.uid, host.gid)
