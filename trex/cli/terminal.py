@@ -42,4 +42,5 @@ def show(question: str) -> None:
 
 def answer(text: str, colour: str | None = None) -> None:
     """Tell what was asked for: standard output."""
-    click.secho(printable(text), fg=colour)
+    shown = printable(text)
+    click.echo(click.style(shown, fg=colour) if colour else shown)
