@@ -130,7 +130,9 @@ def _check_unchanged(path: str, before: bytes | None) -> None:
 
 def _write(path: str, content: bytes, mode: int, gid: int) -> None:
     """Write beside `path` and rename; a signal waits for that, so that it leaves no half of it."""
-    made = f"{path}.{secrets.token_hex(4)}.new"
+    directory, name = os.path.split(path)
+    # No account has a name that begins with a dot: in a directory of all records it is nobody's.
+    made = os.path.join(directory, f".{name}.{secrets.token_hex(4)}.new")
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         _write_new(made, content, mode, gid)

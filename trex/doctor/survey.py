@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SECONDS = 5.0  # for one home; where others answered before it, for those too
 MOST_SILENT = 3  # after so many, the rest is not looked at
-NOT_ASKED, NO, YES = 0, 1, 2
+UNTOLD, NO, YES = 0, 1, 2
 
 
 class Survey:
@@ -42,7 +42,7 @@ def look(names: list[str], is_set_up: Callable[[str], bool]) -> Survey:
             run_as(ROOT, partial(_ask, names, begin, is_set_up, answers), SECONDS)
             begin = len(names)
         except CommandError:
-            end = answers.find(bytes([NOT_ASKED]), begin)
+            end = answers.find(bytes([UNTOLD]), begin)
             if end == begin:  # the first that was asked, and so for the whole time
                 survey.silent.append(names[begin])
             begin = max(end, begin + 1)
