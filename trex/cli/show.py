@@ -12,7 +12,7 @@ from trex.cli.choosing import in_days, shown_user_id
 from trex.cli.delegate import run_as
 from trex.cli.place import Place, find_place, place_options
 from trex.cli.terminal import CommandError, answer, say
-from trex.errors import NoRecord
+from trex.errors import MAX_PLACE, NoRecord, cut
 from trex.keylist import NEVER, Key, day, parse_listing
 from trex.keyring import Keyring
 from trex.methods import is_absent
@@ -116,7 +116,7 @@ def _said_of_page(record: AuthRecord) -> str:
     if not record.web_qr.tls:
         how = "plain HTTP"
     elif record.tls_key:
-        how = f"TLS with {record.tls_certificate}"
+        how = f"TLS with {cut(record.tls_certificate, MAX_PLACE)}"
     else:
         how = "TLS with a certificate made for each login"
     return f"Shown: as text, and as a QR code on a page {who}, {how}"

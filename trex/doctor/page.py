@@ -14,7 +14,7 @@ from trex.cli.place import ROOT
 from trex.cli.terminal import CommandError
 from trex.doctor.finding import WARNING, Finding
 from trex.doctor.record import WARN_DAYS
-from trex.errors import PageUnavailable
+from trex.errors import MAX_PLACE, PageUnavailable, cut
 from trex.keylist import DAY, day
 from trex.login import Login
 from trex.webqr import Page, full_name, read_pem
@@ -60,7 +60,7 @@ def _check_certificate(place: Place, record: AuthRecord) -> list[Finding]:
     """Look at what the certificate says. Raises CommandError for one that cannot be read."""
     told = run_as(place.reader, lambda: _read_certificate(record.tls_certificate), FILE_SECONDS)
     findings = []
-    path = record.tls_certificate
+    path = cut(record.tls_certificate, MAX_PLACE)
     if told["until"] - time.time() < WARN_DAYS * DAY:
         findings.append(
             Finding("page-expires", WARNING, f"{path}: valid until {day(told['until'])}",
@@ -68,7 +68,7 @@ def _check_certificate(place: Place, record: AuthRecord) -> list[Finding]:
         )  # fmt: skip
     host = place.options.web_host or full_name()
     if not any(_is_for(name, host) for name in told["names"]):
-        names = ", ".join(told["names"][:MOST_NAMES]) or "no host"
+        names = ", ".join(map(cut, told["names"][:MOST_NAMES])) or "no host"
         findings.append(
             Finding("page-name", WARNING, f"{path}: it is for {names}, and the page is at {host}",
                     "Browsers warn of it.", "web_host= with a name that the certificate has")
@@ -85,7 +85,7 @@ def _read_certificate(path: str) -> dict[str, Any]:
         certificate = x509.load_pem_x509_certificate(read_pem(path)[0])
         names = _names(certificate)
     except (OSError, ValueError):
-        raise PageUnavailable(f"{path}: found no certificate; meant is one in PEM") from None
+        raise PageUnavailable(f"{cut(path, MAX_PLACE)}: found no certificate; meant is one in PEM") from None
     until = getattr(certificate, "not_valid_after_utc", None)  # cryptography 42 and later
     if until is None:
         until = certificate.not_valid_after.replace(tzinfo=UTC)
