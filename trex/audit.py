@@ -33,8 +33,8 @@ ERROR, WARNING, NOTICE, INFO, DEBUG = 3, 4, 5, 6, 7
 # Not strftime's: login and su have set the locale of whoever started them.
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SEND_SECONDS = 1.0
-# Bytes, in UTF-8 and escaped. Each field has room of its own, so that none can push out another; the
-# reason, which comes last, has what is left: 400 and more.
+# Bytes, in UTF-8 and escaped. Each field has room of its own, so that none can push out another;
+# the reason, which comes last, has what is left: 400 and more.
 MAX_LINE = 1900  # what every syslog daemon takes whole
 MAX_SERVICE, MAX_NAME, MAX_KEYS = 64, 255, 660  # keys: sixteen fingerprints of 40 digits
 

@@ -87,7 +87,9 @@ class WrongRecipients(OpenPGPError):
     """Others could answer gpg's message than the record says; `found` is what gpg made."""
 
     def __init__(self, found: str) -> None:
-        super().__init__(f"gpg made {cut(found, MAX_PLACE)}; expected one for the record's keys alone")
+        super().__init__(
+            f"gpg made {cut(found, MAX_PLACE)}; expected one for the record's keys alone"
+        )
         self.found = found
 
 

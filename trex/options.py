@@ -68,7 +68,9 @@ def parse_options(arguments: list[str]) -> "Options":
             except ValueError as error:
                 raise OptionError(f'argument "{cut(argument, MAX_PLACE)}": {error}') from None
         else:
-            raise OptionError(f'argument "{cut(argument, MAX_PLACE)}" is unknown{_suggestion(cut(name))}')
+            raise OptionError(
+                f'argument "{cut(argument, MAX_PLACE)}" is unknown{_suggestion(cut(name))}'
+            )
     _check_method(options.method, seen)
     return options
 

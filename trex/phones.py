@@ -30,7 +30,9 @@ def numbers_from_map(path: str, user: str) -> list[str]:
     for number, name, numbers in _lines(path):
         if name == user:
             if found:
-                raise SettingsError(f"{path}:{number}: {cut(name)} is in line after line: once is meant")
+                raise SettingsError(
+                    f"{path}:{number}: {cut(name)} is in line after line: once is meant"
+                )
             found = numbers
     if not found:
         raise NoRecord(f"{path}: no number for {cut(user)}")

@@ -22,6 +22,7 @@ FPR = "fpr:::::::::{fingerprint}:\n"
 UID = "uid:u::::1700000000::X::root login{evil}::::::::::0:\n"
 SUB = "sub:u:255:18:BBBBBBBBBBBBBBBB:1700000000::::::e:::::cv25519::\n"
 SUBKEY = f"fpr:::::::::{'B' * 40}:\n"
+LISTING = f"{TRU}{PUB}{FPR}{UID}{SUB}{SUBKEY}"
 # Waits for gpgs of its own account that list keys, writes into their output, and ends them.
 FORGER = """
 import os, signal, time
@@ -54,7 +55,7 @@ def forged(host: Account) -> Iterator[Callable[..., Account]]:
     def begin(**changed: str) -> Account:
         [own, *_] = host.record.read_text().split()
         sound = {"curve": "ed25519", "fingerprint": own, "evil": ""}
-        listing = "".join([TRU, PUB, FPR, UID, SUB, SUBKEY]).format(**{**sound, **changed})
+        listing = LISTING.format(**{**sound, **changed})
         (host.gnupg / "pubring.kbx").unlink()
         os.mkfifo(host.gnupg / "pubring.kbx", 0o600)
         os.chown(host.gnupg / "pubring.kbx", host.uid, host.gid)

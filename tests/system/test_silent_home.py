@@ -14,7 +14,6 @@ from tests import sandbox
 from tests.command import trex
 from tests.examination import examine, write_service
 from tests.silent import is_stuck, silent, wait_until_gone
-
 from trex.doctor.survey import MOST_SILENT
 
 if TYPE_CHECKING:

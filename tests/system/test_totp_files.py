@@ -101,7 +101,8 @@ def test_a_crash_before_the_rename_leaves_the_old_file(
     pam_usb #438: such a file kept its owner out until somebody removed it.
     """
     service = write_altered_service(
-        "otp-crash", "otpfile.py",
+        "otp-crash",
+        "otpfile.py",
         "os.rename(beside, self._name, src_dir_fd=directory, dst_dir_fd=directory)",
         "os.kill(os.getpid(), 9)",
     )

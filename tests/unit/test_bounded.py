@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import trex.codeerrors
 import trex.keyerrors
-from trex.authfile import AuthRecord, parse_record
+from trex.authfile import parse_record
 from trex.cli.context import parse_context
 from trex.cli.message import read_message as read_plaintext
 from trex.cli.names import Names
@@ -54,7 +54,10 @@ def options(text: str, _: Path) -> None:
 
 def otp(text: str, _: Path) -> None:
     state = OtpState(text.encode("utf-8"), "/home/alice/.google_authenticator")
-    _ = (state.counter, state.step, state.window, state.skew, state.used_steps, state.resetting)
+    for _number in (state.counter, state.step, state.window, state.skew):
+        pass
+    for _list in (state.used_steps, state.resetting):
+        pass
     count_attempt(state, 1)
 
 
@@ -67,7 +70,7 @@ def root_s(path: Path, text: str) -> str:
 def phones(text: str, place: Path) -> None:
     path = root_s(place / "phones", text)
     users_in_map(path)
-    numbers_from_map(path, text.split()[0] if text.split() else "alice")
+    numbers_from_map(path, text.split(maxsplit=1)[0] if text.split() else "alice")
 
 
 def sms(text: str, place: Path) -> None:

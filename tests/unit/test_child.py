@@ -290,10 +290,10 @@ def test_who_is_not_ended_by_the_lifeline_and_has_no_pidfd_is_not_waited_for(
 
     child = Child()
     told, tell = child.pipe()
-    with monkeypatch.context() as patch, pytest.raises(NotStarted):
-        patch.setattr(os, "pidfd_open", fail)
-        child.start([str(script(program, "echo $$ >&6; exec sleep 60"))], find_account("nobody"),
-                    lambda _: None, {6: tell})  # fmt: skip
+    command = [str(script(program, "echo $$ >&6; exec sleep 60"))]
+    monkeypatch.setattr(os, "pidfd_open", fail)
+    with pytest.raises(NotStarted):
+        child.start(command, find_account("nobody"), lambda _: None, {6: tell})
     pid = int(os.read(told, 20))
     monkeypatch.setattr("trex.child.GRACE_MS", 100)
     begun = time.monotonic()

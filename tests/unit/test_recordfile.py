@@ -14,14 +14,14 @@ from trex.otpfile import create_secret, locked
 from trex.privilege import _check_name, find_account
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 RECORD = b"alice@example.org trust nosign\n"
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note the names of all files that are made."""
     names: list[str] = []
     original = os.open
@@ -32,7 +32,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return original(path, flags, *rest, **named)
 
     monkeypatch.setattr(os, "open", note)
-    yield names
+    return names
 
 
 def record(directory: Path) -> None:

@@ -124,15 +124,15 @@ def _end(pid: int) -> bool:
     pidfd = os.pidfd_open(pid)
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    for number, seconds in ((signal.SIGTERM, END_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
-        signal.pidfd_send_signal(pidfd, number)
-        if poll.poll(seconds * 1000):
-            os.waitpid(pid, 0)
-            break
-    else:
-        number = 0
-    os.close(pidfd)
-    return bool(number)
+    try:
+        for number, seconds in ((signal.SIGTERM, END_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
+            signal.pidfd_send_signal(pidfd, number)
+            if poll.poll(seconds * 1000):
+                os.waitpid(pid, 0)
+                return True
+        return False
+    finally:
+        os.close(pidfd)
 
 
 def _serve(account: Account, work: Callable[[], Any], lifeline: int, sink: int) -> NoReturn:
@@ -205,19 +205,26 @@ def _stop(_number: int, _frame: object) -> NoReturn:
 def _told(work: Callable[[], Any]) -> dict[str, Any]:
     try:
         return {"result": work()}
-    except CommandError as error:
-        return {"error": error.message, "hint": error.hint}
-    except FileUnsafe as error:
-        return {"error": str(error), "hint": hint_for(error)}
-    except TrexError as error:
-        return {"error": str(error), "hint": ""}
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return {"error": f"{where}{error.strerror}", "hint": ""}
-    except MemoryError:
-        return {"error": f"it needs more than {MAX_MEMORY >> 20} MiB of memory", "hint": ""}
     except Exception as error:
-        return {"error": f"unforeseen error: {type(error).__name__}", "hint": "please report it"}
+        message, hint = _described(error)
+        return {"error": message, "hint": hint}
+
+
+def _described(error: Exception) -> tuple[str, str]:
+    """Return what the command says of an error, and the next thing to do."""
+    match error:
+        case CommandError():
+            return error.message, error.hint
+        case FileUnsafe():
+            return str(error), hint_for(error)
+        case TrexError():
+            return str(error), ""
+        case OSError():
+            where = f"{error.filename}: " if error.filename else ""
+            return f"{where}{error.strerror}", ""
+        case MemoryError():
+            return f"it needs more than {MAX_MEMORY >> 20} MiB of memory", ""
+    return f"unforeseen error: {type(error).__name__}", "please report it"
 
 
 def hint_for(error: FileUnsafe) -> str:

@@ -26,7 +26,9 @@ class Pins:
             if not FINGERPRINT.fullmatch(fingerprint):
                 raise self._table.error(number, f'"{cut(fingerprint)}"', "40 capital hex digits")
             if host in self.by_host:
-                raise self._table.error(number, f"{cut(host)} for the second time", "one line a host")
+                raise self._table.error(
+                    number, f"{cut(host)} for the second time", "one line a host"
+                )
             self.by_host[host] = fingerprint
 
     def exact(self, hosts: list[str], port: str) -> set[str]:

@@ -41,19 +41,20 @@ class SvgFile:
             self._place = os.open(self._directory or ".", DIRECTORY)
             opened.callback(os.close, self._place)
             descriptor = os.open(self._name, NEW, 0o600, dir_fd=self._place)
+            opened.callback(os.close, descriptor)  # until the end: nobody else gets its inode
             self._made = os.fstat(descriptor)
-            opened.callback(self._remove)
-            with open(descriptor, "wb") as file:
+            removal = opened.enter_context(ExitStack())
+            removal.callback(self._remove)
+            with open(descriptor, "wb", closefd=False) as file:
                 file.write(_svg(self._text))
-            self._opened = opened.pop_all()
+            self._removal, self._opened = removal, opened.pop_all()
         return self
 
     def __exit__(self, kind: object, *error: object) -> None:
         """Keep the file if the block came to its end."""
         if kind is None:
-            os.close(self._place)
-        else:
-            self._opened.close()
+            self._removal.pop_all()
+        self._opened.close()
 
     def _remove(self) -> None:
         with suppress(FileNotFoundError):

@@ -85,7 +85,9 @@ def _read_certificate(path: str) -> dict[str, Any]:
         certificate = x509.load_pem_x509_certificate(read_pem(path)[0])
         names = _names(certificate)
     except (OSError, ValueError):
-        raise PageUnavailable(f"{cut(path, MAX_PLACE)}: found no certificate; meant is one in PEM") from None
+        raise PageUnavailable(
+            f"{cut(path, MAX_PLACE)}: found no certificate; meant is one in PEM"
+        ) from None
     until = getattr(certificate, "not_valid_after_utc", None)  # cryptography 42 and later
     if until is None:
         until = certificate.not_valid_after.replace(tzinfo=UTC)
