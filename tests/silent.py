@@ -66,18 +66,23 @@ def silent(place: Path) -> Iterator[Silent]:
 
 
 def is_stuck(pid: int) -> bool:
-    """Tell whether a process sleeps where no signal reaches it (proc(5), state D)."""
+    """Tell whether a process sleeps where no signal reaches it."""
+    return _state(pid) == "D"
+
+
+def _state(pid: int) -> str:
+    """Return a process's state (proc(5)), "" if there is none."""
     try:
         line = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return False
-    return line.rpartition(")")[2].split()[0] == "D"
+        return ""
+    return line.rpartition(")")[2].split()[0]
 
 
 def wait_until_gone(pids: list[int], seconds: float = 10) -> None:
-    """Wait for processes that are no children of this one."""
+    """Wait for processes that are no children of this one, and that nobody may reap (state Z)."""
     deadline = time.monotonic() + seconds
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+    while any(_state(pid) not in ("", "Z") for pid in pids):
         assert time.monotonic() < deadline, pids
         time.sleep(0.01)
 
