@@ -33,10 +33,13 @@ ERROR, WARNING, NOTICE, INFO, DEBUG = 3, 4, 5, 6, 7
 # Not strftime's: login and su have set the locale of whoever started them.
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SEND_SECONDS = 1.0
+# Bytes, in UTF-8 and escaped. Each field has room of its own, so that none can push out another;
+# the reason, which comes last, has what is left: 400 and more.
 MAX_LINE = 1900  # what every syslog daemon takes whole
-MAX_NAME = 255  # a longer one leaves no room for the rest
+MAX_SERVICE, MAX_NAME, MAX_KEYS = 64, 255, 660  # keys: sixteen fingerprints of 40 digits
 
 
+CUT = "..."
 PRIORITIES = {
     ACCEPTED: INFO,
     NOT_ASKED: INFO,
@@ -49,10 +52,10 @@ PRIORITIES = {
 def write_notes(login: "Told") -> None:
     """Write what was noted so far: warnings, and with `debug` the steps."""
     for text in login.warnings:
-        _write(login, WARNING, text)
+        _send(login, WARNING, "", text)
     if login.debug:
         for text in login.steps:
-            _write(login, DEBUG, text)
+            _send(login, DEBUG, "", text)
     login.warnings, login.steps = [], []
 
 
@@ -60,21 +63,25 @@ def write_verdict(login: "Told", outcome: Outcome, detail: str, seconds: float) 
     """Write the login's one line, after what else was noted."""
     write_notes(login)
     pairs = {
-        "user": login.user[:MAX_NAME],
-        "service": login.service[:MAX_NAME],
-        "rhost": login.remote_host[:MAX_NAME],
+        "user": one_line(login.user, MAX_NAME),
+        "service": one_line(login.service, MAX_SERVICE),
+        "rhost": one_line(login.remote_host, MAX_NAME),
         "method": login.method,
-        "keys": ",".join(login.fingerprints),
+        "keys": one_line(",".join(login.fingerprints), MAX_KEYS),
         "ms": str(round(seconds * 1000)),
     }
     described = " ".join(f"{name}={_field(value)}" for name, value in pairs.items())
-    reason = f": {detail}" if detail else ""
-    _write(login, PRIORITIES.get(outcome, NOTICE), f"{outcome.text}: {described}{reason}")
+    told = f"{outcome.text}: {described}"
+    _send(login, PRIORITIES.get(outcome, NOTICE), f"{told}: " if detail else told, detail)
 
 
-def _write(login: "Told", priority: int, text: str) -> None:
-    """Send one line. A log that cannot be reached neither fails a login nor holds it up."""
-    line = one_line(f"pam_trex({login.service[:MAX_NAME]}:auth): {text}")[:MAX_LINE]
+def _send(login: "Told", priority: int, told: str, rest: str) -> None:
+    """Send one line, of what is bounded and fit for it, and as much as has room of the rest.
+
+    A log that cannot be reached neither fails a login nor holds it up.
+    """
+    line = f"pam_trex({one_line(login.service, MAX_SERVICE)}:auth): {told}"
+    line += one_line(rest, MAX_LINE - len(line.encode("utf-8")))
     now = time.localtime()
     stamp = f"{MONTHS[now.tm_mon - 1]} {now.tm_mday:2} {time.strftime('%H:%M:%S', now)}"
     message = f"<{AUTHPRIV | priority}>{stamp} {_program()}[{os.getpid()}]: {line}"
@@ -92,11 +99,20 @@ def _write(login: "Told", priority: int, text: str) -> None:
         return
 
 
-def one_line(text: str) -> str:
-    r"""Write what is not printable as `\xNN` or `\uNNNN`, so that no name can forge a line."""
-    return "".join(
+def one_line(text: str, most: int = 0) -> str:
+    r"""Write what is not printable as `\xNN` or `\uNNNN`, so that no name can forge a line.
+
+    Of more than `most` bytes in UTF-8 that come of it, the rest is cut, and `...` says so. This is
+    the one function through which everything goes that is shown or logged and is another's.
+    """
+    if most:
+        text = text[: most + 1]  # each character makes a byte at least
+    line = "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
     )
+    if not most or len(line.encode("utf-8")) <= most:
+        return line
+    return line.encode("utf-8")[: most - len(CUT)].decode("utf-8", "ignore") + CUT
 
 
 def _field(value: str) -> str:

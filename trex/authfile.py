@@ -5,7 +5,7 @@ The format, with every default, effect and limit, is in docs/auth_gpg.md.
 
 import os
 
-from trex.errors import FileUnsafe, RecordError
+from trex.errors import FileUnsafe, RecordError, cut
 from trex.privilege import readable
 
 RECORD = "<recipients> <trust|notrust> <sign-as|nosign> [web-QR mode] [TLS key] [TLS certificate]"
@@ -13,7 +13,6 @@ FEWEST_FIELDS, MOST_FIELDS = 3, 6
 MEANT_KEY = "an e-mail address or a fingerprint of 40 hexadecimal digits"
 MEANT_RECIPIENT = f"{MEANT_KEY}, or the absolute path of a public key"
 MAX_RECIPIENTS = 16
-MAX_QUOTED = 60
 MAX_ADDRESS = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
 
 HEX_DIGITS = frozenset("0123456789ABCDEF")
@@ -192,4 +191,4 @@ def _parse_web_qr(record: AuthRecord, line: _Line, fields: list[str], home: str)
 
 
 def _quoted(field: str) -> str:
-    return f'"{field}"' if len(field) <= MAX_QUOTED else f'"{field[:MAX_QUOTED]}..."'
+    return f'"{cut(field)}"'

@@ -33,6 +33,7 @@ MAX_OUTPUT = 256 * 1024  # sixteen recipients and a signature need less than 20 
 UNDISTURBED_MS = 50
 GRACE_MS = 2000  # for a supervisor to end its daemons, before it is killed
 NOT_STARTED = b"TREX-NOT-STARTED "
+LINGERS = "gpg cannot be ended: the file system of its files does not answer"
 
 
 class Finished:
@@ -54,6 +55,7 @@ class Child:
         self._descriptors: set[int] = set()
         self._pid = 0
         self.pidfd, self._lifeline, self.status = -1, -1, -1
+        self.lingers = False  # killed, and yet there: its files' file system does not answer
 
     def start(
         self, arguments: list[str], account: "Account", leash: "Leash", places: "dict[int, int]"
@@ -113,32 +115,38 @@ class Child:
             raise NotStarted(f"{self._program}: {reason}")
 
     def _reap(self) -> int | None:
-        has_ended = self.pidfd < 0  # or will: the lifeline is cut, so the end is certain
-        if self.pidfd >= 0 and not (has_ended := _ends(self.pidfd)):
-            # Not by its number: if the caller ignores its children, that may be another's now.
-            with suppress(ProcessLookupError):
+        if not _ends(self.pidfd, self._pid):
+            # Not by its number: if the caller ignores its children, that may be another's now. The
+            # lifeline is cut, which kills as well.
+            with suppress(OSError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-            has_ended = _ends(self.pidfd)
+            self.lingers = not _ends(self.pidfd, self._pid)
         try:
-            ended, status = os.waitpid(self._pid, 0 if has_ended else os.WNOHANG)
+            # A file system that does not answer keeps a process from ending: no wait without end.
+            ended, status = os.waitpid(self._pid, os.WNOHANG)
         except ChildProcessError:
             return None
         return os.waitstatus_to_exitcode(status) if ended else None
 
 
-def _ends(pidfd: int) -> bool:
-    """Tell whether a process ends in time."""
+def _ends(pidfd: int, pid: int) -> bool:
+    """Tell whether a process ends in time; by its number where there was no pidfd to be had."""
     deadline = monotonic() + GRACE_MS / 1000
     poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
+    if pidfd >= 0:
+        poll.register(pidfd, select.POLLIN)
     while monotonic() < deadline:
         try:
-            return bool(poll.poll(milliseconds_until(deadline)))
+            if pidfd >= 0:
+                return bool(poll.poll(milliseconds_until(deadline)))
         except OSError:  # no memory for it: ask otherwise, and again
-            with suppress(ChildProcessError):
-                if os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                    return True
-            sleep(0.01)
+            pass
+        try:
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                return True
+        except ChildProcessError:  # it has, and somebody took the status
+            return True
+        sleep(0.01)
     return False
 
 
@@ -197,7 +205,13 @@ class Filter(Child):
 
         Raises NotStarted, GpgTimedOut or GpgFailed.
         """
-        output, status = _collect(self.pidfd, self._output, self.status, deadline)
+        try:
+            output, status = _collect(self.pidfd, self._output, self.status, deadline)
+        except GpgTimedOut:
+            self.end()
+            if self.lingers:
+                raise GpgTimedOut(LINGERS) from None
+            raise
         code = self.end()
         self.check_started(status)
         return Finished(code, output, status)

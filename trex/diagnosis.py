@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 INV_RECP_NOT_TRUSTED = "10"
 # Low 16 bits of a FAILURE line's code, from libgpg-error: BAD_PASSPHRASE, NO_PIN_ENTRY, CANCELED,
 # NO_PASSPHRASE, FULLY_CANCELED.
+MOST_CODES = 8  # that a message repeats
 WANTED_PASSPHRASE = (11, 85, 99, 177, 198)
 
 
@@ -38,7 +39,7 @@ def diagnose(status: "Status", gpg: "Gpg") -> "OpenPGPError":
     codes = [int(number) & 0xFFFF for number in numbers if _is_number(number)]
     if signer and any(code in WANTED_PASSPHRASE for code in codes):
         return SigningKeyLocked(signer.name)
-    return GpgFailed(f"gpg made no message (libgpg-error codes {codes})")
+    return GpgFailed(f"gpg made no message (libgpg-error codes {codes[:MOST_CODES]})")
 
 
 def _fault_of_block(one: "Chosen", gpg: "Gpg") -> KeyUnusable | None:

@@ -32,10 +32,23 @@ CONVERSATION_FAILED = Outcome("the conversation failed")
 UNFORESEEN = Outcome("unforeseen error")
 
 
+MAX_QUOTED = 60  # characters of a word from a file, in a message
+MAX_PLACE = 255  # of a path
+MAX_MESSAGE = 1000  # of a message, whatever is in it
+
+
+def cut(text: str, most: int = MAX_QUOTED) -> str:
+    """Return what is repeated of another's text in a message: so many characters at most."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 class TrexError(Exception):
-    """The root; `outcome` is what the login comes to."""
+    """The root; `outcome` is what the login comes to. No message is longer than MAX_MESSAGE."""
 
     outcome = UNAVAILABLE
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(cut(message, MAX_MESSAGE))
 
 
 class UserUnknown(TrexError):
@@ -68,7 +81,8 @@ class RecordError(TrexError):
     """A line of a record says something that it may not say."""
 
     def __init__(self, path: str, line: int, found: str, meant: str) -> None:
-        super().__init__(f"{path}:{line}: found {found}; meant is {meant}")
+        told = f"found {cut(found, MAX_PLACE)}; meant is {cut(meant, MAX_PLACE)}"
+        super().__init__(f"{cut(path, MAX_PLACE)}:{line}: {told}")
         self.path = path
         self.line = line
         self.found = found
@@ -79,7 +93,8 @@ class FileUnsafe(TrexError):
     """A file or directory cannot be trusted, or not be read."""
 
     def __init__(self, path: str, found: str, meant: str) -> None:
-        super().__init__(f"{path}: found {found}; meant is {meant}")
+        told = f"found {cut(found, MAX_PLACE)}; meant is {cut(meant, MAX_PLACE)}"
+        super().__init__(f"{cut(path, MAX_PLACE)}: {told}")
         self.path = path
         self.found = found
         self.meant = meant

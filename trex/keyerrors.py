@@ -1,6 +1,6 @@
 """Why a key that the record names cannot be used: a branch of the tree in `trex.errors`."""
 
-from trex.errors import OpenPGPError
+from trex.errors import MAX_PLACE, OpenPGPError, cut
 
 
 class KeyUnusable(OpenPGPError):
@@ -9,7 +9,7 @@ class KeyUnusable(OpenPGPError):
     reason = "cannot be used"
 
     def __init__(self, key: str, detail: str = "") -> None:
-        super().__init__(f"the key {key} {self.reason}{detail}")
+        super().__init__(f"the key {cut(key, MAX_PLACE)} {self.reason}{cut(detail, 2 * MAX_PLACE)}")
         self.key = key
         self.detail = detail
 
@@ -87,7 +87,9 @@ class WrongRecipients(OpenPGPError):
     """Others could answer gpg's message than the record says; `found` is what gpg made."""
 
     def __init__(self, found: str) -> None:
-        super().__init__(f"gpg made {found}; expected one for the record's keys alone")
+        super().__init__(
+            f"gpg made {cut(found, MAX_PLACE)}; expected one for the record's keys alone"
+        )
         self.found = found
 
 
@@ -95,5 +97,5 @@ class WrongSigner(OpenPGPError):
     """gpg signed with another key than the record says; `found` is its fingerprint."""
 
     def __init__(self, found: str) -> None:
-        super().__init__(f"gpg signed as {found}; expected the record's key")
+        super().__init__(f"gpg signed as {cut(found, MAX_PLACE)}; expected the record's key")
         self.found = found

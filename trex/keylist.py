@@ -1,6 +1,12 @@
-"""A colon listing of public keys (doc/DETAILS in GnuPG's source), and how long a key will do."""
+"""A colon listing of public keys (doc/DETAILS in GnuPG's source), and how long a key will do.
+
+A user's processes can write into the output of a gpg that runs as that user, and root reads it:
+what is not of gpg's form is refused, and nothing but a user id is passed on as it stands.
+"""
 
 import time
+
+from trex.errors import GpgFailed
 
 VALIDITY, LENGTH, ALGORITHM, CREATED, EXPIRES, TEXT, CAPABILITIES = 1, 2, 3, 5, 6, 9, 11
 CURVE = 16
@@ -8,7 +14,15 @@ NEVER = float("inf")
 DAY = 24 * 3600
 # RFC 4880, section 9.1, and RFC 9580, section 9.1.
 ALGORITHMS = {"1": "rsa", "16": "elgamal", "17": "dsa", "18": "ecdh", "19": "ecdsa", "22": "eddsa"}
+CURVES = frozenset((
+    "ed25519", "cv25519", "ed448", "cv448", "nistp256", "nistp384", "nistp521", "secp256k1",
+    "brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1",
+))  # fmt: skip
 UNUSABLE = frozenset("idren")  # invalid, disabled, revoked, expired, not valid
+FINGERPRINTS = (40, 64)  # hexadecimal digits, of versions 4 and 5
+HEX_DIGITS = frozenset("0123456789ABCDEF")
+MAX_LISTING = 8 << 20  # characters; ten thousand keys have seven million
+MAX_DIGITS = 10  # of a moment or a length: gpg's own have 32 bits
 
 
 class Subkey:
@@ -88,7 +102,15 @@ class Key:
 
 
 def parse_listing(listing: str) -> list[Key]:
-    """Return the keys in what `gpg --with-colons --list-keys` wrote, in its order."""
+    """Return the keys in what `gpg --with-colons --list-keys` wrote, in its order.
+
+    Raises GpgFailed for a listing that is none of gpg's: too long, cut off, or with a fingerprint
+    that is none.
+    """
+    if len(listing) > MAX_LISTING:
+        raise GpgFailed(f"gpg's listing has more than {MAX_LISTING >> 20} MiB")
+    if listing and not listing.endswith("\n"):
+        raise GpgFailed("gpg's listing ends in the middle of a line")
     keys: list[Key] = []
     for line in listing.split("\n"):
         row = line.split(":")
@@ -96,6 +118,8 @@ def parse_listing(listing: str) -> list[Key]:
             keys.append(Key(row))
         if keys:
             _add(keys[-1], row)
+    if not all(key.fingerprint for key in keys):
+        raise GpgFailed("gpg's listing has a key without a fingerprint")
     return keys
 
 
@@ -106,8 +130,8 @@ def day(seconds: float) -> str:
 
 def _add(key: Key, row: list[str]) -> None:
     if row[0] == "fpr" and not key.subkeys[-1].fingerprint and len(row) > TEXT:
-        key.subkeys[-1].fingerprint = row[TEXT]
-        key.fingerprint = key.fingerprint or row[TEXT]
+        key.subkeys[-1].fingerprint = _fingerprint(row[TEXT])
+        key.fingerprint = key.fingerprint or key.subkeys[-1].fingerprint
     elif row[0] == "uid" and len(row) > TEXT:
         key.identities.append(UserId(row))
     elif row[0] == "sub" and len(row) > CAPABILITIES:
@@ -126,11 +150,20 @@ def _unescaped(text: str) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
+def _fingerprint(text: str) -> str:
+    if len(text) not in FINGERPRINTS or not HEX_DIGITS.issuperset(text):
+        raise GpgFailed("gpg's listing has a fingerprint that is none")
+    return text
+
+
 def _kind(row: list[str]) -> str:
-    if len(row) > CURVE and row[CURVE]:
+    """Return a curve, or algorithm and length; what is not in the tables comes as its number."""
+    if len(row) > CURVE and row[CURVE] in CURVES:
         return row[CURVE]
-    return ALGORITHMS.get(row[ALGORITHM], f"algorithm {row[ALGORITHM]}, ") + row[LENGTH]
+    number = _seconds(row[ALGORITHM])
+    return ALGORITHMS.get(str(number), f"algorithm {number}, ") + str(_seconds(row[LENGTH]))
 
 
 def _seconds(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() else 0
+    plain = text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS
+    return int(text) if plain else 0

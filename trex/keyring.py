@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 KEYBOXD = "common.conf"  # where GnuPG 2.4 is told to keep its keys in a daemon (use-keyboxd)
 PRIVATE, PUBLIC, DATABASE = "private-keys-v1.d", "public-keys.d", "pubring.db"
-KEYRING = frozenset(("pubring.kbx", "pubring.gpg", "trustdb.gpg", KEYBOXD, PRIVATE, PUBLIC))
+KEYRING = ("pubring.kbx", "pubring.gpg", "trustdb.gpg", KEYBOXD, PRIVATE, PUBLIC)
 
 # Read nothing but the keyring, ask nobody, write nothing. The pipe in place of gpg.conf: that file
 # could add recipients, rename keys (`group`) or name programs. No locks: a reader needs none, and a
@@ -125,20 +125,34 @@ class Keyring:
 
 
 def list_home(home: str, account: "Account") -> list[str]:
-    """Return the names in gpg's home directory, if only `account` or root can write the keyring."""
+    """Return which of gpg's names are in its home, if only `account` or root can write the keyring.
+
+    Each is asked for by itself: the directory is the user's, who may have put any number of files
+    into it.
+    """
     from trex.safefile import check_directories, check_writers  # while gpg starts
 
     with acting_as(account):
         try:
             check_directories(home, account)
-            present = os.listdir(home)
-            for name in KEYRING.intersection(present):
+            present = [name for name in KEYRING if _is_there(os.path.join(home, name))]
+            for name in present:
                 check_writers(os.path.join(home, name), account)
-            if PUBLIC in present and DATABASE in os.listdir(os.path.join(home, PUBLIC)):
-                check_writers(os.path.join(home, PUBLIC, DATABASE), account)
+            database = os.path.join(home, PUBLIC, DATABASE)
+            if PUBLIC in present and _is_there(database):
+                check_writers(database, account)
             return present
         except OSError as error:
             raise GpgFailed(f"{readable(home)}: no keyring: {error.strerror}") from None
+
+
+def _is_there(path: str) -> bool:
+    """Tell whether the name is taken. Raises OSError where that cannot be told."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _searched(name: str) -> str:

@@ -1,6 +1,6 @@
 """The module's arguments in the PAM service file, read without guessing."""
 
-from trex.errors import OptionError
+from trex.errors import MAX_PLACE, OptionError, cut
 
 MAX_TIMEOUT = 3600
 MAX_GPG_TIMEOUT = 300
@@ -58,7 +58,7 @@ def parse_options(arguments: list[str]) -> "Options":
             owner = "pam_google_authenticator's"
             raise OptionError(f'argument "{argument}" is {owner}: {ELSEWHERE[name]}')
         if name in seen:
-            raise OptionError(f'argument "{argument}": {name} is given twice')
+            raise OptionError(f'argument "{cut(argument, MAX_PLACE)}": {cut(name)} is given twice')
         seen.add(name)
         if argument in FLAGS:
             setattr(options, argument, True)
@@ -66,9 +66,11 @@ def parse_options(arguments: list[str]) -> "Options":
             try:
                 setattr(options, name, READERS[name](value))
             except ValueError as error:
-                raise OptionError(f'argument "{argument}": {error}') from None
+                raise OptionError(f'argument "{cut(argument, MAX_PLACE)}": {error}') from None
         else:
-            raise OptionError(f'argument "{argument}" is unknown{_suggestion(name)}')
+            raise OptionError(
+                f'argument "{cut(argument, MAX_PLACE)}" is unknown{_suggestion(cut(name))}'
+            )
     _check_method(options.method, seen)
     return options
 
@@ -89,7 +91,8 @@ def expand(template: str, *, user: str, home: str) -> str:
     Raises OptionError for an account without a home.
     """
     if "%h" in template and not home.startswith("/"):
-        raise OptionError(f'"{template}" needs a home directory, and the account has none')
+        shown = cut(template, MAX_PLACE)
+        raise OptionError(f'"{shown}" needs a home directory, and the account has none')
     path, rest = "", template
     while "%" in rest:
         before, _, rest = rest.partition("%")

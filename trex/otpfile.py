@@ -1,9 +1,11 @@
 """Reading and replacing google-authenticator's file, one login at a time, with its owner's rights.
 
 A lock (flock(2)) on the file itself has the logins of one host take turns. Who has it writes
-`<file>~`, made with O_EXCL, looks whether the file is still the one that was read, and renames:
-that is what keeps writers apart where there are no locks. The lock tells a `<file>~` that a crash
-has left from one that is in use.
+`.<file>~`, made with O_EXCL, looks whether the file is still the one that was read, and renames:
+that is what keeps writers apart where there are no locks. The lock tells a `.<file>~` that a crash
+has left from one that is in use. It begins with a dot, as the name of no account does: in a
+directory of all users' files it is none of theirs. All of this is done in the directory as it was
+opened, so that nobody who swaps it for another has a file removed or made there.
 
 google-authenticator takes no lock. It writes `<file>~XXXXXX`, looks in the same way, and renames
 (20191231; earlier versions wrote `<file>~`). Between its look and its rename nothing holds it back,
@@ -19,7 +21,7 @@ from time import monotonic, sleep, time
 from trex.codeerrors import StateNotWritten
 from trex.errors import FileUnsafe, NoRecord
 from trex.privilege import acting_as, readable
-from trex.safefile import MAX_SIZE, open_safely, read_whole
+from trex.safefile import MAX_SIZE, check_directories, open_safely, read_whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ FORBIDDEN = 0o3177  # all but reading and writing by the owner, as google-authen
 LOCK_SECONDS = 5.0
 PAUSE_SECONDS = 0.02
 STALE_SECONDS = 30  # google-authenticator needs milliseconds
+DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 NO_LOCKS = (9, 37, 95)  # EBADF, ENOLCK, EOPNOTSUPP: a network file system (flock(2))
 
 
@@ -48,31 +52,46 @@ def read_secret(path: str, account: "Account") -> bytes:
 
 
 def create_secret(path: str, account: "Account", content: bytes) -> None:
-    """Make the file, mode 0600, where there is none. Raises StateNotWritten."""
-    beside = f"{path}~"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with acting_as(account):
+    """Make the file, mode 0600, where there is none.
+
+    Raises StateNotWritten, and FileUnsafe for a directory in which others could replace it.
+    """
+    place, beside, name = os.path.dirname(path), name_beside(path), os.path.basename(path)
+    with acting_as(account), ExitStack() as opened:
         try:
-            descriptor = os.open(beside, flags, 0o600)
+            directory = os.open(place, DIRECTORY)
+            opened.callback(os.close, directory)
+            check_directories(f"/proc/self/fd/{directory}", account)
+            descriptor = os.open(beside, NEW, 0o600, dir_fd=directory)
             try:
                 _write(descriptor, content)
-                os.link(beside, path)  # a rename would replace what somebody else has just made
+                # A rename would replace what somebody else has just made.
+                os.link(beside, name, src_dir_fd=directory, dst_dir_fd=directory)
             finally:
                 os.close(descriptor)
-                os.unlink(beside)
-            _sync_directory(path)
+                os.unlink(beside, dir_fd=directory)
+            _sync_directory(directory)
         except OSError as error:
             reason = f"{readable(path)} cannot be made: {error.strerror}"
             raise StateNotWritten(reason) from None
 
 
+def name_beside(path: str) -> str:
+    """Return the name of what is written beside `path`, in its directory."""
+    return f".{os.path.basename(path)}~"
+
+
 class LockedFile:
     """The file as it was read, held against other logins until `with` ends."""
 
-    def __init__(self, path: str, account: "Account", descriptor: int, *, locked: bool) -> None:
+    def __init__(
+        self, path: str, account: "Account", descriptor: int, directory: int, *, locked: bool
+    ) -> None:
         self._path = path
+        self._name = os.path.basename(path)
         self._account = account
         self._descriptor = descriptor
+        self._directory = directory
         self._locked = locked
         self._read = os.fstat(descriptor)
         self.content = read_whole(descriptor, path)
@@ -89,13 +108,13 @@ class LockedFile:
         with acting_as(self._account):
             try:
                 self._write_beside(content)
-                _sync_directory(self._path)
+                _sync_directory(self._directory)
             except OSError as error:
                 reason = f"{readable(self._path)} cannot be rewritten: {error.strerror}"
                 raise StateNotWritten(reason) from None
 
     def _write_beside(self, content: bytes) -> None:
-        beside = f"{self._path}~"
+        beside, directory = name_beside(self._path), self._directory
         descriptor = self._make(beside)
         try:
             with suppress(PermissionError):  # a group that is not the user's; it may do nothing
@@ -103,10 +122,10 @@ class LockedFile:
             os.fchmod(descriptor, stat.S_IMODE(self._read.st_mode))
             _write(descriptor, content)
             self._check_unchanged()  # the last thing, as near to the rename as it can be
-            os.rename(beside, self._path)
+            os.rename(beside, self._name, src_dir_fd=directory, dst_dir_fd=directory)
         except BaseException:
             with suppress(OSError):
-                os.unlink(beside)
+                os.unlink(beside, dir_fd=directory)
             raise
         finally:
             os.close(descriptor)
@@ -115,17 +134,16 @@ class LockedFile:
         deadline = monotonic() + LOCK_SECONDS
         while True:
             try:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-                return os.open(beside, flags, 0o600)
+                return os.open(beside, NEW, 0o600, dir_fd=self._directory)
             except FileExistsError:
-                if self._locked and _age(beside) > STALE_SECONDS:
-                    os.unlink(beside)
+                if self._locked and _age(beside, self._directory) > STALE_SECONDS:
+                    os.unlink(beside, dir_fd=self._directory)
                 elif monotonic() > deadline:
                     raise
                 sleep(PAUSE_SECONDS)
 
     def _check_unchanged(self) -> None:
-        current = os.stat(self._path, follow_symlinks=False)
+        current = os.stat(self._name, dir_fd=self._directory, follow_symlinks=False)
         for name in ("st_dev", "st_ino", "st_size", "st_mtime_ns"):
             if getattr(current, name) != getattr(self._read, name):
                 raise StateNotWritten(f"{readable(self._path)} was changed by another login")
@@ -143,9 +161,11 @@ def locked(path: str, account: "Account") -> "Iterator[LockedFile]":
             with acting_as(account):
                 descriptor = _open_to_lock(path, account)
                 opened.callback(os.close, descriptor)  # and with it goes the lock
+                directory = _open_directory(path)
+                opened.callback(os.close, directory)
             held = _lock(descriptor, path, deadline)
-            if _is_still_there(descriptor, path, account):
-                yield LockedFile(path, account, descriptor, locked=held)
+            if _is_still_there(descriptor, path, directory, account):
+                yield LockedFile(path, account, descriptor, directory, locked=held)
                 return
 
 
@@ -165,11 +185,19 @@ def _lock(descriptor: int, path: str, deadline: float) -> bool:
             raise StateNotWritten(f"{readable(path)}: no lock: {error.strerror}") from None
 
 
-def _is_still_there(descriptor: int, path: str, account: "Account") -> bool:
+def _open_directory(path: str) -> int:
+    try:
+        return os.open(os.path.dirname(path), DIRECTORY)
+    except OSError as error:
+        raise StateNotWritten(f"{readable(path)}: {error.strerror}") from None
+
+
+def _is_still_there(descriptor: int, path: str, directory: int, account: "Account") -> bool:
     """Tell whether `path` still leads to what was opened: the one before may have replaced it."""
     with acting_as(account):
         try:
-            return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+            current = os.stat(os.path.basename(path), dir_fd=directory, follow_symlinks=False)
+            return os.path.samestat(os.fstat(descriptor), current)
         except FileNotFoundError:
             raise NoRecord(f"{readable(path)}: no such file") from None
         except OSError as error:
@@ -207,19 +235,19 @@ def _write(descriptor: int, content: bytes) -> None:
     os.fsync(descriptor)
 
 
-def _age(path: str) -> float:
+def _age(name: str, directory: int) -> float:
     """Return seconds; a file of the future is as old: the clock was ahead when a crash left it."""
     try:
-        return abs(time() - os.lstat(path).st_mtime)
+        return abs(time() - os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime)
     except FileNotFoundError:
         return 0.0
 
 
-def _sync_directory(path: str) -> None:
+def _sync_directory(directory: int) -> None:
     """See to it that the new file is the one after a power cut, too: a used code stays used."""
     with suppress(OSError):  # some cannot be read, or synced; the rename itself was whole
-        directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        again = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
         try:
-            os.fsync(directory)
+            os.fsync(again)
         finally:
-            os.close(directory)
+            os.close(again)

@@ -3,7 +3,7 @@
 import pwd
 
 from trex.codeerrors import SettingsError
-from trex.errors import FileUnsafe, NoRecord
+from trex.errors import FileUnsafe, NoRecord, cut
 from trex.privilege import find_account, native, readable
 from trex.safefile import read_safely
 
@@ -30,10 +30,12 @@ def numbers_from_map(path: str, user: str) -> list[str]:
     for number, name, numbers in _lines(path):
         if name == user:
             if found:
-                raise SettingsError(f"{path}:{number}: {name} is in line after line: once is meant")
+                raise SettingsError(
+                    f"{path}:{number}: {cut(name)} is in line after line: once is meant"
+                )
             found = numbers
     if not found:
-        raise NoRecord(f"{path}: no number for {user}")
+        raise NoRecord(f"{path}: no number for {cut(user)}")
     return found
 
 

@@ -62,7 +62,12 @@ def find_account(name: str) -> Account:
 
 
 def _check_name(name: str) -> None:
-    if not name or name.startswith(".") or "/" in name or not name.isprintable():
+    """Refuse what leads out of its place in a path, or to what is written beside another's file.
+
+    A copy of a record ends in `~`, as editors have it; what is yet to be renamed begins with a dot.
+    """
+    is_beside = name.startswith(".") or name.endswith("~")
+    if not name or is_beside or "/" in name or not name.isprintable():
         raise UserUnknown("that is no name of an account")
 
 

@@ -10,7 +10,15 @@ from time import monotonic
 from trex.audit import one_line
 from trex.challenge import random_text
 from trex.child import STDIN_FD, Child, close_surely, write_whole
-from trex.errors import FileUnsafe, NotStarted, PageUnavailable, PrivilegeError, UserUnknown
+from trex.errors import (
+    MAX_PLACE,
+    FileUnsafe,
+    NotStarted,
+    PageUnavailable,
+    PrivilegeError,
+    UserUnknown,
+    cut,
+)
 from trex.privilege import acting_as, find_account, native
 from trex.safefile import MAX_SIZE, check_writers
 from trex.servant import PYTHON, first_line, start
@@ -191,17 +199,18 @@ class Page:
         other processes of the page's account cannot open it through /proc: a memory file they can,
         until the page's process has closed itself to them.
         """
+        shown = cut(path, MAX_PLACE)
         with acting_as(reader):
             try:
                 check_writers(native(path), reader)
-                content, mode = _read(path)
+                content, mode = read_pem(path)
             except OSError as error:
-                raise PageUnavailable(f"{path}: {error.strerror}") from None
+                raise PageUnavailable(f"{shown}: {error.strerror}") from None
         if path == self._record.tls_key and mode & stat.S_IROTH:
-            self._login.warnings.append(f"{path}: this TLS key can be read by everybody")
+            self._login.warnings.append(f"{shown}: this TLS key can be read by everybody")
         source, sink = self._server.pipe()
         if not write_whole(sink, content):
-            raise PageUnavailable(f"{path}: it could not be handed on")
+            raise PageUnavailable(f"{shown}: it could not be handed on")
         self._server.close(sink)
         return source
 
@@ -226,16 +235,20 @@ def full_name() -> str:
     return short
 
 
-def _read(path: str) -> tuple[bytes, int]:
-    """Return a regular file's content and mode; neither a FIFO nor a device makes this wait."""
+def read_pem(path: str) -> tuple[bytes, int]:
+    """Return a regular file's content and mode; neither a FIFO nor a device makes this wait.
+
+    Raises PageUnavailable, OSError.
+    """
+    shown = cut(path, MAX_PLACE)
     descriptor = os.open(native(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size == 0:  # as files in /proc say
-            raise PageUnavailable(f"{path}: this is no regular file, or an empty one")
+            raise PageUnavailable(f"{shown}: this is no regular file, or an empty one")
         content = os.read(descriptor, MAX_SIZE + 1)
     finally:
         os.close(descriptor)
     if len(content) > MAX_SIZE:
-        raise PageUnavailable(f"{path}: more than {MAX_SIZE // 1024} KiB")
+        raise PageUnavailable(f"{shown}: more than {MAX_SIZE // 1024} KiB")
     return content, status.st_mode

@@ -74,7 +74,7 @@ class CodeCase(Case):
         path = otp_file(self.user)
         content = re.sub(r'(" RATE_LIMIT 3 30)[ 0-9]*', r"\1", path.read_text())
         whole = {AFTER} if verdict == "PAM_SUCCESS" else {BEFORE, AFTER}
-        path.with_name(f"{FILE}~").unlink(missing_ok=True)
+        path.with_name(f".{FILE}~").unlink(missing_ok=True)
         return [] if content in whole else [f"the file holds {content!r}"]
 
 

@@ -45,7 +45,7 @@ CORE = {
     "methods/totp": (("prepare", "read_fleet"), ("test_totp",)),
     "otpstate": ((), ("test_otp",)),
     "otpfile": ((), ("test_otpfile",)),
-    "authfile": (("_Line", "_quoted", "MAX_QUOTED"), ("test_authfile",)),
+    "authfile": (("_Line", "_quoted"), ("test_authfile",)),
     "safefile": (("_why_not_opened", "_os_message", "_kind"), ("test_safefile",)),
     "openpgp": (("Gpg",), ("test_openpgp",)),
     "keyblock": ((), ("test_keyblock",)),

@@ -158,3 +158,26 @@ def test_central_mode(
         shutil.rmtree(users)
         shutil.rmtree(state)
         subprocess.run(["userdel", "--force", "_trex"], check=True, capture_output=True)
+
+
+def test_the_copy_of_a_record_is_no_record_of_another_account(
+    account: Callable[[str], Account], alice: Account, ask: Callable[..., Asked], log: Log
+) -> None:
+    """With a template that ends in `%u`, what is beside alice's record would be that of `alice~`."""
+    records = sandbox.PLACE / "records"
+    records.mkdir()
+    for name in ("alice", "alice~"):
+        (records / name).write_text(alice.record.read_text())
+    other = account("mallory")
+    passwd = Path("/etc/passwd")
+    before = passwd.read_text()
+    passwd.write_text(before.replace("mallory:", "alice~:"))
+    try:
+        asked = ask("alice~", arguments=(f"auth_file={records}/%u", f"gnupg_home={alice.gnupg}",
+                                         f"run_as={alice.name}"))  # fmt: skip
+    finally:
+        passwd.write_text(before)
+        shutil.rmtree(records)
+    assert other.uid
+    assert asked.verdict == "PAM_USER_UNKNOWN"
+    assert "that is no name of an account" in log.verdict()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,7 +72,7 @@ def test_a_file_of_trex_s_serves_both_modules(bob: Account, otp: Callable[..., b
     assert finish(enroll) == 0
     assert otp_file(bob).stat().st_mode & 0o7777 == 0o600
     assert (bob.home / "qr.svg").stat().st_mode & 0o7777 == 0o600
-    assert not Path(f"{otp_file(bob)}~").exists()
+    assert not otp_file(bob).with_name(f".{FILE}~").exists()
     for stack in ("google", "trex"):
         assert not otp(stack, bob, code(now, secret)), "the first code is spent"
     assert otp("google", bob, code(now + 1, secret))
@@ -109,6 +110,18 @@ def test_a_picture_of_a_secret_that_nothing_takes_goes_again(bob: Account) -> No
     enroll.expect("trex: error: .*qr.svg: File exists")
     assert finish(enroll) == 1
     assert picture.read_text() == "another"
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_a_picture_goes_with_a_run_that_is_ended(bob: Account, number: int) -> None:
+    """Also where the terminal is closed: its secret is one that nothing takes."""
+    picture = bob.home / "qr.svg"
+    enroll = totp(bob, "enroll", "--svg", str(picture))
+    enroll.expect("the phone shows now: ")
+    assert picture.exists()
+    enroll.kill(number)
+    assert finish(enroll) == 130
+    assert not picture.exists()
 
 
 def test_a_file_with_another_group_serves_both_modules(
@@ -256,7 +269,7 @@ def test_no_secret_is_shown_that_no_login_would_take(
     bob: Account, otp: Callable[..., bool], obstacle: str
 ) -> None:
     if obstacle == "what a crash has left":
-        bob.write("", f"{FILE}~")
+        bob.write("", f".{FILE}~")
     else:
         bob.home.chmod(0o777)
     enroll = totp(bob, "enroll")

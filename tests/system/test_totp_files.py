@@ -101,10 +101,13 @@ def test_a_crash_before_the_rename_leaves_the_old_file(
     pam_usb #438: such a file kept its owner out until somebody removed it.
     """
     service = write_altered_service(
-        "otp-crash", "otpfile.py", "os.rename(beside, self._path)", "os.kill(os.getpid(), 9)"
+        "otp-crash",
+        "otpfile.py",
+        "os.rename(beside, self._name, src_dir_fd=directory, dst_dir_fd=directory)",
+        "os.kill(os.getpid(), 9)",
     )
     path = bob.write(text('" TOTP_AUTH', "12345678"), FILE)
-    before, beside = path.read_bytes(), Path(f"{path}~")
+    before, beside = path.read_bytes(), path.with_name(f".{FILE}~")
     with pytest.raises(AssertionError, match="returncode=-9"):
         sandbox.ask_pam(client, service, "bob", "--answer", "12345678")
     assert path.read_bytes() == before
@@ -125,7 +128,7 @@ def test_planted_files_lead_nowhere_and_nothing_becomes_root_s(
     path = bob.write(text('" TOTP_AUTH', "12345678"), FILE)
     victim = place / "victim"
     victim.write_text("root's")
-    beside = Path(f"{path}~")
+    beside = path.with_name(f".{FILE}~")
     beside.symlink_to(victim)
     os.utime(beside, (0, time.time() - 60), follow_symlinks=False)
     assert trex_otp("bob", "12345678").verdict == "PAM_SUCCESS"

@@ -129,7 +129,7 @@ def test_a_code_is_not_asked_for_only_where_there_is_no_file(
         ("chmod 644 {0}", "PAM_AUTHINFO_UNAVAIL", REFUSED),
         ("echo > {0}", "PAM_AUTHINFO_UNAVAIL", REFUSED),
         ("ln -sf /etc/passwd {0}", "PAM_AUTHINFO_UNAVAIL", REFUSED),
-        ("mkdir {0}~", "PAM_AUTHINFO_UNAVAIL", REFUSED),
+        ("mkdir $(dirname {0})/.$(basename {0})~", "PAM_AUTHINFO_UNAVAIL", REFUSED),
     ],
 )
 def test_what_becomes_of_the_file_while_the_prompt_is_open_opens_no_door(

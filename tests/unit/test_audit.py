@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import socket
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trex.audit import _field, one_line
+from trex.audit import MAX_LINE, _field, one_line, write_notes, write_verdict
+from trex.errors import WRONG
+from trex.login import Login
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+LONG = "\U000e0001"  # a tag: ten bytes, escaped
 
 
 @pytest.mark.parametrize(
@@ -37,3 +48,52 @@ def test_a_line_has_nothing_that_a_terminal_obeys(text: str) -> None:
 )
 def test_a_value_cannot_be_mistaken_for_two(value: str, shown: str) -> None:
     assert _field(value) == shown
+
+
+@given(st.text(), st.integers(10, 40))
+def test_what_is_cut_is_as_long_as_it_may_be_and_says_so(text: str, most: int) -> None:
+    whole, cut = one_line(text), one_line(text, most)
+    assert len(cut.encode()) <= most
+    if len(whole.encode()) <= most:
+        assert cut == whole
+    else:
+        assert cut.endswith("...")
+        assert whole.startswith(cut.removesuffix("..."))
+
+
+@pytest.fixture
+def logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
+    """Return what the next line in the log is, without its date."""
+    daemon = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    daemon.bind(str(tmp_path / "log"))
+    daemon.settimeout(10)
+    monkeypatch.setattr("trex.audit.SOCKET", str(tmp_path / "log"))
+    yield lambda: daemon.recv(1 << 20).decode("utf-8")
+    daemon.close()
+
+
+def test_no_field_pushes_another_out_of_the_line(logged: Callable[[], str]) -> None:
+    login = Login(LONG * 255, LONG * 255, LONG * 255, [])
+    login.fingerprints = ["A" * 40] * 16
+    write_verdict(login, WRONG, LONG * 5000, 1.5)
+    line = logged()
+    for field in ("user=", "service=", "rhost=", "keys=", "ms=1500: "):
+        assert f" {field}" in line
+    assert line.count("A" * 40) == 16
+    begin = line.index("pam_trex(")
+    assert len(line[begin:].encode()) <= MAX_LINE
+    assert line.endswith("...")
+    assert len(line.partition("ms=1500: ")[2]) >= 400, "the reason has room, too"
+
+
+def test_an_address_is_whole_whoever_it_is_that_logs_in(logged: Callable[[], str]) -> None:
+    write_verdict(Login(LONG * 255, "sshd", "2001:db8::1", []), WRONG, "", 0)
+    assert " rhost=2001:db8::1 " in logged()
+
+
+def test_a_note_is_cut_like_a_reason(logged: Callable[[], str]) -> None:
+    login = Login("alice", "sshd", "", [])
+    login.warnings.append("x" * 100_000)
+    write_notes(login)
+    line = logged()
+    assert len(line[line.index("pam_trex(") :]) == MAX_LINE

@@ -223,7 +223,7 @@ def test_an_end_that_cannot_be_seen_is_made(program: Path, monkeypatch: pytest.M
     child.start([str(script(program, "sleep 60"))], find_account("nobody"), lambda _: None, {})
     answers = iter([False, True])
 
-    def ends(pidfd: int) -> bool:
+    def ends(pidfd: int, _pid: int) -> bool:
         return next(answers) and bool(os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT))
 
     monkeypatch.setattr("trex.child._ends", ends)
@@ -280,6 +280,30 @@ def test_no_process_to_be_had(call: str, program: Path, monkeypatch: pytest.Monk
     assert child.end() in (None, 1, -signal.SIGKILL)
 
 
+def test_who_is_not_ended_by_the_lifeline_and_has_no_pidfd_is_not_waited_for(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a process whose file system does not answer: SIGKILL waits there for ever."""
+
+    def fail(_pid: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    child = Child()
+    told, tell = child.pipe()
+    command = [str(script(program, "echo $$ >&6; exec sleep 60"))]
+    monkeypatch.setattr(os, "pidfd_open", fail)
+    with pytest.raises(NotStarted):
+        child.start(command, find_account("nobody"), lambda _: None, {6: tell})
+    pid = int(os.read(told, 20))
+    monkeypatch.setattr("trex.child.GRACE_MS", 100)
+    begun = time.monotonic()
+    assert child.end() is None
+    assert child.lingers
+    assert time.monotonic() - begun < 10
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
 @pytest.mark.parametrize(("text", "has_ended"), [("exit 0", True), ("sleep 60", False)])
 def test_an_end_that_poll_cannot_see(
     text: str, has_ended: bool, program: Path, monkeypatch: pytest.MonkeyPatch
@@ -298,7 +322,7 @@ def test_an_end_that_poll_cannot_see(
         patch.setattr(select, "poll", Poll)
         patch.setattr("trex.child.GRACE_MS", 300)
         begun = time.monotonic()
-        assert _ends(child.pidfd) is has_ended
+        assert _ends(child.pidfd, child._pid) is has_ended
         assert (time.monotonic() - begun >= 0.29) is not has_ended
         assert child.end() == (0 if has_ended else -signal.SIGKILL)
 

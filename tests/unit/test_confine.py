@@ -12,7 +12,7 @@ from tests.forked import in_a_child
 from trex.errors import PageUnavailable
 from trex.safefile import MAX_SIZE
 from trex.servant import MAX_DESCRIPTORS, _confined
-from trex.webqr import _read
+from trex.webqr import read_pem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ def test_a_chain_of_certificates_is_read_whole(size: int, tmp_path: Path) -> Non
     path = tmp_path / "chain.pem"
     path.write_bytes(b"x" * size)
     path.chmod(0o640)
-    content, mode = _read(str(path))
+    content, mode = read_pem(str(path))
     assert len(content) == size
     assert mode & 0o777 == 0o640
 
@@ -70,8 +70,8 @@ def test_what_is_no_file_or_too_large_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(fifo)
     before = os.listdir("/proc/self/fd")
     with pytest.raises(PageUnavailable, match="more than 64 KiB"):
-        _read(str(large))
+        read_pem(str(large))
     for path in (fifo, tmp_path, "/dev/null", empty, "/proc/self/maps"):
         with pytest.raises(PageUnavailable, match="no regular file"):
-            _read(str(path))
+            read_pem(str(path))
     assert len(os.listdir("/proc/self/fd")) == len(before)

@@ -10,12 +10,17 @@ from click.testing import CliRunner
 
 from trex import __version__
 from trex.authfile import MAX_RECIPIENTS, RECORD, WEB_QR_MODES
+from trex.cli.delegate import END_SECONDS, FILE_SECONDS, KILL_SECONDS, WORK_SECONDS
 from trex.cli.main import COMMANDS, trex
+from trex.doctor.page import OPEN_SECONDS
+from trex.doctor.survey import MOST_SILENT
+from trex.doctor.survey import SECONDS as SURVEY_SECONDS
 from trex.options import FLAGS, Options
 from trex.pam import PAM_CODES
 from trex.safefile import MAX_SIZE
 
 ROOT = Path(__file__).resolve().parents[2]
+IN_LETTERS = {3: "three", 7: "seven"}
 
 
 IN_WORDS = {
@@ -114,3 +119,17 @@ def test_the_documents_show_each_command_s_help() -> None:
         told = CliRunner().invoke(trex, words, prog_name="trex", terminal_width=80)
         assert block.split() == told.output.split(), f"trex {command} --help"
     assert "    $ trex --help\n" in text("README.md")
+
+
+def test_how_long_root_s_commands_wait_is_as_the_page_says() -> None:
+    page = text("docs/security.md").partition("## What hangs")[2].partition("## The caller's")[0]
+    for row in (
+        f"| `remove`, and the record's file for `enroll` | {FILE_SECONDS:.0f} |",
+        f"| `show` | {FILE_SECONDS:.0f}, and `gpg_timeout=` ({Options.gpg_timeout}) |",
+        f"{OPEN_SECONDS:.0f} for a page, {FILE_SECONDS:.0f} for its certificate |",
+        f"| {SURVEY_SECONDS:.0f} for each home that does not answer",
+        f"| `enroll`, to import, to write, to ask a Web Key Directory | {WORK_SECONDS:.0f} |",
+    ):
+        assert row in page
+    assert f"after {IN_LETTERS[MOST_SILENT]} such homes" in page
+    assert f"Then {IN_LETTERS[int(END_SECONDS + KILL_SECONDS)]} seconds pass" in page

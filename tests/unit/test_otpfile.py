@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -100,7 +100,7 @@ def descriptors() -> int:
 
 
 def beside(path: Path) -> Path:
-    return path.with_name(f"{path.name}~")
+    return path.with_name(f".{path.name}~")
 
 
 def write(path: Path, content: bytes = b"after\n") -> None:
@@ -242,16 +242,18 @@ def test_what_a_crash_has_left_beside_is_taken_away_and_nothing_else(
 def test_a_file_beside_that_goes_while_it_is_looked_at_was_in_use(
     secret_file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = os.lstat
+    look, lost = os.stat, []
 
-    def lose(path: str) -> os.stat_result:
-        if str(path) == str(beside(secret_file)):
-            os.unlink(path)
-        return look(path)
+    def lose(path: str, **named: Any) -> os.stat_result:
+        if str(path) == beside(secret_file).name:
+            lost.append(path)
+            os.unlink(beside(secret_file))
+        return look(path, **named)
 
     beside(secret_file).write_bytes(b"another's")
-    monkeypatch.setattr(os, "lstat", lose)
+    monkeypatch.setattr(os, "stat", lose)
     write(secret_file)
+    assert lost
     assert clock.now == 1
     assert secret_file.read_bytes() == b"after\n"
 
@@ -266,9 +268,9 @@ def test_a_file_that_has_gone_under_its_lock(
 
     def is_it(path: str, *_: object) -> bool:
         assert next(looks) < 100
-        return str(path) == str(secret_file)
+        return str(path) == secret_file.name
 
-    fail("lstat", number, is_it)
+    fail("stat", number, is_it)
     before = descriptors()
     with pytest.raises(error, match=str(secret_file)), locked(str(secret_file), me()):
         pass
@@ -345,10 +347,10 @@ def test_it_is_on_the_disk_before_it_is_in_place_and_its_place_is_too(
     def note(name: str) -> None:
         original = getattr(os, name)
 
-        def noting(first: int | str, *rest: object) -> object:
+        def noting(first: int | str, *rest: object, **named: object) -> object:
             path = os.readlink(f"/proc/self/fd/{first}") if isinstance(first, int) else first
             done.append(f"{name} {Path(path).name}")
-            return original(first, *rest)
+            return original(first, *rest, **named)
 
         monkeypatch.setattr(os, name, noting)
 
@@ -357,8 +359,8 @@ def test_it_is_on_the_disk_before_it_is_in_place_and_its_place_is_too(
     write(secret_file)
     create_secret(f"{secret_file}2", me(), b"x")
     directory = f"fsync {secret_file.parent.name}"
-    assert done == ["fsync secret~", "rename secret~", directory,
-                    "fsync secret2~", "link secret2~", directory]  # fmt: skip
+    assert done == ["fsync .secret~", "rename .secret~", directory,
+                    "fsync .secret2~", "link .secret2~", directory]  # fmt: skip
 
 
 def test_a_directory_that_cannot_be_synchronized_is_no_reason_to_refuse(
@@ -423,7 +425,7 @@ def test_what_is_there_is_not_made_again(secret_file: Path) -> None:
     assert not beside(secret_file).exists()
     create_secret(f"{secret_file}2", me(), b"x")
     assert Path(f"{secret_file}2").read_bytes() == b"x"
-    assert not Path(f"{secret_file}2~").exists()
+    assert not beside(Path(f"{secret_file}2")).exists()
     assert descriptors() == before
 
 
@@ -448,3 +450,58 @@ def test_nothing_is_written_that_the_next_login_would_not_read(secret_file: Path
     with locked(str(secret_file), me) as file:
         file.replace(b"x" * MAX_SIZE)
     assert read_secret(str(secret_file), me) == b"x" * MAX_SIZE
+
+
+# ---------------------------------------------------------------------------- in a swapped directory
+
+
+def swap(directory: Path, other: Path) -> None:
+    """Put another directory in its place, as whoever owns the one above can."""
+    directory.rename(directory.with_name("aside"))
+    directory.symlink_to(other)
+
+
+def test_a_directory_that_is_swapped_costs_nobody_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root makes a secret below a user's directory; what it removes is what it has made."""
+    here, root_s = tmp_path / "here", tmp_path / "root's"
+    here.mkdir()
+    root_s.mkdir()
+    beside(root_s / "secret").write_bytes(b"root's")
+
+    def swap_and_fail(*_: object, **__: object) -> None:
+        swap(here, root_s)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "link", swap_and_fail)
+    with pytest.raises(StateNotWritten, match="Input/output"):
+        create_secret(f"{here}/secret", me(), b"x")
+    assert beside(root_s / "secret").read_bytes() == b"root's"
+    assert list((tmp_path / "aside").iterdir()) == []
+
+
+def test_a_directory_that_is_swapped_under_a_lock_costs_nobody_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, root_s = tmp_path / "here", tmp_path / "root's"
+    for directory in (here, root_s):
+        directory.mkdir()
+        (directory / "secret").write_bytes(BEFORE)
+        (directory / "secret").chmod(0o600)
+    with locked(f"{here}/secret", me()) as file:
+        swap(here, root_s)
+        beside(root_s / "secret").write_bytes(b"root's")
+        file.replace(b"after\n")
+    assert (tmp_path / "aside/secret").read_bytes() == b"after\n"
+    assert (root_s / "secret").read_bytes() == BEFORE
+    assert beside(root_s / "secret").read_bytes() == b"root's"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another's directory is one that root can make")
+def test_no_secret_is_made_where_another_could_replace_it(tmp_path: Path) -> None:
+    """Also where the directory was another one when it was looked at first."""
+    os.chown(tmp_path, find_account("nobody").uid, -1)
+    with pytest.raises(FileUnsafe, match="owner uid"):
+        create_secret(f"{tmp_path}/secret", me(), b"x")
+    assert list(tmp_path.iterdir()) == []

@@ -60,12 +60,12 @@ def test_locks_on_nfs(monkeypatch: pytest.MonkeyPatch, mode: int, is_locked: boo
 
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         home = Path(name)
-        for path in (home, home / "secret", home / "secret~"):
+        for path in (home, home / "secret", home / ".secret~"):
             path.touch()
             os.chown(path, nobody.uid, nobody.gid)
         (home / "secret").write_bytes(CONTENT)
         (home / "secret").chmod(mode)
-        os.utime(home / "secret~", (0, time.time() - 60))
+        os.utime(home / ".secret~", (0, time.time() - 60))
         monkeypatch.setattr(fcntl, "flock", lock_on_nfs)
         monkeypatch.setattr(otpfile, "LOCK_SECONDS", 0.05)
         assert in_a_child(replace) == ("replaced" if is_locked else "File exists")

@@ -23,10 +23,12 @@ def test_an_account_has_one_name_however_it_is_typed(monkeypatch: pytest.MonkeyP
     assert find_account("root@example.org").name == "root"
 
 
+@pytest.mark.parametrize("name", ["../root", ".root", "root~", "~", "ro\not", ""])
 def test_a_bad_name_of_an_account_is_no_better_for_being_in_the_database(
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = pwd.struct_passwd(("../root", "x", 0, 0, "", "/root", "/bin/sh"))
+    """`root~` with a template `/x/%u` is the copy of root's record."""
+    entry = pwd.struct_passwd((name, "x", 0, 0, "", "/root", "/bin/sh"))
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: entry)
     with pytest.raises(UserUnknown):
         find_account("root")

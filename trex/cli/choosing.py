@@ -12,6 +12,7 @@ from trex.keylist import DAY, NEVER, Key, day, parse_listing
 from trex.recipients import fault_of
 from trex.renewal import commands
 
+MAX_USER_ID = 200  # bytes of it that are shown
 MEANINGS = {"e": "encrypt", "s": "sign", "c": "certify", "a": "authenticate"}
 HINTS = {
     KeyExpired: "{commands}, where the secret key is; export it again",
@@ -57,7 +58,7 @@ def describe(key: Key) -> str:
     """Return what a person needs to recognize a key, in lines; nothing in it steers a terminal."""
     letters = [letter for letter in MEANINGS if letter.upper() in key.capabilities]
     lines = [("Fingerprint", key.fingerprint)]
-    lines += [("User id", one_line(name)) for name in key.user_ids]
+    lines += [("User id", shown_user_id(name)) for name in key.user_ids]
     lines += [
         ("Kind", ", ".join(dict.fromkeys([key.kind, *(sub.kind for sub in key.encrypting)]))),
         ("It can", ", ".join(MEANINGS[letter] for letter in letters) or "nothing"),
@@ -65,6 +66,11 @@ def describe(key: Key) -> str:
         ("Expires", _until(key)),
     ]
     return "".join(f"  {name:<12} {text}\n" for name, text in lines).rstrip("\n")
+
+
+def shown_user_id(text: str) -> str:
+    """Return a user id, which whoever made the key wrote, fit for a terminal."""
+    return one_line(text, MAX_USER_ID)
 
 
 def in_days(moment: float) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
+from trex.audit import one_line
 from trex.prompt import MAX_CONTEXT
 
 # What was cut ends in `*`, perhaps within a percent code.
@@ -51,8 +52,4 @@ def shown(text: str) -> str:
 
     Percent codes are decoded; whatever is not printable, reversed writing included, is escaped.
     """
-    decoded = unquote(text, errors="backslashreplace")
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii")
-        for sign in decoded
-    )
+    return one_line(unquote(text, errors="backslashreplace"))

@@ -1,13 +1,16 @@
 """Work that is done as somebody else: in a process that has become that account, for good.
 
 Root opens no user's file and runs no program on a user's files: it asks here. What the work
-starts, gpg's daemons among it, ends with it.
+starts, gpg's daemons among it, ends with it. What the work takes is bounded: time, memory, and what
+it reports. A process whose file system does not answer cannot even be killed (state D, proc(5)):
+then the command says so, and leaves it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import shlex
 import shutil
@@ -21,7 +24,7 @@ from trex.child import end_with_parent, milliseconds_until
 from trex.cli.terminal import CommandError
 from trex.errors import FileUnsafe, TrexError
 from trex.prctl import SET_CHILD_SUBREAPER, prctl
-from trex.privilege import become
+from trex.privilege import become, readable
 from trex.supervisor import end_descendants
 
 if TYPE_CHECKING:
@@ -31,8 +34,10 @@ if TYPE_CHECKING:
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 MAX_REPORT = 16 << 20
+MAX_MEMORY = 1 << 30  # bytes of data, for the work and for each program that it starts
 WORK_SECONDS = 120.0
-END_SECONDS = 5.0
+FILE_SECONDS = 10.0  # for work that looks at a few files and runs nothing
+END_SECONDS, KILL_SECONDS = 5.0, 2.0
 _scratch: list[str] = []  # in a process that works: see scratch_directory
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 KEPT = ("TERM", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "LANG", "LC_ALL", "LC_CTYPE")
@@ -42,7 +47,7 @@ def run_as(account: Account, work: Callable[[], Any], seconds: float = WORK_SECO
     """Return what `work` returns (plain data, as JSON has it) when `account` does it.
 
     Raises CommandError for what it raised, and if it takes longer than `seconds`; on Ctrl-C it is
-    ended before that goes on.
+    ended before that goes on. Either takes END_SECONDS and KILL_SECONDS more at most.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)  # as Ctrl-C: what was begun is taken back
@@ -59,36 +64,50 @@ def run_as(account: Account, work: Callable[[], Any], seconds: float = WORK_SECO
         _serve(account, work, lifeline, sink)
     os.close(sink)
     os.close(lifeline)
+    has_ended = False
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         text = _read(report, monotonic() + seconds)
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
-        _end(pid)
+        has_ended = _end(pid)
         os.close(report)
         os.close(held)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if text is None:
+        raise _overdue(account, seconds, has_ended=has_ended)
     return _unpack(text)
 
 
-def _read(report: int, deadline: float) -> bytes:
+def _read(report: int, deadline: float) -> bytes | None:
+    """Return what the work reports, None if it has not by the deadline."""
     poll = select.poll()
     poll.register(report, select.POLLIN)
     text = b""
-    while len(text) < MAX_REPORT:
+    while len(text) <= MAX_REPORT:
         if not poll.poll(milliseconds_until(deadline)):
-            raise CommandError("it took too long and was ended", "gpg --list-keys: does it hang?")
+            return None
         more = os.read(report, 1 << 16)
         if not more:
-            break
+            return text
         text += more
-    return text
+    raise CommandError(f"the work reports more than {MAX_REPORT >> 20} MiB", "is the keyring huge?")
+
+
+def _overdue(account: Account, seconds: float, *, has_ended: bool) -> CommandError:
+    took = f"the work on {account.name}'s files was not done in {seconds:.0f} seconds"
+    if has_ended:
+        return CommandError(f"{took} and was ended", "gpg --list-keys: does it hang?")
+    return CommandError(
+        f"{took}, and its process cannot be ended: their file system does not answer",
+        f"df {shlex.quote(readable(account.home))}: does it hang? mount; umount --force",
+    )
 
 
 def _unpack(text: bytes) -> Any:
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise CommandError(
             "the work ended without a result; is the memory or the disk full?"
         ) from None
@@ -97,19 +116,23 @@ def _unpack(text: bytes) -> Any:
     return told["result"]
 
 
-def _end(pid: int) -> None:
-    """Have the process end politely: it removes what it has not finished, and its daemons."""
+def _end(pid: int) -> bool:
+    """Have the process end politely: it removes what it has not finished, and its daemons.
+
+    Tell whether it has ended: a file system can keep it even from a SIGKILL.
+    """
     pidfd = os.pidfd_open(pid)
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    deadline = monotonic() + END_SECONDS
-    signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-    while not poll.poll(milliseconds_until(deadline)):
-        if monotonic() >= deadline:
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            break
-    os.waitpid(pid, 0)
-    os.close(pidfd)
+    try:
+        for number, seconds in ((signal.SIGTERM, END_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
+            signal.pidfd_send_signal(pidfd, number)
+            if poll.poll(seconds * 1000):
+                os.waitpid(pid, 0)
+                return True
+        return False
+    finally:
+        os.close(pidfd)
 
 
 def _serve(account: Account, work: Callable[[], Any], lifeline: int, sink: int) -> NoReturn:
@@ -141,6 +164,7 @@ def _settle(account: Account, lifeline: int) -> None:
         os.dup2(null, standard)
     become(account)
     end_with_parent(lifeline)
+    _limit_memory()
     os.environ.clear()
     os.environ.update(environment)
     os.chdir("/")
@@ -149,6 +173,13 @@ def _settle(account: Account, lifeline: int) -> None:
     for number in (signal.SIGINT, signal.SIGHUP):  # the parent passes them on as SIGTERM
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _limit_memory() -> None:
+    """Have what a user's file makes grow fail here, and not use up the host."""
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = MAX_MEMORY if hard == resource.RLIM_INFINITY else min(MAX_MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def scratch_directory() -> str:
@@ -174,17 +205,26 @@ def _stop(_number: int, _frame: object) -> NoReturn:
 def _told(work: Callable[[], Any]) -> dict[str, Any]:
     try:
         return {"result": work()}
-    except CommandError as error:
-        return {"error": error.message, "hint": error.hint}
-    except FileUnsafe as error:
-        return {"error": str(error), "hint": hint_for(error)}
-    except TrexError as error:
-        return {"error": str(error), "hint": ""}
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return {"error": f"{where}{error.strerror}", "hint": ""}
     except Exception as error:
-        return {"error": f"unforeseen error: {type(error).__name__}", "hint": "please report it"}
+        message, hint = _described(error)
+        return {"error": message, "hint": hint}
+
+
+def _described(error: Exception) -> tuple[str, str]:
+    """Return what the command says of an error, and the next thing to do."""
+    match error:
+        case CommandError():
+            return error.message, error.hint
+        case FileUnsafe():
+            return str(error), hint_for(error)
+        case TrexError():
+            return str(error), ""
+        case OSError():
+            where = f"{error.filename}: " if error.filename else ""
+            return f"{where}{error.strerror}", ""
+        case MemoryError():
+            return f"it needs more than {MAX_MEMORY >> 20} MiB of memory", ""
+    return f"unforeseen error: {type(error).__name__}", "please report it"
 
 
 def hint_for(error: FileUnsafe) -> str:

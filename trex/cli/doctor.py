@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from trex.audit import one_line
-from trex.cli.terminal import CommandError
+from trex.cli.terminal import CommandError, answer
 from trex.doctor.clock import check_clock
 from trex.doctor.combination import check_combination, check_strangers, check_unasked
 from trex.doctor.finding import ERROR, NOTE, STATUS, Finding, status_of
-from trex.doctor.line import check_line, either, left_out, users_of
+from trex.doctor.line import Users, check_line, either, left_out, users_of
 from trex.doctor.module import check_module
 from trex.doctor.ntp import check_offset
 from trex.doctor.service import check_service, trex_rules, with_options
@@ -80,7 +80,7 @@ def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool
     status = status_of(findings)
     if as_json:
         told = [dataclasses.asdict(finding) for finding in findings]
-        click.echo(json.dumps({"service": service, "status": status, "findings": told}, indent=2))
+        answer(json.dumps({"service": service, "status": status, "findings": told}, indent=2))
     else:
         _print(findings)
     return status
@@ -103,13 +103,14 @@ def _check_lines(
 ) -> list[Finding]:
     """Look at what each line of Trex's needs, and at what sshd makes of them."""
     findings = []
-    who = [names or users_of(options) for _, options in lines]
+    who = [Users(names) if names else users_of(options) for _, options in lines]
     if service == "sshd" and os.geteuid() == 0:
         # Where no line can be understood, for whoever was named, as if it had no arguments.
-        users = list(dict.fromkeys(name for some in who or [names] for name in some))
+        named = [users.names for users in who] or [names]
+        everybody = list(dict.fromkeys(name for some in named for name in some))
         understood = [options for _, options in lines] or [Options()]
         timeout = max(options.timeout for options in understood)
-        findings += check_sshd(users, understood[0].method, timeout)
+        findings += check_sshd(everybody, understood[0].method, timeout)
     elif service == "sshd":
         findings.append(left_out("sshd's settings"))
     for rule, options in lines:
@@ -141,7 +142,7 @@ def _strangers_come(service: str) -> bool:
 def _print(findings: list[Finding]) -> None:
     for finding in findings:
         what = f"{finding.severity}: {one_line(finding.what)}"
-        click.secho(what, fg=COLOURS.get(finding.severity, "yellow"))
-        click.echo(f"  why:  {one_line(finding.why)}\n  mend: {one_line(finding.mend)}")
+        answer(what, COLOURS.get(finding.severity, "yellow"))
+        answer(f"  why:  {one_line(finding.why)}\n  mend: {one_line(finding.mend)}")
     if status_of(findings) == 0:
-        click.echo("Nothing was found that is wrong." if findings else "Nothing was found.")
+        answer("Nothing was found that is wrong." if findings else "Nothing was found.")

@@ -18,7 +18,7 @@ from trex.cli.place import Place, find_place, place_options
 from trex.cli.proof import prove
 from trex.cli.questions import confirm
 from trex.cli.tell import printable
-from trex.cli.terminal import CommandError, say
+from trex.cli.terminal import CommandError, answer, say
 from trex.privilege import readable
 from trex.safefile import check_directories
 
@@ -78,17 +78,18 @@ def command(**arguments: Any) -> None:
     given = {name: arguments[name] for name in ("auth_file", "gnupg_home", "run_as")}
     place = find_place(arguments["user"], central=arguments["central"], **given)
     silently = arguments["yes"] or arguments["dry_run"]
+    before = recordfile.read_as(place.writer, place.record)  # first: it says soon what hangs
     found = _find_keys(place, arguments)
     shared = place.shares_keyring and not found["armored"]
     chosen = choose(found["listing"], arguments["wanted"], silently=silently, shared=shared)
     path = keyfile.path_of(arguments["key_file"], place) if arguments["key_file"] else ""
     clean = _clean_blocks(place, found["armored"], chosen, path)
-    before = recordfile.read_as(place.writer, place.record)
     names = [path] if path else [key.fingerprint for key in chosen]
     content = _compose(place, before, chosen, names, arguments)
     difference = _difference(place, before, content)
     if arguments["dry_run"]:
-        click.echo(difference, nl=False)
+        if difference:
+            answer(difference.rstrip("\n"))
         return
     for key in chosen:
         say(f"For {place.user.name}:\n{describe(key)}")

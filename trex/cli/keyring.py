@@ -192,8 +192,9 @@ def import_keys(home: str, clean: list[str], fingerprints: list[str]) -> bool:
 def decrypt(home: str, message: str, *, pinentry: bool) -> str | None:
     """Return the plaintext if the secret key is in this keyring and can be used now."""
     try:
-        if not os.listdir(os.path.join(home, "private-keys-v1.d")):
-            return None
+        with os.scandir(os.path.join(home, "private-keys-v1.d")) as entries:
+            if next(entries, None) is None:
+                return None
     except OSError:
         return None
     gpg = _gpg(home)

@@ -51,10 +51,11 @@ def main() -> None:
     try:
         sys.exit(trex.main(standalone_mode=False) or 0)
     except click.UsageError as error:
-        CommandError(error.format_message(), _usage_hint(error)).show()
+        CommandError(" ".join(error.format_message().split()), _usage_hint(error)).show()
         sys.exit(BAD_USAGE)
     except click.ClickException as error:
-        error.show()
+        known = isinstance(error, CommandError)
+        (error if known else CommandError(error.format_message())).show()
         sys.exit(error.exit_code)
     except TrexError as error:
         CommandError(str(error), getattr(error, "hint", "")).show()

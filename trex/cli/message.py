@@ -14,6 +14,7 @@ from trex.cli.errors import CannotDecrypt, Refused
 from trex.cli.gpg import Gpg
 from trex.cli.packets import check_packets
 from trex.cli.signature import KEY_ID, NO_PUBLIC_KEY, read_signed
+from trex.errors import MAX_PLACE, cut
 from trex.openpgp import NOTATION
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _why_not(said: Status) -> CannotDecrypt | Refused:
             return Refused(f"not decrypted: {REASONS[code]}")
     if "NO_SECKEY" in said:
         ids = [words[0] for words in said["NO_SECKEY"] if words and KEY_ID.fullmatch(words[0])]
-        keys = ", ".join(dict.fromkeys(ids))
+        keys = cut(", ".join(dict.fromkeys(ids)), MAX_PLACE)
         return CannotDecrypt(
             f"this message is for somebody else: the secret key {keys} is not here",
             "gpg --list-secret-keys --keyid-format long",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from trex.cli.store import Table
+from trex.errors import cut
 
 FORM = "USER@HOST USER@HOST"
 NAME = re.compile(r"[A-Za-z0-9._~@:\[\]%*-]+@[A-Za-z0-9._~:\[\]%*-]+")
@@ -24,7 +25,7 @@ class Names:
         for number, (ours, theirs) in self._table.read():
             for name in (ours, theirs):
                 if not NAME.fullmatch(name):
-                    raise self._table.error(number, f'"{name}"', "USER@HOST")
+                    raise self._table.error(number, f'"{cut(name)}"', "USER@HOST")
             self.confirmed.add((ours, theirs))
 
     def confirm(self, ours: str, theirs: str) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 import pyotp
 
-from trex.cli.qr import in_terminal, write_svg
+from trex.cli.qr import SvgFile, in_terminal
 from trex.cli.terminal import CommandError, say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trex.otpstate import OtpState
     from trex.privilege import Account
 
@@ -37,19 +41,32 @@ def otp_of(state: OtpState) -> Otp | None:
     return pyotp.TOTP(state.secret, interval=state.step) if state.is_time_based else None
 
 
-def show(otp: Otp, account: Account, svg: str | None) -> None:
-    """Show the QR code and the secret, and write the code where `svg` says."""
+@contextmanager
+def shown(otp: Otp, account: Account, svg: str | None) -> Iterator[None]:
+    """Show the QR code and the secret, and write the code where `svg` says.
+
+    Where the block fails or is interrupted, that file goes: its secret is one that nothing takes.
+    Raises CommandError where it cannot be made, with whatever is there as it was.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
     host = os.uname().nodename
     address = otp.provisioning_uri(name=f"{account.name}@{host}", issuer_name=host)
     click.echo(in_terminal(address))
     words = " ".join(otp.secret[start : start + 4] for start in range(0, len(otp.secret), 4))
     click.echo(f"To be typed where there is no camera: {words}")
-    if svg:
-        try:
-            write_svg(address, svg)
-        except OSError as error:
-            raise CommandError(f"{svg}: {error.strerror}", "another --svg FILE") from None
-        say(f"Written: {svg}, which is as secret as the code that it shows")
+    with ExitStack() as made:
+        if svg:
+            try:
+                made.enter_context(SvgFile(address, svg))
+            except OSError as error:
+                raise CommandError(f"{svg}: {error.strerror}", "another --svg FILE") from None
+            say(f"Written: {svg}, which is as secret as the code that it shows")
+        yield
+
+
+def _stop(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def first_code(otp: Otp) -> int:

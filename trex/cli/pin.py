@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from trex.audit import one_line
 from trex.cli.errors import ClientError
 from trex.cli.gpg import Gpg
 from trex.cli.hosts import parse_host, same_host
@@ -97,7 +98,7 @@ def _names(uid: str, host: str) -> bool:
 def _show(key: dict[str, Any]) -> None:
     say(f"key      {key['fingerprint']}")
     for uid in key["uids"]:
-        say(f"         {ascii(uid) if not uid.isprintable() else uid}")
+        say(f"         {one_line(uid)}")
     if key["expires"]:
         say(f"expires  {datetime.fromtimestamp(int(key['expires']), UTC):%Y-%m-%d}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from trex.cli.pins import Pins
-from trex.cli.terminal import say
+from trex.cli.terminal import answer, say
 
 EXAMPLES = """\b
 Examples:
@@ -22,6 +22,6 @@ def command() -> None:
     pins = Pins()
     width = max(map(len, pins.by_host), default=0)
     for host, fingerprint in pins.by_host.items():
-        click.echo(f"{host:{width}} {fingerprint}")
+        answer(f"{host:{width}} {fingerprint}")
     if not pins.by_host:
         say("No key is pinned: trex pin HOST")

@@ -7,6 +7,7 @@ import re
 from trex.cli.errors import ClientError
 from trex.cli.hosts import HOST_FORM, UNKNOWN, same_host, split_port
 from trex.cli.store import Table
+from trex.errors import cut
 
 FORM = "HOST FINGERPRINT"
 FINGERPRINT = re.compile(r"[0-9A-F]{40}")
@@ -21,11 +22,13 @@ class Pins:
         self.by_host: dict[str, str] = {}
         for number, (host, fingerprint) in self._table.read():
             if not HOST_FORM.fullmatch(host):
-                raise self._table.error(number, f'"{host}"', "a host's name in small letters")
+                raise self._table.error(number, f'"{cut(host)}"', "a host's name in small letters")
             if not FINGERPRINT.fullmatch(fingerprint):
-                raise self._table.error(number, f'"{fingerprint}"', "40 capital hex digits")
+                raise self._table.error(number, f'"{cut(fingerprint)}"', "40 capital hex digits")
             if host in self.by_host:
-                raise self._table.error(number, f"{host} for the second time", "one line a host")
+                raise self._table.error(
+                    number, f"{cut(host)} for the second time", "one line a host"
+                )
             self.by_host[host] = fingerprint
 
     def exact(self, hosts: list[str], port: str) -> set[str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trex.audit import one_line
+from trex.cli.delegate import FILE_SECONDS
 from trex.cli.terminal import CommandError
 from trex.errors import OptionError, UserUnknown
 from trex.methods import find_servant, place
@@ -44,10 +46,14 @@ class Place:
         home = self.options.gnupg_home
         return bool(self.options.run_as) and "%u" not in home and "%h" not in home
 
+    def seconds(self, runs: int = 1) -> float:
+        """Return how long work may take that reads the record and runs gpg so many times."""
+        return FILE_SECONDS + runs * self.options.gpg_timeout
+
     @property
     def shown(self) -> str:
         """The record's path, for messages."""
-        return readable(self.record)
+        return one_line(readable(self.record))
 
 
 def place_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -30,7 +30,10 @@ def make_message(place: Place, content: bytes, challenge: RandomText) -> str:
     """
     record = parse_record(content, place.record, readable(place.user.home))
     told = context(place.user.name, SERVICE, "", place.options.timeout)
-    return str(run_as(place.reader, lambda: _encrypt(place, record, challenge, told)))
+    message = run_as(
+        place.reader, lambda: _encrypt(place, record, challenge, told), place.seconds()
+    )
+    return str(message)
 
 
 def prove(place: Place, content: bytes, *, silently: bool) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trex.cli.terminal import CommandError
+from trex.cli.terminal import CommandError, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def ask(question: str) -> str:
     Raises click.Abort at the end of input, CommandError where nobody can be asked.
     """
     with _answers() as source:
-        click.echo(question, nl=False, err=True)
+        show(question)
         line = source.readline()
     if not line:
         raise click.Abort

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trex.authfile import parse_record
-from trex.cli.delegate import run_as
+from trex.cli.delegate import FILE_SECONDS, run_as
 from trex.cli.terminal import CommandError
 from trex.errors import TrexError
 from trex.privilege import readable
@@ -64,7 +64,7 @@ def read_as(account: Account, path: str) -> bytes | None:
         content = read_existing(path)
         return None if content is None else content.decode("utf-8", "surrogateescape")
 
-    text = run_as(account, read)
+    text = run_as(account, read, FILE_SECONDS)
     return None if text is None else str(text).encode("utf-8", "surrogateescape")
 
 
@@ -130,7 +130,9 @@ def _check_unchanged(path: str, before: bytes | None) -> None:
 
 def _write(path: str, content: bytes, mode: int, gid: int) -> None:
     """Write beside `path` and rename; a signal waits for that, so that it leaves no half of it."""
-    made = f"{path}.{secrets.token_hex(4)}.new"
+    directory, name = os.path.split(path)
+    # No account has a name that begins with a dot: in a directory of all records it is nobody's.
+    made = os.path.join(directory, f".{name}.{secrets.token_hex(4)}.new")
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         _write_new(made, content, mode, gid)

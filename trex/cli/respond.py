@@ -17,7 +17,7 @@ from trex.cli.paste import MAX_TEXT, read_message
 from trex.cli.pins import Pins
 from trex.cli.services import SSHD
 from trex.cli.target import ANYWHERE
-from trex.cli.terminal import say
+from trex.cli.terminal import answer, say
 
 EXAMPLES = """\b
 Examples:
@@ -51,7 +51,7 @@ def command(file: str, *, to_clipboard: bool) -> None:
     if to_clipboard:
         say(f"The response is on the clipboard ({copy(challenge.response)}).")
     else:
-        click.echo(challenge.response)
+        answer(challenge.response)
 
 
 def _read(file: str) -> str:

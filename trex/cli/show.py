@@ -8,11 +8,11 @@ import click
 
 from trex.audit import one_line
 from trex.authfile import parse_record
-from trex.cli.choosing import in_days
+from trex.cli.choosing import in_days, shown_user_id
 from trex.cli.delegate import run_as
 from trex.cli.place import Place, find_place, place_options
-from trex.cli.terminal import CommandError, say
-from trex.errors import NoRecord
+from trex.cli.terminal import CommandError, answer, say
+from trex.errors import MAX_PLACE, NoRecord, cut
 from trex.keylist import NEVER, Key, day, parse_listing
 from trex.keyring import Keyring
 from trex.methods import is_absent
@@ -41,17 +41,17 @@ def command(**arguments: Any) -> None:
     refuse a login is an error here.
     """
     place = find_place(**arguments)
-    told = run_as(place.reader, lambda: _read(place))
+    told = run_as(place.reader, lambda: _read(place), place.seconds())
     record = parse_record(told["content"].encode(), place.record, readable(place.user.home))
     for warning in record.warnings:
         say(f"trex: warning: {one_line(warning)}")
-    click.echo(f"{place.user.name}: {place.shown}, line {record.line}")
+    answer(f"{place.user.name}: {place.shown}, line {record.line}")
     faults = 0
     for name, listing in zip(record.recipients, told["listings"], strict=True):
         faults += _show_key(name, listing, trust=record.trust)
-    click.echo(_said_of_trust(record))
-    click.echo(_said_of_signature(record))
-    click.echo(_said_of_page(record))
+    answer(_said_of_trust(record))
+    answer(_said_of_signature(record))
+    answer(_said_of_page(record))
     if faults:
         raise CommandError("with this record every login is refused", "trex enroll")
 
@@ -73,18 +73,18 @@ def _show_key(name: str, listing: str, *, trust: bool) -> int:
     keys = parse_listing(listing)
     key, fault = verdict(name, keys, trust=trust)
     if key is None:
-        click.echo(f"Can answer: nobody, because {one_line(str(fault))}")
+        answer(f"Can answer: nobody, because {one_line(str(fault))}")
         return 1
     others = [other.fingerprint for other in keys if other is not key]
     if others:
         said = "carry the address" if "@" in name else "carry a copy of"
         say(f"trex: warning: {len(others)} other keys {said} {name}: {', '.join(others)}")
-    click.echo(f"Can answer: {_who(key)}\n            {key.fingerprint}, {_how_long(key, fault)}")
+    answer(f"Can answer: {_who(key)}\n            {key.fingerprint}, {_how_long(key, fault)}")
     return 1 if fault else 0
 
 
 def _who(key: Key) -> str:
-    return "; ".join(map(one_line, key.user_ids)) or "a key without a user id"
+    return "; ".join(map(shown_user_id, key.user_ids)) or "a key without a user id"
 
 
 def _how_long(key: Key, fault: KeyUnusable | None) -> str:
@@ -116,7 +116,7 @@ def _said_of_page(record: AuthRecord) -> str:
     if not record.web_qr.tls:
         how = "plain HTTP"
     elif record.tls_key:
-        how = f"TLS with {record.tls_certificate}"
+        how = f"TLS with {cut(record.tls_certificate, MAX_PLACE)}"
     else:
         how = "TLS with a certificate made for each login"
     return f"Shown: as text, and as a QR code on a page {who}, {how}"

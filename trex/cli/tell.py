@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from trex.audit import one_line
+
 if TYPE_CHECKING:
     from trex.errors import TrexError
 
@@ -19,16 +21,16 @@ def tell(text: str) -> None:
 
 def tell_error(error: TrexError) -> None:
     """Say what went wrong, and the next thing to try."""
-    tell(f"error: {error}")
+    tell(f"error: {one_line(str(error))}")
     hint = getattr(error, "hint", "")
     if hint:
-        tell(f"hint: {hint}")
+        tell(f"hint: {one_line(hint)}")
 
 
 def printable(text: str) -> str:
-    """Return text with all but line ends and tabs escaped that could command a terminal."""
-    return "".join(
-        sign if sign.isprintable() or sign in "\n\t" else
-        sign.encode("unicode_escape").decode("ascii")
-        for sign in text
-    )  # fmt: skip
+    """Return text with all but line ends and tabs escaped that could command a terminal.
+
+    For text whose lines are Trex's own: what is another's within one goes through `one_line` first.
+    """
+    lines = ("\t".join(map(one_line, line.split("\t"))) for line in text.split("\n"))
+    return "\n".join(lines)

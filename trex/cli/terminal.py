@@ -1,15 +1,15 @@
-"""What the command says, and where: answers on standard output, all else on standard error."""
+"""What the command says, and where: answers on standard output, all else on standard error.
+
+Nothing else of the command writes to a terminal, so that nothing comes there unescaped: a user's
+process or file may have written it, and root reads it.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
+from trex.audit import one_line
 from trex.cli.tell import printable
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 PROBLEM, BAD_USAGE, INTERRUPTED = 1, 2, 130  # exit statuses; 130 as shells have it for SIGINT
 
@@ -24,19 +24,23 @@ class CommandError(click.ClickException):
         self.hint = hint
 
     def show(self, file: object = None) -> None:  # noqa: ARG002 (click's interface)
-        """Print `trex: error: ...`, and then `trex: hint: ...`; paths in them may be a user's."""
-        click.secho(f"trex: error: {printable(self.message)}", fg="red", err=True)
+        """Print `trex: error: ...`, and then `trex: hint: ...`, each one line whatever is in it."""
+        click.secho(f"trex: error: {one_line(self.message)}", fg="red", err=True)
         if self.hint:
-            click.secho(f"trex: hint: {printable(self.hint)}", err=True)
+            click.secho(f"trex: hint: {one_line(self.hint)}", err=True)
 
 
 def say(text: str) -> None:
     """Tell a person something that is no answer: standard error, so that answers can be piped."""
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)
 
 
-def console() -> Console:
-    """Return rich's console on standard error, for tables that are no answer."""
-    from rich.console import Console  # 80 ms, which `trex ssh` need not pay
+def show(question: str) -> None:
+    """Show a question; what is typed comes behind it."""
+    click.echo(printable(question), nl=False, err=True)
 
-    return Console(stderr=True, highlight=False)
+
+def answer(text: str, colour: str | None = None) -> None:
+    """Tell what was asked for: standard output."""
+    shown = printable(text)
+    click.echo(click.style(shown, fg=colour) if colour else shown)

@@ -14,9 +14,9 @@ import click
 
 from trex.challenge import random_digits
 from trex.cli.delegate import hint_for
-from trex.cli.terminal import CommandError, say
+from trex.cli.terminal import CommandError, answer, say
 from trex.errors import FileUnsafe
-from trex.otpfile import create_secret, locked, read_secret
+from trex.otpfile import create_secret, locked, name_beside, read_secret
 from trex.otpstate import EMERGENCY_DIGITS, OtpState
 from trex.privilege import find_account, native, readable
 from trex.safefile import check_directories
@@ -79,9 +79,8 @@ def enroll(path: str, svg: str | None, *, if_missing: bool, counter: bool) -> No
     from trex.cli import phone
 
     otp = phone.new_otp(counter=counter)
-    phone.show(otp, account, svg)
     codes = _emergency_codes()
-    try:
+    with phone.shown(otp, account, svg):
         used = phone.first_code(otp)
         options = (*OPTIONS, *(COUNTER_BASED if counter else TIME_BASED))
         lines = [
@@ -89,11 +88,7 @@ def enroll(path: str, svg: str | None, *, if_missing: bool, counter: bool) -> No
             *(option.format(used=used, next=used + 1) for option in options),
             *codes,
         ]
-        create_secret(path, account, "".join(f"{line}\n" for line in lines).encode("ascii"))
-    except BaseException:
-        if svg:
-            os.unlink(svg)  # a secret that nothing takes
-        raise
+        _create(path, account, "".join(f"{line}\n" for line in lines).encode("ascii"))
     say(f"Written: {readable(path)}")
     _show_codes(codes)
 
@@ -112,9 +107,9 @@ def show(path: str, svg: str | None) -> None:
         raise CommandError(
             f"{readable(path)} says neither TOTP_AUTH nor HOTP_COUNTER: no code is right"
         )
-    phone.show(otp, account, svg)
-    if state.counter:
-        say("It goes on from the next code: only one device can count on")
+    with phone.shown(otp, account, svg):
+        if state.counter:
+            say("It goes on from the next code: only one device can count on")
 
 
 @command.command()
@@ -140,7 +135,8 @@ def _own(path: str) -> tuple[Account, str]:
 
 def _check_place(path: str, account: Account) -> None:
     """Raise CommandError where a secret could not be made, or no login would take it."""
-    directory, beside = os.path.dirname(path), f"{path}~"
+    directory = os.path.dirname(path)
+    beside = os.path.join(directory, name_beside(path))
     if os.path.lexists(beside):
         raise CommandError(f"{readable(beside)} is there already", "is it of use? move it away")
     try:
@@ -149,6 +145,13 @@ def _check_place(path: str, account: Account) -> None:
         raise CommandError(str(error), hint_for(error)) from None
     except OSError as error:
         raise CommandError(f"{readable(directory)}: {error.strerror}", "another --file") from None
+
+
+def _create(path: str, account: Account, content: bytes) -> None:
+    try:
+        create_secret(path, account, content)
+    except FileUnsafe as error:  # since it was looked at
+        raise CommandError(str(error), hint_for(error)) from None
 
 
 def _emergency_codes() -> list[str]:
@@ -163,4 +166,4 @@ def _emergency_codes() -> list[str]:
 
 def _show_codes(emergency: list[str]) -> None:
     say("Emergency codes, each for one login without the phone. They are not shown again:")
-    click.echo("\n".join(emergency))
+    answer("\n".join(emergency))

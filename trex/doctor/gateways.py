@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from trex.cli.delegate import run_as
+from trex.cli.delegate import FILE_SECONDS, run_as
 from trex.codeerrors import NotSent
 from trex.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.errors import NotStarted
@@ -56,7 +56,7 @@ def _check_authority(where: str, gateway: dict[str, Any], servant: Account) -> l
     authority = gateway.get("ca")
     if not authority:
         return []
-    reason = run_as(servant, lambda: _why_not_read(authority, gateway["kind"]))
+    reason = run_as(servant, lambda: _why_not_read(authority, gateway["kind"]), FILE_SECONDS)
     if not reason:
         return []
     what = f"{where}: ca: {authority}: {reason}, as {servant.name}"
@@ -67,7 +67,8 @@ def _check_authority(where: str, gateway: dict[str, Any], servant: Account) -> l
 
 def _why_not_read(path: str, kind: str) -> str:
     try:
-        with open(path, "rb") as file:
+        # Neither a FIFO nor a terminal makes this wait.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as file:
             file.read(1)
     except IsADirectoryError:  # which all but smtplib take, if it is hashed
         return "found a directory; meant is a file" if kind == "email" else ""

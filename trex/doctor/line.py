@@ -14,6 +14,7 @@ from trex.doctor import sms, totp
 from trex.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.doctor.fleet import check_fleet
 from trex.doctor.record import check_record
+from trex.doctor.survey import look
 from trex.errors import FileUnsafe, TrexError
 from trex.methods import is_absent
 from trex.privilege import find_account, readable
@@ -21,12 +22,14 @@ from trex.privilege import find_account, readable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from trex.doctor.survey import Survey
     from trex.options import Options
 
     Check = Callable[[str], list[Finding]]
 
 AS_ROOT = "sudo trex doctor"
 NO_RECORD = "NoRecord"
+SILENT = "the home's file system does not answer"
 # Whom a finding is named for, what nobody has, and what mends it.
 SET_UP = {
     "openpgp": ("record", "a record", "trex enroll --user NAME"),
@@ -35,30 +38,46 @@ SET_UP = {
 }
 
 
-def users_of(options: Options) -> list[str]:
+@dataclasses.dataclass
+class Users:
+    """Whom a line is examined for, and of whom it could not be told whether they are set up."""
+
+    names: list[str]
+    untold: list[Finding] = dataclasses.field(default_factory=list)
+
+
+def users_of(options: Options) -> Users:
     """Return all who are set up for the method; where that cannot be told, nobody."""
     if options.method == "sms":
         try:
-            return sms.users(options)
+            return Users(sms.users(options))
         except (SettingsError, FileUnsafe):
-            return []
+            return Users([])
     is_set_up = _has_record if options.method == "openpgp" else _has_secret
-    names = []
-    for entry in pwd.getpwall():
-        try:
-            if is_set_up(readable(entry.pw_name), options):
-                names.append(readable(entry.pw_name))
-        except (CommandError, TrexError):  # an account without a home, or with an odd name
-            continue
-    return names
+    names = [readable(entry.pw_name) for entry in pwd.getpwall()]
+    survey = look(names, lambda name: is_set_up(name, options))
+    return Users(survey.found, _untold(survey))
 
 
-def check_line(options: Options, names: list[str], service: str, *, online: bool) -> list[Finding]:
-    """Return what would refuse the users `names`, and what they all need."""
+def _untold(survey: Survey) -> list[Finding]:
+    why = "Every login of this user hangs, and what root does with these files as this user."
+    mend = "mount; umount --force; is the server of that file system there?"
+    findings = [
+        Finding("user-silent", ERROR, f"{name}: {SILENT}", why, mend) for name in survey.silent
+    ]
+    if survey.left_out:
+        what = f"{len(survey.left_out)} accounts were not looked at: too many homes do not answer"
+        findings.append(Finding("user-silent", ERROR, what, why, f"{AS_ROOT} --user NAME; {mend}"))
+    return findings
+
+
+def check_line(options: Options, users: Users, service: str, *, online: bool) -> list[Finding]:
+    """Return what would refuse these users, and what they all need."""
+    names = users.names
     if options.method == "sms":
         return _check_sms(options, names, online=online)
-    findings = []
-    if not names:
+    findings = list(users.untold)
+    if not names and not findings:
         findings.append(_nobody(options))
     if options.method == "openpgp":
         return [*findings, *_each(names, lambda name: _check_openpgp(name, options, service))]

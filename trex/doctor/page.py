@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 
 from trex.challenge import now
-from trex.cli.delegate import run_as
+from trex.cli.delegate import FILE_SECONDS, run_as
+from trex.cli.place import ROOT
+from trex.cli.terminal import CommandError
 from trex.doctor.finding import WARNING, Finding
 from trex.doctor.record import WARN_DAYS
+from trex.errors import MAX_PLACE, PageUnavailable, cut
 from trex.keylist import DAY, day
 from trex.login import Login
-from trex.webqr import Page, full_name
+from trex.webqr import Page, full_name, read_pem
 
 if TYPE_CHECKING:
     from trex.authfile import AuthRecord
     from trex.cli.place import Place
 
 PAGE_SECONDS = 30
+OPEN_SECONDS = 15.0  # to open and close it
+MOST_NAMES = 4  # that are repeated
 
 
 def check_page(place: Place, record: AuthRecord, message: str, service: str) -> list[Finding]:
@@ -28,24 +33,34 @@ def check_page(place: Place, record: AuthRecord, message: str, service: str) -> 
 
     A page is opened for a moment, by the login's own code: ports, account, TLS pair and handshake.
     """
+    try:
+        # As root, like a login, but in a process that can be left where the TLS files hang.
+        warnings = run_as(ROOT, lambda: _open(place, record, message, service), OPEN_SECONDS)
+        if record.tls_certificate and not warnings:
+            return _check_certificate(place, record)
+    except CommandError as error:
+        warnings = [error.message]
+    return [
+        Finding("page", WARNING, f"{place.user.name}: {warning}",
+                "Logins go on, with the message as text alone.", "docs/troubleshooting.md")
+        for warning in warnings
+    ]  # fmt: skip
+
+
+def _open(place: Place, record: AuthRecord, message: str, service: str) -> list[str]:
+    """Open and close the page; return what a login would note in its log."""
     login = Login(place.user.name, service, "", [])
     with Page(login, place.options, record) as page:
         page.open(place.reader, place.user, now() + PAGE_SECONDS)
         page.show(message)
-    findings = [
-        Finding("page", WARNING, f"{place.user.name}: {warning}",
-                "Logins go on, with the message as text alone.", "docs/troubleshooting.md")
-        for warning in login.warnings
-    ]  # fmt: skip
-    if record.tls_certificate and not findings:
-        findings += _check_certificate(place, record)
-    return findings
+    return login.warnings
 
 
 def _check_certificate(place: Place, record: AuthRecord) -> list[Finding]:
-    told = run_as(place.reader, lambda: _read_certificate(record.tls_certificate))
+    """Look at what the certificate says. Raises CommandError for one that cannot be read."""
+    told = run_as(place.reader, lambda: _read_certificate(record.tls_certificate), FILE_SECONDS)
     findings = []
-    path = record.tls_certificate
+    path = cut(record.tls_certificate, MAX_PLACE)
     if told["until"] - time.time() < WARN_DAYS * DAY:
         findings.append(
             Finding("page-expires", WARNING, f"{path}: valid until {day(told['until'])}",
@@ -53,7 +68,7 @@ def _check_certificate(place: Place, record: AuthRecord) -> list[Finding]:
         )  # fmt: skip
     host = place.options.web_host or full_name()
     if not any(_is_for(name, host) for name in told["names"]):
-        names = ", ".join(told["names"]) or "no host"
+        names = ", ".join(map(cut, told["names"][:MOST_NAMES])) or "no host"
         findings.append(
             Finding("page-name", WARNING, f"{path}: it is for {names}, and the page is at {host}",
                     "Browsers warn of it.", "web_host= with a name that the certificate has")
@@ -62,13 +77,21 @@ def _check_certificate(place: Place, record: AuthRecord) -> list[Finding]:
 
 
 def _read_certificate(path: str) -> dict[str, Any]:
-    """Return the end of the first certificate, in seconds, and its names."""
-    with open(path, "rb") as file:
-        certificate = x509.load_pem_x509_certificate(file.read())
+    """Return the end of the first certificate, in seconds, and its names.
+
+    The path is the user's, who may have put another file there since the page was opened.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificate(read_pem(path)[0])
+        names = _names(certificate)
+    except (OSError, ValueError):
+        raise PageUnavailable(
+            f"{cut(path, MAX_PLACE)}: found no certificate; meant is one in PEM"
+        ) from None
     until = getattr(certificate, "not_valid_after_utc", None)  # cryptography 42 and later
     if until is None:
         until = certificate.not_valid_after.replace(tzinfo=UTC)
-    return {"until": datetime.timestamp(until), "names": _names(certificate)}
+    return {"until": datetime.timestamp(until), "names": names}
 
 
 def _names(certificate: x509.Certificate) -> list[str]:

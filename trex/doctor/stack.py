@@ -9,6 +9,8 @@ import os
 import re
 from dataclasses import dataclass, field
 
+from trex.errors import MAX_PLACE, cut
+
 DIRECTORIES = ("/etc/pam.d", "/usr/lib/pam.d")
 TYPES = ("auth", "account", "session", "password")
 MAX_DEPTH = 16  # libpam's PAM_SUBSTACK_MAX_LEVEL
@@ -73,7 +75,7 @@ def read_stack(service: str) -> Stack:
     stack = Stack()
     path = _find(service.lower()) or _find("other")
     if path is None or "/" in service or service.startswith("."):
-        stack.problems.append(f"{DIRECTORIES[0]}/{service}: there is no such service")
+        stack.problems.append(f"{DIRECTORIES[0]}/{cut(service)}: there is no such service")
         return stack
     try:
         _read_file(stack, path, 0, 0)
@@ -129,15 +131,15 @@ def parse_control(control: str) -> dict[str, str]:
     for pair in control.split():
         result, equals, action = pair.partition("=")
         if not equals or result not in RESULTS:
-            raise ValueError(f'"{pair}" is no result=action')
+            raise ValueError(f'"{cut(pair)}" is no result=action')
         if action not in ACTIONS and not JUMP.fullmatch(action):
-            raise ValueError(f'"{action}" is no action')
+            raise ValueError(f'"{cut(action)}" is no action')
         if result == "default":  # what has no action by now; a second one finds nothing
             actions.setdefault(result, action)
         else:
             actions[result] = action
     if not actions:
-        raise ValueError(f'"{control}" is no control')
+        raise ValueError(f'"{cut(control)}" is no control')
     return actions
 
 
@@ -164,12 +166,12 @@ def _read_file(stack: Stack, path: str, level: int, depth: int) -> None:
         with open(path, encoding="utf-8", errors="replace") as file:
             content = file.read(MAX_SIZE)
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
+        raise ValueError(f"{cut(path, MAX_PLACE)}: {error.strerror}") from None
     for number, text in assemble(content):
         try:
             _read_line(stack, path, number, text, level, depth)
         except ValueError as error:
-            stack.problems.append(f"{path}:{number}: {error}")
+            stack.problems.append(f"{cut(path, MAX_PLACE)}:{number}: {error}")
 
 
 def _read_line(stack: Stack, path: str, number: int, text: str, level: int, depth: int) -> None:  # noqa: PLR0913, PLR0917 (a place, and where it stands)
@@ -179,7 +181,7 @@ def _read_line(stack: Stack, path: str, number: int, text: str, level: int, dept
         return
     kind = kind.removeprefix("-").lower()
     if kind not in TYPES:
-        raise ValueError(f'"{kind}" is none of {", ".join(TYPES)}')
+        raise ValueError(f'"{cut(kind)}" is none of {", ".join(TYPES)}')
     if kind != "auth":
         return
     if len(words) < 2:  # noqa: PLR2004 (a control and a module)
@@ -201,11 +203,12 @@ def _read_line(stack: Stack, path: str, number: int, text: str, level: int, dept
 def _include(stack: Stack, names: list[str], level: int, depth: int) -> None:
     if not names:
         raise ValueError("the name of a file is meant")
+    shown = cut(names[0], MAX_PLACE)
     path = names[0] if names[0].startswith("/") else _find(names[0])
     if path is None:
-        raise ValueError(f"{names[0]}: there is no such file")
+        raise ValueError(f"{shown}: there is no such file")
     if depth >= MAX_DEPTH:
-        raise ValueError(f"{names[0]}: files include each other more than {MAX_DEPTH} deep")
+        raise ValueError(f"{shown}: files include each other more than {MAX_DEPTH} deep")
     if stack.files >= MAX_FILES:
-        raise ValueError(f"{names[0]}: more than {MAX_FILES} files in all")
+        raise ValueError(f"{shown}: more than {MAX_FILES} files in all")
     _read_file(stack, path, level, depth + 1)

@@ -7,12 +7,12 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from trex.cli.delegate import hint_for, run_as
+from trex.cli.delegate import FILE_SECONDS, hint_for, run_as
 from trex.doctor.clock import until
 from trex.doctor.finding import ERROR, WARNING, Finding
 from trex.errors import FileUnsafe, NoRecord, RecordError, TrexError
 from trex.methods import find_record, find_servant, is_absent, place
-from trex.otpfile import read_secret
+from trex.otpfile import name_beside, read_secret
 from trex.otprules import blocked_until
 from trex.otpstate import OtpState
 from trex.packages import from_debian
@@ -43,7 +43,7 @@ def check_secret(name: str, options: Options) -> list[Finding]:
     """
     account = find_account(name)
     reader = _reader(account, options)
-    told = run_as(reader, lambda: _examine(account, reader, options))
+    told = run_as(reader, lambda: _examine(account, reader, options), FILE_SECONDS)
     if told["fault"]:
         return [_fault(name, told["fault"], options)]
     path = readable(place(options.secret, account))
@@ -101,8 +101,9 @@ def _why_no_room(path: str, size: int) -> str:
     """
     directory = os.path.dirname(path)
     try:
-        if os.path.isdir(f"{path}~"):
-            return f"{readable(path)}~ is a directory"
+        beside = os.path.join(directory, name_beside(path))
+        if os.path.isdir(beside):
+            return f"{readable(beside)} is a directory"
         descriptor = os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
             os.write(descriptor, bytes(size))

@@ -105,8 +105,13 @@ class _Server(HTTPServer):
 
 
 def _origin(address: str) -> str:
-    """Return what stands for one visitor: an IPv4 address, or a network of 64 bits."""
+    """Return what stands for one visitor: an IPv4 address, or a network of 64 bits.
+
+    All of loopback is one: a local user may come from any of its sixteen million addresses.
+    """
     mapped = address.removeprefix("::ffff:")
+    if address == "::1" or mapped.startswith("127."):
+        return "loopback"
     if "." in mapped:
         return mapped
     return socket.inet_ntop(

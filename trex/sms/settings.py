@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from trex.audit import one_line
 from trex.codeerrors import SettingsError
-from trex.errors import FileUnsafe, NoRecord
+from trex.errors import FileUnsafe, NoRecord, cut
 from trex.privilege import find_account, native
 from trex.safefile import open_safely, read_whole
 
@@ -148,7 +148,7 @@ def _check_keys(
 
 
 def _shown(text: str, longest: int = MAX_NAME) -> str:
-    return one_line(text if len(text) <= longest else f"{text[:longest]}...")
+    return one_line(cut(text, longest))
 
 
 NAMES = {str: "a text", int: "a number", list: "a list", dict: "a table"}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import resource
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,7 @@ import pytest
 
 from tests import sandbox
 from tests.page import answer_to
+from trex.page.server import MAX_CONNECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -215,7 +218,44 @@ def test_a_handshake_that_drips_does_not_hold_a_connection(
     assert time.monotonic() - begun < 20
 
 
-def test_a_flood_pushes_out_its_own_connections(with_page: WithPage, prompt: Prompt) -> None:
+@pytest.fixture
+def elsewhere(place: Path) -> Iterator[str]:
+    """Give the host an address from which a visitor comes who is no local user."""
+    address = "192.0.2.7"
+    subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
+    yield address
+    subprocess.run(["ip", "address", "del", f"{address}/32", "dev", "lo"], check=True)
+
+
+def test_all_of_loopback_is_one_visitor(
+    with_page: WithPage, prompt: Prompt, elsewhere: str
+) -> None:
+    """A local user has millions of addresses to come from, and none of them takes another's place."""
+    with_page("webQrNoAuthNoTls")
+    port = prompt("alice").shown.port
+    numbers = itertools.count(256)
+
+    def crowd(held: contextlib.ExitStack) -> None:
+        for number in itertools.islice(numbers, MAX_CONNECTIONS + 4):
+            source = f"127.0.{number // 256}.{number % 256}"
+            held.enter_context(socket.create_connection(
+                ("127.0.0.1", port), timeout=10, source_address=(source, 0)
+            ))  # fmt: skip
+
+    with contextlib.ExitStack() as held:
+        crowd(held)
+        visitor = held.enter_context(socket.create_connection(
+            ("127.0.0.1", port), timeout=10, source_address=(elsewhere, 0)
+        ))  # fmt: skip
+        visitor.sendall(HALF_A_REQUEST)
+        crowd(held)
+        visitor.sendall(b"\r\n\r\n")
+        assert visitor.recv(4096).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_flood_pushes_out_its_own_connections(
+    with_page: WithPage, prompt: Prompt, elsewhere: str
+) -> None:
     """It comes from one address, the owner from another."""
     with_page("webQrNoAuthTls")
     shown = prompt("alice").shown
@@ -237,7 +277,7 @@ def test_a_flood_pushes_out_its_own_connections(with_page: WithPage, prompt: Pro
         attacker.start()
     try:
         time.sleep(1)
-        visits = [shown.get() for _ in range(5)]
+        visits = [shown.get("--interface", elsewhere) for _ in range(5)]
     finally:
         stop.set()
         for attacker in attackers:

@@ -1,0 +1,63 @@
+"""Who is set up: asked of files in all homes, of which some may not answer.
+
+The files are looked for with their reader's rights, in a process that can be left behind: what
+sleeps at a file system whose server is gone wakes up for no signal.
+"""
+
+from __future__ import annotations
+
+import mmap
+from functools import partial
+from typing import TYPE_CHECKING
+
+from trex.cli.delegate import run_as
+from trex.cli.place import ROOT
+from trex.cli.terminal import CommandError
+from trex.errors import TrexError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECONDS = 5.0  # for one home; where others answered before it, for those too
+MOST_SILENT = 3  # after so many, the rest is not looked at
+UNTOLD, NO, YES = 0, 1, 2
+
+
+class Survey:
+    """Who is set up, whose home did not answer, and who was not looked at."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self.silent: list[str] = []
+        self.left_out: list[str] = []
+
+
+def look(names: list[str], is_set_up: Callable[[str], bool]) -> Survey:
+    """Ask about each of the accounts `names`; it takes MOST_SILENT waits at most."""
+    survey = Survey()
+    answers = mmap.mmap(-1, len(names) + 1)  # shared: what was answered stays when the asker hangs
+    begin = 0
+    while begin < len(names) and len(survey.silent) < MOST_SILENT:
+        try:
+            run_as(ROOT, partial(_ask, names, begin, is_set_up, answers), SECONDS)
+            begin = len(names)
+        except CommandError:
+            end = answers.find(bytes([UNTOLD]), begin)
+            if end == begin:  # the first that was asked, and so for the whole time
+                survey.silent.append(names[begin])
+            begin = max(end, begin + 1)
+    told = answers[: len(names)]
+    survey.found = [name for name, answer in zip(names, told, strict=True) if answer == YES]
+    survey.left_out = names[begin:]
+    return survey
+
+
+def _ask(
+    names: list[str], begin: int, is_set_up: Callable[[str], bool], answers: mmap.mmap
+) -> None:
+    for place in range(begin, len(names)):
+        try:
+            answer = YES if is_set_up(names[place]) else NO
+        except (CommandError, TrexError):  # an account without a home, or with an odd name
+            answer = NO
+        answers[place] = answer
