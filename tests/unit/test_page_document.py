@@ -159,6 +159,22 @@ def test_settings_end_with_an_empty_line_and_the_message_is_what_follows() -> No
     assert told_by_pipe(lines, ended=False), "what comes later is not waited for"
 
 
+def test_a_message_that_is_no_armor_is_an_error() -> None:
+    """It would be drawn into the code, and shown."""
+
+    def read() -> str:
+        source, sink = os.pipe()
+        os.dup2(source, 0)
+        os.write(sink, "k\u00e4se".encode())
+        os.close(sink)
+        try:
+            return read_message()
+        except UnicodeDecodeError:
+            return ""
+
+    assert in_a_child(read) == ""
+
+
 def test_what_is_absent_was_not_asked_for() -> None:
     assert told_by_pipe(b"deadline 1\nhost x\n\n") == [1.0, "x", "", "", "", {}, ""]
     assert told_by_pipe(b"deadline 1\nhost x") == [1.0, "x", "", "", "", {}, ""]
