@@ -210,7 +210,13 @@ def test_a_result_from_beside_and_none_of_work_that_fails() -> None:
     def end() -> bytes:
         os._exit(3)
 
-    assert Aside(fail).result() is None
+    try:
+        failing = Aside(fail)
+    except ValueError:  # there: it went on beside, as a second one of who began it
+        os._exit(0)
+    assert failing.result() is None
+    inside = Aside(lambda: str(len(os.listdir("/proc/self/fd"))).encode()).result()
+    assert inside == str(before + 1).encode(), "all that it has, and where its result goes"
     assert Aside(end).result() is None
     assert Aside(lambda: b"").result() == b""
     assert len(os.listdir("/proc/self/fd")) == before

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.forked import in_a_child
 from tests.network import enter_network
 from tests.page import fingerprint, make_certificate
+from tests.tls import issue_chain
 from trex.errors import PageUnavailable
 from trex.page import certificate, proof
 from trex.page.certificate import make_certificate as make_for_a_login
@@ -117,6 +118,13 @@ def test_what_is_proved_is_the_fingerprint_of_the_first_certificate(tmp_path: Pa
     before = os.listdir("/proc/self/fd")
     assert prove(key.read_bytes(), chain) == fingerprint(pem)
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_chain_is_proved_without_its_authority(tmp_path: Path) -> None:
+    """Which a server does not send: the leaf is trusted by itself."""
+    issue_chain(tmp_path, 3)
+    chain = (tmp_path / "chain.pem").read_bytes()
+    assert prove((tmp_path / "leaf.key").read_bytes(), chain) == fingerprint(tmp_path / "chain.pem")
 
 
 @pytest.mark.parametrize(
