@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.forked import in_a_child
 from tests.network import enter_network
 from tests.page import fingerprint, make_certificate
-from tests.tls import issue_chain
+from tests.tls import PERMISSIVE, issue_chain
 from trex.errors import PageUnavailable
 from trex.page import certificate, proof
 from trex.page.certificate import make_certificate as make_for_a_login
@@ -177,17 +177,6 @@ def test_a_certificate_that_is_not_valid_today_is_refused(days: tuple[int, int],
     assert str(caught.value) == reason
 
 
-SETTINGS = """\
-openssl_conf = all
-[all]
-ssl_conf = ssl
-[ssl]
-system_default = permissive
-[permissive]
-MinProtocol = TLSv1
-CipherString = ALL:@SECLEVEL=0
-Options = UnsafeLegacyRenegotiation
-"""
 HANDSHAKES = """\
 import json, ssl, sys, warnings
 warnings.simplefilter("ignore")
@@ -228,7 +217,7 @@ def test_old_versions_of_tls_are_refused_whatever_the_host_s_settings_allow(tmp_
     """Debian's openssl.cnf refuses them too: here is one that does not, for both sides."""
     key, pem = map(str, make_certificate(tmp_path))
     settings = tmp_path / "openssl.cnf"
-    settings.write_text(SETTINGS)
+    settings.write_text(PERMISSIVE)
     told = subprocess.run(
         [sys.executable, "-c", HANDSHAKES.format(root=ROOT, key=key, pem=pem)],
         env={"OPENSSL_CONF": str(settings)}, capture_output=True, text=True, check=True,
