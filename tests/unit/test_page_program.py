@@ -139,6 +139,7 @@ def test_without_tls_it_says_nothing_and_serves(begin: Callable[..., Page]) -> N
     page = begin()
     page.show()
     assert page.ask(tls=False)[1].startswith(b"HTTP/1.1 200 OK")
+    assert "/_curses." not in (page.process / "maps").read_text(), "which it has no use for"
 
 
 def test_a_long_message_has_no_code(begin: Callable[..., Page]) -> None:
