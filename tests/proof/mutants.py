@@ -24,8 +24,15 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-import pyotp  # noqa: F401 (both are loaded once for all mutants)
+import aiosmtpd.controller  # noqa: F401 (these are loaded once for all mutants)
+import cryptography.x509  # noqa: F401
+import gnupg  # noqa: F401
+import pyotp  # noqa: F401
 import pytest
+import qrcode  # noqa: F401
+import redis  # noqa: F401
+import requests  # noqa: F401
+import tornado.httpserver  # noqa: F401
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,9 +186,8 @@ def _changes(node: ast.AST) -> Iterator[dict[str, object]]:  # noqa: C901 (a cas
             if len(node.values) > 2:
                 for number in range(len(node.values)):
                     yield {"values": node.values[:number] + node.values[number + 1 :]}
-        case ast.BinOp(op=ast.BitOr()):  # a flag is left out
-            yield {"left": ast.Constant(0)}
-            yield {"right": ast.Constant(0)}
+        case ast.BinOp(op=ast.BitOr()) | ast.Call():
+            yield from _without_parts(node)
         case ast.BinOp() if type(node.op) in OPPOSITES:
             yield {"op": OPPOSITES[type(node.op)]()}
         case ast.UnaryOp(op=ast.Not()):
@@ -190,13 +196,20 @@ def _changes(node: ast.AST) -> Iterator[dict[str, object]]:  # noqa: C901 (a cas
             yield {"value": not node.value}
         case ast.Constant(value=int(number)):
             yield {"value": number + 1}
-        case ast.Call(keywords=[_, *_]):
-            for number in range(len(node.keywords)):
-                yield {"keywords": node.keywords[:number] + node.keywords[number + 1 :]}
         case ast.Return(value=ast.AST() as value) if ast.unparse(value) != "None":
             yield {"value": ast.Constant(None)}
         case _:
             yield from _without_statements(node)
+
+
+def _without_parts(node: ast.BinOp | ast.Call) -> Iterator[dict[str, object]]:
+    """Leave out each of two flags, or each argument that has a name."""
+    if isinstance(node, ast.BinOp):
+        yield {"left": ast.Constant(0)}
+        yield {"right": ast.Constant(0)}
+        return
+    for number in range(len(node.keywords)):
+        yield {"keywords": node.keywords[:number] + node.keywords[number + 1 :]}
 
 
 def _without_statements(node: ast.AST) -> Iterator[dict[str, object]]:

@@ -177,7 +177,10 @@ def test_what_it_raises_is_raised_here_in_words() -> None:
     unsafe = FileUnsafe("/x y", "mode 0777", "writable by its owner only")
     assert fail(unsafe) == (str(unsafe), "chmod go-w '/x y'")
     assert fail(TrexError("c")) == ("c", "")
-    assert fail(OSError(errno.ENOENT, "No such file or directory", "/x")) == ("/x: No such file or directory", "")
+    assert fail(OSError(errno.ENOENT, "No such file or directory", "/x")) == (
+        "/x: No such file or directory",
+        "",
+    )
     assert fail(OSError(errno.ENOSPC, "No space left on device")) == ("No space left on device", "")
     assert fail(ValueError("secret")) == ("unforeseen error: ValueError", "please report it")
     lost = ("the work ended without a result; is the memory or the disk full?", "")
@@ -190,7 +193,7 @@ def test_what_is_no_plain_data_and_who_cannot_be_become_is_no_result(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with pytest.raises(CommandError, match="ended without a result"):
-        run_as(SOMEBODY, lambda: object())
+        run_as(SOMEBODY, object)
     with pytest.raises(CommandError, match="ended without a result"):
         run_as(SOMEBODY, lambda: os._exit(0))
     ran = Path(tempfile.mkdtemp()) / "ran"
@@ -275,7 +278,12 @@ def test_scratch_directories_are_the_account_s_and_go_with_the_work() -> None:
             Path(place, "file").touch()
             os.mkdir(f"{place}/directory")
         status = os.stat(made[0])
-        return [*made, status.st_uid, stat.S_IMODE(status.st_mode), list(signal.pthread_sigmask(signal.SIG_BLOCK, ()))]
+        return [
+            *made,
+            status.st_uid,
+            stat.S_IMODE(status.st_mode),
+            list(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        ]
 
     first, second, owner, mode, blocked = run_as(SOMEBODY, work)
     assert first != second

@@ -57,7 +57,9 @@ class Page:
         start(self.child, program, find_account(NOBODY), places, file_size=MAX_SIZE)
         listener.close()
         deadline = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
-        text = "".join(f"{line}\n" for line in (f"deadline {deadline}", "host localhost", *lines, ""))
+        text = "".join(
+            f"{line}\n" for line in (f"deadline {deadline}", "host localhost", *lines, "")
+        )
         assert write_whole(self._told, text.encode())
 
     @property
@@ -80,7 +82,11 @@ class Page:
             with visitor:
                 visitor.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
                 answer = read_all(visitor)
-                der = visitor.getpeercert(True) if isinstance(visitor, ssl.SSLSocket) else b""
+                der = (
+                    visitor.getpeercert(binary_form=True)
+                    if isinstance(visitor, ssl.SSLSocket)
+                    else b""
+                )
         return der or b"", answer
 
 
@@ -97,7 +103,9 @@ def begin(package: Path) -> Iterator[Callable[..., Page]]:
         one.child.end()
 
 
-def test_it_makes_a_certificate_says_its_fingerprint_and_serves_it(begin: Callable[..., Page]) -> None:
+def test_it_makes_a_certificate_says_its_fingerprint_and_serves_it(
+    begin: Callable[..., Page],
+) -> None:
     page = begin("tls made")
     word, _, told = page.says().partition(" ")
     assert (word, len(told)) == ("ready", FINGERPRINT_LENGTH)
@@ -123,7 +131,9 @@ def test_it_serves_the_user_s_own_certificate(begin: Callable[..., Page], tmp_pa
     assert answer.startswith(b"HTTP/1.1 200 OK")
 
 
-def test_it_says_why_there_is_none_and_serves_nothing(begin: Callable[..., Page], tmp_path: Path) -> None:
+def test_it_says_why_there_is_none_and_serves_nothing(
+    begin: Callable[..., Page], tmp_path: Path
+) -> None:
     key, _ = make_certificate(tmp_path)
     _, other = make_certificate(tmp_path, "other")
     page = begin("tls files", files=(key, other))
@@ -148,7 +158,9 @@ def test_a_long_message_has_no_code(begin: Callable[..., Page]) -> None:
     assert b"This message is too long for one QR code." in page.ask(tls=False)[1]
 
 
-def test_no_other_process_of_its_account_can_look_into_it(begin: Callable[..., Page], tmp_path: Path) -> None:
+def test_no_other_process_of_its_account_can_look_into_it(
+    begin: Callable[..., Page], tmp_path: Path
+) -> None:
     """Else another service that runs as this account would read keys and passwords here."""
     page = begin("tls files", "credentials user word", files=make_certificate(tmp_path))
     assert page.says().startswith("ready ")
@@ -172,9 +184,8 @@ def test_it_ends_at_the_deadline_though_no_message_comes(begin: Callable[..., Pa
 def test_where_no_certificate_can_be_made_it_says_what_is_missing() -> None:
     def try_to() -> str:
         from trex.errors import PageUnavailable
+        from trex.page import certificate
         from trex.page.settings import Settings
-
-        import trex.page.certificate as certificate
 
         certificate.make_certificate = lambda *_: b"no certificate"
         try:

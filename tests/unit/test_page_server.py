@@ -37,7 +37,9 @@ class Served:
     """A server's process, and how to visit it."""
 
     def __init__(self, *lines: str, seconds: float = 60, patience: float = 10) -> None:
-        with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listener:
+        with socket.create_server(
+            ("::", 0), family=socket.AF_INET6, dualstack_ipv6=True
+        ) as listener:
             self.port: int = listener.getsockname()[1]
             self.pid = os.fork()
             if self.pid == 0:
@@ -144,7 +146,9 @@ def test_who_takes_many_connections_loses_one_of_them_and_nobody_else_does() -> 
 def test_one_connection_less_than_the_most_costs_nobody_his() -> None:
     def visit(kept: ExitStack) -> set[bytes]:
         site = begin(kept)
-        return {answer_to(one)[:15] for one in [waiting(kept, site, "192.0.2.1") for _ in range(MANY)]}
+        return {
+            answer_to(one)[:15] for one in [waiting(kept, site, "192.0.2.1") for _ in range(MANY)]
+        }
 
     assert in_a_network(visit) == {b"HTTP/1.1 200 OK"}
 
@@ -236,7 +240,11 @@ def basic(user: str, password: str, scheme: str = "Basic") -> bytes:
 
 def test_both_words_are_needed_and_nothing_else_opens(served: Callable[..., Served]) -> None:
     site = served("credentials user word", "login alice")
-    for right in (basic("user", "word"), basic("user", "word", "bASIC"), basic("user", "word", "Basic ")):
+    for right in (
+        basic("user", "word"),
+        basic("user", "word", "bASIC"),
+        basic("user", "word", "Basic "),
+    ):
         answer = site.ask(right)
         assert answer.startswith(b"HTTP/1.1 200 OK")
         assert b"<dd>alice</dd>" in answer

@@ -47,7 +47,9 @@ def test_a_certificate_holds_for_one_login_and_can_vouch_for_no_other() -> None:
     before = datetime.now(UTC).replace(microsecond=0)
     one, other = made("page.example.org"), made("page.example.org")
     after = datetime.now(UTC)
-    begins, ends = (moment.replace(tzinfo=UTC) for moment in (one.not_valid_before, one.not_valid_after))
+    begins, ends = (
+        moment.replace(tzinfo=UTC) for moment in (one.not_valid_before, one.not_valid_after)
+    )
     assert before - MINUTE <= begins <= after - MINUTE
     assert before + 5 * MINUTE <= ends <= after + 5 * MINUTE
     constraints = one.extensions.get_extension_for_class(x509.BasicConstraints)
@@ -85,7 +87,14 @@ def test_a_certificate_names_what_may_be_in_the_address_bar() -> None:
 
     def look() -> list[list[str]]:
         enter_network("192.0.2.7/24", "2001:db8::7/64", "fe80::7/64")
-        hosts = ("page.example.org", node, "192.0.2.7", "203.0.113.9", "2001:db8::7", "k\u00e4se.example")
+        hosts = (
+            "page.example.org",
+            node,
+            "192.0.2.7",
+            "203.0.113.9",
+            "2001:db8::7",
+            "k\u00e4se.example",
+        )
         return [[str(name) for name in names_of(made(host))] for host in hosts]
 
     here = ["127.0.0.1", "::1", "2001:db8::7"]  # one IPv4 address of an interface (netdevice(7))
@@ -159,7 +168,9 @@ def test_what_is_no_pair_is_refused(tmp_path: Path) -> None:
     [((-20, -10), "the TLS certificate: certificate has expired"),
      ((10, 20), "the TLS certificate: certificate is not yet valid")],
 )  # fmt: skip
-def test_a_certificate_that_is_not_valid_today_is_refused(days: tuple[int, int], reason: str) -> None:
+def test_a_certificate_that_is_not_valid_today_is_refused(
+    days: tuple[int, int], reason: str
+) -> None:
     from cryptography.hazmat.primitives import serialization
 
     key = ec.generate_private_key(ec.SECP256R1())

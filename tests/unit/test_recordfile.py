@@ -14,16 +14,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.forked import in_a_child
-from trex.cli import recordfile
 from trex.cli.recordfile import (
-    Fields, fields_of, is_as_meant, read_as, read_existing, remove, replace, with_record,
+    Fields,
+    fields_of,
+    is_as_meant,
+    read_as,
+    read_existing,
+    remove,
+    replace,
+    with_record,
 )  # fmt: skip
 from trex.cli.terminal import CommandError
 from trex.privilege import Account
 from trex.safefile import MAX_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 if os.geteuid() != 0:
     pytest.skip("only root works for others", allow_module_level=True)
@@ -37,7 +43,7 @@ RECORD = f"{FPR} trust nosign\n".encode()
 def place() -> Iterator[Path]:
     """A directory that everybody can reach and somebody owns."""
     with tempfile.TemporaryDirectory(prefix="trex-records-") as name:
-        os.chmod(name, 0o755)
+        os.chmod(name, 0o755)  # noqa: S103 (as a home is)
         home = Path(name) / "home"
         home.mkdir()
         os.chown(home, SOMEBODY.uid, SOMEBODY.gid)
@@ -65,10 +71,12 @@ def test_a_record_is_read_with_the_rights_of_its_owner_and_not_with_root_s(place
         read_as(SOMEBODY, str(record))
 
 
-@pytest.mark.parametrize("kind", ["a link", "a link to nothing", "a FIFO", "a directory", "a device"])
+@pytest.mark.parametrize(
+    "kind", ["a link", "a link to nothing", "a FIFO", "a directory", "a device"]
+)
 def test_what_is_no_regular_file_is_not_read_and_not_waited_for(place: Path, kind: str) -> None:
     path = place / "record"
-    make = {
+    make: dict[str, Callable[[], object]] = {
         "a link": lambda: path.symlink_to("/etc/passwd"), "a link to nothing": lambda: path.symlink_to("x"),
         "a FIFO": lambda: os.mkfifo(path), "a directory": path.mkdir,
         "a device": lambda: os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5)),
@@ -86,7 +94,10 @@ def test_what_is_no_regular_file_is_not_read_and_not_waited_for(place: Path, kin
 
     message, hint = in_a_child(read)
     if "link" in kind:
-        assert (message, hint) == (f"{path}: a symbolic link; a record is a regular file", f"rm {path}")
+        assert (message, hint) == (
+            f"{path}: a symbolic link; a record is a regular file",
+            f"rm {path}",
+        )
     else:
         assert (message, hint) == (f"{path}: this is no regular file", f"ls -ld {path}")
     with pytest.raises(CommandError):
@@ -110,7 +121,9 @@ def test_a_path_that_leads_nowhere_is_told_as_the_system_does(place: Path) -> No
     (place / "file").touch()
     with pytest.raises(CommandError) as caught:
         read_existing(f"{place}/file/record")
-    assert caught.value.message == f"{place}/file/record: Not a directory; a record is a regular file"
+    assert (
+        caught.value.message == f"{place}/file/record: Not a directory; a record is a regular file"
+    )
     assert caught.value.hint == f"ls -ld {place}/file/record"
 
 
@@ -124,7 +137,10 @@ def test_what_a_record_says() -> None:
     )
     assert said("none") == said("") == Fields()
     assert Fields() == Fields([], "trust", "nosign", [])
-    assert Fields([FPR, OTHER], "notrust", OTHER, ["m", "k"]).line() == f"{FPR},{OTHER} notrust {OTHER} m k"
+    assert (
+        Fields([FPR, OTHER], "notrust", OTHER, ["m", "k"]).line()
+        == f"{FPR},{OTHER} notrust {OTHER} m k"
+    )
 
 
 def test_a_record_is_replaced_in_its_place_and_all_else_stays() -> None:
@@ -139,7 +155,9 @@ def test_a_record_is_replaced_in_its_place_and_all_else_stays() -> None:
 @pytest.mark.parametrize(("mode", "uid", "gid", "right"), [
     (0o600, 7, 8, True), (0o600, 7, 9, True), (0o640, 7, 8, False), (0o600, 8, 8, False), (0o4600, 7, 8, False),
 ])  # fmt: skip
-def test_who_may_read_a_private_record(place: Path, mode: int, uid: int, gid: int, right: bool) -> None:
+def test_who_may_read_a_private_record(
+    place: Path, mode: int, uid: int, gid: int, right: bool
+) -> None:
     path = place / "record"
     path.touch()
     os.chown(path, uid, gid)
@@ -182,8 +200,11 @@ def test_a_record_is_written_whole_with_owner_and_mode_and_a_copy(place: Path) -
 def test_what_was_changed_meanwhile_is_left_alone(place: Path) -> None:
     path = place / "record"
     path.write_bytes(b"another's\n")
-    for act in (lambda: replace(str(path), b"new\n", RECORD, 0o600, 0), lambda: remove(str(path), RECORD, 0o600, 0),
-                lambda: replace(str(path), b"new\n", None, 0o600, 0)):  # fmt: skip
+    acts: list[Callable[[], None]] = [
+        lambda: replace(str(path), b"new\n", RECORD, 0o600, 0), lambda: remove(str(path), RECORD, 0o600, 0),
+        lambda: replace(str(path), b"new\n", None, 0o600, 0),
+    ]  # fmt: skip
+    for act in acts:
         with pytest.raises(CommandError) as caught:
             act()
         assert caught.value.message == f"{path}: it was changed meanwhile"
@@ -206,7 +227,7 @@ def test_what_is_planted_where_the_new_record_is_written_is_not_written_to(
     known_name(monkeypatch)
     planted, victim = place / "record.abababab.new", place / "victim"
     victim.write_bytes(b"kept")
-    plant = {
+    plant: dict[str, Callable[[], object]] = {
         "a file": planted.touch, "a hard link": lambda: planted.hardlink_to(victim),
         "a link": lambda: planted.symlink_to(victim), "a link to nothing": lambda: planted.symlink_to("made"),
     }  # fmt: skip
@@ -276,15 +297,14 @@ def test_a_signal_waits_until_the_record_is_whole(place: Path, number: signal.Si
             raise KeyboardInterrupt
 
         signal.signal(number, interrupt)
-        rename = os.rename
-        seen = []
+        seen: list[object] = []
 
-        def rename_and_signal(*names: str) -> None:
-            os.kill(os.getpid(), number)
-            seen.append(number in signal.sigpending())
-            rename(*names)
+        def kill_at_rename(event: str, _: object) -> None:
+            if event == "os.rename":
+                os.kill(os.getpid(), number)
+                seen.append(number in signal.sigpending())
 
-        os.rename = rename_and_signal
+        sys.addaudithook(kill_at_rename)
         try:
             replace(str(path), RECORD, None, 0o600, 0)
         except KeyboardInterrupt:
@@ -310,8 +330,17 @@ def test_the_record_is_on_the_disk_before_it_takes_the_place_and_then_its_name(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", note_fsync)
-    monkeypatch.setattr(os, "rename", lambda *names: (steps.append("rename"), rename(*names)))
-    monkeypatch.setattr(os, "unlink", lambda name: (steps.append("unlink"), unlink(name)))
+
+    def note_rename(*names: str) -> None:
+        steps.append("rename")
+        rename(*names)
+
+    def note_unlink(name: str) -> None:
+        steps.append("unlink")
+        unlink(name)
+
+    monkeypatch.setattr(os, "rename", note_rename)
+    monkeypatch.setattr(os, "unlink", note_unlink)
     before = os.listdir("/proc/self/fd")
     replace(f"{place}/record", RECORD, None, 0o600, 0)
     written = [f"file of {len(RECORD)}", "rename", "directory"]
@@ -320,9 +349,3 @@ def test_the_record_is_on_the_disk_before_it_takes_the_place_and_then_its_name(
     remove(f"{place}/record", RECORD, 0o600, 0)
     assert steps == [*written, "unlink", "directory"]
     assert os.listdir("/proc/self/fd") == before
-
-
-def test_a_directory_that_is_synchronised_is_no_link_that_took_its_place(place: Path) -> None:
-    with pytest.raises(NotADirectoryError):
-        (place / "file").touch()
-        recordfile._sync_directory(f"{place}/file/record")

@@ -52,7 +52,13 @@ def done(package: Path, program: str, **told: Any) -> tuple[str, str]:
 
 
 def test_which_limits_are_reached(package: Path, counts: str) -> None:
-    told = {"state": counts, "user": "bob", "host": "h", "messages": 1, "limits": {"user_hour": 0, "user_day": 1}}
+    told = {
+        "state": counts,
+        "user": "bob",
+        "host": "h",
+        "messages": 1,
+        "limits": {"user_hour": 0, "user_day": 1},
+    }
     word, rest = done(package, "look", **told)
     assert (word, json.loads(rest)) == ("reached", {"user_hour": None})
     word, rest = done(package, "look", **{**told, "state": "sqlite:/proc/x"})
@@ -78,7 +84,9 @@ def gateway(package: Path, tmp_path: Path) -> Iterator[tuple[Gateway, dict[str, 
                        "body": '{"text": "{text}"}'}  # fmt: skip
 
 
-def test_a_gateway_can_be_reached_or_not(package: Path, gateway: tuple[Gateway, dict[str, Any]]) -> None:
+def test_a_gateway_can_be_reached_or_not(
+    package: Path, gateway: tuple[Gateway, dict[str, Any]]
+) -> None:
     server, table = gateway
     assert done(package, "reach", gateway=table) == ("reached", "")
     wrong = {**table, "url": f"https://127.0.0.1:{server.port}/"}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+ALL = (1 << 31) - 1  # signals; 32 and 33 are the C library's own (nptl(7))
 PATIENCE = 20_000  # milliseconds; a busy machine
 
 
@@ -186,7 +187,12 @@ def test_when_the_program_ends_its_daemons_end_politely(begin: Callable[..., Sup
         ready, steady = os.pipe()
         if os.fork() == 0:
             os.setsid()
-            signal.signal(signal.SIGTERM, lambda *_: (say(sink, 15), os._exit(0)))
+
+            def end(*_: object) -> None:
+                say(sink, 15)
+                os._exit(0)
+
+            signal.signal(signal.SIGTERM, end)
             os.write(steady, b".")
             wait()
         os.read(ready, 1)
@@ -197,7 +203,9 @@ def test_when_the_program_ends_its_daemons_end_politely(begin: Callable[..., Sup
     assert one.code() == 3
 
 
-def test_what_does_not_end_politely_is_killed_and_all_of_it(begin: Callable[..., Supervised]) -> None:
+def test_what_does_not_end_politely_is_killed_and_all_of_it(
+    begin: Callable[..., Supervised],
+) -> None:
     def start(sink: int) -> None:
         for _ in range(3):
             if os.fork() == 0:
@@ -250,7 +258,9 @@ def test_a_program_whose_supervisor_has_ended_before_it_could_follow_does_not_ru
     assert begin(lambda sink: say(sink, 1)).read() == [], "it did not get as far as the program"
 
 
-def test_it_has_no_handler_of_the_caller_s_and_ignores_nothing(begin: Callable[..., Supervised]) -> None:
+def test_it_has_no_handler_of_the_caller_s_and_ignores_nothing(
+    begin: Callable[..., Supervised],
+) -> None:
     """There is no exec that would forget them: a signal would run the caller's code here."""
 
     def prepare() -> None:
@@ -262,8 +272,8 @@ def test_it_has_no_handler_of_the_caller_s_and_ignores_nothing(begin: Callable[.
     program = one.first()
     for pid in (one.pid, program):
         facts = state(pid)
-        assert int(facts["SigCgt"], 16) == 0
-        assert int(facts["SigIgn"], 16) == 0
+        assert int(facts["SigCgt"], 16) & ALL == 0
+        assert int(facts["SigIgn"], 16) & ALL == 0
 
 
 def test_logins_that_use_the_same_directory_take_turns(begin: Callable[..., Supervised]) -> None:
@@ -278,7 +288,9 @@ def test_logins_that_use_the_same_directory_take_turns(begin: Callable[..., Supe
     assert second.code() == 0
 
 
-def test_who_waits_for_a_turn_goes_with_its_login(begin: Callable[..., Supervised], tmp_path: Path) -> None:
+def test_who_waits_for_a_turn_goes_with_its_login(
+    begin: Callable[..., Supervised], tmp_path: Path
+) -> None:
     descriptor = os.open(tmp_path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -291,7 +303,9 @@ def test_who_waits_for_a_turn_goes_with_its_login(begin: Callable[..., Supervise
         os.close(descriptor)
 
 
-def test_the_lock_is_not_inherited_by_what_the_program_runs(begin: Callable[..., Supervised], tmp_path: Path) -> None:
+def test_the_lock_is_not_inherited_by_what_the_program_runs(
+    begin: Callable[..., Supervised], tmp_path: Path
+) -> None:
     """A daemon that lived on would hold it for good."""
 
     def run(sink: int) -> None:
@@ -379,14 +393,21 @@ def test_children_end_also_where_proc_cannot_be_read(monkeypatch: pytest.MonkeyP
     assert time.monotonic() - begun < 15
 
 
-def test_a_child_whose_number_came_after_the_largest_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_whose_number_came_after_the_largest_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Numbers begin again, at 300; one that is far from its parent's is found only there."""
     assert (supervisor.FIRST_AGAIN, supervisor.NEARBY) == (300, 8192)
 
     def work(sink: int) -> None:
         child = sleepers(1)[0]
         asked: list[int] = []
-        monkeypatch.setattr(supervisor, "_is_child", lambda number: asked.append(number) or number == child)
+
+        def is_child(number: int) -> bool:
+            asked.append(number)
+            return number == child
+
+        monkeypatch.setattr(supervisor, "_is_child", is_child)
         monkeypatch.setattr(os, "getpid", lambda: child + 1)
         monkeypatch.setattr(supervisor, "FIRST_AGAIN", child)
         assert supervisor._searched_children() == [child]
@@ -430,7 +451,9 @@ def test_a_child_that_has_ended_is_reaped_and_none_is_waited_for() -> None:
     assert adopting(work) == [0, 0]
 
 
-def test_a_child_that_may_not_be_ended_holds_nobody_up_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_may_not_be_ended_holds_nobody_up_for_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A set-user-ID program that an agent's settings name: two spans, and then it goes on."""
 
     def refuse(*_: int) -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 if os.geteuid() != 0:
     pytest.skip("only root has pages", allow_module_level=True)
 
+ALL = "0.0.0.0"  # noqa: S104 (what a host without IPv6 listens at)
+
 
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -81,7 +83,9 @@ def test_a_place_is_free_again_however_its_process_ends(places: Path) -> None:
     os.close(sink)
 
 
-def test_a_place_belongs_to_one_login_and_closing_another_file_gives_none_back(places: Path) -> None:
+def test_a_place_belongs_to_one_login_and_closing_another_file_gives_none_back(
+    places: Path,
+) -> None:
     """A lock of the process's would be gone with the first of its descriptors (fcntl(2))."""
     taken = take_place(1)
     os.close(os.open(places, os.O_RDWR))
@@ -116,19 +120,14 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(places: Path, tmp_path:
         places.unlink(missing_ok=True)
         places.symlink_to(target)
         (tmp_path / "other").touch()
-        with pytest.raises(OSError) as caught:
+        with pytest.raises(OSError, match="Too many levels of symbolic links"):
             take_place(1)
-        assert caught.value.errno == errno.ELOOP
         assert not (tmp_path / "none").exists()
 
 
-def test_a_lock_that_fails_otherwise_is_no_place(places: Path) -> None:
-    places.symlink_to("/dev/null")
-    with pytest.raises(OSError):
-        take_place(1)
-    places.unlink()
+def test_a_file_that_cannot_be_had_is_an_error_and_no_place(places: Path) -> None:
     places.mkdir()
-    with pytest.raises(OSError):
+    with pytest.raises(IsADirectoryError):
         take_place(1)
 
 
@@ -178,7 +177,14 @@ def test_the_first_port_is_one_of_all_and_the_rest_are_tried_in_turn(
         return found
 
     a, b, c = 8440, 8441, 8442
-    assert in_a_child(listened) == [[a, b, c], [b, c, a], [c, a, b], [a, b, c], [b, c, a], [a, b, c]]
+    assert in_a_child(listened) == [
+        [a, b, c],
+        [b, c, a],
+        [c, a, b],
+        [a, b, c],
+        [b, c, a],
+        [a, b, c],
+    ]
 
 
 def test_without_web_ports_the_system_chooses() -> None:
@@ -208,7 +214,7 @@ def test_a_port_is_free_again_at_once_after_its_last_connection() -> None:
 @pytest.mark.parametrize(
     ("bind", "served"),
     [("127.0.0.1", ["127.0.0.1"]), ("127.0.0.2", ["127.0.0.2"]), ("::1", ["::1"]),
-     ("::", ["::1"]), ("0.0.0.0", ["127.0.0.1", "127.0.0.2"]), ("", ["127.0.0.1", "127.0.0.2", "::1"])],
+     ("::", ["::1"]), (ALL, ["127.0.0.1", "127.0.0.2"]), ("", ["127.0.0.1", "127.0.0.2", "::1"])],
 )  # fmt: skip
 def test_it_listens_where_web_bind_says_and_nowhere_else(bind: str, served: list[str]) -> None:
     listener, port = listen(options(*([f"web_bind={bind}"] if bind else [])))
@@ -237,11 +243,11 @@ def test_a_host_without_ipv6_serves_ipv4(monkeypatch: pytest.MonkeyPatch) -> Non
                 raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
             super().__init__(family, *rest)
 
-    monkeypatch.setattr(webport._socket, "socket", NoIpv6)
+    monkeypatch.setattr(_socket, "socket", NoIpv6)
     listener, port = listen(options())
     with closing(listener):
         assert listener.family == socket.AF_INET
-        assert listener.getsockname() == ("0.0.0.0", port)
+        assert listener.getsockname() == (ALL, port)
         assert not os.get_inheritable(listener.fileno())
     with pytest.raises(OSError, match="Address family not supported"):
         listen(options("web_bind=::1"))
@@ -249,9 +255,8 @@ def test_a_host_without_ipv6_serves_ipv4(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_an_address_that_this_host_does_not_have_is_an_error_and_no_port_that_is_taken() -> None:
     for ports in ((), ("web_ports=8440-8449",)):
-        with pytest.raises(OSError) as caught:
+        with pytest.raises(OSError, match="Cannot assign requested address"):
             listen(options("web_bind=192.0.2.77", *ports))
-        assert caught.value.errno == errno.EADDRNOTAVAIL
 
 
 def test_ports_that_this_process_may_not_have_are_passed_over_and_others_found() -> None:

@@ -60,7 +60,7 @@ def test_a_mail_server_with_a_certificate_for_another_name_learns_nothing(
                       'to = "{number}@example.net"')  # fmt: skip
         assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
         assert "email: its certificate is not trusted, or not for this host" in sms.log.verdict()
-        assert mailbox.mails == mailbox.logins == []
+        assert (mailbox.mails, mailbox.logins) == ([], [])
     finally:
         mailbox.close()
 
