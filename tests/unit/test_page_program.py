@@ -80,14 +80,12 @@ class Page:
         with socket.create_connection(("127.0.0.1", self.port), 20) as plain:
             visitor = context.wrap_socket(plain) if tls else plain
             with visitor:
+                der = b""
+                if isinstance(visitor, ssl.SSLSocket):
+                    der = visitor.getpeercert(binary_form=True) or b""
                 visitor.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
                 answer = read_all(visitor)
-                der = (
-                    visitor.getpeercert(binary_form=True)
-                    if isinstance(visitor, ssl.SSLSocket)
-                    else b""
-                )
-        return der or b"", answer
+        return der, answer
 
 
 @pytest.fixture
