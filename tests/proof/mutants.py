@@ -86,7 +86,7 @@ CORE = {
     "page/drawing": ((), ("test_page_document",)),
     "page/proof": ((), ("test_page_tls",)),
     "page/serve": ((), ("test_page_program",)),
-    "page/server": ((), ("test_page_server",)),
+    "page/server": ((), ("test_page_server", "test_page_program")),
     "page/settings": ((), ("test_page_document",)),
     "page/tls": ((), ("test_page_tls",)),
 }  # fmt: skip

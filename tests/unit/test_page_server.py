@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 if os.geteuid() != 0:
     pytest.skip("a network of one's own is root's", allow_module_level=True)
 
+MESSAGE = "-----BEGIN PGP MESSAGE-----\n"
 SHORT = 1.5  # seconds of patience, where a test waits for its end
 MANY = server.MAX_CONNECTIONS
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
@@ -36,14 +38,19 @@ ADDRESSES = (
 class Served:
     """A server's process, and how to visit it."""
 
-    def __init__(self, *lines: str, seconds: float = 60, patience: float = 10) -> None:
+    def __init__(
+        self, *lines: str, seconds: float = 60, patience: float = 10, message: str = MESSAGE
+    ) -> None:
+        self.said, stderr = os.pipe()  # what it says, where there is a standard error
         with socket.create_server(
             ("::", 0), family=socket.AF_INET6, dualstack_ipv6=True
         ) as listener:
             self.port: int = listener.getsockname()[1]
             self.pid = os.fork()
             if self.pid == 0:
-                _serve(listener, [*lines, f"deadline {now() + seconds}"], patience)
+                os.dup2(stderr, 2)
+                _serve(listener, [*lines, f"deadline {now() + seconds}"], patience, message)
+        os.close(stderr)
 
     def visit(self, source: str = "", *, target: str = "") -> socket.socket:
         """Connect from an address, by default loopback's, to the same."""
@@ -58,18 +65,21 @@ class Served:
     def end(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
+        with open(self.said, "rb") as stream:
+            assert stream.read() == b"", "what strangers send is worth no line"
 
 
 def now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _serve(listener: socket.socket, lines: list[str], patience: float) -> None:
+def _serve(listener: socket.socket, lines: list[str], patience: float, message: str) -> None:
     try:
         os.dup2(listener.fileno(), server.LISTENER_FD)
+        logging.getLogger().handlers.clear()  # pytest's
         server.CONNECTION_SECONDS = patience
         settings = Settings(["host x", *lines])
-        server.serve(Document(settings, "-----BEGIN PGP MESSAGE-----\n", b""), settings, None)
+        server.serve(Document(settings, message, b""), settings, None)
         os._exit(0)
     finally:
         os._exit(1)
@@ -192,6 +202,45 @@ def test_two_networks_of_ipv6_are_two_visitors() -> None:
     assert in_a_network(visit) == [taken, b"", b"", taken]
 
 
+def test_who_has_gone_is_not_counted_against_who_is_there() -> None:
+    def visit(kept: ExitStack) -> list[bytes]:
+        site = begin(kept)
+        there = [waiting(kept, site, "192.0.2.1") for _ in range(MANY // 2)]
+        for source in ("198.51.100.1", f"{NETWORKS[0]}1", f"{NETWORKS[1]}1"):
+            for _ in range(MANY // 5):
+                assert site.ask(source=source)
+        return [answer_to(one)[:15] for one in (there[0], there[-1])]
+
+    assert 3 * (MANY // 5) > MANY // 2 > MANY // 5
+    assert in_a_network(visit) == [b"HTTP/1.1 200 OK"] * 2
+
+
+def test_the_limits_are_those_that_are_promised() -> None:
+    """docs/attacks.md says them."""
+    assert (server.MAX_CONNECTIONS, server.CONNECTION_SECONDS) == (96, 10)
+    assert (server.MAX_HEADERS, server.BUFFER) == (16384, 65536)
+
+
+def test_who_reads_nothing_is_not_waited_for(served: Callable[..., Served]) -> None:
+    """A page does not fit into what the kernel keeps for a connection: here it is one of 16 MB."""
+    site = served(patience=SHORT, message="x" * (16 << 20))
+    with site.visit() as idle:
+        idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        idle.sendall(GET + b"\r\n")
+        started = time.monotonic()
+        while is_established(site.port, idle.getsockname()[1]):
+            assert time.monotonic() < started + 20
+            time.sleep(0.1)
+
+
+def is_established(port: int, visitor: int) -> bool:
+    """Tell whether the server holds on to a connection from that port (proc(5), tcp_states.h)."""
+    with open("/proc/self/net/tcp6", encoding="ascii") as table:
+        rows = [line.split() for line in table][1:]
+    ends = {(int(row[1][-4:], 16), int(row[2][-4:], 16)): row[3] for row in rows}
+    return ends.get((port, visitor)) == "01"
+
+
 def test_nobody_s_connection_lasts(served: Callable[..., Served]) -> None:
     """Not even one at which a byte comes each second."""
     site = served(patience=SHORT)
@@ -292,6 +341,13 @@ def test_a_body_is_not_waited_for(served: Callable[..., Served]) -> None:
     claimed = b"Content-Length: 1099511627775\r\n\r\n"
     assert site.ask(GET + claimed).startswith(b"HTTP/1.1 200 OK")
     assert site.ask(GET + b"Transfer-Encoding: chunked\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
+
+
+def test_what_is_no_http_gets_nothing_and_ends_nothing(served: Callable[..., Served]) -> None:
+    site = served()
+    for request in (b"\0" * 100 + b"\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9\r\n\r\n"):
+        assert b"200" not in site.ask(request)
+    assert site.ask().startswith(b"HTTP/1.1 200 OK")
 
 
 def test_a_second_request_on_a_connection_gets_nothing(served: Callable[..., Served]) -> None:
