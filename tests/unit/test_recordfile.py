@@ -225,13 +225,14 @@ def test_what_is_planted_where_the_new_record_is_written_is_not_written_to(
     place: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     known_name(monkeypatch)
-    planted, victim = place / "record.abababab.new", place / "victim"
+    victim = place / "victim"
     victim.write_bytes(b"kept")
-    plant: dict[str, Callable[[], object]] = {
-        "a file": planted.touch, "a hard link": lambda: planted.hardlink_to(victim),
-        "a link": lambda: planted.symlink_to(victim), "a link to nothing": lambda: planted.symlink_to("made"),
+    plant: dict[str, Callable[[Path], object]] = {
+        "a file": Path.touch, "a hard link": lambda path: path.hardlink_to(victim),
+        "a link": lambda path: path.symlink_to(victim), "a link to nothing": lambda path: path.symlink_to("made"),
     }  # fmt: skip
-    plant[kind]()
+    for name in ("record.abababab.new", ".record.abababab.new"):
+        plant[kind](place / name)
     with pytest.raises(FileExistsError):
         replace(f"{place}/record", RECORD, None, 0o600, 0)
     assert victim.read_bytes() == b"kept"
@@ -241,7 +242,7 @@ def test_what_is_planted_where_the_new_record_is_written_is_not_written_to(
 
 
 def test_a_new_file_is_opened_so_that_nothing_else_can_be_opened(place: Path) -> None:
-    """Each flag by itself: O_EXCL alone follows no link on Linux, but not on every file server."""
+    """O_EXCL alone follows no link; O_NOFOLLOW holds where a file server does not know that (open(2))."""
     flags, mode = opened(place)
     wanted = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     assert flags & wanted == wanted
