@@ -331,17 +331,23 @@ def test_redis_says_which_limits_are_reached_and_for_how_long(
 
 
 def test_a_name_is_taken_once_in_a_day(server: RedisServer, direct: redis.Redis) -> None:
-    assert RedisCounts(server.url).claim("x") is True
-    assert RedisCounts(server.url).claim("x") is False
-    assert RedisCounts(server.socket_url).claim("x") is False
-    assert RedisCounts(server.url).claim("y") is True
+    assert RedisCounts(server.url).claim("x", "1") is True
+    assert RedisCounts(server.url).claim("x", "2") is False
+    assert RedisCounts(server.socket_url).claim("x", "2") is False
+    assert RedisCounts(server.url).claim("x", "1") is True, "who has it may ask twice"
+    assert RedisCounts(server.url).claim("y", "2") is True
     assert DAY - 60 < direct.ttl("trex:otp:x") <= DAY
+    RedisCounts(server.url).release("x", "2")
+    assert RedisCounts(server.url).claim("x", "2") is False, "only who has it gives it back"
+    RedisCounts(server.url).release("x", "1")
+    assert RedisCounts(server.url).claim("x", "2") is True
 
 
 def each_act(url: str) -> Iterator[str]:
     """Return how each thing fails that can be asked."""
     acts: list[Callable[[RedisCounts], object]] = [
-        lambda one: one.add("bob", "a", 1, {"user_hour": 5}), lambda one: one.claim("x"),
+        lambda one: one.add("bob", "a", 1, {"user_hour": 5}), lambda one: one.claim("x", "1"),
+        lambda one: one.release("x", "1"),
         lambda one: one.reached("bob", "a", 1, {"user_hour": 5}),
     ]  # fmt: skip
     for act in acts:

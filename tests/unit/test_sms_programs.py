@@ -68,9 +68,12 @@ def test_which_limits_are_reached(package: Path, counts: str) -> None:
 
 def test_a_code_is_spent_once(package: Path, tmp_path: Path) -> None:
     with closing(RedisServer(tmp_path)) as server:
-        assert done(package, "claim", state=server.url, name="x") == ("claimed", "")
-        assert done(package, "claim", state=server.url, name="x") == ("spent", "")
-    word, rest = done(package, "claim", state=server.url, name="y")
+        told = {"state": server.url, "name": "x", "token": "1", "release": False}
+        assert done(package, "claim", **told) == ("claimed", "")
+        assert done(package, "claim", **{**told, "token": "2"}) == ("spent", "")
+        assert done(package, "claim", **{**told, "release": True}) == ("released", "")
+        assert done(package, "claim", **{**told, "token": "2"}) == ("claimed", "")
+    word, rest = done(package, "claim", **told)
     assert (word, rest) == ("failed", "Redis cannot be asked: ConnectionError")
 
 
