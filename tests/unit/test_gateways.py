@@ -434,25 +434,20 @@ def test_each_gateway_has_a_share_of_the_time_and_counts_by_itself(
             http_table(authority, gateway, only=["alice", "bob"]),
         ]  # fmt: skip
         begun = time.monotonic()
-        told = {"user": "bob", "host": "h", "deadline": begun + 3, "gateways": tables, "numbers": [NUMBER],
+        told = {"user": "bob", "host": "h", "deadline": begun + 6, "gateways": tables, "numbers": [NUMBER],
                 "text": "x", "state": f"sqlite:{tmp_path}/counts", "limits": {"user_hour": 2}}  # fmt: skip
         assert send.send(told) == "sent by http"
-        assert 1.3 < time.monotonic() - begun < 2.9, "one half of the time was the first one's"
+        assert 2.5 < time.monotonic() - begun < 6, "one half of the time was the first one's"
         assert gateway.texts == ["x"]
         with pytest.raises(Exception, match="the limit user_hour = 2 is reached"):
-            send.send({**told, "deadline": time.monotonic() + 3})
+            send.send({**told, "deadline": time.monotonic() + 6})
         assert gateway.texts == ["x"]
         with pytest.raises(NotSent, match=r"^no gateway is for dave$"):
             send.send({**told, "user": "dave", "gateways": tables[1:]})
         gateway.status = 500
-        last = {
-            **told,
-            "user": "carol",
-            "gateways": tables[1::-1],
-            "deadline": time.monotonic() + 1,
-        }
+        carol = {**told, "user": "carol", "gateways": tables[1::-1]}
         with pytest.raises(NotSent, match=r"^http: HTTP status 500; http: no answer in time$"):
-            send.send(last)
+            send.send({**carol, "deadline": time.monotonic() + 4})
 
 
 def test_what_cannot_be_counted_is_not_sent_by_the_next_gateway_either(

@@ -26,7 +26,7 @@ if os.geteuid() != 0:
     pytest.skip("a network of one's own is root's", allow_module_level=True)
 
 MESSAGE = "-----BEGIN PGP MESSAGE-----\n"
-SHORT = 1.5  # seconds of patience, where a test waits for its end
+SHORT = 3.0  # seconds of patience, where a test waits for its end
 MANY = server.MAX_CONNECTIONS
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 NETWORKS = ("2001:db8:0:1::", "2001:db8:0:2::")
@@ -246,7 +246,7 @@ def test_nobody_s_connection_lasts(served: Callable[..., Served]) -> None:
     site = served(patience=SHORT)
     started = time.monotonic()
     with site.visit() as slow:
-        while time.monotonic() < started + 20:
+        while time.monotonic() < started + 30:
             try:
                 slow.sendall(b"x")
                 slow.settimeout(0.3)
@@ -256,14 +256,14 @@ def test_nobody_s_connection_lasts(served: Callable[..., Served]) -> None:
                 continue
             except (BrokenPipeError, ConnectionResetError):
                 break
-        assert SHORT < time.monotonic() - started < SHORT + 10
+        assert SHORT < time.monotonic() - started < SHORT + 20
     with site.visit() as silent:
         assert read_all(silent) == b""
     assert site.ask().startswith(b"HTTP/1.1 200 OK")
 
 
 def test_it_serves_until_the_deadline_and_ends_by_itself(served: Callable[..., Served]) -> None:
-    site = served(seconds=3)
+    site = served(seconds=5)
     started = time.monotonic()
     assert site.ask().startswith(b"HTTP/1.1 200 OK")
     pidfd = os.pidfd_open(site.pid)
@@ -271,7 +271,7 @@ def test_it_serves_until_the_deadline_and_ends_by_itself(served: Callable[..., S
         assert os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT).si_status == 0  # type: ignore[union-attr]
     finally:
         os.close(pidfd)
-    assert 2 < time.monotonic() - started < 10
+    assert 4 < time.monotonic() - started < 30
 
 
 def test_it_can_start_and_write_nothing(served: Callable[..., Served]) -> None:

@@ -222,7 +222,7 @@ def test_what_does_not_end_politely_is_killed_and_all_of_it(
     assert len(set(numbers)) <= 6
     assert one.code() == 0
     assert all(gone(number) for number in numbers)
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 30
 
 
 def test_when_the_login_ends_the_program_ends(begin: Callable[..., Supervised]) -> None:
@@ -390,7 +390,7 @@ def test_children_end_also_where_proc_cannot_be_read(monkeypatch: pytest.MonkeyP
 
     begun = time.monotonic()
     assert adopting(work) == [0]
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 30
 
 
 def test_a_child_whose_number_came_after_the_largest_is_found(
@@ -438,7 +438,11 @@ def test_only_one_s_own_children_are_ended_and_not_theirs_that_have_a_parent() -
     assert adopting(work) == [1, 0, 1, 0, 0, 1]
 
 
-def test_a_child_that_has_ended_is_reaped_and_none_is_waited_for() -> None:
+def test_a_child_that_has_ended_is_reaped_and_none_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "TERMINATION_SECONDS", 10.0)
+
     def work(sink: int) -> None:
         begun = time.monotonic()
         end_descendants()
@@ -446,7 +450,7 @@ def test_a_child_that_has_ended_is_reaped_and_none_is_waited_for() -> None:
             if os.fork() == 0:
                 os._exit(0)
         end_descendants()
-        say(sink, left(), int(time.monotonic() - begun > 1.5))
+        say(sink, left(), int(time.monotonic() - begun > 15))
 
     assert adopting(work) == [0, 0]
 
