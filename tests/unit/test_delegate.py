@@ -313,7 +313,7 @@ def test_scratch_directories_go_too_where_the_work_fails_or_is_ended() -> None:
 
     for work in (break_off, wait):
         place = told_by(work)
-        assert place.startswith("/tmp/trex-")
+        assert os.path.basename(place).startswith("trex-")
         assert not os.path.exists(place)
 
 

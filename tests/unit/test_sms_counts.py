@@ -108,9 +108,11 @@ def test_who_cannot_count_is_told_so_by_both(
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         for act in (SqliteCounts(path).add, SqliteCounts(path).reached):
+            begun = time.monotonic()
             with pytest.raises(NotSent) as caught:
                 act("bob", "", 1, {})
             assert str(caught.value) == f"{path} cannot be used: database is locked"
+            assert time.monotonic() - begun < 4, "the library's own patience is five seconds"
 
 
 def test_who_waits_a_moment_counts(tmp_path: Path) -> None:
@@ -128,6 +130,8 @@ def test_who_waits_a_moment_counts(tmp_path: Path) -> None:
 
 
 def test_a_limit_counts_what_is_less_old_than_its_span_and_no_more(tmp_path: Path) -> None:
+    assert counts.SPANS == SPANS
+    assert (HOUR, DAY) == (3600, 86400)
     path, now = tmp_path / "counts", time.time()
     for name, span in SPANS.items():
         path.unlink(missing_ok=True)
