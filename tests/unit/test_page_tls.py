@@ -82,6 +82,7 @@ def names_of(one: x509.Certificate) -> list[object]:
     return [name.value for name in names.value]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network of one's own is root's")
 def test_a_certificate_names_what_may_be_in_the_address_bar() -> None:
     """All that this host has, each once; but for what no browser can name."""
     node = os.uname().nodename
@@ -106,6 +107,7 @@ def test_a_certificate_names_what_may_be_in_the_address_bar() -> None:
     assert found[0][0] == "page.example.org"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network of one's own is root's")
 def test_addresses_of_a_host_without_ipv6_and_of_a_bare_interface(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
