@@ -156,7 +156,7 @@ class Gateway:
         )
         self.port = self.server.server_address[1]
         self.url = f"https://localhost:{self.port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def take(self, path: str, body: str, authorization: str) -> tuple[int, str]:
         """Return status and body, and keep the message if it is taken."""
@@ -206,6 +206,7 @@ class Mailbox:
         self.logins: list[LoginPassword] = []
         self.last = last
         self.refuse = ""
+        self.knows_nobody = False
         kinds: dict[str, dict[str, Any]] = {
             "tls": {"ssl_context": authority.context()},
             "starttls": {"tls_context": authority.context(), "require_starttls": True,
@@ -227,6 +228,14 @@ class Mailbox:
         self.logins.append(data)
         right = data == LoginPassword(b"trex", TOKEN.encode())
         return AuthResult(success=right, handled=False)
+
+    async def handle_RCPT(  # noqa: N802 (aiosmtpd's name)
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:  # fmt: skip
+        if self.knows_nobody:
+            return "550 nobody of that name"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 (aiosmtpd's name)
         if self.refuse:

@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 
     from tests.sandbox import Account
 
+# An openssl.cnf with which all that OpenSSL can do is allowed.
+PERMISSIVE = """\
+openssl_conf = all
+[all]
+ssl_conf = ssl
+[ssl]
+system_default = permissive
+[permissive]
+MinProtocol = TLSv1
+CipherString = ALL:@SECLEVEL=0
+Options = UnsafeLegacyRenegotiation
+"""
+
 
 def issue_chain(directory: Path, length: int) -> None:
     """Write 0.pem (an authority), chain.pem (leaf first, without the authority) and leaf.key."""

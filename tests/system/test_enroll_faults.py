@@ -82,6 +82,22 @@ def test_what_is_no_file_is_not_replaced(alice: Account, kind: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("command", [["remove"], ["enroll", "--from-keyring", "--no-proof"]])
+def test_root_reads_a_user_s_record_with_the_user_s_rights(
+    alice: Account, command: list[str]
+) -> None:
+    """Else a link, or a home on a file server, would lead root to what the user may not read."""
+    old = alice.record.read_bytes()
+    os.chown(alice.record, 0, 0)
+    done = trex(*command, "--user", "alice", "--yes")
+    assert done.returncode == 1
+    assert (
+        f"trex: error: {alice.record}: Permission denied; a record is a regular file" in done.stderr
+    )
+    assert alice.record.read_bytes() == old
+    assert not (alice.home / ".auth_gpg~").exists()
+
+
 def test_a_home_that_others_may_write_is_refused(bob: Account, key_file: Path) -> None:
     bob.home.chmod(0o777)
     done = trex("enroll", "--key", "key.asc", "--yes", "--no-proof", account=bob)

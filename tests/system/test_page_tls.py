@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import ssl
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import sandbox
 from tests.page import UNAVAILABLE, answer_to, fingerprint, make_certificate, read_all
-from tests.tls import BROKEN, issue_chain, pair
+from tests.tls import BROKEN, PERMISSIVE, issue_chain, pair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from tests.keys import Holder
     from tests.page import OpenPrompt
@@ -60,6 +60,16 @@ def test_a_made_certificate_holds_for_the_login_only(with_page: WithPage, prompt
     assert 300 <= last - first <= 420
 
 
+@pytest.fixture
+def permissive_openssl() -> Iterator[None]:
+    """A host whose openssl.cnf allows all, for old clients of another service."""
+    path = Path("/etc/ssl/openssl.cnf")
+    kept = path.read_bytes()
+    path.write_text(PERMISSIVE)
+    yield
+    path.write_bytes(kept)
+
+
 @pytest.mark.parametrize(
     ("version", "accepted"),
     [(ssl.TLSVersion.TLSv1, False), (ssl.TLSVersion.TLSv1_1, False),
@@ -67,8 +77,9 @@ def test_a_made_certificate_holds_for_the_login_only(with_page: WithPage, prompt
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_protocol_versions(
-    version: ssl.TLSVersion, accepted: bool, with_page: WithPage, prompt: Prompt
-) -> None:
+    version: ssl.TLSVersion, accepted: bool, with_page: WithPage, prompt: Prompt,
+    permissive_openssl: None,
+) -> None:  # fmt: skip
     with_page("webQrNoAuthTls")
     shown = prompt("alice").shown
     names = {ssl.TLSVersion.TLSv1: "tls1", ssl.TLSVersion.TLSv1_1: "tls1_1",

@@ -97,6 +97,48 @@ def test_no_secret_is_in_the_argument_list(
     assert "--encrypt" in seen.read_text()
 
 
+# What keeps the module's gpg from looking for a key that its keyring does not have, whatever it is
+# told to do: here the command that lists is made one that searches.
+GUARDS = ("--no-auto-key-locate", "--disable-dirmngr", "--no-autostart")
+WITHOUT = """\
+#!/bin/sh
+for word do
+    shift
+    case "$word" in --list-keys) word=--locate-keys ;; esac
+    case " {left_out} " in *" $word "*) ;; *) set -- "$@" "$word" ;; esac
+done
+echo "$@" >>{ran}
+exec /usr/bin/gpg --dirmngr-program {dirmngr} "$@"
+"""
+
+
+@pytest.mark.parametrize("kept", [*GUARDS, ""])
+def test_a_key_that_is_not_there_is_looked_for_nowhere(
+    alice: Account, client: Path, service: Callable[..., str], place: Path, kept: str
+) -> None:
+    """Else whoever has the address's domain would say whose key it is: each guard is enough.
+
+    Without all, the last case, it is looked for: else this test would show nothing.
+    """
+    ran, asked, wrapper, dirmngr = (
+        place / f"{name}-{kept}" for name in ("ran", "asked", "wrapper", "dirmngr")
+    )
+    for path in (ran, asked):
+        path.touch()
+        path.chmod(0o666)
+    dirmngr.write_text(f"#!/bin/sh\necho asked >>{asked}\nexit 1\n")
+    left_out = " ".join(guard for guard in GUARDS if guard != kept)
+    wrapper.write_text(WITHOUT.format(left_out=left_out, ran=ran, dirmngr=dirmngr))
+    for path in (dirmngr, wrapper):
+        path.chmod(0o755)
+    alice.write("nobody-here@example.org trust nosign\n")
+    asked_for = sandbox.ask_pam(client, service(f"gpg={wrapper}"), "alice")
+    assert asked_for.verdict == "PAM_AUTHINFO_UNAVAIL"
+    [told, *_] = [line for line in ran.read_text().splitlines() if "--locate-keys" in line]
+    assert all((guard in told.split()) == (guard == kept) for guard in GUARDS)
+    assert (asked.read_text() != "") == (not kept)
+
+
 @pytest.mark.parametrize("option", ["agent-program", "dirmngr-program", "keyboxd-program"])
 def test_programs_that_gpg_conf_names_do_not_run(
     alice: Account, log_in: Callable[..., Asked], spy: Path, report: Path, option: str

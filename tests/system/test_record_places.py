@@ -49,6 +49,39 @@ def test_a_database_of_keys_that_others_may_write_is_refused(
     refused(log_in("alice"), log, "pubring.db: found mode 0666")
 
 
+@pytest.mark.parametrize("name", ["public-keys.d", "private-keys-v1.d", "common.conf"])
+def test_what_else_a_keyring_is_made_of_is_looked_at(
+    alice: Account, log_in: Callable[..., Asked], log: Log, name: str
+) -> None:
+    """Whoever may write into a directory of keys puts another database there."""
+    path = alice.gnupg / name
+    if name == "common.conf":
+        path.touch()
+    else:
+        path.mkdir(exist_ok=True)
+    alice.own(path, 0o777)
+    refused(log_in("alice"), log, f"{name}: found mode 0777")
+
+
+@pytest.mark.parametrize("owner", ["another's", "a link to another's"])
+def test_a_database_of_keys_of_another_account_s_is_refused(
+    alice: Account, account: Callable[[str], Account], log_in: Callable[..., Asked], log: Log,
+    owner: str,
+) -> None:  # fmt: skip
+    directory = alice.gnupg / "public-keys.d"
+    directory.mkdir()
+    alice.own(directory, 0o700)
+    mallory = account("mallory")
+    database = alice.write("", ".gnupg/public-keys.d/pubring.db")
+    if owner == "another's":
+        os.chown(database, mallory.uid, mallory.gid)
+    else:
+        database.unlink()
+        database.symlink_to(mallory.write("", "pubring.db"))
+        mallory.home.chmod(0o755)
+    refused(log_in("alice"), log, f"found owner uid {mallory.uid}")
+
+
 @pytest.mark.parametrize("name", ["pubring.kbx", "trustdb.gpg"])
 @pytest.mark.parametrize("how", ["writable by all", "another's", "a link to another's"])
 def test_a_keyring_file_that_others_may_write_is_refused(

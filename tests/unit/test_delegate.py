@@ -1,119 +1,394 @@
-"""Work that is done as somebody else is bounded: in time, in memory, and in what it reports."""
+"""Work as somebody else: what that process is and has, how it ends, and what comes back of it."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import pty
+import select
+import signal
+import stat
 import subprocess
+import sys
+import tempfile
+import termios
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.forked import in_a_child
 from trex.cli import delegate
-from trex.cli.delegate import MAX_MEMORY, MAX_REPORT, run_as
+from trex.cli.delegate import hint_for, run_as, scratch_directory
 from trex.cli.terminal import CommandError
-from trex.doctor.page import _read_certificate
-from trex.doctor.survey import MOST_SILENT, look
-from trex.errors import PageUnavailable
-from trex.privilege import find_account
-from trex.safefile import MAX_SIZE
+from trex.errors import FileUnsafe, TrexError
+from trex.privilege import Account, find_account
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="root alone can become somebody else")
+if os.geteuid() != 0:
+    pytest.skip("only root works for others", allow_module_level=True)
 
-
-def as_nobody(work: Callable[[], Any], seconds: float = 60) -> Any:
-    return run_as(find_account("nobody"), work, seconds)
-
-
-def test_what_needs_too_much_memory_fails_there() -> None:
-    with pytest.raises(CommandError, match="it needs more than 1024 MiB of memory"):
-        as_nobody(lambda: len(bytearray(MAX_MEMORY + 1)))
+SOMEBODY = Account("somebody", 54321, 54322, "/nonexistent", [54322, 54323])
+ROOT = find_account("root")
 
 
-def test_what_it_starts_has_the_same_limit() -> None:
-    def ask() -> str:
-        return subprocess.run(["/bin/sh", "-c", "ulimit -d"], capture_output=True, text=True,
-                              check=True).stdout  # fmt: skip
-
-    assert int(as_nobody(ask)) * 1024 == MAX_MEMORY
-
-
-def test_a_narrower_limit_stays() -> None:
-    def ask() -> list[int]:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (1 << 29, 1 << 29))
-        delegate._limit_memory()
-        return list(resource.getrlimit(resource.RLIMIT_DATA))
-
-    assert as_nobody(ask) == [1 << 29] * 2
+@pytest.fixture(autouse=True)
+def nothing_stays() -> Iterator[None]:
+    """Neither a process nor a descriptor nor a blocked signal nor a handler."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = os.listdir("/proc/self/fd"), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    yield
+    assert (os.listdir("/proc/self/fd"), signal.pthread_sigmask(signal.SIG_BLOCK, ())) == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
-def test_a_report_without_an_end_is_refused() -> None:
-    with pytest.raises(CommandError, match="the work reports more than 16 MiB"):
-        as_nobody(lambda: "x" * (MAX_REPORT + 1))
+def facts() -> dict[str, Any]:
+    """Return what a process is, as the kernel has it."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+    with open("/proc/self/stat", encoding="ascii") as file:
+        numbers = file.read().rpartition(")")[2].split()
+    return {
+        "ids": [status[name].split() for name in ("Uid", "Gid", "Groups")],
+        "session": int(numbers[3]) == os.getpid(), "terminal": int(numbers[4]),
+        "umask": status["Umask"], "cwd": os.getcwd(), "environment": dict(os.environ),
+        "standard": [os.readlink(f"/proc/self/fd/{number}") for number in range(3)],
+        "signals": {name: int(status[name], 16) for name in ("SigBlk", "SigIgn", "SigCgt")},
+    }  # fmt: skip
 
 
-def test_work_without_an_end_is_ended_and_told() -> None:
-    begun = time.monotonic()
+def bit(number: int) -> int:
+    return 1 << (number - 1)
+
+
+def test_the_process_is_the_account_for_good_and_has_nothing_of_root_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Real, effective, saved and file system ids, groups, session, directory, mask, environment."""
+    monkeypatch.setenv("LD_PRELOAD_OF_ROOT", "x")
+    monkeypatch.setenv("TERM", "xterm")
+    told = run_as(SOMEBODY, facts)
+    assert told["ids"] == [["54321"] * 4, ["54322"] * 4, ["54322", "54323"]]
+    assert told["session"]
+    assert (told["umask"], told["cwd"]) == ("0077", "/")
+    assert told["standard"] == ["/dev/null"] * 3
+    assert told["environment"] == {
+        "HOME": "/nonexistent", "USER": "somebody", "LOGNAME": "somebody", "PATH": delegate.PATH,
+        "LC_ALL": "C.UTF-8",
+    }  # fmt: skip
+    assert told["signals"]["SigBlk"] == 0
+    ignored = told["signals"]["SigIgn"]
+    assert ignored & bit(signal.SIGINT)
+    assert ignored & bit(signal.SIGHUP), "the parent passes them on"
+    assert told["signals"]["SigCgt"] & bit(signal.SIGTERM)
+
+
+def at_a_terminal(work: Callable[[], object]) -> Any:
+    """Return what `work` returns in a session whose terminal is 0 to 2, as root's shell has it."""
+
+    def with_terminal() -> object:
+        _, terminal = pty.openpty()
+        os.setsid()
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+        for standard in range(3):
+            os.dup2(terminal, standard)
+        return work()
+
+    return in_a_child(with_terminal)
+
+
+def test_the_process_cannot_reach_root_s_terminal() -> None:
+    """Else a program of the user's could type into root's shell there (TIOCSTI)."""
+
+    def reach() -> Any:
+        def look() -> list[Any]:
+            told = facts()
+            try:
+                os.close(os.open("/dev/tty", os.O_RDWR))
+            except OSError as error:
+                return [told["terminal"], told["standard"], error.errno, os.isatty(0)]
+            return [told["terminal"], told["standard"], 0, os.isatty(0)]
+
+        assert os.isatty(0)
+        return run_as(SOMEBODY, look)
+
+    assert at_a_terminal(reach) == [0, ["/dev/null"] * 3, errno.ENXIO, False]
+
+
+def test_what_the_process_makes_is_its_own_alone(tmp_path: Path) -> None:
+    def make() -> list[int]:
+        directory = tempfile.mkdtemp()
+        try:
+            path = os.path.join(directory, "file")
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o666))
+            os.mkdir(f"{path}.d")
+            return [stat.S_IMODE(os.stat(made).st_mode) for made in (path, f"{path}.d")]
+        finally:
+            subprocess.run(["rm", "-r", directory], check=True)
+
+    before = os.umask(0)
+    try:
+        assert run_as(SOMEBODY, make) == [0o600, 0o700]
+    finally:
+        os.umask(before)
+
+
+def test_for_oneself_a_pinentry_has_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*delegate.KEPT, "EVIL"):
+        monkeypatch.setenv(name, f"of {name}")
+    monkeypatch.delenv("DISPLAY")
+
+    def ask() -> Any:
+        return [os.ttyname(0), run_as(ROOT, facts)["environment"]]
+
+    terminal, made = at_a_terminal(ask)
+    kept = {name: f"of {name}" for name in delegate.KEPT if name != "DISPLAY"}
+    base = {"HOME": ROOT.home, "USER": "root", "LOGNAME": "root", "PATH": delegate.PATH}
+    assert made == {**base, **kept, "GPG_TTY": terminal}
+    null = os.open("/dev/null", os.O_RDONLY)
+    kept_in = os.dup(0)
+    os.dup2(null, 0)
+    try:
+        assert "GPG_TTY" not in run_as(ROOT, facts)["environment"]
+    finally:
+        os.dup2(kept_in, 0)
+        os.close(kept_in)
+        os.close(null)
+
+
+def fail(error: BaseException) -> Any:
+    def work() -> None:
+        raise error
+
     with pytest.raises(CommandError) as caught:
-        as_nobody(lambda: time.sleep(60), 0.2)
-    assert time.monotonic() - begun < 30
-    assert "on nobody's files was not done in 0 seconds and was ended" in caught.value.message
+        run_as(SOMEBODY, work)
+    return caught.value.message, caught.value.hint
 
 
-@pytest.mark.parametrize("kind", ["fifo", "zero", "large", "directory", "empty", "text", "gone"])
-def test_a_certificate_is_read_like_a_login_reads_it(kind: str, tmp_path: Path) -> None:
-    """Its path is the user's: swapped since the page was opened, it waits or grows for nobody."""
-    path = tmp_path / "cert.pem"
-    if kind == "fifo":
-        os.mkfifo(path)
-    elif kind == "zero":
-        path.symlink_to("/dev/zero")
-    elif kind == "directory":
-        path.mkdir()
-    elif kind != "gone":
-        path.write_bytes(b"x" * {"large": MAX_SIZE + 1, "empty": 0, "text": 10}[kind])
-    with pytest.raises(PageUnavailable, match=str(path)):
-        _read_certificate(str(path))
+def test_what_it_raises_is_raised_here_in_words() -> None:
+    assert fail(CommandError("a", "b")) == ("a", "b")
+    unsafe = FileUnsafe("/x y", "mode 0777", "writable by its owner only")
+    assert fail(unsafe) == (str(unsafe), "chmod go-w '/x y'")
+    assert fail(TrexError("c")) == ("c", "")
+    assert fail(OSError(errno.ENOENT, "No such file or directory", "/x")) == (
+        "/x: No such file or directory",
+        "",
+    )
+    assert fail(OSError(errno.ENOSPC, "No space left on device")) == ("No space left on device", "")
+    assert fail(ValueError("secret")) == ("unforeseen error: ValueError", "please report it")
+    lost = ("the work ended without a result; is the memory or the disk full?", "")
+    assert fail(SystemExit(0)) == lost
+    assert fail(KeyboardInterrupt()) == lost
 
 
-def test_a_survey_says_who_is_set_up_and_leaves_out_who_cannot_be_asked() -> None:
-    def is_set_up(name: str) -> bool:
-        if name == "odd":
-            raise CommandError("no home")
-        return name == "yes"
+def test_what_is_no_plain_data_and_who_cannot_be_become_is_no_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(CommandError, match="ended without a result"):
+        run_as(SOMEBODY, object)
+    with pytest.raises(CommandError, match="ended without a result"):
+        run_as(SOMEBODY, lambda: os._exit(0))
+    ran = Path(tempfile.mkdtemp()) / "ran"
 
-    survey = look(["yes", "odd", "no", "yes"], is_set_up)
-    assert (survey.found, survey.silent, survey.left_out) == (["yes", "yes"], [], [])
+    def work() -> None:
+        ran.touch()
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "setresuid", refuse)
+    with pytest.raises(CommandError, match="ended without a result"):
+        run_as(SOMEBODY, work)
+    assert not ran.exists()
+    ran.parent.rmdir()
 
 
-def test_a_survey_goes_on_behind_who_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And stops at the third: a dead server has a thousand homes."""
-    monkeypatch.setattr("trex.doctor.survey.SECONDS", 0.3)
+@pytest.mark.parametrize("size", [0, 1, 100_000, 1 << 20])
+def test_results_of_any_size_come_whole(size: int) -> None:
+    assert run_as(SOMEBODY, lambda: {"text": "x" * size}) == {"text": "x" * size}
 
-    def is_set_up(name: str) -> bool:
-        if name.startswith("silent"):
+
+def test_a_result_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert delegate.MAX_REPORT == 16 << 20
+    monkeypatch.setattr(delegate, "MAX_REPORT", 1000)
+    with pytest.raises(CommandError):
+        run_as(SOMEBODY, lambda: "x" * 1_000_000)
+
+
+def test_work_that_takes_too_long_is_ended() -> None:
+    begun = time.monotonic()
+    with pytest.raises(CommandError, match="was ended"):
+        run_as(SOMEBODY, lambda: time.sleep(60), seconds=0.3)
+    assert 0.3 <= time.monotonic() - begun < 20
+
+
+def test_work_that_does_not_end_politely_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delegate, "END_SECONDS", 0.5)
+
+    def stay() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        time.sleep(60)
+
+    begun = time.monotonic()
+    with pytest.raises(CommandError, match="was ended"):
+        run_as(SOMEBODY, stay, seconds=0.3)
+    assert 0.8 <= time.monotonic() - begun < 20
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_what_it_starts_ends_with_it() -> None:
+    """Daemons too, which have a session of their own and no parent any more."""
+
+    def start() -> list[int]:
+        source, sink = os.pipe()
+        if os.fork() == 0:
+            os.setsid()
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            if os.fork() == 0:
+                os.write(sink, str(os.getpid()).encode())
+                time.sleep(60)
+            os._exit(0)
+        return [int(os.read(source, 20))]
+
+    begun = time.monotonic()
+    [daemon] = run_as(SOMEBODY, start)
+    assert not alive(daemon)
+    assert time.monotonic() - begun < 20
+
+
+def test_scratch_directories_are_the_account_s_and_go_with_the_work() -> None:
+    def work() -> list[Any]:
+        made = [scratch_directory(), scratch_directory()]
+        for place in made:
+            Path(place, "file").touch()
+            os.mkdir(f"{place}/directory")
+        status = os.stat(made[0])
+        return [
+            *made,
+            status.st_uid,
+            stat.S_IMODE(status.st_mode),
+            list(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        ]
+
+    first, second, owner, mode, blocked = run_as(SOMEBODY, work)
+    assert first != second
+    assert os.path.basename(first).startswith("trex-")
+    assert (owner, mode, blocked) == (SOMEBODY.uid, 0o700, [])
+    assert not os.path.exists(first)
+    assert not os.path.exists(second)
+
+
+def test_scratch_directories_go_too_where_the_work_fails_or_is_ended() -> None:
+    def told_by(work: Callable[[int], None]) -> str:
+        source, sink = os.pipe()
+        with pytest.raises(CommandError):
+            run_as(SOMEBODY, lambda: work(sink), seconds=3)
+        place = os.read(source, 200).decode()
+        os.close(source)
+        os.close(sink)
+        return place
+
+    def break_off(sink: int) -> None:
+        os.write(sink, scratch_directory().encode())
+        raise KeyboardInterrupt
+
+    def wait(sink: int) -> None:
+        os.write(sink, scratch_directory().encode())
+        time.sleep(60)
+
+    for work in (break_off, wait):
+        place = told_by(work)
+        assert os.path.basename(place).startswith("trex-")
+        assert not os.path.exists(place)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_work_and_then_goes_on(number: signal.Signals) -> None:
+    """What the work has begun is taken back, and the command says that it was interrupted."""
+
+    def interrupted() -> list[Any]:
+        source, sink = os.pipe()
+        place_source, place_sink = os.pipe()
+
+        def work() -> None:
+            os.write(place_sink, f"{os.getpid()} {scratch_directory()}".encode())
+            os.write(sink, b".")
             time.sleep(60)
-        return True
 
-    names = ["a", "silent1", "b", "silent2", "silent3", "c", "silent4"]
-    survey = look(names, is_set_up)
-    assert survey.silent == ["silent1", "silent2", "silent3"]
-    assert len(survey.silent) == MOST_SILENT
-    assert survey.found == ["a", "b"]
-    assert survey.left_out == ["c", "silent4"]
+        watcher = os.fork()
+        if watcher == 0:
+            os.read(source, 1)
+            os.kill(os.getppid(), number)
+            os._exit(0)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            run_as(SOMEBODY, work)
+        except KeyboardInterrupt:
+            pid, place = os.read(place_source, 200).decode().split()
+            os.waitpid(watcher, 0)
+            return [alive(int(pid)), os.path.exists(place)]
+        return ["not interrupted"]
+
+    assert in_a_child(interrupted) == [False, False]
 
 
-def test_where_no_process_can_be_had_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> int:
-        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+def test_when_the_command_is_killed_the_work_ends() -> None:
+    source, sink = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(source)
 
-    monkeypatch.setattr(os, "fork", fail)
-    with pytest.raises(OSError, match="temporarily"):
-        as_nobody(lambda: None)
+        def work() -> None:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            os.write(sink, str(os.getpid()).encode())
+            time.sleep(60)
+
+        run_as(SOMEBODY, work)
+        os._exit(0)
+    worker = int(os.read(source, 20))
+    pidfd = os.pidfd_open(worker)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    ended = select.poll()
+    ended.register(pidfd, select.POLLIN)
+    assert ended.poll(20_000)
+    with suppress(ChildProcessError):  # it is ours where this is the first process of a container
+        os.waitpid(worker, 0)
+    for descriptor in (source, sink, pidfd):
+        os.close(descriptor)
+
+
+def test_what_was_said_before_is_said_once() -> None:
+    """A fork carries what is not written yet."""
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from trex.cli.delegate import run_as\nfrom trex.privilege import find_account\n"
+        "sys.stdout.write('out'); sys.stderr.write('err'); run_as(find_account('nobody'), lambda: 1)\n"
+    )
+    root = str(Path(delegate.__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", program, root], capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (b"out", b"err")
+
+
+@pytest.mark.parametrize(
+    ("found", "meant", "hint"),
+    [("mode 0777", "writable by its owner only", "chmod go-w '/a b'"),
+     ("owner uid 7", "owned by alice or root", "chown alice: '/a b'"), ("a FIFO", "a regular file", "ls -ld '/a b'")],
+)  # fmt: skip
+def test_a_hint_is_what_mends_it(found: str, meant: str, hint: str) -> None:
+    assert hint_for(FileUnsafe("/a b", found, meant)) == hint

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+from itertools import chain
 
 import pytest
 
-from tests.proof.mutants import CORE, ROOT, mutants, parts, walk
+from tests.proof.mutants import CORE, ROOT, _of_node, mutants, parts, path_of, walk
 
 SOURCE = """
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ def test_what_is_listed_exists(module: str) -> None:
     """A list of names once went stale, and nothing was broken any more where they had been."""
     left_out, tests = CORE[module]
     assert next(mutants(module, left_out))
-    assert all((ROOT / f"tests/unit/{name}.py").exists() for name in tests)
+    assert all((ROOT / path_of(name)).exists() for name in tests)
 
 
 def test_a_name_that_is_gone_is_an_error() -> None:
@@ -42,3 +43,24 @@ def test_what_is_not_left_out_is_broken_but_for_annotations() -> None:
 
     assert numbers() == {1, 2, 3, 4, 7, 8}
     assert numbers("B", "f") == {1, 4, 8}
+
+
+def test_flags_named_arguments_and_settings_of_what_is_there_are_left_out_one_by_one() -> None:
+    tree = ast.parse("def f(a):\n    a.b = g(C | D, e=1, f=2)\n    h = 3\n    a[4] = 5\n")
+
+    def changed() -> set[str]:
+        return {ast.unparse(ast.parse(mutant.text)) for mutant in chain.from_iterable(
+            _of_node("x", tree, node) for node in list(walk(tree.body[0]))
+        )}  # fmt: skip
+
+    def with_line(number: int, line: str) -> str:
+        lines = ast.unparse(tree).split("\n")
+        return "\n".join([*lines[:number], f"    {line}", *lines[number + 1 :]])
+
+    expected = {
+        with_line(1, line)
+        for line in ("pass", "a.b = g(0 | D, e=1, f=2)", "a.b = g(C | 0, e=1, f=2)", "a.b = g(C | D, f=2)",
+                     "a.b = g(C | D, e=1)", "a.b = g(C | D, e=2, f=2)", "a.b = g(C | D, e=1, f=3)")
+    }  # fmt: skip
+    assert changed() == expected | {with_line(2, "h = 4"), with_line(3, "pass"),
+                                    with_line(3, "a[5] = 5"), with_line(3, "a[4] = 6")}  # fmt: skip

@@ -1,13 +1,11 @@
 """One HTTPS request to a gateway: certificates verified, no redirect, nothing of it in an error."""
 
 import os
+import socket
 import ssl
 from urllib.parse import urlsplit
 
 import requests
-import urllib3
-from urllib3.connection import HTTPSConnection
-from urllib3.util.ssl_match_hostname import CertificateError
 
 from trex.codeerrors import NotSent
 
@@ -67,22 +65,25 @@ def connect(gateway: "Table", url: str) -> None:
     Raises NotSent with the same words.
     """
     place = urlsplit(url)
-    authority = gateway.get("ca", requests.certs.where())
-    connection = HTTPSConnection(place.hostname or "", place.port or HTTPS, timeout=SECONDS)
-    is_directory = os.path.isdir(authority)
-    connection.set_cert(
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=None if is_directory else authority,
-        ca_cert_dir=authority if is_directory else None,
-    )
+    host, port = place.hostname or "", place.port or HTTPS
     try:
-        connection.connect()
-    except (urllib3.exceptions.SSLError, ssl.SSLError, CertificateError):
+        context = _trusting(gateway.get("ca", requests.certs.where()))
+        with (
+            socket.create_connection((host, port), SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=host),
+        ):
+            return
+    except ssl.SSLError:
         raise NotSent(UNTRUSTED) from None
-    except (urllib3.exceptions.HTTPError, OSError) as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that no host can have
         raise NotSent(f"no connection ({type(error).__name__})") from None
-    finally:
-        connection.close()
+
+
+def _trusting(authority: str) -> ssl.SSLContext:
+    """Return a client's context that trusts a file or a directory (c_rehash(1)) alone."""
+    if os.path.isdir(authority):
+        return ssl.create_default_context(capath=authority)
+    return ssl.create_default_context(cafile=authority)
 
 
 def explain(answer: Answer, meanings: dict[int, str]) -> NotSent:

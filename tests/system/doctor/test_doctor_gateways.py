@@ -54,7 +54,7 @@ def test_gateways_that_can_be_reached_and_others(
         report = examine("--online")
         lost = [(f["severity"], f["what"]) for f in report["findings"] if f["check"] == "sms-reach"]
         assert lost == [
-            ("warning", f"{SETTINGS}: [[gateway]] 1, http: no connection (NewConnectionError)"),
+            ("warning", f"{SETTINGS}: [[gateway]] 1, http: no connection (ConnectionRefusedError)"),
             ("warning", f"{SETTINGS}: [[gateway]] 2, http: {UNTRUSTED}"),
         ]  # fmt: skip
         assert [box.mails for box in boxes] == [[], []]

@@ -54,6 +54,7 @@ def test_after_ten_seconds_it_is_refused_and_nothing_is_left(sms: Sms) -> None:
         TOKEN in text or NUMBER in text for text in (sender["cmdline"], sender["environ"])
     )
     assert sender["core"].split()[4:6] == ["0", "0"]
+    assert sender["owner"] == "0", "no other process of its account can look into it (proc(5))"
 
 
 def look_at_the_sender(gateway: Gateway, seen: list[dict[str, str]]) -> None:
@@ -65,5 +66,6 @@ def look_at_the_sender(gateway: Gateway, seen: list[dict[str, str]]) -> None:
             process = Path(f"/proc/{pid}")
             limits = (process / "limits").read_text()
             [core] = [line for line in limits.split("\n") if line.startswith("Max core file size")]
-            seen.append({"core": core, "cmdline": name, "status": (process / "status").read_text(),
+            owner = str((process / "environ").stat().st_uid)
+            seen.append({"core": core, "cmdline": name, "owner": owner, "status": (process / "status").read_text(),
                          "environ": (process / "environ").read_text()})  # fmt: skip

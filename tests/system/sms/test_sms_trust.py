@@ -49,6 +49,23 @@ def test_a_mail_server_that_proves_nothing_learns_nothing(
 
 
 @pytest.mark.parametrize("kind", ["tls", "starttls"])
+def test_a_mail_server_with_a_certificate_for_another_name_learns_nothing(
+    authority: Authority, place: Path, sms: Sms, kind: str
+) -> None:
+    """Whoever has any certificate of that authority could else have PINs and the password."""
+    mailbox = Mailbox(authority, place / "last-message", kind)
+    try:
+        sms.configure(f'kind = "email"\nserver = "127.0.0.1"\nport = {mailbox.port}\ntls = "{kind}"\n'
+                      f'user = "trex"\npassword = "{TOKEN}"\nfrom = "trex@example.org"\n'
+                      'to = "{number}@example.net"')  # fmt: skip
+        assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
+        assert "email: its certificate is not trusted, or not for this host" in sms.log.verdict()
+        assert (mailbox.mails, mailbox.logins) == ([], [])
+    finally:
+        mailbox.close()
+
+
+@pytest.mark.parametrize("kind", ["tls", "starttls"])
 def test_email(authority: Authority, place: Path, sms: Sms, kind: str) -> None:
     mailbox = Mailbox(authority, place / "last-message", kind)
     try:

@@ -1,0 +1,91 @@
+"""The client's gpg asks nobody and takes nothing in, whatever its user's gpg.conf wants elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.hostile import CHALLENGE, encrypt
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.client import Client
+    from tests.keys import Holder
+    from tests.system.conftest import Keys
+
+# What the client tells gpg so that a signature by a key which is not there has no network asked.
+GUARDS = ("--no-auto-key-retrieve", "--disable-dirmngr")
+# A gpg on PATH that leaves one of the guards out, and writes down that it ran.
+WITHOUT = """\
+#!/bin/sh
+for word do
+    shift
+    [ "$word" = "{left_out}" ] || set -- "$@" "$word"
+done
+echo "$@" >>{ran}
+exec /usr/bin/gpg "$@"
+"""
+DIRMNGR = """\
+#!/bin/sh
+echo "$@" >>{asked}
+exit 1
+"""
+
+
+def script(laptop: Client, name: str, text: str) -> Path:
+    path = laptop.account.write(text, name)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def greedy(laptop: Client) -> Path:
+    """A gpg.conf that would have every unknown signer looked for; return where dirmngr says so."""
+    asked = laptop.home / "asked"
+    dirmngr = script(laptop, "dirmngr", DIRMNGR.format(asked=asked))
+    laptop.account.write(
+        f"auto-key-retrieve\nauto-key-import\nkeyserver hkp://127.0.0.1:9\ndirmngr-program {dirmngr}\n",
+        ".gnupg/gpg.conf",
+    )
+    return asked
+
+
+@pytest.mark.parametrize("kept", [*GUARDS, ""])
+def test_an_unknown_signer_is_looked_for_nowhere(
+    laptop: Client, holder: Holder, to: str, keys: Keys, greedy: Path, kept: str
+) -> None:
+    """A server would learn by it when and from where a message was opened: each guard is enough.
+
+    Without both, the last case, it is asked: else this test would show nothing.
+    """
+    ran = laptop.home / "ran"
+    left_out = [guard for guard in GUARDS if guard != kept]
+    for number, guard in enumerate(left_out):
+        text = WITHOUT.format(left_out=guard, ran=ran)
+        if number:  # one after the other
+            text = text.replace("/usr/bin/gpg", str(laptop.home / "bin/gpg-0"))
+        (laptop.home / "bin").mkdir(exist_ok=True)
+        script(laptop, f"bin/{'gpg' if number == len(left_out) - 1 else 'gpg-0'}", text)
+    message = encrypt(holder, to, signer=keys["signing-unknown"]).encode()
+    path = f"{laptop.home}/bin:{laptop.environment['PATH']}"
+    done = laptop.run("trex", "respond", stdin=message, environment={"PATH": path})
+    assert done.stdout == CHALLENGE.decode(), done.stderr
+    told = ran.read_text()
+    assert "--decrypt" in told
+    assert all((guard in told.splitlines()[-1]) == (guard == kept) for guard in GUARDS)
+    assert greedy.exists() == (not kept)
+
+
+def test_a_key_that_a_signature_brings_along_is_not_imported(
+    laptop: Client, holder: Holder, to: str, keys: Keys, greedy: Path
+) -> None:
+    """`--include-key-block`: a server could put any key into the user's keyring by it."""
+    unknown = keys["signing-unknown"]
+    message = encrypt(holder, to, CHALLENGE, "--include-key-block", signer=unknown)
+    done = laptop.run("trex", "respond", stdin=message.encode())
+    assert done.stdout == CHALLENGE.decode(), done.stderr
+    assert unknown not in laptop.account.run("gpg", "--list-keys").decode()
+    laptop.account.run("gpg", "--decrypt", stdin=message.encode(), check=False)
+    assert unknown in laptop.account.run("gpg", "--list-keys").decode(), "gpg by itself takes it"

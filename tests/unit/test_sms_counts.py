@@ -1,0 +1,392 @@
+"""Messages are counted in one step, before they are sent, in SQLite and in a real Redis."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import tempfile
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from tests.forked import in_a_child
+from tests.gateways import TOKEN, RedisServer
+from trex.codeerrors import NotSent, TooManyAttempts
+from trex.sms import counts, fleet
+from trex.sms.counts import DAY, HOUR, SqliteCounts, open_counts
+from trex.sms.fleet import RedisCounts
+
+if os.geteuid() != 0:
+    pytest.skip("some of these files are root's", allow_module_level=True)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# The library leaves a socket open that it could not connect.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+SPANS = {"user_hour": 3600, "user_day": 86400, "host_hour": 3600, "host_day": 86400}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with closing(RedisServer(tmp_path_factory.mktemp("redis"))) as one:
+        yield one
+
+
+@pytest.fixture
+def direct(server: RedisServer) -> Iterator[redis.Redis]:
+    with closing(redis.Redis.from_url(server.url)) as client:
+        client.flushall()
+        yield client
+
+
+def rows(path: Path) -> list[tuple[float, str]]:
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute("SELECT at, user FROM message ORDER BY rowid").fetchall()
+
+
+def written(path: Path, *messages: tuple[float, str]) -> None:
+    SqliteCounts(str(path)).add("nobody", "", 0, {})
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executemany("INSERT INTO message VALUES (?, ?)", messages)
+
+
+def refused(path: Path, user: str, messages: int, name: str, most: int) -> bool:
+    """Tell whether a limit refuses, and see that nothing is counted then."""
+    before = rows(path)
+    try:
+        SqliteCounts(str(path)).add(user, "", messages, {name: most})
+    except TooManyAttempts as error:
+        assert str(error) == f"nothing is sent: the limit {name} = {most} is reached"
+        assert rows(path) == before
+        return True
+    assert len(rows(path)) >= messages
+    return False
+
+
+def test_while_the_clock_is_read_and_messages_are_counted_nobody_else_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock comes first: who waits for it would else count with an hour of before."""
+    path, clock, tried = str(tmp_path / "counts"), time.time, []
+    SqliteCounts(path).add("bob", "", 1, {})
+
+    def read_clock() -> float:
+        with (
+            closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other,
+            pytest.raises(sqlite3.OperationalError, match="database is locked"),
+        ):
+            other.execute("BEGIN IMMEDIATE")
+        tried.append(1)
+        return clock()
+
+    monkeypatch.setattr(time, "time", read_clock)
+    SqliteCounts(path).add("bob", "", 1, {"user_hour": 5})
+    assert SqliteCounts(path).reached("bob", "", 1, {"user_hour": 2}) != {}
+    assert len(tried) >= 2
+    with pytest.raises(TooManyAttempts):
+        SqliteCounts(path).add("bob", "", 1, {"user_hour": 2})
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # and it is given back, also by who was refused
+        other.execute("ROLLBACK")
+
+
+def test_who_cannot_count_is_told_so_by_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`trex doctor` would else call counts sound that every login waits for in vain."""
+    assert counts.BUSY_SECONDS == 4
+    monkeypatch.setattr(counts, "BUSY_SECONDS", 0.2)
+    path = str(tmp_path / "counts")
+    SqliteCounts(path).add("bob", "", 1, {})
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for act in (SqliteCounts(path).add, SqliteCounts(path).reached):
+            begun = time.monotonic()
+            with pytest.raises(NotSent) as caught:
+                act("bob", "", 1, {})
+            assert str(caught.value) == f"{path} cannot be used: database is locked"
+            assert time.monotonic() - begun < 4, "the library's own patience is five seconds"
+
+
+def test_who_waits_a_moment_counts(tmp_path: Path) -> None:
+    path = str(tmp_path / "counts")
+    SqliteCounts(path).add("bob", "", 1, {})
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        later = threading.Timer(0.5, other.execute, ("ROLLBACK",))
+        later.start()
+        try:
+            assert SqliteCounts(path).reached("bob", "", 1, {"user_hour": 1})
+            SqliteCounts(path).add("bob", "", 1, {})
+        finally:
+            later.join()
+
+
+def test_a_limit_counts_what_is_less_old_than_its_span_and_no_more(tmp_path: Path) -> None:
+    assert counts.SPANS == SPANS
+    assert (HOUR, DAY) == (3600, 86400)
+    path, now = tmp_path / "counts", time.time()
+    for name, span in SPANS.items():
+        path.unlink(missing_ok=True)
+        written(path, (now - span + 60, "bob"))
+        assert refused(path, "bob", 1, name, 1), name
+        assert not refused(path, "bob", 1, name, 2), name
+        path.unlink()
+        written(path, (now - span - 60, "bob"))
+        assert not refused(path, "bob", 1, name, 1), name
+
+
+def test_a_user_s_limit_counts_a_user_s_messages_and_the_host_s_all(tmp_path: Path) -> None:
+    path, now = tmp_path / "counts", time.time()
+    for name in SPANS:
+        path.unlink(missing_ok=True)
+        written(path, (now - 60, "carol"), (now - 60, "carol"))
+        assert refused(path, "bob", 1, name, 2) == name.startswith("host")
+        assert refused(path, "carol", 1, name, 2)
+
+
+def test_messages_are_counted_all_or_none_and_for_who_they_are(tmp_path: Path) -> None:
+    path, before = tmp_path / "counts", time.time()
+    SqliteCounts(str(path)).add("bob", "", 2, {"user_hour": 2, "host_day": 2})
+    assert [user for _, user in rows(path)] == ["bob"] * 2
+    assert all(before <= at <= time.time() for at, _ in rows(path))
+    assert refused(path, "carol", 1, "host_day", 2)
+    assert refused(path, "bob", 4, "user_hour", 5)
+    assert not refused(path, "bob", 3, "user_hour", 5)
+
+
+def test_what_is_over_a_day_old_or_far_ahead_is_deleted(tmp_path: Path) -> None:
+    path, now = tmp_path / "counts", time.time()
+    kept = [(now - DAY + 60, "a"), (now + HOUR - 60, "b")]
+    written(path, (now - DAY - 60, "x"), (now + HOUR + 60, "y"), *kept)
+    SqliteCounts(str(path)).add("c", "", 1, {})
+    assert [user for _, user in rows(path)] == ["a", "b", "c"]
+    path.unlink()
+    written(path, (now + HOUR - 60, "bob"), (now + HOUR + 60, "bob"))
+    for name in SPANS:
+        assert set(SqliteCounts(str(path)).reached("bob", "", 1, {name: 1})) == {name}
+        assert SqliteCounts(str(path)).reached("bob", "", 1, {name: 2}) == {}, (
+            "as the next message does"
+        )
+
+
+def test_which_limits_are_reached_and_for_how_long(tmp_path: Path) -> None:
+    path, now = tmp_path / "counts", time.time()
+    nothing_yet = SqliteCounts(str(path)).reached(
+        "bob", "", 3, {"user_hour": 2, "user_day": 3, "host_day": 4}
+    )
+    assert nothing_yet == {"user_hour": None}
+    assert not path.exists(), "to look makes nothing"
+    path.touch()
+    assert SqliteCounts(str(path)).reached("bob", "", 3, {"user_hour": 2, "host_day": 3}) == {
+        "user_hour": None
+    }
+    ages = (3000, 2000, 1000)
+    path.unlink()
+    written(path, *((now - age, "bob") for age in ages), (now - 4000, "bob"), (now - 1500, "carol"))
+    for name, ofs in (("user_hour", ages), ("host_hour", (3000, 2000, 1500, 1000))):
+        for most in range(len(ofs) + 2):
+            for messages in range(1, len(ofs) + 3):
+                found = SqliteCounts(str(path)).reached("bob", "", messages, {name: most})
+                too_many = len(ofs) + messages - most
+                if messages > most:
+                    assert found == {name: None}
+                elif too_many > 0:
+                    assert found == {name: pytest.approx(3600 - ofs[too_many - 1], abs=30)}
+                else:
+                    assert found == {}
+    assert len(rows(path)) == 5
+
+
+def test_counts_that_cannot_be_written_are_told_by_their_path(tmp_path: Path) -> None:
+    """SQLite would open them for reading, and a login would be refused that `trex doctor` calls sound."""
+    with tempfile.TemporaryDirectory(prefix="trex-counts-") as above:
+        os.chmod(above, 0o755)  # noqa: S103 (the account has to come by)
+        place = Path(above) / "place"
+        place.mkdir()
+        path = place / "counts"
+        SqliteCounts(str(path)).add("bob", "", 1, {})
+
+        def look() -> str:
+            os.setresuid(65534, 65534, 65534)
+            try:
+                return str(SqliteCounts(str(path)).reached("bob", "", 1, {"user_hour": 1}))
+            except NotSent as error:
+                return str(error)
+
+        told = []
+        for directory, file in ((0o755, 0o666), (0o777, 0o644), (0o700, 0o666), (0o777, 0o666)):
+            place.chmod(directory)
+            path.chmod(file)
+            told.append(str(in_a_child(look)))
+        assert told[:3] == [
+            f"{place} cannot be written", f"{path} cannot be written", f"{path}: Permission denied",
+        ]  # fmt: skip
+        assert told[3].startswith("{'user_hour': 35")
+    for missing in (tmp_path / "none/counts", "/proc/counts"):
+        with pytest.raises(NotSent):
+            SqliteCounts(str(missing)).add("bob", "", 1, {})
+    with pytest.raises(NotSent, match=f"^{tmp_path}/none: No such file or directory$"):
+        SqliteCounts(f"{tmp_path}/none/counts").reached("bob", "", 1, {})
+
+
+def test_a_path_is_no_address(tmp_path: Path) -> None:
+    path = tmp_path / "a?mode=memory#%41"
+    SqliteCounts(str(path)).add("bob", "", 1, {})
+    assert SqliteCounts(str(path)).reached("bob", "", 1, {"user_hour": 1})
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_what_is_no_database_is_no_count(tmp_path: Path) -> None:
+    path = tmp_path / "counts"
+    path.write_bytes(b"none" * 1000)
+    for act in (SqliteCounts(str(path)).add, SqliteCounts(str(path)).reached):
+        with pytest.raises(NotSent, match="cannot be used: file is not a database"):
+            act("bob", "", 1, {"user_hour": 5})
+
+
+def test_the_place_is_what_the_settings_name(tmp_path: Path, server: RedisServer) -> None:
+    open_counts(f"sqlite:{tmp_path}/counts").add("bob", "", 1, {})
+    assert len(rows(tmp_path / "counts")) == 1
+    assert isinstance(open_counts(server.url), RedisCounts)
+
+
+def keys(client: redis.Redis) -> dict[str, int]:
+    found = sorted(key.decode() for key in client.keys("trex:*:*:*"))
+    return {key: client.zcard(key) for key in found}
+
+
+def test_redis_counts_a_message_for_its_user_and_for_its_host(
+    server: RedisServer, direct: redis.Redis
+) -> None:
+    RedisCounts(server.url).add("bob", "a", 2, {"user_hour": 2, "host_hour": 2})
+    assert keys(direct) == {"trex:sms:host:a": 2, "trex:sms:user:bob": 2}
+    for key in keys(direct):
+        assert DAY - 60 < direct.ttl(key) <= DAY
+        assert all(
+            abs(at - time.time()) < 60 for _, at in direct.zrange(key, 0, -1, withscores=True)
+        )
+    for user, host, name in (("bob", "b", "user_hour"), ("carol", "a", "host_hour")):
+        with pytest.raises(
+            TooManyAttempts, match=rf"^nothing is sent: the limit {name} = 2 is reached$"
+        ):
+            RedisCounts(server.url).add(user, host, 1, {"user_hour": 2, "host_hour": 2})
+    assert keys(direct) == {"trex:sms:host:a": 2, "trex:sms:user:bob": 2}
+    RedisCounts(server.url).add("carol", "b", 1, {"user_day": 1, "host_day": 1})
+    with pytest.raises(TooManyAttempts, match="user_day = 1"):
+        RedisCounts(server.url).add("carol", "c", 1, {"host_day": 1, "user_day": 1})
+    with pytest.raises(TooManyAttempts, match="host_day = 1"):
+        RedisCounts(server.url).add("dave", "b", 1, {"user_day": 1, "host_day": 1})
+
+
+def test_redis_counts_what_is_less_old_than_a_span(
+    server: RedisServer, direct: redis.Redis
+) -> None:
+    for name, span in SPANS.items():
+        for age, counted in (
+            (span - 60, True),
+            (span + 60, False),
+            (60 - HOUR, True),
+            (-60 - HOUR, False),
+        ):
+            direct.flushall()
+            for key in ("trex:sms:user:bob", "trex:sms:host:a"):
+                direct.zadd(key, {"old": time.time() - age})
+            reached = RedisCounts(server.url).reached("bob", "a", 1, {name: 1})
+            assert set(reached) == ({name} if counted else set()), (name, age)
+            if counted:
+                with pytest.raises(TooManyAttempts):
+                    RedisCounts(server.url).add("bob", "a", 1, {name: 1})
+                assert reached == {name: pytest.approx(span - age, abs=30)}
+            else:
+                RedisCounts(server.url).add("bob", "a", 1, {name: 1})
+                if age > DAY or age < 0:
+                    assert keys(direct) == {"trex:sms:host:a": 1, "trex:sms:user:bob": 1}, (
+                        "forgotten"
+                    )
+
+
+def test_redis_says_which_limits_are_reached_and_for_how_long(
+    server: RedisServer, direct: redis.Redis
+) -> None:
+    now = time.time()
+    direct.zadd("trex:sms:user:bob", {str(age): now - age for age in (3000, 2000, 1000, 4000)})
+    direct.zadd("trex:sms:host:a", {str(age): now - age for age in (3000, 2000, 1500, 1000)})
+    for name, ages in (("user_hour", (3000, 2000, 1000)), ("host_hour", (3000, 2000, 1500, 1000))):
+        for most in range(len(ages) + 2):
+            for messages in range(1, len(ages) + 3):
+                found = RedisCounts(server.url).reached("bob", "a", messages, {name: most})
+                too_many = len(ages) + messages - most
+                if messages > most:
+                    assert found == {name: None}
+                elif too_many > 0:
+                    assert found == {name: pytest.approx(3600 - ages[too_many - 1], abs=30)}
+                else:
+                    assert found == {}
+    assert direct.pttl(fleet.TRIED) <= 1000, "the one key that is written"
+    assert keys(direct) == {"trex:sms:host:a": 4, "trex:sms:user:bob": 4}
+
+
+def test_a_name_is_taken_once_in_a_day(server: RedisServer, direct: redis.Redis) -> None:
+    assert RedisCounts(server.url).claim("x", "1") is True
+    assert RedisCounts(server.url).claim("x", "2") is False
+    assert RedisCounts(server.socket_url).claim("x", "2") is False
+    assert RedisCounts(server.url).claim("x", "1") is True, "who has it may ask twice"
+    assert RedisCounts(server.url).claim("y", "2") is True
+    assert DAY - 60 < direct.ttl("trex:otp:x") <= DAY
+    RedisCounts(server.url).release("x", "2")
+    assert RedisCounts(server.url).claim("x", "2") is False, "only who has it gives it back"
+    RedisCounts(server.url).release("x", "1")
+    assert RedisCounts(server.url).claim("x", "2") is True
+
+
+def each_act(url: str) -> Iterator[str]:
+    """Return how each thing fails that can be asked."""
+    acts: list[Callable[[RedisCounts], object]] = [
+        lambda one: one.add("bob", "a", 1, {"user_hour": 5}), lambda one: one.claim("x", "1"),
+        lambda one: one.release("x", "1"),
+        lambda one: one.reached("bob", "a", 1, {"user_hour": 5}),
+    ]  # fmt: skip
+    for act in acts:
+        with pytest.raises(NotSent) as caught:
+            act(RedisCounts(url))
+        yield str(caught.value)
+
+
+def test_who_cannot_be_asked_is_told_without_the_address_and_its_password(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    for url, reason in (
+        (server.url.replace(f"127.0.0.1:{server.port}", "127.0.0.1:1"), "ConnectionError"),
+        (server.url.replace(TOKEN, "wrong"), "(Authentication|Response)Error"),
+        (f"unix://:{TOKEN}@{tmp_path}/none", "No such file or directory"),
+        (f"redis://:{TOKEN}@x:port/0", "ValueError"),
+    ):  # fmt: skip
+        for told in each_act(url):
+            assert re.fullmatch(f"Redis cannot be asked: {reason}", told)
+
+
+@pytest.mark.parametrize("kind", ["redis", "unix"])
+def test_a_redis_that_says_nothing_is_not_waited_for(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+
+    assert fleet.SECONDS == 3
+    monkeypatch.setattr(fleet, "SECONDS", 0.2)
+    with socket.socket(socket.AF_INET if kind == "redis" else socket.AF_UNIX) as silent:
+        silent.bind(("127.0.0.1", 0) if kind == "redis" else str(tmp_path / "s"))
+        silent.listen()
+        url = (
+            f"redis://127.0.0.1:{silent.getsockname()[1]}"
+            if kind == "redis"
+            else f"unix://{tmp_path}/s"
+        )
+        assert set(each_act(url)) == {"Redis cannot be asked: TimeoutError"}
