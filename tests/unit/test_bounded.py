@@ -16,6 +16,7 @@ from trex.cli.context import parse_context
 from trex.cli.message import read_message as read_plaintext
 from trex.cli.names import Names
 from trex.cli.pins import Pins
+from trex.cli.services import Services
 from trex.diagnosis import diagnose
 from trex.doctor.stack import Stack, _read_file
 from trex.errors import MAX_MESSAGE, FileUnsafe, RecordError, TrexError
@@ -98,7 +99,7 @@ def listing(text: str, _: Path) -> None:
     parse_listing(text)
 
 
-def table(kind: type[Pins | Names]) -> Callable[[str, Path], None]:
+def table(kind: type[Pins | Names | Services]) -> Callable[[str, Path], None]:
     def read(text: str, place: Path) -> None:
         (place / "trex").mkdir(exist_ok=True)
         root_s(place / "trex" / kind.__name__.lower(), text)
@@ -111,7 +112,7 @@ def table(kind: type[Pins | Names]) -> Callable[[str, Path], None]:
 PARSERS: dict[str, Callable[[str, Path], Iterable[str] | None]] = {
     "record": record, "options": options, "otp": otp, "phones": phones, "sms": sms, "stack": stack,
     "status": status, "plaintext": plaintext, "listing": listing, "pins": table(Pins),
-    "names": table(Names),
+    "names": table(Names), "services": table(Services),
 }  # fmt: skip
 
 

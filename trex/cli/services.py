@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from trex.cli.store import Table
+from trex.errors import cut
 
 FORM = "HOST SERVICE"
 WORD = re.compile(r"[A-Za-z0-9._~@:\[\]%*-]+")
@@ -27,7 +28,7 @@ class Services:
         for number, (host, service) in self._table.read():
             for word in (host, service):
                 if not WORD.fullmatch(word):
-                    raise self._table.error(number, f'"{word}"', FORM)
+                    raise self._table.error(number, f'"{cut(word)}"', FORM)
             self.allowed.add((host, service))
 
     def allow(self, host: str, service: str) -> None:
