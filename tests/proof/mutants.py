@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import ctypes
 import os
 import shutil
 import signal
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("trex", "tests", "fuzz", "fixtures", "pyproject.toml", "pam_trex.py")
+CLONE_NEWNS, CLONE_NEWPID = 0x00020000, 0x20000000
+MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
 PASSED = 42  # not what a mutant ends with that goes on where a child's end was
 # How long the tests may take: for themselves, and then with a mutant, which may have them wait.
 MOST_SECONDS, SPARE_SECONDS, TIMES = 300.0, 10.0, 3
@@ -250,6 +253,7 @@ def _test(tests: tuple[str, ...], place: Path) -> NoReturn:
     try:
         sys.dont_write_bytecode = True  # two mutants may be of one size and second
         os.setsid()
+        alone()
         os.chdir(place)
         null = os.open("/dev/null", os.O_RDWR)
         for descriptor in range(3):
@@ -264,6 +268,31 @@ def _test(tests: tuple[str, ...], place: Path) -> NoReturn:
         os._exit(PASSED if code == 0 else 1)
     finally:
         os._exit(1)
+
+
+def alone() -> None:
+    """Go on as a process that sees and reaches no other but its own: a mutant may end them all.
+
+    What waits for it is the first process of a PID namespace (pid_namespaces(7)): nothing in there
+    can signal that one, and with it all ends. It ends with this session. Raises OSError.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWPID | CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), "no PID namespace to be had")
+    _fork_and_wait()
+    libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None)  # no mount point in a plain chroot
+    if libc.mount(b"proc", b"/proc", b"proc", 0, None) != 0:
+        raise OSError(ctypes.get_errno(), "no /proc to be had")
+    _fork_and_wait()
+
+
+def _fork_and_wait() -> None:
+    """Return in a child; here wait for it, reap what else there is, and end as it does."""
+    child = os.fork()
+    while child:
+        ended, status = os.wait()
+        if ended == child:
+            os._exit(max(1, os.waitstatus_to_exitcode(status)))
 
 
 def path_of(test: str) -> str:

@@ -147,7 +147,9 @@ def test_for_oneself_a_pinentry_has_what_it_needs(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("DISPLAY")
 
     def ask() -> Any:
-        return [os.ttyname(0), run_as(ROOT, facts)["environment"]]
+        terminal = os.ttyname(0)
+        os.dup2(os.open("/dev/null", os.O_WRONLY), 1)  # `trex show | less`, say
+        return [terminal, run_as(ROOT, facts)["environment"]]
 
     terminal, made = at_a_terminal(ask)
     kept = {name: f"of {name}" for name in delegate.KEPT if name != "DISPLAY"}
@@ -317,6 +319,73 @@ def test_scratch_directories_go_too_where_the_work_fails_or_is_ended() -> None:
         assert not os.path.exists(place)
 
 
+def test_what_cannot_be_removed_keeps_nothing_else() -> None:
+    def work() -> list[str]:
+        made = [scratch_directory(), scratch_directory()]
+        os.mkdir(f"{made[0]}/closed")
+        Path(made[0], "closed/file").touch()
+        os.chmod(f"{made[0]}/closed", 0)
+        return made
+
+    first, second = run_as(SOMEBODY, work)
+    assert os.path.exists(first)
+    subprocess.run(["rm", "-r", first], check=True)
+    assert not os.path.exists(second)
+
+
+def test_clearing_up_that_is_interrupted_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM may come at any moment, also at that one."""
+    end, calls = delegate.end_descendants, []
+
+    def interrupted_once() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        end()
+
+    monkeypatch.setattr(delegate, "end_descendants", interrupted_once)
+    place = run_as(SOMEBODY, scratch_directory)
+    assert os.path.basename(place).startswith("trex-")
+    assert not os.path.exists(place)
+
+
+def pipes() -> list[str]:
+    """Return the pipes that this process has an end of, an entry for each end."""
+    ends = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+    return [name for name in map(os.readlink, filter(os.path.islink, ends)) if "pipe:" in name]
+
+
+def test_the_process_has_two_ends_of_the_command_s_pipes() -> None:
+    """Where its result goes, and the lifeline."""
+    before = len(pipes())
+    assert len(run_as(SOMEBODY, pipes)) == before + 2
+
+
+def test_a_signal_while_the_work_is_ended_waits_until_it_has_ended() -> None:
+    def interrupted() -> list[bool]:
+        source, sink = os.pipe()
+        command = os.getpid()
+
+        def work() -> None:
+            def send_and_stay(*_: object) -> None:
+                os.kill(command, signal.SIGINT)
+                time.sleep(1)
+                os._exit(0)
+
+            os.write(sink, str(os.getpid()).encode())
+            signal.signal(signal.SIGTERM, send_and_stay)
+            time.sleep(60)
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            run_as(ROOT, work, seconds=2)
+        except KeyboardInterrupt:
+            return [alive(int(os.read(source, 20)))]
+        return []
+
+    assert in_a_child(interrupted) == [False]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_work_and_then_goes_on(number: signal.Signals) -> None:
     """What the work has begun is taken back, and the command says that it was interrupted."""
@@ -330,10 +399,10 @@ def test_a_signal_ends_the_work_and_then_goes_on(number: signal.Signals) -> None
             os.write(sink, b".")
             time.sleep(60)
 
-        watcher = os.fork()
+        command, watcher = os.getpid(), os.fork()
         if watcher == 0:
             os.read(source, 1)
-            os.kill(os.getppid(), number)
+            os.kill(command, number)
             os._exit(0)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:

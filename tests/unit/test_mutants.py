@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import os
 from itertools import chain
 
 import pytest
 
-from tests.proof.mutants import CORE, ROOT, _of_node, mutants, parts, path_of, walk
+from tests.proof.mutants import CORE, PASSED, ROOT, _of_node, alone, mutants, parts, path_of, walk
 
 SOURCE = """
 TYPE_CHECKING = False
@@ -64,3 +65,23 @@ def test_flags_named_arguments_and_settings_of_what_is_there_are_left_out_one_by
     }  # fmt: skip
     assert changed() == expected | {with_line(2, "h = 4"), with_line(3, "pass"),
                                     with_line(3, "a[5] = 5"), with_line(3, "a[4] = 6")}  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a PID namespace of one's own is root's")
+def test_a_mutant_reaches_no_process_but_its_own() -> None:
+    """One of the supervisor's once ended every process of the machine that it was not to end."""
+    source, sink = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()
+            alone()
+            seen = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+            os.write(sink, f"{os.getpid()} {os.getppid()} {sorted(seen)}".encode())
+            os._exit(PASSED)
+        finally:
+            os._exit(1)
+    os.close(sink)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == PASSED
+    with open(source, encoding="ascii") as told:
+        assert told.read() == "2 1 [1, 2]"

@@ -245,17 +245,22 @@ def test_a_program_whose_supervisor_has_ended_before_it_could_follow_does_not_ru
     begin: Callable[..., Supervised], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PR_SET_PDEATHSIG tells of deaths that are to come, and not of one that was (prctl(2))."""
+    own = 0
+
+    def note() -> None:
+        nonlocal own
+        own = os.getpid()
 
     def kill_first(option: int, value: int) -> None:
-        if option == SET_PDEATHSIG:
-            parent = os.getppid()
-            os.kill(parent, signal.SIGKILL)
-            while os.getppid() == parent:
+        if option == SET_PDEATHSIG and os.getppid() == own:
+            os.kill(own, signal.SIGKILL)
+            while os.getppid() == own:
                 time.sleep(0.005)
         prctl(option, value)
 
     monkeypatch.setattr(supervisor, "prctl", kill_first)
-    assert begin(lambda sink: say(sink, 1)).read() == [], "it did not get as far as the program"
+    program = begin(lambda sink: say(sink, 1), before=note)
+    assert program.read() == [], "it did not get as far as the program"
 
 
 def test_it_has_no_handler_of_the_caller_s_and_ignores_nothing(
