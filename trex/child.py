@@ -200,13 +200,15 @@ class Filter(Child):
                 raise GpgFailed("gpg does not read what it is told")
             self.close(descriptor)
 
-    def finish(self, deadline: float) -> "Finished":
+    def finish(self, deadline: float, most: int = MAX_OUTPUT) -> "Finished":
         """Read what the program writes until it ends, at the latest at `deadline` (monotonic).
+
+        It may write `most` bytes.
 
         Raises NotStarted, GpgTimedOut or GpgFailed.
         """
         try:
-            output, status = _collect(self.pidfd, self._output, self.status, deadline)
+            output, status = _collect(self.pidfd, self._output, self.status, deadline, most)
         except GpgTimedOut:
             self.end()
             if self.lingers:
@@ -290,7 +292,7 @@ def _place(places: "dict[int, int]") -> None:
     os.closerange(first_free, MAX_DESCRIPTORS)
 
 
-def _collect(pidfd: int, output: int, status: int, deadline: float) -> list[bytes]:
+def _collect(pidfd: int, output: int, status: int, deadline: float, most: int) -> list[bytes]:
     """Read both pipes until the child ends: a daemon of its may hold them open for longer."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
@@ -299,16 +301,17 @@ def _collect(pidfd: int, output: int, status: int, deadline: float) -> list[byte
     for source in (output, status):
         os.set_blocking(source, False)
         poll.register(source, select.POLLIN)
-    texts = [b"", b""]
+    texts = [bytearray(), bytearray()]
     while True:
         ready = [descriptor for descriptor, _ in poll.poll(milliseconds_until(deadline))]
-        texts = [texts[0] + _drain(output), texts[1] + _drain(status)]
+        texts[0] += _drain(output)
+        texts[1] += _drain(status)
+        if max(map(len, texts)) > most:
+            raise GpgFailed(f"gpg wrote more than {most} bytes and was ended")
         if pidfd in ready:
-            return texts
+            return list(map(bytes, texts))
         if monotonic() >= deadline:
             raise GpgTimedOut("gpg did not finish in time and was ended")
-        if max(map(len, texts)) > MAX_OUTPUT:
-            raise GpgFailed(f"gpg wrote more than {MAX_OUTPUT} bytes and was ended")
 
 
 def milliseconds_until(deadline: float) -> int:

@@ -46,13 +46,17 @@ class Subkey:
 class UserId:
     """A user id, as a rule `Name <address>`, and how valid gpg finds it (doc/DETAILS)."""
 
-    __slots__ = ("address", "text", "validity")
+    __slots__ = ("_small", "text", "validity")
 
     def __init__(self, row: list[str]) -> None:
         self.text = _unescaped(row[TEXT])
         self.validity = row[VALIDITY]
-        bracketed = self.text.rpartition("<")[2].partition(">")[0]
-        self.address = (bracketed if "<" in self.text else self.text).lower()
+        self._small = self.text.lower()
+
+    def has(self, address: str) -> bool:
+        """Tell whether this is the user id of a mail address, as gpg finds it in angle brackets."""
+        small = address.lower()
+        return self._small == small or f"<{small}>" in self._small
 
 
 class Key:

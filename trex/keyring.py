@@ -36,6 +36,8 @@ COMMON = [
 LIST = ["--with-colons", "--list-keys"]
 SHOW = ["--with-colons", "--fast-list-mode", "--show-keys"]  # else 2.2 wants a trust database
 MAX_KEY = 1 << 20  # bytes of a key file
+# Others' keys may come with an owner's, and each may have megabytes of user ids: room for some.
+MAX_LISTING = 16 << 20
 NO_HOME = "/nonexistent"  # for a gpg that is given all keys
 # Where it has no keyring at all, 2.2 looks for the default one, and fails.
 NO_KEYRING = ["no-default-keyring", "keyring gnupg-ring:/dev/null"]
@@ -83,7 +85,9 @@ class Keyring:
         """
         if is_file(name):
             return self.show_block(read_key_file(name, self.account))
-        return self.list_keys([name], trust=trust)
+        self.contents = self.contents or list_home(self.home, self.account)
+        # keyboxd's index has one key only for a fingerprint: list them all.
+        return self.list_keys([] if KEYBOXD in self.contents else [name], trust=trust)
 
     def show_block(self, block: bytes) -> str:
         """Return the listing of a public key that is in no keyring. Raises an OpenPGPError."""
@@ -92,17 +96,20 @@ class Keyring:
         return self.finish(child).decode("utf-8", "replace")
 
     def search(self, command: list[str], names: list[str], *, trust: bool = True) -> Filter:
-        """Start gpg with a command that looks for `names`; it finds every key that carries one."""
+        """Start gpg with a command that looks for `names`; it finds every key that carries one.
+
+        Without names it is about all keys.
+        """
         self.contents = self.contents or list_home(self.home, self.account)
         start = self.start_with_daemons if KEYBOXD in self.contents else self.start_alone
-        child = start([*command, "--", *map(_searched, names)])
+        child = start([*command, *(["--", *map(_searched, names)] if names else [])])
         # "always" keeps gpg from making a trust database; what is expired or revoked shows still.
         child.feed(b"", b"utf8-strings\n" + (b"trust-model always\n" if trust else b""))
         return child
 
     def finish(self, child: Filter) -> bytes:
         """Return what gpg wrote. Raises an OpenPGPError at the deadline."""
-        return child.finish(self.deadline).output
+        return child.finish(self.deadline, MAX_LISTING).output
 
     def start_alone(self, command: list[str], keys: int = 0, home: str = "") -> Filter:
         """Start gpg so that it can start no daemon; `keys` it can be given (`Filter.feed`)."""

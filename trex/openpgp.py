@@ -5,6 +5,7 @@ Status lines: doc/DETAILS in GnuPG's source, "Format of the --status-fd output".
 
 from trex.authfile import is_file
 from trex.child import KEYS_FD
+from trex.errors import OpenPGPError
 from trex.keyring import (
     KEYBOXD,
     LIST,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from trex.authfile import AuthRecord
     from trex.child import Filter, Finished
+    from trex.keylist import Key
     from trex.recipients import Chosen
 
     Status = dict[str, list[list[str]]]
@@ -32,7 +34,7 @@ BEGIN, END = b"-----BEGIN PGP MESSAGE-----\n", b"-----END PGP MESSAGE-----\n"
 
 ENCRYPT = ["--armor", "--encrypt"]
 SIGN_AND_ENCRYPT = ["--armor", "--sign", "--encrypt"]
-EXPORT = ["--export-options", "export-minimal", "--export"]
+EXPORT = ["--export-options", "export-minimal,no-export-attributes", "--export"]
 
 
 class Message:
@@ -114,22 +116,36 @@ class Gpg(Keyring):
     def _choose(self) -> None:
         """Decide which keys are the record's: by what gpg lists, and what the key files hold."""
         from trex.keylist import parse_listing
-        from trex.recipients import carriers, choose, choose_signer, from_file
+
+        self.keys = parse_listing(self.listed(self._listing)) if self._listing else []
+        try:
+            self._choose_among(self.keys)
+        except OpenPGPError:
+            if not self._knows_one_of_two:
+                raise
+            self.keys = parse_listing(self.list_keys([], trust=self._record.trust))
+            self._choose_among(self.keys)
+
+    @property
+    def _knows_one_of_two(self) -> bool:
+        """Tell whether a search finds one key only: keyboxd's index has one for a fingerprint.
+
+        If another key carries a copy, it has whichever was imported last.
+        """
+        return KEYBOXD in self.contents
+
+    def _choose_among(self, keys: "list[Key]") -> None:
+        from trex.recipients import choose, choose_signer, copies_of, from_file
 
         record = self._record
-        self.keys = parse_listing(self.listed(self._listing)) if self._listing else []
-        for name in filter(None, [*record.recipients, record.sign_as]):
-            self.warnings += [
-                f"the key {key.fingerprint} carries a copy of {name}, and is not used for it"
-                for key in carriers(name, self.keys)
-            ]
+        self.warnings = copies_of([*record.recipients, record.sign_as], keys)
         self.chosen = [
             from_file(name, self._files[name])
             if name in self._files
-            else choose(name, self.keys, trust=record.trust)
+            else choose(name, keys, trust=record.trust)
             for name in record.recipients
         ]
-        self.signer = choose_signer(record.sign_as, self.keys) if record.sign_as else None
+        self.signer = choose_signer(record.sign_as, keys) if record.sign_as else None
 
     def _needs_blocks(self) -> bool:
         """Tell whether gpg must not search: it might find others, or start a daemon for it.
@@ -146,9 +162,15 @@ class Gpg(Keyring):
         from trex.recipients import take_blocks
 
         wanted = [one for one in self._taking_part() if not one.block]
-        if wanted:
+        if not wanted:
+            return
+        try:
             names = list(dict.fromkeys(one.fingerprint for one in wanted))
             take_blocks(wanted, self.finish(self.search(EXPORT, names)))
+        except OpenPGPError:
+            if not self._knows_one_of_two:
+                raise
+            take_blocks(wanted, self.finish(self.search(EXPORT, [])))
 
     def _taking_part(self) -> "list[Chosen]":
         return [*self.chosen, *([self.signer] if self.signer else [])]

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trex.keyerrors import KeyUnusable
-    from trex.keylist import Key, Subkey
+    from trex.keylist import Key, Subkey, UserId
 
 ENCRYPT, SIGN = "e", "s"  # capabilities (doc/DETAILS, field 12)
 VOUCHED = "mfu"  # marginally, fully, ultimately valid (doc/DETAILS, field 2): what gpg encrypts to
 ONE_SUBKEY = "!"  # gpg(1), "How to specify a user ID"
+MOST_NAMED = 3  # keys in one line of the log
 
 
 class Chosen:
@@ -57,8 +58,13 @@ def verdict(
     Every command says what a login would come to by asking this. There is no key where none has
     that name. Of several with one address it is the best vouched for, and of these the newest; of
     several with one subkey it is the one that can use it longest, because a copy may end sooner.
+    But where one of these says that the subkey was revoked, it was: nobody can tell which of them
+    is the owner's, and a copy must not undo what the owner did.
     """
     own = [key for key in keys if _is_named(key, name)]
+    for key in own if name.endswith(ONE_SUBKEY) else []:
+        if any(sub.validity == "r" for sub in _named_subkeys(name, key)):
+            return key, fault_of(name, key, trust=trust, use=use)
     usable = [key for key in own if fault_of(name, key, trust=trust, use=use) is None]
     if usable:
         return max(usable, key=lambda key: _rank(name, key, use)), None
@@ -83,11 +89,23 @@ def carriers(name: str, keys: "list[Key]") -> "list[Key]":
 
     Of keys that share a subkey none is more the one than the other, as far as gpg can tell.
     """
-    if "@" in name or is_file(name):
+    if not name or "@" in name or is_file(name):
         return []
     own = name.removesuffix(ONE_SUBKEY)
     found = [key for key in keys if any(sub.fingerprint == own for sub in key.subkeys)]
     return [key for key in found if key.fingerprint != own] if len(found) > 1 else []
+
+
+def copies_of(names: "Iterable[str]", keys: "list[Key]") -> list[str]:
+    """Return what to warn of: keys that carry a copy of one that a record names."""
+    said = []
+    for name in names:
+        others = [key.fingerprint for key in carriers(name, keys)]
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        if others:
+            named = ", ".join(others[:MOST_NAMED])
+            said.append(f"a copy of {name} is carried by {named}{more}, and not used")
+    return said
 
 
 def choose_signer(name: str, keys: "list[Key]") -> Chosen:
@@ -125,13 +143,15 @@ def take_blocks(chosen: "Iterable[Chosen]", exported: bytes) -> None:
     from trex.errors import GpgFailed
 
     try:
-        found = {block.fingerprint: block for block in blocks(exported)}
+        found = blocks(exported)
     except Malformed as error:
         raise GpgFailed(f"gpg exported {error}") from None
     for one in chosen:
-        if one.fingerprint not in found:
+        own = [block for block in found if block.fingerprint == one.fingerprint]
+        if not own:
             raise GpgFailed(f"gpg did not export the key {one.fingerprint}")
-        one.take(found[one.fingerprint])
+        # A keyring may hold a key twice, the older without the newest subkey.
+        one.take(max(own, key=lambda block: len(set(one.subkeys).intersection(block.subkeys))))
 
 
 def check_message(
@@ -178,7 +198,7 @@ def fault_of(
 ) -> "KeyUnusable | None":
     """Return why `key` cannot be used under the name that a record gives it, None if it can."""
     is_from_the_future = key.created > time.time()
-    identities = [one for one in key.identities if one.address == name.lower()]
+    identities = _identities(name, key)
     has_lost_name = bool(identities) and all(one.validity in UNUSABLE for one in identities)
     is_vouched_for = trust or _validity(name, key) >= 0
     fits = not (is_from_the_future or has_lost_name) and is_vouched_for
@@ -248,7 +268,7 @@ def _is_named(key: "Key", name: str) -> bool:
     if is_file(name):
         return True
     if "@" in name:
-        return any(identity.address == name.lower() for identity in key.identities)
+        return bool(_identities(name, key))
     if name.endswith(ONE_SUBKEY):
         return any(sub.fingerprint == name.removesuffix(ONE_SUBKEY) for sub in key.subkeys)
     return key.fingerprint == name
@@ -256,8 +276,13 @@ def _is_named(key: "Key", name: str) -> bool:
 
 def _validity(name: str, key: "Key") -> int:
     """Rank how well gpg vouches for the key under this name; negative if it does not."""
-    identities = [one.validity for one in key.identities if one.address == name.lower()]
+    identities = [one.validity for one in _identities(name, key)]
     return max(map(VOUCHED.find, identities or [key.validity or "-"]))
+
+
+def _identities(name: str, key: "Key") -> "list[UserId]":
+    """Return the user ids that have this address; a fingerprint is none, whoever writes it."""
+    return [one for one in key.identities if one.has(name)] if "@" in name else []
 
 
 def _rank(name: str, key: "Key", use: str) -> tuple[int, float, int]:

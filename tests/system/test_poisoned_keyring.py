@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.graft import AUTHENTICATE, ENCRYPT, carrying
-from tests.keys import Holder
+from tests.keys import Holder, gnupg_version
+from trex.keyblock import packets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,9 +121,7 @@ def test_the_log_names_who_carries_a_copy(
     alice.write(f"{cast.key} trust nosign\n")
     keyring(alice, cast.carrying["the key"], cast.honest)
     assert ask("alice", "--answer-with", cast.owner.command()).verdict == "PAM_SUCCESS"
-    assert f"the key {cast.strangers} carries a copy of {cast.key}, and is not used for it" in (
-        log.everything()
-    )
+    assert f"a copy of {cast.key} is carried by {cast.strangers}, and not used" in log.everything()
 
 
 def test_two_recipients_of_whom_one_carries_the_other(
@@ -178,7 +177,9 @@ def test_where_gpg_is_to_vouch_a_copy_can_keep_the_owner_out_but_lets_nobody_in(
         trust(alice, trusted)
         asked = ask("alice", "--answer-with", cast.mallory.command())
         assert asked.verdict != "PAM_SUCCESS"
-        assert f"the key {cast.strangers} carries a copy of {cast.key}" in log.everything()
+        assert (
+            f"a copy of {cast.key} is carried by {cast.strangers}, and not used" in log.everything()
+        )
         log.clear()
 
 
@@ -221,3 +222,68 @@ def test_a_program_that_encrypts_to_another_key_is_found_out(
     assert not asked.prompt
     mallorys = subkeys(cast.mallory, cast.strangers)[1][-16:]
     assert f"gpg made a message that the key id {mallorys} can answer; expected" in log.verdict()
+
+
+def test_a_copy_does_not_undo_that_the_owner_revoked_a_subkey(
+    alice: Account, cast: Cast, ask: Callable[..., Asked], log: Log, place: Path
+) -> None:
+    """Whoever has the token that was stolen can still decrypt: they must not be asked."""
+    owner = Holder(place / "owner-of-a-stolen-token")
+    try:
+        key = owner.make("stolen@example.org")
+        subkey = subkeys(owner, key)[1]
+        copy = carrying(cast.mallory, cast.strangers, owner.public(key), ENCRYPT)
+        owner._run("--command-fd", "0", "--no-tty", "--edit-key", key,
+                   stdin=b"key 1\nrevkey\ny\n0\n\ny\nsave\n")  # fmt: skip
+        alice.write(f"{subkey}! trust nosign\n")
+        for blocks in itertools.permutations([copy, owner.public(key)]):
+            keyring(alice, *blocks)
+            asked = ask("alice", "--answer-with", owner.command())
+            assert asked.verdict == "PAM_AUTHINFO_UNAVAIL"
+            assert f"the key {subkey}! was revoked" in log.verdict()
+            log.clear()
+    finally:
+        owner.close()
+
+
+def test_where_keyboxd_keeps_the_keys(
+    alice: Account, cast: Cast, judge: Callable[..., None]
+) -> None:
+    """Its index has one key for a fingerprint; GnuPG 2.2 ignores common.conf."""
+    for what, order in itertools.product(cast.carrying, ([0, 1], [1, 0])):
+        subprocess.run(["rm", "-rf", alice.gnupg], check=True)
+        alice.gnupg.mkdir(mode=0o700)
+        alice.own(alice.gnupg, 0o700)
+        alice.write("use-keyboxd\n", ".gnupg/common.conf")
+        sources = [cast.honest, cast.carrying[what]]
+        for number in order:
+            alice.run("gpg", "--batch", "--import", stdin=sources[number], check=False)
+        alice.run("gpgconf", "--kill", "all")
+        if gnupg_version() < (2, 4) and order[0]:  # it does not import what another key carries
+            continue
+        for name in (cast.key, f"{cast.subkey}!", "owner@example.org"):
+            alice.write(f"{name} trust nosign\n")
+            judge(cast)
+
+
+def test_megabytes_of_others_keys_keep_nobody_out(
+    alice: Account, cast: Cast, judge: Callable[..., None], log: Log
+) -> None:
+    """Three hundred keys with long user ids, each with a copy of the owner's."""
+    user_id = b"\xb4" + bytes([200]) + b"x" * 200
+    key, *rest = [packet for _, _, packet in packets(cast.carrying["the key"])]
+    made = b"".join(
+        _renumbered(key, number) + user_id * 10 + b"".join(rest) for number in range(300)
+    )
+    keyring(alice, made, cast.honest)
+    for name in (cast.key, f"{cast.subkey}!", "owner@example.org"):
+        alice.write(f"{name} trust nosign\n")
+        judge(cast)
+    assert len(log.everything()) < 4000
+
+
+def _renumbered(key: bytes, number: int) -> bytes:
+    """Return another key: made some seconds later."""
+    (body,) = [body for _, body, _ in packets(key)]
+    made = int.from_bytes(body[1:5], "big") - number - 1
+    return b"\x99" + len(body).to_bytes(2, "big") + body[:1] + made.to_bytes(4, "big") + body[5:]

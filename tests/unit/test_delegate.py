@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.forked import in_a_child
+from trex import supervisor
 from trex.cli import delegate
 from trex.cli.delegate import hint_for, run_as, scratch_directory
 from trex.cli.terminal import CommandError
@@ -335,7 +336,7 @@ def test_what_cannot_be_removed_keeps_nothing_else() -> None:
 
 def test_clearing_up_that_is_interrupted_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGTERM may come at any moment, also at that one."""
-    end, calls = delegate.end_descendants, []
+    end, calls = supervisor.end_descendants, []
 
     def interrupted_once() -> None:
         calls.append(1)
