@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import subprocess
@@ -149,7 +150,7 @@ def test_a_new_key_takes_the_place_of_the_old_one_only_when_it_works(
     for arguments in (("--notrust",), ("--sign-as", keys["cv25519"])):
         assert enroll("bob", holder.public(keys["rsa2048"]), *option, *arguments).returncode == 1
         assert (files / "bob.pgp").read_bytes() == before
-        assert {path.name for path in files.iterdir()} == {"bob.pgp"}
+        assert {path.name for path in files.iterdir()} <= {"bob.pgp", "bob.pgp~"}
     assert enroll("bob", holder.public(keys["rsa2048"]), *option).returncode == 0
     assert (files / "bob.pgp").read_bytes() != before
     assert log_in("bob", arguments=tuple(central)).verdict == "PAM_SUCCESS"
@@ -163,3 +164,86 @@ def test_a_path_that_no_record_can_name(
     done = enroll("bob", holder.public(keys["cv25519"]), "--key-file", path)
     assert done.returncode == 1
     assert "expected an absolute path without spaces and commas" in done.stderr
+
+
+def test_root_writes_no_key_and_no_record_where_a_user_decides(
+    bob: Account, holder: Holder, keys: Keys, place: Path,
+    enroll: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:  # fmt: skip
+    """A link of the user's would put them anywhere, a key's user id being shell text."""
+    precious = place / "precious.d"
+    precious.mkdir()
+    os.symlink(precious, bob.home / "link")
+    os.lchown(bob.home / "link", bob.uid, bob.uid)
+    honest = holder.public(keys["cv25519"])
+    for options in (
+        ("--key-file", f"{bob.home}/link/%u.sh"),
+        ("--key-file", f"{bob.home}/new/%u.sh"),
+        ("--auth-file", f"{bob.home}/link/%u.rec"),
+    ):
+        done = enroll("bob", honest, *options)
+        assert done.returncode == 1
+        assert "root writes only where no user decides what is there" in done.stderr
+        assert "a directory of root's" in done.stderr
+    assert list(precious.iterdir()) == []
+    assert not (bob.home / "new").exists()
+    assert not (sandbox.PLACE / "central/users/bob").exists()
+    for command in ("remove", "show"):
+        done = trex(command, "--central", "--auth-file", f"{bob.home}/link/%u.rec", "--user", "bob",
+                    *(["--yes"] if command == "remove" else []))  # fmt: skip
+        assert done.returncode == 1
+    precious.rmdir()
+
+
+def test_a_file_that_is_no_key_is_left_alone(
+    bob: Account, holder: Holder, keys: Keys, central: list[str],
+    enroll: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:  # fmt: skip
+    notes = sandbox.PLACE / "central/notes.txt"
+    notes.write_text("precious\n")
+    honest = holder.public(keys["cv25519"])
+    for path in (notes, sandbox.PLACE / "central/users/bob"):
+        done = enroll("bob", honest, "--key-file", str(path))
+        assert done.returncode == 1
+        assert f"{path}: " in done.stderr
+    assert notes.read_text() == "precious\n"
+    assert not (sandbox.PLACE / "central/users/bob").exists()
+
+
+def test_a_record_that_cannot_be_written_leaves_the_key_that_was_there(
+    bob: Account, holder: Holder, keys: Keys, central: list[str],
+    enroll: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:  # fmt: skip
+    option = ("--key-file", str(sandbox.PLACE / "central/keys/%u.pgp"))
+    users, file = sandbox.PLACE / "central/users", sandbox.PLACE / "central/keys/bob.pgp"
+    subprocess.run(["mount", "--bind", "-o", "ro", users, users], check=True)
+    try:
+        done = enroll("bob", holder.public(keys["cv25519"]), *option)
+        assert done.returncode == 1
+        assert not file.exists()
+    finally:
+        subprocess.run(["umount", users], check=True)
+    assert enroll("bob", holder.public(keys["cv25519"]), *option).returncode == 0
+    before = file.read_bytes()
+    subprocess.run(["mount", "--bind", "-o", "ro", users, users], check=True)
+    try:
+        done = enroll("bob", holder.public(keys["rsa2048"]), *option, "--page", "webQrAuthTls")
+        assert done.returncode == 1
+        assert file.read_bytes() == before
+    finally:
+        subprocess.run(["umount", users], check=True)
+
+
+def test_a_path_that_begins_as_another_one_does(
+    bob: Account, holder: Holder, keys: Keys,
+    enroll: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:  # fmt: skip
+    files = sandbox.PLACE / "central/keys"
+    assert (
+        enroll("bob", holder.public(keys["cv25519"]), "--key-file", f"{files}/a.pgp2").returncode
+        == 0
+    )
+    done = enroll("bob", holder.public(keys["rsa2048"]), "--key-file", f"{files}/a.pgp", "--add")
+    assert done.returncode == 0, done.stderr
+    record = (sandbox.PLACE / "central/users/bob").read_text()
+    assert record.endswith(f"{files}/a.pgp2,{files}/a.pgp trust nosign\n")

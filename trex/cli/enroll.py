@@ -20,7 +20,6 @@ from trex.cli.questions import confirm
 from trex.cli.tell import printable
 from trex.cli.terminal import CommandError, answer, say
 from trex.privilege import readable
-from trex.safefile import check_directories
 
 if TYPE_CHECKING:
     from trex.cli.recordfile import Fields
@@ -98,14 +97,24 @@ def command(**arguments: Any) -> None:
         say(f"\n{difference}")
         confirm(f"Is this the right fingerprint, and shall {place.shown} say so?")
     if path:
-        _keep_in_file(place, path, clean[0], content, arguments)
-    elif clean:
+        kept = keyfile.read(place, path)
+        block = bytes.fromhex(clean[0])
+        with keyfile.staged(place, path, block) as made:
+            _prove(place, _compose(place, before, chosen, [made], arguments), arguments)
+        with keyfile.replaced(place, path, block, kept):
+            _write_record(place, before, content, as_meant=as_meant)
+        return
+    if clean:
         _import(place, clean, chosen)
+    if not as_meant:
+        _prove(place, content, arguments)
+    _write_record(place, before, content, as_meant=as_meant)
+
+
+def _write_record(place: Place, before: bytes | None, content: bytes, *, as_meant: bool) -> None:
     if as_meant:
         say(f"{place.shown} says this already: nothing to change.")
         return
-    if not path:
-        _prove(place, content, arguments)
     run_as(place.writer, lambda: _write(place, before, content))
     say(f"Written: {place.shown}")
 
@@ -114,15 +123,6 @@ def _import(place: Place, clean: list[str], chosen: list[Key]) -> None:
     fingerprints = [key.fingerprint for key in chosen]
     if run_as(place.reader, lambda: keyring.import_keys(place.gnupg_home, clean, fingerprints)):
         say(f"Imported into {readable(place.gnupg_home)}.")
-
-
-def _keep_in_file(
-    place: Place, path: str, clean: str, content: bytes, arguments: dict[str, Any]
-) -> None:
-    """Put the key into its file when the record was tried out with it, and not before."""
-    with keyfile.staged(place, path, bytes.fromhex(clean)) as made:
-        _prove(place, content.replace(path.encode(), made.encode()), arguments)
-        keyfile.settle(place, made, path)
 
 
 def _clean_blocks(place: Place, armored: str, chosen: list[Key], path: str) -> list[str]:
@@ -238,12 +238,12 @@ def _difference(place: Place, before: bytes | None, content: bytes) -> str:
 def _is_as_meant(place: Place) -> bool:
     """Tell whether the file is as it would be written. Raises FileUnsafe as writing it would."""
     writer, reader = place.writer, place.reader
-    check_directories(os.path.dirname(place.record), writer)
+    recordfile.check_place(place.record, writer)
     return recordfile.is_as_meant(place.record, writer.uid, place.mode, reader.gid)
 
 
 def _write(place: Place, before: bytes | None, content: bytes) -> None:
-    check_directories(os.path.dirname(place.record), place.writer)
+    recordfile.check_place(place.record, place.writer)
     try:
         recordfile.replace(place.record, content, before, place.mode, place.reader.gid)
     except OSError as error:

@@ -7,11 +7,13 @@ import secrets
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from trex.cli import recordfile
 from trex.cli.delegate import run_as
 from trex.cli.terminal import CommandError, say
+from trex.errors import FileUnsafe
 from trex.methods import place as expanded
 from trex.privilege import readable
-from trex.safefile import check_directories
+from trex.recipients import from_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,45 +35,83 @@ def path_of(template: str, place: Place) -> str:
     return path
 
 
+def read(place: Place, path: str) -> bytes | None:
+    """Return the key that is there, None if nothing is. Raises CommandError for anything else."""
+    if path == place.record:
+        raise CommandError(f"{readable(path)}: this is the record", f"--key-file {DEFAULT}")
+
+    def read_key() -> str | None:
+        _make_directory(path, place)
+        content = recordfile.read_existing(path)
+        if content is not None:
+            from_file(readable(path), content)
+        return None if content is None else content.hex()
+
+    try:
+        text = run_as(place.writer, read_key)
+    except FileUnsafe as error:
+        raise CommandError(str(error), f"--key-file {DEFAULT}") from None
+    return None if text is None else bytes.fromhex(str(text))
+
+
 @contextmanager
 def staged(place: Place, path: str, key: bytes) -> Iterator[str]:
     """Write `key` beside `path` for the block, to be tried out there; yield where.
 
-    `settle` puts it in its place; without that nothing has changed. Raises CommandError.
+    Raises CommandError.
     """
     made = os.path.join(os.path.dirname(path), f".{secrets.token_hex(4)}.new")
     try:
-        run_as(place.writer, lambda: _write(place, made, key))
+        run_as(place.writer, lambda: _write(place, made, key, None))
         yield made
     finally:
         run_as(place.writer, lambda: _remove(made))
 
 
-def settle(place: Place, made: str, path: str) -> None:
-    """Put the staged key in its place; a login sees the one or the other."""
-    run_as(place.writer, lambda: os.rename(made, path))
+@contextmanager
+def replaced(place: Place, path: str, key: bytes, before: bytes | None) -> Iterator[None]:
+    """Put a key in its place, after a copy of what was there; if the block fails, take it back.
+
+    A login sees the one or the other. Raises CommandError if what is there is not `before`.
+    """
+    if key == before:
+        yield
+        return
+    run_as(place.writer, lambda: _write(place, path, key, before))
     say(f"Written: {readable(path)}")
-
-
-def _write(place: Place, made: str, key: bytes) -> None:
-    directory = os.path.dirname(made)
     try:
-        before = os.umask(0o022)  # the module reads in it with other rights
-        os.makedirs(directory, mode=0o755, exist_ok=True)
-        os.umask(before)
-        check_directories(directory, place.writer)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(made, flags, 0o600), "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fchmod(file.fileno(), MODE)
-            os.fsync(file.fileno())
+        yield
+    except BaseException:  # the record that names it may be another's, or none
+        if before is None:
+            run_as(place.writer, lambda: _remove(path))
+        else:
+            run_as(place.writer, lambda: _write(place, path, before, key))
+        say(f"Taken back: {readable(path)}")
+        raise
+
+
+def _write(place: Place, path: str, key: bytes, before: bytes | None) -> None:
+    recordfile.check_place(path, place.writer)
+    try:
+        recordfile.replace(path, key, before, MODE, place.writer.gid)
+    except OSError as error:
+        raise CommandError(f"{readable(path)}: {error.strerror}", "is there room?") from None
+
+
+def _make_directory(path: str, place: Place) -> None:
+    """Make the last directory of a path, if it is not there."""
+    directory = os.path.dirname(path)
+    recordfile.check_place(directory, place.writer)
+    try:
+        if not os.path.isdir(directory):
+            os.mkdir(directory)
+            os.chmod(directory, 0o755)  # noqa: S103 (the module reads in it with other rights)
     except OSError as error:
         raise CommandError(
             f"{readable(directory)}: {error.strerror}", f"install -d {readable(directory)}"
         ) from None
 
 
-def _remove(made: str) -> None:
+def _remove(path: str) -> None:
     with suppress(FileNotFoundError):
-        os.unlink(made)
+        os.unlink(path)

@@ -15,7 +15,7 @@ from trex.cli.delegate import FILE_SECONDS, run_as
 from trex.cli.terminal import CommandError
 from trex.errors import TrexError
 from trex.privilege import readable
-from trex.safefile import MAX_SIZE, SAFELY
+from trex.safefile import MAX_SIZE, SAFELY, check_directories
 
 if TYPE_CHECKING:
     from trex.privilege import Account
@@ -61,11 +61,40 @@ def read_as(account: Account, path: str) -> bytes | None:
     """Return what `read_existing` does, read with the rights of `account`."""
 
     def read() -> str | None:
+        if account.uid == 0:
+            check_place(path, account)
         content = read_existing(path)
         return None if content is None else content.decode("utf-8", "surrogateescape")
 
     text = run_as(account, read, FILE_SECONDS)
     return None if text is None else str(text).encode("utf-8", "surrogateescape")
+
+
+def check_place(path: str, writer: Account) -> None:
+    """Check that nobody but `writer` decides where `path` leads.
+
+    A file of root's in a user's directory, or behind a user's link, would be wherever that user
+    wants it. Raises CommandError, or FileUnsafe as `check_directories` does.
+    """
+    directory = os.path.dirname(path)
+    if writer.uid == 0:
+        for part in _parts(directory):
+            owner = os.lstat(part).st_uid
+            if owner != 0:
+                raise CommandError(
+                    f"{readable(part)}: owner uid {owner}; root writes only where no user decides "
+                    "what is there",
+                    "a directory of root's, such as /etc/trex/users",
+                )
+    check_directories(directory, writer)
+
+
+def _parts(directory: str) -> list[str]:
+    """Return a directory and all those above it, as far as there are any, from the top."""
+    parts = [directory]
+    while parts[-1] not in ("/", ""):
+        parts.append(os.path.dirname(parts[-1]))
+    return [part for part in reversed(parts) if part and os.path.lexists(part)]
 
 
 def fields_of(content: bytes, path: str, home: str) -> Fields:

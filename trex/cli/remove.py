@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import click
@@ -12,7 +11,6 @@ from trex.cli.delegate import run_as
 from trex.cli.place import find_place, place_options
 from trex.cli.questions import confirm
 from trex.cli.terminal import CommandError, say
-from trex.safefile import check_directories
 
 EPILOG = """\b
 Examples:
@@ -38,7 +36,7 @@ def command(*, yes: bool, **arguments: Any) -> None:
         confirm(f"Remove {place.shown}, so that {place.user.name} cannot log in with Trex?")
 
     def remove() -> None:
-        check_directories(os.path.dirname(place.record), place.writer)
+        recordfile.check_place(place.record, place.writer)
         try:
             recordfile.remove(place.record, before, place.mode, place.reader.gid)
         except OSError as error:
