@@ -214,7 +214,9 @@ def _told(gpg: gnupg.GPG) -> dict[str, str]:
 
 
 def _listing(gpg: gnupg.GPG) -> str:
+    gpg.options = [*OPTIONS, "--lock-never"]  # to look changes nothing in a home
     listed: bytes = gpg.list_keys().data
+    gpg.options = OPTIONS
     return listed.decode("utf-8", "replace")
 
 
