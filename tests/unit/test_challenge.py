@@ -146,10 +146,15 @@ class Application:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, bool]] = []
+        self.informed: list[str] = []
 
     def ask(self, question: str, *, echo: bool) -> str | None:
         self.asked.append((question, echo))
         return "an answer"
+
+    def inform(self, text: str) -> None:
+        assert not self.asked, "before the question"
+        self.informed.append(text)
 
     def earlier_password(self) -> str | None:
         raise AssertionError("nobody needs it")
