@@ -9,7 +9,7 @@ import pexpect
 import pytest
 
 from tests import sandbox
-from tests.examination import examine
+from tests.examination import examine, write_service
 from tests.system.test_programs import respond, spawn
 
 if TYPE_CHECKING:
@@ -101,6 +101,34 @@ def test_the_doctor_finds_passprompt_override_and_what_it_advises_lets_in(
     assert examine("--service", "sudo")["findings"] == []
     terminal = as_alice("sudo", "id", "-un")
     assert is_let_in(terminal, holder, own_prompt(terminal, "password for alice: "))
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "blind"),
+    [
+        ("i3lock", "openpgp", True), ("i3lock", "sms", True), ("i3lock", "totp", False),
+        ("xscreensaver", "openpgp", True), ("dovecot", "openpgp", True),
+        ("vsftpd", "openpgp", True), ("vsftpd", "sms", True), ("vsftpd", "totp", False),
+        ("login", "openpgp", False),
+    ],
+)  # fmt: skip
+def test_the_doctor_knows_programs_that_cannot_show_a_challenge(
+    alice: Account, stack: Callable[..., Path], service: str, method: str, blind: bool
+) -> None:
+    path = stack(service, f"method={method}")
+    found = [f for f in examine("--service", service)["findings"] if f["check"] == "program-blind"]
+    assert [(f["severity"], f["mend"]) for f in found] == (
+        [("error", f"sudoedit {path}, line 1: method=totp")] if blind else []
+    )
+
+
+def test_the_doctor_finds_information_that_sshd_would_show_apart(
+    host: Account, stack: Callable[..., Path]
+) -> None:
+    write_service("message=info")
+    assert "program-info" in [finding["check"] for finding in examine()["findings"]]
+    write_service()
+    assert examine()["findings"] == []
 
 
 @pytest.mark.parametrize("argument", ["message=prompt", "message=info"])
