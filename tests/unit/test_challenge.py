@@ -172,6 +172,14 @@ def test_the_question_is_asked_and_the_response_shown_unless_the_method_says_oth
     assert application.asked == [("What?", True), ("What?", False)]
 
 
+def test_information_is_shown_before_the_question() -> None:
+    challenge, application = made(), Application()
+    challenge.information, challenge.question = "a message", "What?"
+    assert challenge.obtain(application) == "an answer"
+    assert application.informed == ["a message"]
+    assert application.asked == [("What?", True)]
+
+
 def test_without_a_method_there_is_nothing_to_compare_with() -> None:
     with pytest.raises(NotImplementedError):
         Challenge(600).judge("x")
