@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from benchmarks.host import Host
     from benchmarks.report import Report
+    from tests.keys import Holder
 
 LOGINS = 1000
 AT_ONCE, WITH_PAGES = 100, 32
@@ -103,9 +104,7 @@ def _at_once(host: Host, server: Sshd, report: Report) -> bool:
     """Open many prompts, those with pages last; answer all of them only then."""
     directory = host.place / "at-once"
     directory.mkdir(mode=0o777)
-    askpass = directory / "askpass"
-    askpass.write_text(WAITING.format(directory=directory, command=host.holder.command()))
-    askpass.chmod(0o755)
+    askpass = waiting(directory, host.holder)
     before = set(sandbox.processes_here())
     log_in = partial(server.log_in, askpass=askpass, run="true", seconds=OPEN_SECONDS)
     logins: list[Future[CompletedProcess[str]]] = []
@@ -115,8 +114,8 @@ def _at_once(host: Host, server: Sshd, report: Report) -> bool:
         for number in range(0, AT_ONCE, STEP):
             user = "cv25519" if number < AT_ONCE - WITH_PAGES else "page-made"
             logins += [pool.submit(log_in, user) for _ in range(STEP)]
-            prompts = _await_prompts(directory, logins)
-            cost[len(prompts)] = _private_mb(set(sandbox.processes_here()) - before)
+            prompts = await_prompts(directory, logins)
+            cost[len(prompts)] = private_mb(set(sandbox.processes_here()) - before)
         opened = time.monotonic() - begun
         pages = sum("The same as a QR code: " in path.read_text() for path in prompts)
         (directory / "go").touch()
@@ -127,7 +126,15 @@ def _at_once(host: Host, server: Sshd, report: Report) -> bool:
     return (len(prompts), pages, succeeded) == (AT_ONCE, WITH_PAGES, AT_ONCE)
 
 
-def _await_prompts(directory: Path, logins: Sequence[Future[CompletedProcess[str]]]) -> list[Path]:
+def waiting(directory: Path, holder: Holder) -> Path:
+    """Return an askpass program that keeps its prompt open until there is `directory`/go."""
+    askpass = directory / "askpass"
+    askpass.write_text(WAITING.format(directory=directory, command=holder.command()))
+    askpass.chmod(0o755)
+    return askpass
+
+
+def await_prompts(directory: Path, logins: Sequence[Future[CompletedProcess[str]]]) -> list[Path]:
     """Return what each login was asked, once all were, or one of them has failed."""
     while len(prompts := list(directory.glob("prompt-*"))) < len(logins):
         if any(login.done() for login in logins):
@@ -136,7 +143,7 @@ def _await_prompts(directory: Path, logins: Sequence[Future[CompletedProcess[str
     return prompts
 
 
-def _private_mb(processes: Collection[int]) -> float:
+def private_mb(processes: Collection[int]) -> float:
     """Return what the server's processes have for themselves: sshd's, gpg's and the pages'."""
     kb = 0
     for process in processes:

@@ -26,6 +26,8 @@ SOUND = {
     "PasswordAuthentication": "no",
     "AuthenticationMethods": "publickey,keyboard-interactive:pam",
     "LoginGraceTime": "600",
+    "MaxStartups": "100:30:200",
+    "PerSourceMaxStartups": "20",
 }
 TREX = f"pam_python.so {sandbox.ENTRY}"
 OPTIONS = '" RATE_LIMIT 3 30\n" WINDOW_SIZE 3\n" DISALLOW_REUSE\n" TOTP_AUTH\n'

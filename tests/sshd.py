@@ -29,7 +29,7 @@ PubkeyAuthentication {publickey}
 AuthorizedKeysFile {directory}/authorized_keys
 AuthenticationMethods {methods}
 LoginGraceTime {grace}
-MaxStartups 200
+MaxStartups {startups}
 MaxAuthTries 6
 StrictModes no
 UseDNS no
@@ -46,7 +46,11 @@ class Sshd:
     """sshd with a PAM service of its own: by its program's name, or from 9.8 on by an option."""
 
     def __init__(
-        self, service: str, methods: str = "keyboard-interactive", grace: int = 600
+        self,
+        service: str,
+        methods: str = "keyboard-interactive",
+        grace: int = 600,
+        startups: str = "200",
     ) -> None:
         self.directory = Path(mkdtemp(prefix=f"sshd-{service}-", dir=PLACE))
         self.directory.chmod(0o755)
@@ -64,6 +68,7 @@ class Sshd:
         config.write_text(
             CONFIG.format(
                 port=self.port, directory=self.directory, methods=methods, grace=grace,
+                startups=startups,
                 publickey="yes" if "publickey" in methods else "no",
                 service=f"PAMServiceName {service}\n{PATIENT}" if by_option else "",
             )

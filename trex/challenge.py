@@ -49,6 +49,7 @@ class Challenge:
     """
 
     def __init__(self, seconds: float) -> None:
+        self.information = ""  # shown before the question, by a message of its own
         self.question = ""
         self.echo = True
         self.deadline = now() + seconds
@@ -58,7 +59,9 @@ class Challenge:
         return f"<{type(self).__name__}>"
 
     def obtain(self, conversation: "Conversation") -> str | None:
-        """Ask, and return the response."""
+        """Show what stands before the question, ask, and return the response."""
+        if self.information:
+            conversation.inform(self.information)
         return conversation.ask(self.question, echo=self.echo)
 
     def offered(self, response: str) -> str:

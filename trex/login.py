@@ -20,6 +20,9 @@ if TYPE_CHECKING:
         def ask(self, question: str, *, echo: bool) -> str | None:
             """Show a prompt and bring the response; None if there is none."""
 
+        def inform(self, text: str) -> None:
+            """Show lines that nobody answers. Raises ConversationFailed."""
+
         def earlier_password(self) -> str | None:
             """Return what an earlier module asked for (PAM_AUTHTOK), or None."""
 

@@ -22,6 +22,7 @@ class Options:
     gpg_timeout: int = 15
     gpg: str = "/usr/bin/gpg"
     prompt: str = ""  # the method's own
+    message: str = "prompt"  # or "info": PAM_TEXT_INFO before a short prompt
     web: bool = True
     web_bind: str = ""  # all addresses, IPv4 and IPv6
     web_ports: tuple[int, int] = (0, 0)  # first and last; zero is one that the system chooses
@@ -170,6 +171,12 @@ def _digits(value: str) -> int:
     return int(value)
 
 
+def _message(value: str) -> str:
+    if value not in ("prompt", "info"):
+        raise ValueError(f'expected prompt or info, found "{value}"')
+    return value
+
+
 def _web(value: str) -> bool:
     if value not in ("on", "off"):
         raise ValueError("on or off is meant")
@@ -229,8 +236,8 @@ CENTRAL = {
 }
 
 METHODS = {
-    "openpgp": ("auth_file", "gnupg_home", "run_as", "gpg_timeout", "gpg", "web", "web_bind",
-                "web_ports", "web_host", "web_max", "web_user"),
+    "openpgp": ("auth_file", "gnupg_home", "run_as", "gpg_timeout", "gpg", "message", "web",
+                "web_bind", "web_ports", "web_host", "web_max", "web_user"),
     "totp": ("secret", "run_as", "echo", "try_first_pass", "use_first_pass", "forward_pass",
              "noskewadj", "no_increment_hotp", "fleet", "sms_file", "sms_user"),
     "sms": ("echo", "digits", "phones", "gecos_phone", "sms_file", "sms_user"),
@@ -246,6 +253,7 @@ READERS = {
     "gpg_timeout": _gpg_timeout,
     "gpg": _absolute_path,
     "prompt": _prompt,
+    "message": _message,
     "web": _web,
     "web_bind": _web_bind,
     "web_ports": _web_ports,

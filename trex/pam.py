@@ -156,6 +156,14 @@ class _Conversation:
         except self._pamh.exception:
             raise ConversationFailed("the application could not ask the user") from None
 
+    def inform(self, text: str) -> None:
+        """Show a text, PAM_SILENT or not: without it nobody can answer the prompt that follows."""
+        try:
+            with self._children.paused():
+                self._pamh.conversation(self._pamh.Message(self._pamh.PAM_TEXT_INFO, text))
+        except self._pamh.exception:
+            raise ConversationFailed("the application could not show the message") from None
+
     def earlier_password(self) -> str | None:
         """Return what an earlier module asked for."""
         try:

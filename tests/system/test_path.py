@@ -15,6 +15,8 @@ import pexpect
 import pytest
 
 from tests import sandbox
+from trex.doctor.service import check_service
+from trex.doctor.stack import read_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from tests.sandbox import Account, Log
 
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+DOAS = Path("/etc/doas.conf")
+CALLS = {"doas": ["/usr/bin/doas", "true"], "vlock": ["/usr/sbin/vlock-main"]}
 CANARY = "\n__import__('builtins').open({fired!r}, 'a').write({name!r} + '\\n')\n"
 
 
@@ -121,6 +125,32 @@ def test_without_the_guard_su_runs_the_caller_s_library_and_trex_refuses_to_go_o
         assert "PATH led to the Python library in /home/mallory" in log.everything()
     finally:
         service.write_bytes(before)
+
+
+@pytest.mark.parametrize("path", [True, False])
+@pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize("program", ["doas", "vlock"])
+def test_doas_and_vlock_need_the_guard_as_su_does(
+    mallory: Attacker, guard: Path, program: str, guarded: bool, path: bool
+) -> None:
+    """Both are set-user-ID, and call PAM with the caller's PATH; the doctor knows it."""
+    DOAS.write_text("permit mallory\n")
+    DOAS.chmod(0o400)
+    mallory.account.write("nobody@example.org trust nosign\n")
+    service = sandbox.PAM_SERVICES / program
+    before = service.read_bytes() if service.exists() else b""  # vlock brings none
+    try:
+        stack(program, *([f"auth requisite {guard}"] if guarded else []))
+        terminal = mallory.run(*CALLS[program], path=path)
+        terminal.sendline("")  # vlock waits for it
+        terminal.expect("could not be checked|[Ff]ail|denied")
+        terminal.close(force=True)
+        assert mallory.fired.exists() is not guarded
+        found = [finding.check for finding in check_service(program, read_stack(program))]
+        assert ("caller-path" in found) is not guarded
+    finally:
+        service.write_bytes(before) if before else service.unlink()
+        DOAS.unlink()
 
 
 @pytest.mark.parametrize("environment", ["PATH of his own", "no PATH, and his directory"])

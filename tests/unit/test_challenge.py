@@ -146,10 +146,15 @@ class Application:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, bool]] = []
+        self.informed: list[str] = []
 
     def ask(self, question: str, *, echo: bool) -> str | None:
         self.asked.append((question, echo))
         return "an answer"
+
+    def inform(self, text: str) -> None:
+        assert not self.asked, "before the question"
+        self.informed.append(text)
 
     def earlier_password(self) -> str | None:
         raise AssertionError("nobody needs it")
@@ -165,6 +170,14 @@ def test_the_question_is_asked_and_the_response_shown_unless_the_method_says_oth
     challenge.echo = False
     assert challenge.obtain(application) == "an answer"
     assert application.asked == [("What?", True), ("What?", False)]
+
+
+def test_information_is_shown_before_the_question() -> None:
+    challenge, application = made(), Application()
+    challenge.information, challenge.question = "a message", "What?"
+    assert challenge.obtain(application) == "an answer"
+    assert application.informed == ["a message"]
+    assert application.asked == [("What?", True)]
 
 
 def test_without_a_method_there_is_nothing_to_compare_with() -> None:

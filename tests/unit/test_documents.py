@@ -13,6 +13,8 @@ from trex.authfile import MAX_RECIPIENTS, RECORD, WEB_QR_MODES
 from trex.cli.delegate import END_SECONDS, FILE_SECONDS, KILL_SECONDS, WORK_SECONDS
 from trex.cli.main import COMMANDS, trex
 from trex.doctor.page import OPEN_SECONDS
+from trex.doctor.programs import BLIND
+from trex.doctor.sshd import PER_SOURCE, STARTUPS
 from trex.doctor.survey import MOST_SILENT
 from trex.doctor.survey import SECONDS as SURVEY_SECONDS
 from trex.options import FLAGS, Options
@@ -66,6 +68,16 @@ def test_every_module_is_in_the_picture_of_the_house() -> None:
     for path in (ROOT / "trex").rglob("*.py"):
         if not path.stem.startswith("__"):
             assert re.search(rf"trex[./](\w+[./])?{path.stem}\b|`{path.stem}`", page), path.stem
+
+
+def test_the_values_for_sshd_are_those_that_the_doctor_advises() -> None:
+    for name in ("README.md", "script/install"):
+        assert f"    MaxStartups {STARTUPS}\n    PerSourceMaxStartups {PER_SOURCE}\n" in text(name)
+
+
+def test_every_program_that_cannot_show_a_challenge_is_in_the_table() -> None:
+    rows = re.findall(r"^\| (.*?) \| no \|", text("docs/programs.md"), re.MULTILINE)
+    assert {name for row in rows for name in row.split(", ")} == set(BLIND)
 
 
 def test_the_changelog_knows_this_version() -> None:

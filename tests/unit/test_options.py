@@ -21,6 +21,7 @@ OTHER_THAN_DEFAULT = {
     "gpg_timeout": ("gpg_timeout=3", 3),
     "gpg": ("gpg=/opt/gnupg/bin/gpg", "/opt/gnupg/bin/gpg"),
     "prompt": ("prompt=Was steht darin? ", "Was steht darin? "),
+    "message": ("message=info", "info"),
     "web": ("web=off", False),
     "web_bind": ("web_bind=192.0.2.1", "192.0.2.1"),
     "web_ports": ("web_ports=8440-8449", (8440, 8449)),

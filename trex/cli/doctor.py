@@ -18,6 +18,7 @@ from trex.doctor.finding import ERROR, NOTE, STATUS, Finding, status_of
 from trex.doctor.line import Users, check_line, either, left_out, users_of
 from trex.doctor.module import check_module
 from trex.doctor.ntp import check_offset
+from trex.doctor.programs import check_program
 from trex.doctor.service import check_service, trex_rules, with_options
 from trex.doctor.sshd import check_sshd, key_comes_first
 from trex.doctor.stack import read_stack
@@ -116,6 +117,7 @@ def _check_lines(
     for rule, options in lines:
         if rule is not None:
             findings += check_combination(stack, rule, options)
+            findings += check_program(service, rule, options)
             if options.method == "sms" and _strangers_come(service):
                 findings += check_strangers(stack, rule)
     asking = [(rule, options) for rule, options in lines if rule is not None]

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from trex.cli.place import ROOT
+from trex.doctor import sudoers
 from trex.doctor.dispatch import MAX_PLAYED, is_all_played, lets_in, played
 from trex.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.errors import FileUnsafe, OptionError
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 ENTRY = "pam_trex.py"
 GUARD = "pam_trex_path.so"
 # Started by users with an environment of theirs (docs/configuration.md, su).
-SET_USER_ID = ("su", "su-l", "chfn", "chsh", "newgrp", "polkit-1", "passwd")
-SUDOERS = ("/etc/sudoers", "/etc/sudoers.d")
+SET_USER_ID = ("su", "su-l", "chfn", "chsh", "newgrp", "polkit-1", "passwd", "doas", "vlock")
 REFUSALS = ("auth_err", "authinfo_unavail", "user_unknown", "conv_err", "system_err")
 EXAMPLE = "auth  required  pam_python.so pam_trex.py"
 
@@ -174,32 +174,11 @@ def _check_caller(service: str, stack: Stack, rules: list[Rule]) -> list[Finding
         what = f"{rules[0].place}: {service} asks Trex without {GUARD} before it"
         mend = f"sudo script/install --su, and before Trex: auth requisite {GUARD}"
         return [Finding("caller-path", ERROR, what, why, mend)]
-    if service in ("sudo", "sudo-i") and not os.access(SUDOERS[0], os.R_OK):
+    if service in sudoers.SERVICES and not sudoers.can_be_read():
         mend = "sudo trex doctor"
         return [Finding("sudo-path", NOTE, "/etc/sudoers was not looked at", why, mend)]
-    if service in ("sudo", "sudo-i") and not _has_secure_path():
+    if service in sudoers.SERVICES and not sudoers.has_secure_path():
         what = "/etc/sudoers sets no secure_path"
         mend = "sudo visudo: Defaults secure_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
         return [Finding("sudo-path", ERROR, what, why, mend)]
     return []
-
-
-def _has_secure_path() -> bool:
-    """Tell whether sudo sets PATH for everybody: the last line decides, an exception is one."""
-    words = [line.partition("#")[0].split(maxsplit=1) for line in _sudoers()]
-    said = [(word[0], word[1]) for word in words if len(word) > 1 and "secure_path" in word[1]]
-    for_all = [text for name, text in said if name == "Defaults"]
-    excepted = [name for name, text in said if name != "Defaults" and "!secure_path" in text]
-    return bool(for_all) and "!secure_path" not in for_all[-1] and not excepted
-
-
-def _sudoers() -> list[str]:
-    """Return all lines; sudo leaves out names with a dot or a ~ at the end (sudoers(5))."""
-    file, directory = SUDOERS
-    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
-    read = [name for name in names if "." not in name and not name.endswith("~")]
-    lines: list[str] = []
-    for path in [file, *(os.path.join(directory, name) for name in read)]:
-        with suppress(OSError), open(path, encoding="utf-8", errors="replace") as text:
-            lines += text
-    return lines

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import subprocess
 
-from trex.doctor.finding import ERROR, WARNING, Finding
+from trex.doctor.finding import ERROR, NOTE, WARNING, Finding
 
 SSHD = "/usr/sbin/sshd"
 SECONDS = 20
 SERVICE = "sshd"
 FILE = "/etc/ssh/sshd_config.d/01-trex.conf"
+# Of these two OpenSSH 9.2 takes the last line that it finds, of the others the first.
+ALONE = f"{FILE}, and nowhere else in /etc/ssh"
+DEFAULT_GRACE = 120  # what sshd's own MaxStartups was chosen for
+# Connections that are not yet logged in: where dropping by chance begins, its percentage, the most.
+STARTUPS = "100:30:200"
+FEWEST_STARTUPS = 50
+PER_SOURCE = 20
 FEWEST_TRIES = 3  # an agent offers several keys, and each counts
 METHOD = "keyboard-interactive"
 ASKS_PAM = (METHOD, "password")
@@ -68,6 +75,7 @@ def _judge(settings: Settings, user: str, method: str, timeout: int) -> list[Fin
         *_judge_asking(settings),
         *_judge_methods(settings, STRANGERS[method]),
         *_judge_time(settings, timeout),
+        *_judge_startups(settings, timeout),
         *_judge_root(settings, user),
     ]
 
@@ -145,6 +153,32 @@ def _judge_time(settings: Settings, timeout: int) -> list[Finding]:
                 "sshd ends the connection while the challenge could still be answered.",
                 f"{FILE}: LoginGraceTime {timeout}")
     ]  # fmt: skip
+
+
+def _judge_startups(settings: Settings, timeout: int) -> list[Finding]:
+    """See whether open prompts, each a connection that is not yet logged in, keep others out."""
+    grace = settings.get("logingracetime", "120")
+    patience = max(int(grace) if grace.isdecimal() else 0, timeout)
+    if patience <= DEFAULT_GRACE:
+        return []
+    findings = []
+    written = settings.get("maxstartups", "10:30:100")
+    begin = written.partition(":")[0]
+    if begin.isdecimal() and int(begin) < FEWEST_STARTUPS:
+        findings.append(
+            Finding("sshd-startups", WARNING,
+                    f"MaxStartups of sshd: expected {FEWEST_STARTUPS} or more to begin with, "
+                    f"found {written}; a prompt may be open {patience} seconds",
+                    f"At {begin} open prompts sshd begins to drop new connections by chance.",
+                    f"{ALONE}: MaxStartups {STARTUPS}")
+        )  # fmt: skip
+    if settings.get("persourcemaxstartups", "none") == "none":
+        findings.append(
+            Finding("sshd-source", NOTE, "sshd has no PerSourceMaxStartups",
+                    "One address can take all connections of MaxStartups, without a key.",
+                    f"{ALONE}: PerSourceMaxStartups {PER_SOURCE}")
+        )  # fmt: skip
+    return findings
 
 
 def _judge_root(settings: Settings, user: str) -> list[Finding]:

@@ -63,6 +63,8 @@ def prepare(
         challenge.question = prompt_text(
             account.name, message.armored, where, options.timeout, options.prompt or QUESTION
         )
+        if options.message == "info":
+            challenge.information, _, challenge.question = challenge.question.rpartition("\n")
         yield challenge
 
 

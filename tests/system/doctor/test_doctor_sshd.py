@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.examination import SSHD, TREX, checks, examine, only, write_sshd, write_stack
+from tests.examination import (
+    SSHD,
+    TREX,
+    checks,
+    examine,
+    found,
+    only,
+    write_sshd,
+    write_stack,
+)
 
 if TYPE_CHECKING:
     from tests.sandbox import Account
@@ -27,6 +36,9 @@ if TYPE_CHECKING:
         ("AuthenticationMethods", "keyboard-interactive", "sshd-strangers", 1),
         ("LoginGraceTime", "120", "sshd-grace", 1),
         ("MaxAuthTries", "1", "sshd-tries", 1),
+        ("MaxStartups", "10:30:100", "sshd-startups", 1),
+        ("MaxStartups", "49", "sshd-startups", 1),
+        ("PerSourceMaxStartups", "none", "sshd-source", 0),
         ("UsePAM", "perhaps", "sshd-config", 2),
     ],
 )
@@ -37,8 +49,50 @@ def test_settings_of_sshd(host: Account, setting: str, value: str, check: str, s
     assert check in found
     assert report["status"] >= status
     assert [f["severity"] for f in report["findings"] if f["check"] == check] == [
-        {1: "warning", 2: "error"}[status]
+        {0: "note", 1: "warning", 2: "error"}[status]
     ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "check"),
+    [
+        ("UsePAM", "no", "sshd-usepam"),
+        ("PasswordAuthentication", "yes", "sshd-password"),
+        ("AuthenticationMethods", "publickey", "sshd-methods"),
+        ("AuthenticationMethods", "keyboard-interactive", "sshd-strangers"),
+        ("LoginGraceTime", "120", "sshd-grace"),
+        ("MaxAuthTries", "1", "sshd-tries"),
+        ("MaxStartups", "10:30:100", "sshd-startups"),
+        ("PerSourceMaxStartups", "none", "sshd-source"),
+    ],
+)
+def test_the_line_that_is_advised_takes_the_finding_away(
+    host: Account, setting: str, value: str, check: str
+) -> None:
+    write_sshd(**{setting: value})
+    place, _, line = found(check)["mend"].partition(": ")
+    assert place.startswith(str(SSHD))
+    assert line.split()[0] == setting
+    kept = SSHD.read_text().splitlines()
+    if "nowhere else" in place:
+        kept = [other for other in kept if other.split()[0] != setting]
+    SSHD.write_text("\n".join([line, *kept]))  # of others sshd takes the first value
+    assert examine()["findings"] == []
+
+
+def test_what_sshd_does_unless_it_is_told_otherwise_is_found(host: Account) -> None:
+    without = [line for line in SSHD.read_text().splitlines() if "Startups" not in line]
+    SSHD.write_text("\n".join(without) + "\n")
+    assert [finding["check"] for finding in examine()["findings"]] == [
+        "sshd-startups", "sshd-source",
+    ]  # fmt: skip
+    assert "found 10:30:100" in found("sshd-startups")["what"]
+
+
+def test_prompts_that_are_soon_over_may_be_as_many_as_sshd_has_it(host: Account) -> None:
+    write_stack("required {trex} timeout=90")
+    write_sshd(MaxStartups="10:30:100", PerSourceMaxStartups="none", LoginGraceTime="120")
+    assert examine()["findings"] == []
 
 
 def test_another_service_than_the_one_that_is_looked_at(host: Account) -> None:

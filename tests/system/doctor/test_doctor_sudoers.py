@@ -57,6 +57,32 @@ def test_secure_path_counts_where_sudo_reads_it(
     assert (("sudo-path", "error") not in checks("--service", "sudo")) == safe
 
 
+@pytest.mark.parametrize(
+    ("defaults", "hides"),
+    [
+        ("", False),
+        ("Defaults env_reset, passprompt_override\n", True),
+        ("Defaults env_reset, \\\n  passprompt_override\n", True),
+        ("Defaults passprompt_override\nDefaults !passprompt_override\n", False),
+        ('Defaults passprompt="a, passprompt_override"\n', False),
+        ("# Defaults passprompt_override\n", False),
+        ("Defaults passprompt=Mine\n", False),
+    ],
+)
+def test_passprompt_override_counts_as_sudo_reads_it(
+    sudo: None, defaults: str, hides: bool
+) -> None:
+    SUDOERS.write_text(f"{SECURE}{defaults}root ALL=(ALL:ALL) ALL\n")
+    said = subprocess.run(["sudo", "-V"], capture_output=True, text=True, check=True).stdout
+    assert ("passprompt will override" in said) == hides
+    assert (("sudo-prompt", "error") in checks("--service", "sudo")) == hides
+
+
+def test_passprompt_override_for_one_user(sudo: None) -> None:
+    SUDOERS.write_text(f"{SECURE}Defaults:#1000 passprompt_override\nroot ALL=(ALL:ALL) ALL\n")
+    assert checks("--service", "sudo") == [("sudo-prompt", "error")]
+
+
 def test_secure_path_with_an_exception(sudo: None) -> None:
     SUDOERS.write_text(f"{SECURE}Defaults:alice !secure_path\nroot ALL=(ALL:ALL) ALL\n")
     assert checks("--service", "sudo") == [("sudo-path", "error")]

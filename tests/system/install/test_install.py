@@ -21,7 +21,8 @@ def test_an_installed_module_is_found_by_its_bare_name(
     done = install()
     assert done.returncode == 0, done.stderr
     for line in ("auth  required  pam_python.so pam_trex.py", "KbdInteractiveAuthentication yes",
-                 "AuthenticationMethods publickey,keyboard-interactive:pam", "LoginGraceTime 600"):  # fmt: skip
+                 "AuthenticationMethods publickey,keyboard-interactive:pam", "LoginGraceTime 600",
+                 "MaxStartups 100:30:200", "PerSourceMaxStartups 20"):  # fmt: skip
         assert line in done.stdout
     service = sandbox.pam_service("trex-installed", "auth required pam_python.so pam_trex.py")
     asked = sandbox.ask_pam(client, service, "alice", "--answer-with", holder.command())
