@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import zbar
 from PIL import Image
@@ -47,6 +47,10 @@ class Browser:
         self.profile = profile
         self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
         self.driver.set_page_load_timeout(PAGE_SECONDS)
+        self.resize(width, height, dark=dark, scale=scale)
+
+    def resize(self, width: int, height: int, *, dark: bool = False, scale: int = 2) -> None:
+        """Give the window another size, in CSS pixels, and a colour scheme."""
         self._command("Emulation.setDeviceMetricsOverride",
                       width=width, height=height, deviceScaleFactor=scale, mobile=width < 600)  # fmt: skip
         scheme = "dark" if dark else "light"
@@ -70,23 +74,35 @@ class Browser:
         """Return all text that is to be seen."""
         return self.find("body").text
 
+    def read_out(self) -> str:
+        """Return all text that a screen reader gets, what a style sheet adds among it."""
+        tree: Any = self._command("Accessibility.getFullAXTree")
+        nodes = [node for node in tree["nodes"] if node["role"]["value"] == "StaticText"]
+        return "\n".join(node["name"]["value"] for node in nodes)
+
+    def box(self, selector: str) -> tuple[float, float, float, float]:
+        """Return an element's left, top, right and bottom edge in the window, in CSS pixels."""
+        script = "const b = document.querySelector(arguments[0]).getBoundingClientRect();"
+        edges: Any = self.run(f"{script} return [b.left, b.top, b.right, b.bottom]", selector)
+        return tuple(edges)
+
     def run(self, script: str, *arguments: object) -> object:
         """Run a script and return what it returns."""
         return self.driver.execute_script(script, *arguments)
 
-    def screenshot(self, path: Path | None = None) -> Image.Image:
-        """Take a picture of the whole page."""
+    def screenshot(self, path: Path | None = None, *, whole: bool = True) -> Image.Image:
+        """Take a picture of the whole page, or of what is in the window."""
         import base64
 
-        taken = self._command("Page.captureScreenshot", captureBeyondViewport=True)
+        taken = self._command("Page.captureScreenshot", captureBeyondViewport=whole)
         data = base64.b64decode(str(taken["data"]))
         if path:
             path.write_bytes(data)
         return Image.open(BytesIO(data))
 
-    def scan(self) -> str:
+    def scan(self, *, whole: bool = True) -> str:
         """Read the QR code from a screenshot, as a phone does; "" if there is none."""
-        picture = self.screenshot().convert("L")
+        picture = self.screenshot(whole=whole).convert("L")
         image = zbar.Image(*picture.size, "Y800", picture.tobytes())
         zbar.ImageScanner().scan(image)
         return next((symbol.data for symbol in image), "")

@@ -33,7 +33,7 @@ MODES = {
 
 def text_of(page: str) -> str:
     """Return the armored message that a page shows."""
-    found = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", page.replace("\r\n", "\n"), re.DOTALL)
+    found = re.search(r"<pre[^>]*>\n(.*?)\n</pre>", page.replace("\r\n", "\n"), re.DOTALL)
     assert found
     return unescape(found[1])
 

@@ -121,10 +121,12 @@ def listening_sockets() -> set[str]:
     return {row[9] for row in rows if row[3] == sandbox.LISTENING}
 
 
+# Of the processes that it can look into, only those of the sandbox: other sandboxes have the same ids.
 SPY = """\
 cd {loot}
 while :; do
     for fd in /proc/[0-9]*/fd/[067]; do
+        [ ${{fd%%/fd/*}}/ns/mnt -ef /proc/self/ns/mnt ] || continue
         case "$(head -c 300 $fd 2>/dev/null)" in
             *PRIVATE* | *credentials*) echo $fd >>taken ;;
         esac

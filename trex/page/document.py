@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 PLACE = re.compile(r"\{\{(\w+)\}\}")
 DIRECTORY = os.path.dirname(os.path.realpath(__file__))
 LABELS = {"login": "Log in as", "server": "on", "service": "with", "from": "from"}
-NO_CODE = '<p class="none">{} Take the text below to the device that holds your key.</p>'
+CODE = '<div class="code open">{}</div>'
+NO_CODE = '<p class="none">{} Take the text to the device that holds your key.</p>'
 TOO_LONG = NO_CODE.format("This message is too long for one QR code.")
 NOT_DRAWN = NO_CODE.format("The QR code could not be drawn.")
 
@@ -38,9 +39,8 @@ class Document:
         """
         self._settings = settings
         self._message = message.strip()
-        self._code = NOT_DRAWN if code is None else TOO_LONG
-        if code:
-            self._code = f'<div class="code">{code.decode("ascii")}</div>'
+        missing = NOT_DRAWN if code is None else TOO_LONG
+        self._code = CODE.format(code.decode("ascii") if code else missing)
         self._parts = {name: _read(name) for name in ("page.html", "page.css", "page.js")}
 
     def page(self) -> Response:
@@ -57,7 +57,6 @@ class Document:
             "details": self._details(),
             "code": self._code,
             "message": escape(self._message),
-            "rows": str(self._message.count("\n") + 2),  # one for a scroll bar below
         }
         # In one pass: what a value says is never taken for a place to fill in.
         text = PLACE.sub(lambda place: values[place[1]], self._parts["page.html"])

@@ -4,27 +4,27 @@ import qrcode
 from qrcode import constants
 from qrcode.exceptions import DataOverflowError
 
-# From the highest error correction to the lowest: 30, 25, 15 and 7 per cent of the code.
-LEVELS = (
-    constants.ERROR_CORRECT_H,
-    constants.ERROR_CORRECT_Q,
-    constants.ERROR_CORRECT_M,
-    constants.ERROR_CORRECT_L,
-)
+# The lowest, 7 per cent: what is read from a screen is not torn or dirty, and fewer and so larger
+# modules are read from further away. docs/performance.md has what was measured.
+LEVEL = constants.ERROR_CORRECT_L
 QUIET_ZONE = 4  # modules, as the standard wants
 
 
 def draw(message: str) -> bytes:
     """Return an SVG document, or b"" if the message does not fit into the largest code."""
-    for level in LEVELS:
-        code = qrcode.QRCode(error_correction=level, border=QUIET_ZONE)
-        code.add_data(message.encode("ascii"), optimize=0)
-        try:
-            code.make(fit=True)
-        except (DataOverflowError, ValueError):  # ValueError: version 41 (qrcode 7.4)
-            continue
-        return _svg(code.get_matrix()).encode("ascii")
-    return b""
+    modules = encode(message)
+    return _svg(modules).encode("ascii") if modules else b""
+
+
+def encode(message: str, level: int = LEVEL) -> list[list[bool]]:
+    """Return the code with its quiet zone, True for a dark module, [] if none is large enough."""
+    code = qrcode.QRCode(error_correction=level, border=QUIET_ZONE)
+    code.add_data(message.encode("ascii"), optimize=0)
+    try:
+        code.make(fit=True)
+    except (DataOverflowError, ValueError):  # ValueError: version 41 (qrcode 7.4)
+        return []
+    return code.get_matrix()  # type: ignore[no-any-return]
 
 
 def _svg(modules: list[list[bool]]) -> str:

@@ -2,7 +2,7 @@
 (() => {
   const time = document.getElementById("time");
   const message = document.getElementById("message");
-  const button = document.getElementById("copy");
+  const over = document.getElementById("over");
   const said = document.getElementById("said");
   const until = time.textContent;
   const end = Date.now() + 1000 * Number(time.dataset.seconds);
@@ -18,17 +18,18 @@
     }
     if (left === 0) {
       document.documentElement.classList.add("late");
-      message.value = "";
+      over.textContent = over.dataset.said; // a change, which a screen reader reads out
+      message.textContent = "";
       clearInterval(timer);
     }
   }
 
   async function copy() {
     try {
-      await navigator.clipboard.writeText(message.value);
+      await navigator.clipboard.writeText(message.textContent);
     } catch {
       // Only https and localhost have a clipboard; elsewhere the old way is the only one.
-      message.select();
+      getSelection().selectAllChildren(message);
       if (!document.execCommand("copy")) {
         said.textContent = "The text is selected: copy it yourself.";
         return;
@@ -39,7 +40,11 @@
 
   const timer = setInterval(tick, 1000);
   document.addEventListener("visibilitychange", tick);
+  const button = document.createElement("button");
+  button.id = "copy";
+  button.type = "button";
+  button.textContent = "Copy";
   button.addEventListener("click", copy);
-  button.hidden = false;
+  document.getElementById("head").append(button);
   tick();
 })();
