@@ -44,15 +44,14 @@ def test_the_page_says_how_long_it_holds() -> None:
 
 def test_the_message_is_shown_as_it_is() -> None:
     text = page()
-    shown = re.search(r'<textarea[^>]*rows="(\d+)"[^>]*>\n(.*?)</textarea>', text, re.DOTALL)
+    shown = re.search(r'<pre id="message"[^>]*>\n(.*?)</pre>', text, re.DOTALL)
     assert shown
-    assert unescape(shown[2]) == MESSAGE.strip()
-    assert "&amp;&lt;x&gt;" in shown[2]
-    assert int(shown[1]) == len(MESSAGE.splitlines()) + 1
+    assert unescape(shown[1]).strip() == MESSAGE.strip()
+    assert "&amp;&lt;x&gt;" in shown[1]
 
 
 def test_what_takes_the_place_of_a_code() -> None:
-    assert '<div class="code"><svg></svg></div>' in page()
+    assert '<div class="code open"><svg></svg></div>' in page()
     assert TOO_LONG in page(code=b"")
     assert NOT_DRAWN in page(code=None)
     assert "<svg" not in page(code=None)
@@ -104,22 +103,15 @@ def modules(svg: bytes) -> list[list[bool]]:
 
 
 @pytest.mark.parametrize("length", [1, 300, 1000, 1300, 1700, 2300, 2900])
-def test_a_code_is_what_the_library_draws_at_the_best_correction_that_fits(length: int) -> None:
+def test_a_code_is_what_the_library_draws_at_the_lowest_correction(length: int) -> None:
     """A scanner wants four modules of white around it (ISO/IEC 18004)."""
     import qrcode
     from qrcode import constants
-    from qrcode.exceptions import DataOverflowError
 
     text = ("abc+/=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ" * 100)[:length]  # of one mode, all of it
-    for level in (constants.ERROR_CORRECT_H, constants.ERROR_CORRECT_Q, constants.ERROR_CORRECT_M,
-                  constants.ERROR_CORRECT_L):  # fmt: skip
-        code = qrcode.QRCode(error_correction=level, border=4)
-        code.add_data(text.encode(), optimize=0)
-        try:
-            code.make()
-        except (DataOverflowError, ValueError):
-            continue
-        break
+    code = qrcode.QRCode(error_correction=constants.ERROR_CORRECT_L, border=4)
+    code.add_data(text.encode(), optimize=0)
+    code.make()
     assert modules(draw(text)) == code.get_matrix()
 
 
