@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ APART = [
     "unshare", "--pid", "--fork", "--kill-child", "--mount", "--propagation", "unchanged",
     "sh", "-c", FIRST, "sh", sys.executable,
 ]  # fmt: skip
+
+# unshare of util-linux 2.38 leaves them blocked in what it starts; 2.41 does not.
+signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
 
 
 def pytest_xdist_setupnodes(specs: Sequence[Any]) -> None:

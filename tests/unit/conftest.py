@@ -7,8 +7,14 @@ environment they are new ones; an input that breaks a promise becomes an `@examp
 from __future__ import annotations
 
 import os
+import signal
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 settings.register_profile(
     "no-clock",
@@ -18,3 +24,12 @@ settings.register_profile(
     database=None,
 )
 settings.load_profile("no-clock")
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Have the command's signal handlers, which are for a whole process, end with the test."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
