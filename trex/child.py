@@ -53,13 +53,19 @@ class Child:
         self.pidfd, self._lifeline, self.status = -1, -1, -1
 
     def start(
-        self, arguments: list[str], account: "Account", leash: "Leash", places: "dict[int, int]"
+        self,
+        arguments: list[str],
+        account: "Account",
+        leash: "Leash",
+        places: "dict[int, int]",
+        separate: "Callable[[], None] | None" = None,
     ) -> None:
         """Fork, become `account` and exec `arguments[0]`, an absolute path.
 
         `places` says which of this process's descriptors the child has at which number; beside
         them it has the status pipe and the lifeline. `leash` is called in the child, with the ids
         already dropped, and sees to it that whatever starts there ends when the lifeline closes.
+        `separate` is called there before they are dropped.
         Raises NotStarted where not even a child can be had.
         """
         self._program = arguments[0]
@@ -69,7 +75,7 @@ class Child:
             places = {**places, STATUS_FD: child_status, LIFELINE_FD: child_lifeline}
             self._pid = os.fork()
             if self._pid == 0:
-                _exec(arguments, account, places, leash)
+                _exec(arguments, account, places, leash, separate)
             self.pidfd = os.pidfd_open(self._pid)
         except OSError as error:
             raise NotStarted(f"{self._program}: {error.strerror}") from None
@@ -145,7 +151,13 @@ def close_surely(descriptor: int) -> None:
 class Filter(Child):
     """A program that is told what to do, reads, writes, and ends: gpg."""
 
-    def start_filter(self, arguments: list[str], account: "Account", leash: "Leash") -> None:
+    def start_filter(
+        self,
+        arguments: list[str],
+        account: "Account",
+        leash: "Leash",
+        separate: "Callable[[], None] | None" = None,
+    ) -> None:
         """Start the program with pipes for all that it reads and writes; see `start`."""
         try:
             child_in, self._stdin = self.pipe()
@@ -156,7 +168,7 @@ class Filter(Child):
         except OSError as error:
             raise NotStarted(f"{arguments[0]}: {error.strerror}") from None
         places = {STDIN_FD: child_in, STDOUT_FD: child_out, INSTRUCTIONS_FD: child_instructions}
-        self.start(arguments, account, leash, places)
+        self.start(arguments, account, leash, places, separate)
 
     def feed(self, stdin: bytes, instructions: bytes) -> None:
         """Write both whole, and close them.
@@ -211,7 +223,11 @@ def lost(lifeline: int, milliseconds: int) -> bool:
 
 
 def _exec(
-    arguments: list[str], account: "Account", places: "dict[int, int]", leash: "Leash"
+    arguments: list[str],
+    account: "Account",
+    places: "dict[int, int]",
+    leash: "Leash",
+    separate: "Callable[[], None] | None",
 ) -> None:
     """Become the program. Returns never; what fails is told on the status pipe."""
     step, report = "prepare", places[STATUS_FD]
@@ -224,6 +240,9 @@ def _exec(
         for number in (signal.SIGPIPE, signal.SIGCHLD):  # ignored ones stay ignored after exec
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        if separate:
+            step = "separate"
+            separate()
         step = f"become {account.name}"
         become(account)
         step = "attach"

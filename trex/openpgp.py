@@ -13,6 +13,7 @@ from trex.privilege import acting_as, readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
     from trex.authfile import AuthRecord
@@ -94,18 +95,33 @@ class Keyring:
         return self._launch([*command, "--no-autostart"], end_with_parent)
 
     def _start_with_daemons(self, command: list[str]) -> Filter:
-        """Start gpg so that it can start gpg-agent or keyboxd; they end with it."""
+        """Start gpg so that it has gpg-agent or keyboxd: an agent that runs already, or its own.
+
+        In the account's own home nothing is started, so that no login shares what another ends.
+        """
+        from trex.privatehome import AGENT, PrivateHome, find_socket
         from trex.supervisor import supervised  # ctypes: 2 ms that only these logins pay
 
-        # gpg gives these directories to their owner alone, so nobody else can hold the lock.
-        own = [name for name in (PRIVATE, PUBLIC) if name in self._contents]
-        return self._launch(command, supervised(os.path.join(self.home, *own[:1])))
+        signs = "--sign" in command
+        agent = find_socket(AGENT, self.home, self.account) if signs else ""
+        if agent and KEYBOXD not in self._contents:
+            return self._start_alone(command)
+        private = PrivateHome(self.home, self.account, agent, secret=signs)
+        leash = supervised(private, self._deadline)
+        return self._launch(command, leash, home=".", separate=private.separate)
 
-    def _launch(self, command: list[str], leash: "Leash") -> Filter:
+    def _launch(
+        self,
+        command: list[str],
+        leash: "Leash",
+        home: str = "",
+        separate: "Callable[[], None] | None" = None,
+    ) -> Filter:
         child = Filter()
         self._blocks.callback(child.end)
-        child.start_filter([self.path, *COMMON, "--homedir", readable(self.home), *command],
-                           self.account, leash)  # fmt: skip
+        home = home or readable(self.home)
+        child.start_filter([self.path, *COMMON, "--homedir", home, *command],
+                           self.account, leash, separate)  # fmt: skip
         return child
 
 
