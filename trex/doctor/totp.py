@@ -17,6 +17,7 @@ from trex.otprules import blocked_until
 from trex.otpstate import OtpState
 from trex.packages import from_debian
 from trex.privilege import find_account, readable
+from trex.rewriting import BESIDE
 
 if TYPE_CHECKING:
     from trex.options import Options
@@ -101,8 +102,9 @@ def _why_no_room(path: str, size: int) -> str:
     """
     directory = os.path.dirname(path)
     try:
-        if os.path.isdir(f"{path}~"):
-            return f"{readable(path)}~ is a directory"
+        beside = f"{path}{BESIDE}"
+        if os.path.lexists(beside) and (os.path.islink(beside) or not os.path.isdir(beside)):
+            return f"{readable(beside)} is no directory"
         descriptor = os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
             os.write(descriptor, bytes(size))

@@ -5,13 +5,13 @@ echo_verification_code, `prompt=` for authtok_prompt= and `run_as=` for user=.
 """
 
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 from trex.challenge import Challenge, is_equal
 from trex.codeerrors import CodeSpent, NotSent, SettingsError, StateNotWritten, TooManyAttempts
 from trex.methods import find_record, find_sender, find_servant
-from trex.otpfile import locked, read_secret
+from trex.otpfile import ChangedMeanwhile, locked, read_secret
 from trex.otprules import (
     adopt_skew,
     count_attempt,
@@ -24,6 +24,7 @@ from trex.otprules import (
 from trex.otpstate import OtpState
 from trex.packages import from_debian
 from trex.privilege import readable
+from trex.rewriting import tries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,28 +95,59 @@ class OneTimeCode(Challenge):
     def accepted(self, offered: str) -> list[str]:
         """Return the codes of this moment, behind whatever stands before the offered one.
 
-        The attempt counts, whatever comes of it. From here on the file is locked.
+        The attempt counts, whatever comes of it.
         """
         self._count()
-        self._file = self._locks.enter_context(locked(self._path, self._reader))
         self._now = int(time.time())
-        self._state = OtpState(self._file.content, readable(self._path))
-        self._right = self._right_texts(self._state, self._now)
+        self._read()
         texts = [text for text, _ in self._right]
         return [offered[: -len(text)] + text for text in texts] if self._with_password else texts
 
+    def _read(self) -> None:
+        """Read the file in this login's turn, which ends with the judgement."""
+        self._locks.close()
+        self._file = self._locks.enter_context(locked(self._path, self._reader))
+        self._state = OtpState(self._file.content, readable(self._path))
+        self._right = self._right_texts(self._state, self._now)
+
     def settle(self, offered: str, right: int | None) -> None:
-        """Write what this attempt changes: a spent code, a counter, a skew."""
-        if right is None:
-            self._note_failure(offered[-DIGITS:] if self._with_password else offered)
+        """Write what this attempt changes: a spent code, a counter, a skew.
+
+        Where another login was quicker, that is asked once more of what it has left.
+        """
+        text = "" if right is None else self._right[right][0]
+        if right is not None and self._options.fleet:
+            spend_for_all(self._options, self._state, self._right[right])
+        steps, warnings = len(self._login.steps), len(self._login.warnings)
+        for number in tries():
+            if number:
+                del self._login.steps[steps:], self._login.warnings[warnings:]
+                self._read()
+            self._note(offered, text)
+            if self._state.content == self._file.content or self._is_written():
+                break
         else:
-            if self._options.fleet:
-                spend_for_all(self._options, self._state, self._right[right])
-            self._right[right][1]()
-        if self._state.content != self._file.content:
+            raise StateNotWritten(f"{readable(self._path)} was changed by other logins")
+        if text and self._options.forward_pass and self._conversation:
+            self._conversation.pass_on(offered[: -len(text)])
+
+    def _is_written(self) -> bool:
+        try:
             self._file.replace(self._state.content)
-        if right is not None and self._options.forward_pass and self._conversation:
-            self._conversation.pass_on(offered[: -len(self._right[right][0])])
+        except ChangedMeanwhile:
+            return False
+        return True
+
+    def _note(self, offered: str, text: str) -> None:
+        """Note that the code `text` is used, "" that none was right. Raises CodeSpent."""
+        if not text:
+            self._note_failure(offered[-DIGITS:] if self._with_password else offered)
+            return
+        for right, note in self._right:
+            if right == text:
+                note()
+                return
+        raise CodeSpent("another login has used this code at the same moment")
 
     def _right_texts(self, state: OtpState, now: int) -> "list[Right]":
         codes = _codes(state)
@@ -174,11 +206,15 @@ class OneTimeCode(Challenge):
         if self._counted:
             return
         self._counted = True
-        with locked(self._path, self._reader) as file:
-            state = OtpState(file.content, readable(self._path))
-            reason = count_attempt(state, int(time.time()))
-            if state.content != file.content:
-                file.replace(state.content)
+        for _ in tries():
+            with locked(self._path, self._reader) as file, suppress(ChangedMeanwhile):
+                state = OtpState(file.content, readable(self._path))
+                reason = count_attempt(state, int(time.time()))
+                if state.content != file.content:
+                    file.replace(state.content)
+                break
+        else:
+            raise StateNotWritten(f"{readable(self._path)} was changed by other logins")
         if reason:
             raise TooManyAttempts(f"{readable(self._path)}: {reason}")
 
@@ -197,7 +233,7 @@ def read_fleet(options: "Options") -> str:
     from trex.sms.settings import read_settings
 
     state = str(read_settings(options.sms_file)["state"])
-    if state.startswith("sqlite:"):
+    if state.startswith("file:"):
         raise SettingsError(f"{options.sms_file}: state: with `fleet` a redis:// URL is meant")
     return state
 
