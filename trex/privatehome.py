@@ -67,12 +67,12 @@ class PrivateHome:
         if os.geteuid() != 0:
             return
         with suppress(OSError):
-            agent = self._open_agent()
             with suppress(FileExistsError):
                 os.mkdir(PLACE, 0o700)
             _call("unshare", CLONE_NEWNS)
             # What is mounted here is seen nowhere else, and what is unmounted elsewhere goes here.
             _call("mount", b"none", b"/", None, MS_REC | MS_SLAVE, None)
+            agent = self._open_agent()  # of this namespace's mount, or it could not be shown
             for base in RUNTIME:
                 if os.path.isdir(f"{base}/user"):
                     _mount(f"{base}/user", MS_RDONLY, "mode=0755,size=4k")
