@@ -123,7 +123,8 @@ class PrivateHome:
                 if not entry.name.endswith(".key") or not entry.is_file():
                     continue
                 if copied:
-                    _write(f"{PRIVATE}/{entry.name}", _read(entry.path))
+                    with suppress(PermissionError):  # which gpg-agent could not read either
+                        _write(f"{PRIVATE}/{entry.name}", _read(entry.path))
                 else:
                     os.symlink(entry.path, f"{PRIVATE}/{entry.name}")
 
@@ -206,7 +207,7 @@ def _call(name: str, *arguments: "int | bytes | None") -> None:
 
 
 def _read(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         return os.read(descriptor, MAX_KEY)
     finally:
