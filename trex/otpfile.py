@@ -1,7 +1,8 @@
 """Reading and replacing google-authenticator's file, with its owner's rights.
 
 It is replaced as `trex.rewriting` says: logins take turns where they can, one at most goes on from
-what it has read, and one that is stopped on its way holds up no other for longer than a second at a time.
+what it has read, and one that is stopped on its way holds up no other for longer than a second at a
+time.
 
 google-authenticator takes no turns. It writes `<file>~XXXXXX`, looks whether the file is still the
 one that it has read, and renames (20191231). Between its look and its rename nothing holds it back,

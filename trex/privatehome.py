@@ -150,7 +150,7 @@ def find_socket(name: str, home: str, account: "Account") -> str:
     client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     try:
         with acting_as(account):
-            client.setblocking(False)
+            client.settimeout(0)
             client.connect(path)
         return path
     except OSError:
@@ -180,7 +180,7 @@ def _is_private(directory: str, account: "Account") -> bool:
 
 
 def _hashed(home: str) -> str:
-    from _sha1 import sha1  # built in
+    from _sha1 import sha1  # type: ignore[import-not-found]  # built in; hashlib is dear
 
     number = int.from_bytes(sha1(os.fsencode(home)).digest()[:15], "big")
     return "".join(BASE32[number >> shift & 31] for shift in range(115, -1, -5))

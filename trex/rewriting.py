@@ -30,8 +30,8 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Overtaken(Exception):  # noqa: N818 (it is no error: read again, and try again)
-    """Another writer has replaced the file, or was about to."""
+class Overtaken(Exception):
+    """Another writer has replaced the file, or was about to: read it again, and try again."""
 
 
 def take_turn(descriptor: int, deadline: float) -> bool:
@@ -60,7 +60,7 @@ def replace(path: str, read: os.stat_result | None, content: bytes) -> None:
     """Put `content` in the place of the file that was `read`, with its group and mode.
 
     With None where there was none: then its mode is 0600.
-    Raises Overtaken, or OSError; the file is then what another writer has made of it, or what it was.
+    Raises Overtaken or OSError: then it is what another writer has made of it, or what it was.
     """
     name = os.urandom(16).hex()
     directory, descriptor = _make(f"{path}{BESIDE}", name)

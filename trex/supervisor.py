@@ -64,7 +64,7 @@ def _forget_handlers() -> None:
 
 
 def _watch(program: int, lifeline: int, deadline: float) -> int:
-    """Wait until the program ends, the login is gone or time is up; return a shell's exit status."""
+    """Wait until the program ends, the login has gone or time is up; return what a shell would."""
     poll = select.poll()
     poll.register(os.pidfd_open(program), select.POLLIN)
     poll.register(lifeline, 0)

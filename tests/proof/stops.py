@@ -134,7 +134,9 @@ class Pin(Variant):
         world.until_closed.enter_context(sending_account(counts))
         authority = Authority(world.place / "stops-authority")
         self.counts = counts / "counts"
-        self.gateways = {n: Gateway(authority, world.place / f"stops-{n}") for n in ("alice", "carol")}
+        self.gateways = {
+            n: Gateway(authority, world.place / f"stops-{n}") for n in ("alice", "carol")
+        }
         tables = ""
         for name, gateway in self.gateways.items():
             world.until_closed.callback(gateway.close)
@@ -202,7 +204,9 @@ class Code(Variant):
         attempts = re.search(r"RATE_LIMIT 9 3600((?: \d+)*)", content)
         if not attempts or len(attempts[1].split()) < (2 if accepted else 1):
             yield f"attempts that do not count: {content}"
-        if (left := sorted(p.name for p in self.world.accounts["alice"].home.glob(f"{FILE}*"))) != [FILE]:
+        if (left := sorted(p.name for p in self.world.accounts["alice"].home.glob(f"{FILE}*"))) != [
+            FILE
+        ]:
             yield f"left: {left}"
 
 

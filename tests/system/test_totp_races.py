@@ -11,6 +11,8 @@ from tests import sandbox
 from tests.codes import FILE, code, here, otp_file, text, write_altered_service
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.sandbox import Account, Log
 
 

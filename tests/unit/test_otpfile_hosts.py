@@ -7,14 +7,11 @@ import fcntl
 import os
 import pwd
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.forked import in_a_child
-from trex import otpfile
-from trex.codeerrors import StateNotWritten
 from trex.otpfile import locked, read_secret
 from trex.otpstate import OtpState
 from trex.privilege import find_account

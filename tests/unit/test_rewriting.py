@@ -194,7 +194,9 @@ def test_what_a_crash_has_left_is_taken_away(path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["a link", "a file", "far too many files"])
-def test_what_was_planted_beside_is_no_place_to_write(path: Path, tmp_path: Path, what: str) -> None:
+def test_what_was_planted_beside_is_no_place_to_write(
+    path: Path, tmp_path: Path, what: str
+) -> None:
     beside, elsewhere = path.with_name(f"file{BESIDE}"), tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "precious").write_bytes(b"precious")
@@ -206,7 +208,7 @@ def test_what_was_planted_beside_is_no_place_to_write(path: Path, tmp_path: Path
         beside.mkdir()
         for number in range(MOST + 1):
             (beside / str(number)).touch()
-    with pytest.raises(OSError, match="Not a directory|Too many levels|Directory not empty"):
+    with pytest.raises(OSError, match=r"Not a directory|Too many levels|Directory not empty"):
         replace(str(path), path.lstat(), b"after")
     assert path.read_bytes() == BEFORE
     assert (elsewhere / "precious").read_bytes() == b"precious"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +13,6 @@ from tests.unit.test_totp import HERE, NOW, Phone, code
 from trex import otpfile, rewriting
 from trex.codeerrors import CodeSpent, StateNotWritten, TooManyAttempts
 from trex.errors import ACCEPTED, WRONG
-from trex.methods import totp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Phone:
     phone = Phone(tmp_path / "secret")
-    monkeypatch.setattr(totp.time, "time", lambda: phone.now)
+    monkeypatch.setattr(time, "time", lambda: phone.now)
     monkeypatch.setattr(rewriting, "sleep", lambda _: None)
     return phone
 
@@ -33,7 +34,7 @@ def overtake(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> Overtake:
     """Have another login write these lines just before this one would for the n-th time."""
 
     def set_up(*lines: str, at: int = 0, times: int = 1) -> None:
-        original, written = otpfile.replace, iter(range(1000))
+        original, written = rewriting.replace, count()
 
         def replace(path: str, read: os.stat_result, content: bytes) -> None:
             if at <= next(written) < at + times:
@@ -57,9 +58,7 @@ def test_two_that_use_two_codes_both_get_in_and_both_codes_are_spent(
 
 
 @pytest.mark.parametrize("kind", ["time", "emergency"])
-def test_of_two_that_use_one_code_one_gets_in(
-    phone: Phone, overtake: Overtake, kind: str
-) -> None:
+def test_of_two_that_use_one_code_one_gets_in(phone: Phone, overtake: Overtake, kind: str) -> None:
     phone.write('" TOTP_AUTH', '" DISALLOW_REUSE', "12345678")
     spent = ['" TOTP_AUTH', f'" DISALLOW_REUSE {HERE}', "12345678"]
     lines = spent if kind == "time" else spent[:-1]

@@ -65,7 +65,9 @@ def test_nobody_else_counts_between_counting_and_adding(
     """A hundred at once rarely meet in that moment: here it is a long one."""
     times = counting._times
 
-    def count_slowly(rows: list[tuple[float, str]], user: str, name: str, now: float) -> list[float]:
+    def count_slowly(
+        rows: list[tuple[float, str]], user: str, name: str, now: float
+    ) -> list[float]:
         counted = times(rows, user, name, now)
         time.sleep(0.05)
         return counted
