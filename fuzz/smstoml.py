@@ -36,7 +36,7 @@ def check(data: bytes) -> None:
             check_error(str(error), data.decode("utf-8", "replace"))
             return
     assert set(read) == {"state", "limits", "gateways"}
-    assert re.match(r"sqlite:/|rediss?://|unix://", read["state"])
+    assert re.match(r"file:/|rediss?://|unix://", read["state"])
     assert set(read["limits"]) == set(settings.LIMITS)
     assert all(type(most) is int and 0 <= most <= 10**6 for most in read["limits"].values())
     for gateway in read["gateways"]:

@@ -114,6 +114,6 @@ def as_servant(*command: str) -> None:
 def send(place: Path, user: str, messages: int) -> None:
     """Count as a login does, by the same code and the same account."""
     program = (f"import sys; sys.path.insert(0, {str(sandbox.MODULE)!r}); "
-               "from trex.sms.counts import SqliteCounts; "
-               f"SqliteCounts({str(counts_of(place))!r}).add({user!r}, 'h', {messages}, {{}})")  # fmt: skip
+               "from trex.sms.counts import FileCounts; "
+               f"FileCounts({str(counts_of(place))!r}).add({user!r}, 'h', {messages}, {{}})")  # fmt: skip
     as_servant("/usr/bin/python3", "-B", "-c", program)

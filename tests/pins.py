@@ -40,7 +40,7 @@ def write_settings(authority: Authority, counts: Path) -> Callable[..., None]:
     """Return what writes sms.toml: tables of gateways, and what stands before them."""
 
     def write(*gateways: str, before: str = "", state: str = "") -> None:
-        state = state or f"sqlite:{counts}"
+        state = state or f"file:{counts}"
         tables = [f'[[gateway]]\nca = "{authority.ca}"\n{text}\n' for text in gateways]
         SETTINGS.write_text(f'state = "{state}"\n{before}\n' + "\n".join(tables))
         SETTINGS.chmod(0o600)

@@ -35,7 +35,7 @@ PLACE = Path("/run/trex")
 MODULE = PLACE / "module"
 ENTRY = MODULE / "pam_trex.py"
 MOUNTED: list[str | Path] = []
-PAGE_PLACES = "/run/trex-pam.pages"  # one for the host, and it stays
+STAYING = {"/run/trex-pam.pages", "/run/trex-pam.home"}  # one of each for the host, and empty
 PAM_SERVICES = Path("/etc/pam.d")
 PAM_CODES = {
     0: "PAM_SUCCESS", 1: "PAM_OPEN_ERR", 2: "PAM_SYMBOL_ERR", 3: "PAM_SERVICE_ERR",
@@ -297,14 +297,17 @@ def ask_pam(
 
 
 def processes_here() -> dict[int, str]:
-    """Return the living processes of this mount namespace: whatever a test has left is among them."""
-    here = os.stat("/proc/self/ns/mnt").st_ino
+    """Return the living processes of this sandbox: whatever a test has left is among them.
+
+    By their network: a login may have a mount namespace of its own.
+    """
+    here = os.stat("/proc/self/ns/net").st_ino
     found = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            if os.stat(entry / "ns/mnt").st_ino == here:
+            if os.stat(entry / "ns/net").st_ino == here:
                 name = (
                     (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 )
@@ -330,7 +333,7 @@ def stray_files() -> set[str]:
     """Return what lies where temporary files lie."""
     places = [Path("/run"), Path("/run/lock"), Path("/dev/shm"), Path("/dev/mqueue")]
     found = {str(path) for place in places if place.exists() for path in place.iterdir()}
-    return found - {PAGE_PLACES}
+    return found - STAYING
 
 
 def listing(root: Path, *leaving_out: str) -> dict[str, tuple[object, ...]]:

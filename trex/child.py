@@ -58,13 +58,19 @@ class Child:
         self.lingers = False  # killed, and yet there: its files' file system does not answer
 
     def start(
-        self, arguments: list[str], account: "Account", leash: "Leash", places: "dict[int, int]"
+        self,
+        arguments: list[str],
+        account: "Account",
+        leash: "Leash",
+        places: "dict[int, int]",
+        separate: "Callable[[], None] | None" = None,
     ) -> None:
         """Fork, become `account` and exec `arguments[0]`, an absolute path.
 
         `places` says which of this process's descriptors the child has at which number; beside
         them it has the status pipe and the lifeline. `leash` is called in the child, with the ids
         already dropped, and sees to it that whatever starts there ends when the lifeline closes.
+        `separate` is called there before they are dropped.
         Raises NotStarted where not even a child can be had.
         """
         self._program = arguments[0]
@@ -76,7 +82,7 @@ class Child:
             step = "fork"
             self._pid = os.fork()
             if self._pid == 0:
-                _exec(arguments, account, places, leash)
+                _exec(arguments, account, places, leash, separate)
             step = "pidfd_open"
             self.pidfd = os.pidfd_open(self._pid)
         except OSError as error:
@@ -160,7 +166,12 @@ class Filter(Child):
     """A program that is told what to do, reads, writes, and ends: gpg."""
 
     def start_filter(
-        self, arguments: list[str], account: "Account", leash: "Leash", keys: int = 0
+        self,
+        arguments: list[str],
+        account: "Account",
+        leash: "Leash",
+        keys: int = 0,
+        separate: "Callable[[], None] | None" = None,
     ) -> None:
         """Start the program with pipes for all that it reads and writes; see `start`.
 
@@ -180,7 +191,7 @@ class Filter(Child):
         self._keys = [writing for _, writing in key_pipes]
         places = {STDIN_FD: child_in, STDOUT_FD: child_out, INSTRUCTIONS_FD: instructions}
         places |= {KEYS_FD + number: reading for number, (reading, _) in enumerate(key_pipes)}
-        self.start(arguments, account, leash, places)
+        self.start(arguments, account, leash, places, separate)
 
     @property
     def room(self) -> int:
@@ -252,7 +263,11 @@ def lost(lifeline: int, milliseconds: int) -> bool:
 
 
 def _exec(
-    arguments: list[str], account: "Account", places: "dict[int, int]", leash: "Leash"
+    arguments: list[str],
+    account: "Account",
+    places: "dict[int, int]",
+    leash: "Leash",
+    separate: "Callable[[], None] | None",
 ) -> None:
     """Become the program. Returns never; what fails is told on the status pipe."""
     step, report = "prepare", places[STATUS_FD]
@@ -265,6 +280,9 @@ def _exec(
         for number in (signal.SIGPIPE, signal.SIGCHLD):  # ignored ones stay ignored after exec
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        if separate:
+            step = "separate"
+            separate()
         step = f"become {account.name}"
         become(account)
         step = "attach"

@@ -24,7 +24,7 @@ class StateNotWritten(TrexError):
 
 
 class CodeSpent(TrexError):
-    """A right code, but another host of the fleet has accepted it."""
+    """A right code, but another login, maybe on another host, has used it at the same moment."""
 
     outcome = WRONG
 

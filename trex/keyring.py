@@ -15,6 +15,7 @@ from trex.sigchld import OwnChildren
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
     from trex.child import Leash
@@ -115,19 +116,37 @@ class Keyring:
         """Start gpg so that it can start no daemon; `keys` it can be given (`Filter.feed`)."""
         return self._launch(["--no-autostart", *command], end_with_parent, keys, home)
 
-    def start_with_daemons(self, command: list[str], keys: int = 0) -> Filter:
-        """Start gpg so that it can start gpg-agent or keyboxd; they end with it."""
+    def start_with_daemons(
+        self, command: list[str], keys: int = 0, ring: bytes | None = None
+    ) -> Filter:
+        """Start gpg so that it has gpg-agent or keyboxd: an agent that runs already, or its own.
+
+        With `ring`, key blocks, it finds these public keys and no others. In the account's own home
+        nothing is started, so that no login shares what another ends.
+        """
+        from trex.privatehome import AGENT, PrivateHome, find_socket
         from trex.supervisor import supervised  # ctypes: 2 ms that only these logins pay
 
-        # gpg gives these directories to their owner alone, so nobody else can hold the lock.
-        own = [name for name in (PRIVATE, PUBLIC) if name in self.contents]
-        return self._launch(command, supervised(os.path.join(self.home, *own[:1])), keys)
+        signs = "--sign" in command
+        agent = find_socket(AGENT, self.home, self.account) if signs else ""
+        if agent and ring is None and KEYBOXD not in self.contents:
+            return self.start_alone(command, keys)
+        private = PrivateHome(self.home, self.account, agent, ring, secret=signs)
+        leash = supervised(private, self.deadline)
+        return self._launch(command, leash, keys, ".", private.separate)
 
-    def _launch(self, command: list[str], leash: "Leash", keys: int, home: str = "") -> Filter:
+    def _launch(
+        self,
+        command: list[str],
+        leash: "Leash",
+        keys: int,
+        home: str = "",
+        separate: "Callable[[], None] | None" = None,
+    ) -> Filter:
         child = Filter()
         self._blocks.callback(child.end)
         arguments = [self.path, *COMMON, "--homedir", readable(home or self.home), *command]
-        child.start_filter(arguments, self.account, leash, keys)
+        child.start_filter(arguments, self.account, leash, keys, separate)
         return child
 
 

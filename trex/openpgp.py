@@ -179,7 +179,8 @@ class Gpg(Keyring):
         """Begin again where the gpg that has started will not do."""
         if self.signer:
             self._child.end()
-            self._child = self.start_with_daemons(SIGN_AND_ENCRYPT, keys)
+            # It finds a signing key by its fingerprint, and others may carry that.
+            self._child = self.start_with_daemons(SIGN_AND_ENCRYPT, keys, self.signer.block)
         elif keys > self._child.room or KEYBOXD in self.contents:
             self._child.end()
             self._child = self.start_alone(ENCRYPT, keys, NO_HOME)

@@ -27,7 +27,7 @@ MAX_MEMORY = 256 << 20
 MAX_REPORT = 4096
 SECONDS = 10.0  # for a program that is told what to do and says what came of it
 SPARE_SECONDS = 0.5  # in which it can still say that it has waited in vain
-MAX_STATE = 256 << 20  # bytes that SQLite may write: a row is not 100
+MAX_STATE = 256 << 20  # bytes that it may write: a message's line is not 100
 
 
 def start(

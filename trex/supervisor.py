@@ -2,10 +2,9 @@
 
 Signing needs gpg-agent, and a keyring kept by keyboxd needs that. gpg starts them as daemons that
 would outlive the login. Here their ancestor adopts them (PR_SET_CHILD_SUBREAPER, prctl(2)) and
-ends what it adopted. An agent that ran before the login is nobody's child here and stays.
+ends what it adopted. They belong to this login alone: their home directory is its own.
 """
 
-import fcntl
 import os
 import select
 import signal
@@ -13,28 +12,32 @@ from contextlib import suppress
 from itertools import chain
 from time import monotonic, sleep
 
-from trex.child import lost
+from trex.child import milliseconds_until
 from trex.prctl import SET_CHILD_SUBREAPER, SET_PDEATHSIG, prctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.child import Leash
+    from trex.privatehome import PrivateHome
 
 TERMINATION_SECONDS = 0.9  # twice, and the login still waits (child.GRACE_MS)
+LEAST_SECONDS = 0.01
 MAX_STAT = 4096  # a line of some fifty numbers and a name of 64 bytes at most (proc(5))
 NEARBY = 8192  # numbers after a process's own, among which are the processes that it has caused
 FIRST_AGAIN = 300  # the number after the largest (RESERVED_PIDS in Linux's kernel/pid.c)
 
 
-def supervised(directory: str) -> "Leash":
-    """Return a leash for `Child.start`; logins that use the same `directory` take turns.
+def supervised(home: "PrivateHome", deadline: float) -> "Leash":
+    """Return a leash for `Child.start`: the program runs in `home`, until `deadline` (monotonic).
 
-    Else one login would end the agent that another one has just begun to ask.
+    The login may be stopped by whoever has called su, so the supervisor has a clock of its own.
     """
 
     def leash(lifeline: int) -> None:
         _forget_handlers()
-        _take_turn(directory, lifeline)
+        signal.setitimer(signal.ITIMER_REAL, max(LEAST_SECONDS, deadline - monotonic()))
+        home.fill()
+        signal.setitimer(signal.ITIMER_REAL, 0)  # from here on there is more to end than this
         prctl(SET_CHILD_SUBREAPER, 1)
         supervisor = os.getpid()
         program = os.fork()
@@ -44,9 +47,10 @@ def supervised(directory: str) -> "Leash":
                 os._exit(1)
             return
         try:
-            code = _watch(program, lifeline)
+            code = _watch(program, lifeline, deadline)
         finally:  # also where it cannot be watched
             end_descendants()
+            home.remove()
         os._exit(code)
 
     return leash
@@ -59,24 +63,12 @@ def _forget_handlers() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
-def _take_turn(directory: str, lifeline: int) -> None:
-    """Lock the directory until this process ends. The login's deadline bounds the wait."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if lost(lifeline, 10):
-                os._exit(1)
-
-
-def _watch(program: int, lifeline: int) -> int:
-    """Wait until the program ends or the login is gone; return an exit status as a shell would."""
+def _watch(program: int, lifeline: int, deadline: float) -> int:
+    """Wait until the program ends, the login has gone or time is up; return what a shell would."""
     poll = select.poll()
     poll.register(os.pidfd_open(program), select.POLLIN)
     poll.register(lifeline, 0)
-    poll.poll()  # no deadline of its own: the login has one, and closes the lifeline then
+    poll.poll(milliseconds_until(deadline))
     ended, status = os.waitpid(program, os.WNOHANG)
     code = os.waitstatus_to_exitcode(status) if ended else -signal.SIGKILL
     return code if code >= 0 else 128 - code

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
-from contextlib import ExitStack, closing, contextmanager
+import shutil
+from contextlib import ExitStack, contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,8 @@ from tests.page import make_certificate
 from tests.pins import NUMBER, PHONES, SETTINGS, by_http, free_mobile, sending_account
 from tests.sandbox import Account, trex_service
 from trex.errors import TrexError
-from trex.sms.counts import SqliteCounts
+from trex.rewriting import name_beside
+from trex.sms.counts import FileCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,7 @@ class CodeCase(Case):
         path = otp_file(self.user)
         content = re.sub(r'(" RATE_LIMIT 3 30)[ 0-9]*', r"\1", path.read_text())
         whole = {AFTER} if verdict == "PAM_SUCCESS" else {BEFORE, AFTER}
-        path.with_name(f".{FILE}~").unlink(missing_ok=True)
+        shutil.rmtree(path.with_name(name_beside(FILE)), ignore_errors=True)
         return [] if content in whole else [f"the file holds {content!r}"]
 
 
@@ -100,7 +101,7 @@ class PinCase(Case):
         os.chown(place, self._owner, -1)
         tables = [f'[[gateway]]\nca = "{authority.ca}"\n{table}\n'
                   for table in (by_http(self.gateway), free_mobile(self.gateway, user.name))]  # fmt: skip
-        settings.write_text(f'state = "sqlite:{self._counts}"\n[limits]\nuser_hour = {LIMIT}\n'
+        settings.write_text(f'state = "file:{self._counts}"\n[limits]\nuser_hour = {LIMIT}\n'
                             + "".join(tables))  # fmt: skip
         settings.chmod(0o600)
 
@@ -117,16 +118,11 @@ class PinCase(Case):
         self.gateway.settle()
         received = len(self.gateway.texts)
         try:
-            with closing(sqlite3.connect(self._counts)) as database:  # undoes what was not done
-                [[counted]] = database.execute("SELECT count(*) FROM message").fetchall()
-            self._count("another", 1)
-            with closing(sqlite3.connect(self._counts)) as database:
-                whole = database.execute("PRAGMA integrity_check").fetchall()
-        except (sqlite3.Error, TrexError) as error:
+            counted = len(self._counts.read_text().splitlines())
+            self._count("another", 1)  # and with that, what a process that was killed has left goes
+        except (OSError, TrexError) as error:
             return [f"the counts cannot be used: {error}"]
         problems = [f"{path} stays" for path in self._place.iterdir() if path != self._counts]
-        if whole != [("ok",)]:
-            problems.append(f"the counts are broken: {whole}")
         if self._sent_before + received > counted or counted > LIMIT:
             before = f"{self._sent_before} before"
             problems.append(f"{received} messages received, {counted} counted, {before}")
@@ -135,7 +131,7 @@ class PinCase(Case):
         return problems
 
     def _count(self, user: str, messages: int) -> None:
-        SqliteCounts(str(self._counts)).add(user, "", messages, {})
+        FileCounts(str(self._counts)).add(user, "", messages, {})
 
     def is_own(self, name: str, path: str) -> bool:
         """Leave out what it takes to start Python and to import; counts and authority are ours."""

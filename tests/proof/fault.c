@@ -1,7 +1,7 @@
 /* Run a program and let one of its system calls fail, or kill the process that makes it.
  *
- *   fault [--role ROLE --at N (--errno E [--lasting] | --kill)] [--seconds S] [--limit L]
- *     REPORT PROGRAM [ARGUMENT...]
+ *   fault [--role ROLE --at N (--errno E [--lasting] | --kill | --halt WHOM)] [--begin PATH]
+ *     [--seconds S] [--limit L] REPORT PROGRAM [ARGUMENT...]
  *
  * The program marks the part that matters by access(2) to names that do not exist: /fault/begin,
  * /fault/end, and /fault/pause and /fault/resume around what is not to be counted. The process
@@ -10,10 +10,18 @@
  * behind it, and it counts anew. When the login opens a netlink socket, libpam writes its audit
  * record, and the role is "audit" from there on.
  *
+ * A program that makes no marks can be told apart by --begin: whoever first opens PATH, by that
+ * very name, is the login from there on.
+ *
+ * With --halt the processes go no further from that call on, before it is made: with "login" only
+ * the login's own, as after a SIGSTOP to su; with "all" each of them, as in a frozen cgroup. They
+ * go on as soon as this program gets a SIGUSR1 after that.
+ *
  * REPORT gets one line for each fact:
  *
  *   call ROLE N NUMBER TEXT  a system call, the path in it if any (without --role: all of them,
  *                            up to L a role; else the one that failed)
+ *   halted                   it has come to that
  *   left PID                 a process that was there 5 s after the program's end, and was killed
  *   late                     the program itself took more than S seconds, and was killed
  *
@@ -47,22 +55,46 @@ static struct process {
     char role[ROLE];          /* "" is nobody that matters */
     long count, children;
     int paused, overriding, announced, waiting; /* a child may stop before its parent tells of it */
+    int held, signal;         /* what it goes on with */
 } processes[MOST];
 
 static struct {
-    const char *role;
+    const char *role, *begin, *halt;
     long at, limit;
     int number, kill, seconds, lasting;
     unsigned long long lasting_call; /* its number, once the first has failed */
 } want = {.limit = 100000, .seconds = 60};
 
 static FILE *report;
-static volatile sig_atomic_t rang;
+static volatile sig_atomic_t rang, thawed;
+static int begun, halted;
 
 static void ring(int number)
 {
-    (void)number;
-    rang = 1;
+    if (number == SIGUSR1)
+        thawed = 1;
+    else
+        rang = 1;
+}
+
+static void go_on(struct process *process, int signal)
+{
+    if (halted && (!strcmp(want.halt, "all") || !strcmp(process->role, "login"))) {
+        process->held = 1;
+        process->signal = signal;
+    } else {
+        ptrace(PTRACE_SYSCALL, process->pid, 0, signal);
+    }
+}
+
+static void thaw(void)
+{
+    halted = 0;
+    for (int i = 0; i < MOST; i++)
+        if (processes[i].pid && processes[i].held) {
+            processes[i].held = 0;
+            go_on(&processes[i], processes[i].signal);
+        }
 }
 
 static struct process *find(pid_t pid, int make)
@@ -133,6 +165,10 @@ static void enter(struct process *process)
     path_of(process->pid, &regs, path, sizeof path);
     if (regs.orig_rax == SYS_access && is_mark(process, path))
         return;
+    if (want.begin && !begun && regs.orig_rax == SYS_openat && !strcmp(path, want.begin)) {
+        begun = 1;
+        strcpy(process->role, "login");
+    }
     if (!process->role[0] || process->paused)
         return;
     if (regs.orig_rax == SYS_socket && regs.rdi == AF_NETLINK && !strcmp(process->role, "login")) {
@@ -152,6 +188,13 @@ static void enter(struct process *process)
             (long long)regs.orig_rax, path);
     if (!want.role)
         return;
+    if (want.halt) {
+        halted = 1;
+        want.at = -1;
+        fprintf(report, "halted\n");
+        fflush(report);
+        return;
+    }
     if (want.kill) {
         kill(process->pid, SIGKILL);
         return;
@@ -187,7 +230,7 @@ static void adopt(struct process *parent)
     }
     child->announced = 1;
     if (child->waiting)
-        ptrace(PTRACE_SYSCALL, child->pid, 0, 0);
+        go_on(child, 0);
 }
 
 /* Handle one stop, and return the signal to go on with. */
@@ -241,18 +284,21 @@ static int follow(pid_t program)
                 }
             left = 1;
         }
+        if (thawed && halted)
+            thaw();
+        thawed = 0;
         if (pid < 0)
             continue;
         struct process *process = find(pid, 1);
         if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP && !process->waiting) {
             process->waiting = 1; /* a new child's first stop */
             if (process->announced)
-                ptrace(PTRACE_SYSCALL, pid, 0, 0);
+                go_on(process, 0);
             continue;
         }
         if (WIFSTOPPED(status)) {
             int signal = handle(process, status);
-            ptrace(PTRACE_SYSCALL, pid, 0, signal);
+            go_on(process, signal);
             continue;
         }
         process->pid = 0;
@@ -265,8 +311,8 @@ static int follow(pid_t program)
 
 static void usage(void)
 {
-    fputs("usage: fault [--role ROLE --at N (--errno E [--lasting] | --kill)]\n"
-          "  [--seconds S] [--limit L] REPORT PROGRAM [ARGUMENT...]\n", stderr);
+    fputs("usage: fault [--role ROLE --at N (--errno E [--lasting] | --kill | --halt login|all)]\n"
+          "  [--begin PATH] [--seconds S] [--limit L] REPORT PROGRAM [ARGUMENT...]\n", stderr);
     exit(2);
 }
 
@@ -274,7 +320,7 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = {
         {"role", 1, 0, 'r'}, {"at", 1, 0, 'a'}, {"errno", 1, 0, 'e'}, {"kill", 0, 0, 'k'},
-        {"lasting", 0, 0, 'p'},
+        {"lasting", 0, 0, 'p'}, {"begin", 1, 0, 'b'}, {"halt", 1, 0, 'h'},
         {"seconds", 1, 0, 's'}, {"limit", 1, 0, 'l'}, {0, 0, 0, 0}};
     int option, status;
     while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1)
@@ -283,6 +329,8 @@ int main(int argc, char **argv)
         case 'a': want.at = atol(optarg); break;
         case 'e': want.number = atoi(optarg); break;
         case 'p': want.lasting = 1; break;
+        case 'b': want.begin = optarg; break;
+        case 'h': want.halt = optarg; break;
         case 'k': want.kill = 1; break;
         case 's': want.seconds = atoi(optarg); break;
         case 'l': want.limit = atol(optarg); break;
@@ -295,6 +343,7 @@ int main(int argc, char **argv)
         abort();
     struct sigaction action = {.sa_handler = ring}; /* waitpid(2) is to return */
     sigaction(SIGALRM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
     pid_t program = fork();
     if (program == 0) {
         if (ptrace(PTRACE_TRACEME, 0, 0, 0))

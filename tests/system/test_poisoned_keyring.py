@@ -124,6 +124,44 @@ def test_the_log_names_who_carries_a_copy(
     assert f"a copy of {cast.key} is carried by {cast.strangers}, and not used" in log.everything()
 
 
+@pytest.mark.parametrize("kept_by", ["the login's own agent", "an agent that runs"])
+@pytest.mark.parametrize("named", ["by fingerprint", "by address"])
+def test_a_copy_of_the_signer_keeps_nobody_out_and_signs_nothing(
+    alice: Account, cast: Cast, holder: Holder, keys: dict[str, str], ask: Callable[..., Asked],
+    log: Log, named: str, kept_by: str,
+) -> None:  # fmt: skip
+    """gpg looks a signing key up by a fingerprint that another key may carry."""
+    signer = keys["signing"]
+    name = signer if named == "by fingerprint" else "signing@example.org"
+    honest = holder.public(signer)
+    copy = carrying(cast.mallory, cast.strangers, honest, AUTHENTICATE)
+    for blocks in itertools.permutations([copy, honest]):
+        keyring(alice, cast.honest, *blocks)
+        give_secret(alice, holder.secret(signer))
+        alice.write(f"{cast.key} trust {name}\n")
+        if kept_by == "an agent that runs":
+            alice.run("gpg-connect-agent", "/bye")
+        try:
+            asked = ask("alice", "--answer-with", cast.owner.command())
+            assert asked.verdict == "PAM_SUCCESS", log.verdict()
+            assert signer in log.verdict()
+            assert cast.strangers not in log.verdict()
+        finally:
+            alice.run("gpgconf", "--kill", "all")
+        log.clear()
+
+
+def give_secret(alice: Account, key: bytes) -> None:
+    """Have the secret key in alice's home, and her public keyring as it was."""
+    elsewhere = alice.home / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    alice.own(elsewhere, 0o700)
+    alice.run("gpg", "--homedir", str(elsewhere), "--batch", "--import", stdin=key)
+    alice.run("gpgconf", "--homedir", str(elsewhere), "--kill", "all")
+    (elsewhere / "private-keys-v1.d").rename(alice.gnupg / "private-keys-v1.d")
+    subprocess.run(["rm", "-r", elsewhere], check=True)
+
+
 def test_two_recipients_of_whom_one_carries_the_other(
     alice: Account, cast: Cast, ask: Callable[..., Asked], log: Log
 ) -> None:

@@ -177,7 +177,7 @@ def sender(place: Path) -> Iterator[None]:
                           check=False, capture_output=True).returncode == 0  # fmt: skip
     PHONES.write_text("bob +33612345678\n")
     SETTINGS.write_text(
-        'state = "sqlite:/nowhere/counts"\n[[gateway]]\nkind = "http"\nurl = "https://127.0.0.1:9/"\n'
+        'state = "file:/nowhere/counts"\n[[gateway]]\nkind = "http"\nurl = "https://127.0.0.1:9/"\n'
     )
     SETTINGS.chmod(0o600)
     yield

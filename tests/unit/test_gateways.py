@@ -435,7 +435,7 @@ def test_each_gateway_has_a_share_of_the_time_and_counts_by_itself(
         ]  # fmt: skip
         begun = time.monotonic()
         told = {"user": "bob", "host": "h", "deadline": begun + 6, "gateways": tables, "numbers": [NUMBER],
-                "text": "x", "state": f"sqlite:{tmp_path}/counts", "limits": {"user_hour": 2}}  # fmt: skip
+                "text": "x", "state": f"file:{tmp_path}/counts", "limits": {"user_hour": 2}}  # fmt: skip
         assert send.send(told) == "sent by http"
         assert 2.5 < time.monotonic() - begun < 6, "one half of the time was the first one's"
         assert gateway.texts == ["x"]
@@ -456,7 +456,7 @@ def test_what_cannot_be_counted_is_not_sent_by_the_next_gateway_either(
     from trex.codeerrors import Uncounted
 
     told = {"user": "bob", "host": "h", "deadline": time.monotonic() + 5, "numbers": [NUMBER], "text": "x",
-            "gateways": [http_table(authority, gateway)] * 2, "state": "sqlite:/proc/counts", "limits": {}}  # fmt: skip
+            "gateways": [http_table(authority, gateway)] * 2, "state": "file:/proc/counts", "limits": {}}  # fmt: skip
     with pytest.raises(
         Uncounted, match=r"^nothing is sent, because it cannot be counted: /proc/counts "
     ):

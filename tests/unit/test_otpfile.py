@@ -6,20 +6,21 @@ import errno
 import fcntl
 import os
 import pwd
+import re
 import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from trex import otpfile
+from trex import otpfile, rewriting
 from trex.codeerrors import StateNotWritten
 from trex.errors import FileUnsafe, NoRecord, TrexError
-from trex.otpfile import create_secret, locked, read_secret
+from trex.otpfile import ChangedMeanwhile, create_secret, locked, read_secret
 from trex.privilege import Account, find_account
 from trex.safefile import MAX_SIZE
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BEFORE = b"before\n"
-NOW = 1_700_000_000
 
 
 @pytest.fixture
@@ -63,12 +63,12 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A second passes with each pause."""
+    """Half a second passes with each pause."""
     clock = Clock()
-    monkeypatch.setattr(otpfile, "monotonic", clock.ask)
-    monkeypatch.setattr(otpfile, "sleep", clock.wait)
-    monkeypatch.setattr(otpfile, "PAUSE_SECONDS", 1.0)
-    monkeypatch.setattr(otpfile, "time", lambda: float(NOW))
+    for module in (otpfile, rewriting):
+        monkeypatch.setattr(module, "monotonic", clock.ask)
+    monkeypatch.setattr(rewriting, "sleep", clock.wait)
+    monkeypatch.setattr(rewriting, "PAUSE_SECONDS", 0.5)
     return clock
 
 
@@ -106,13 +106,6 @@ def beside(path: Path) -> Path:
 def write(path: Path, content: bytes = b"after\n") -> None:
     with locked(str(path), me()) as file:
         file.replace(content)
-
-
-def without_locks(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    def flock(*_: object) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(fcntl, "flock", flock)
 
 
 # ---------------------------------------------------------------------------- who may have it
@@ -185,77 +178,23 @@ def test_who_waits_for_the_lock_reads_what_the_one_before_has_written(secret_fil
         assert waiting.result(10) == b"new\n"
 
 
-def test_nobody_waits_for_a_lock_longer_than_five_seconds(secret_file: Path, clock: Clock) -> None:
+def test_nobody_waits_for_a_turn_longer_than_a_second(secret_file: Path, clock: Clock) -> None:
     with secret_file.open() as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(StateNotWritten, match="is locked by another process"):
-            write(secret_file)
-    assert clock.now == 6, "the first pause that ends after the fifth second is the last"
-    write(secret_file)
-
-
-@pytest.mark.parametrize(
-    ("number", "goes_on"),
-    [(errno.EBADF, True), (errno.ENOLCK, True), (errno.EOPNOTSUPP, True), (errno.EIO, False),
-     (errno.ENOMEM, False)],
-)  # fmt: skip
-def test_where_there_are_no_locks_the_file_beside_is_one(
-    secret_file: Path, monkeypatch: pytest.MonkeyPatch, number: int, goes_on: bool
-) -> None:
-    without_locks(monkeypatch, number)
-    if goes_on:
         write(secret_file)
-    else:
-        with pytest.raises(StateNotWritten, match=f"no lock: {os.strerror(number)}"):
-            write(secret_file)
-    assert secret_file.read_bytes() == (b"after\n" if goes_on else BEFORE)
-
-
-@pytest.mark.parametrize(
-    ("has_locks", "age", "is_taken"),
-    [(True, 31, True), (True, 30, False), (True, -5, False), (True, -86400, True),
-     (False, 1000, False)],
-)  # fmt: skip
-def test_what_a_crash_has_left_beside_is_taken_away_and_nothing_else(
-    secret_file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, has_locks: bool, age: int,
-    is_taken: bool,
-) -> None:  # fmt: skip
-    """The lock tells what is left from what is in use; google-authenticator takes none.
-
-    The clock may have been ahead then (pam_usb #438: such a file kept its owner out).
-    """
-    if not has_locks:
-        without_locks(monkeypatch, errno.ENOLCK)
-    beside(secret_file).write_bytes(b"another's")
-    os.utime(beside(secret_file), (NOW - age, NOW - age))
-    if is_taken:
-        write(secret_file)
-        assert clock.now == 1
-    else:
-        with pytest.raises(StateNotWritten, match="cannot be rewritten: File exists"):
-            write(secret_file)
-        assert clock.now == 6
-        assert beside(secret_file).read_bytes() == b"another's"
-    assert secret_file.read_bytes() == (b"after\n" if is_taken else BEFORE)
-
-
-def test_a_file_beside_that_goes_while_it_is_looked_at_was_in_use(
-    secret_file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    look, lost = os.stat, []
-
-    def lose(path: str, **named: Any) -> os.stat_result:
-        if str(path) == beside(secret_file).name:
-            lost.append(path)
-            os.unlink(beside(secret_file))
-        return look(path, **named)
-
-    beside(secret_file).write_bytes(b"another's")
-    monkeypatch.setattr(os, "stat", lose)
-    write(secret_file)
-    assert lost
-    assert clock.now == 1
+    assert clock.now == 1.5, "the first pause that ends after the first second is the last"
     assert secret_file.read_bytes() == b"after\n"
+
+
+def test_of_two_that_have_read_it_one_writes(secret_file: Path, clock: Clock) -> None:
+    """Also where the one that has its turn is the one that was stopped."""
+    with locked(str(secret_file), me()) as stopped:
+        with locked(str(secret_file), me()) as other:
+            other.replace(b"other\n")
+        with pytest.raises(ChangedMeanwhile, match="was changed by another login"):
+            stopped.replace(b"stopped\n")
+    assert secret_file.read_bytes() == b"other\n"
+    assert clock.now == 1.5
 
 
 @pytest.mark.parametrize(
@@ -349,7 +288,8 @@ def test_it_is_on_the_disk_before_it_is_in_place_and_its_place_is_too(
 
         def noting(first: int | str, *rest: object, **named: object) -> object:
             path = os.readlink(f"/proc/self/fd/{first}") if isinstance(first, int) else first
-            done.append(f"{name} {Path(path).name}")
+            what = re.sub("[0-9a-f]{32}", "new", Path(path).name)
+            done.append(f"{name} {what}")
             return original(first, *rest, **named)
 
         monkeypatch.setattr(os, name, noting)
@@ -359,8 +299,7 @@ def test_it_is_on_the_disk_before_it_is_in_place_and_its_place_is_too(
     write(secret_file)
     create_secret(f"{secret_file}2", me(), b"x")
     directory = f"fsync {secret_file.parent.name}"
-    assert done == ["fsync .secret~", "rename .secret~", directory,
-                    "fsync .secret2~", "link .secret2~", directory]  # fmt: skip
+    assert done == ["fsync .new", "rename .new", directory, "fsync .new", "link .new", directory]
 
 
 def test_a_directory_that_cannot_be_synchronized_is_no_reason_to_refuse(
@@ -419,7 +358,7 @@ def test_no_descriptor_stays_where_the_file_cannot_be_looked_at(
 
 def test_what_is_there_is_not_made_again(secret_file: Path) -> None:
     before = descriptors()
-    with pytest.raises(StateNotWritten, match="File exists"):
+    with pytest.raises(StateNotWritten, match="it is there already"):
         create_secret(str(secret_file), me(), b"x")
     assert secret_file.read_bytes() == BEFORE
     assert not beside(secret_file).exists()

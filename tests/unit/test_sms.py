@@ -44,14 +44,14 @@ def written(tmp_path: Path) -> Callable[[str | bytes], str]:
 
 def test_what_is_not_said_has_a_default(written: Callable[[str], str]) -> None:
     read = read_settings(written(HTTP))
-    assert read["state"] == "sqlite:/var/lib/trex/sms/counts"
+    assert read["state"] == "file:/var/lib/trex/sms/counts"
     assert read["limits"] == LIMITS
     assert read["gateways"] == [{"kind": "http", "url": "https://sms.example.org/"}]
 
 
 @pytest.mark.parametrize(
     "state",
-    ["sqlite:/x", "sqlite:/a[b", "redis://x", "redis://:p@[::1]:6379/0", "rediss://x:1/2",
+    ["file:/x", "file:/a[b", "redis://x", "redis://:p@[::1]:6379/0", "rediss://x:1/2",
      "unix:///run/x", "unix://:p@/run/x?db=1", "unix://u:p@/run/x"],
 )  # fmt: skip
 def test_where_it_can_be_counted(written: Callable[[str], str], state: str) -> None:
@@ -67,8 +67,8 @@ def test_where_it_can_be_counted(written: Callable[[str], str], state: str) -> N
         (f"[limits]\nuser_our = 5\n{HTTP}", '[limits] unknown key "user_our", did you mean "user_hour"?'),
         (f"[limits]\nuser_hour = -1\n{HTTP}", "[limits] user_hour: 0 to 1000000 is meant"),
         (f"[limits]\nuser_hour = true\n{HTTP}", "[limits] user_hour: a number is meant"),
-        *((f'state = "{state}"\n{HTTP}', "state: sqlite:/path, redis://, rediss:// or unix:///path is meant")
-          for state in ("mysql://x", "sqlite:x", "unix:/x", "unix://run/x", "unix://:s3cret@run/x",
+        *((f'state = "{state}"\n{HTTP}', "state: file:/path, redis://, rediss:// or unix:///path is meant")
+          for state in ("mysql://x", "file:x", "unix:/x", "unix://run/x", "unix://:s3cret@run/x",
                         "unix://", "unix:///", "redis://[x/0", "redis://:s3cret/3@x/0")),
         (HTTP.replace('"http"', '"htpp"'), "[[gateway]] 1: kind: one of"),
         (HTTP.replace("https:", "http:"), "[[gateway]] 1: url: https:// and a host is meant"),

@@ -1,25 +1,25 @@
-"""Messages are counted in one step, before they are sent, in SQLite and in a real Redis."""
+"""Messages are counted in one step, before they are sent, in a file and in a real Redis."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
-import sqlite3
 import tempfile
-import threading
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
 
 from tests.forked import in_a_child
 from tests.gateways import TOKEN, RedisServer
+from trex import rewriting
 from trex.codeerrors import NotSent, TooManyAttempts
 from trex.sms import counts, fleet
-from trex.sms.counts import DAY, HOUR, SqliteCounts, open_counts
+from trex.sms.counts import DAY, HOUR, FileCounts, open_counts
 from trex.sms.fleet import RedisCounts
 
 if os.geteuid() != 0:
@@ -47,21 +47,19 @@ def direct(server: RedisServer) -> Iterator[redis.Redis]:
 
 
 def rows(path: Path) -> list[tuple[float, str]]:
-    with closing(sqlite3.connect(path)) as database:
-        return database.execute("SELECT at, user FROM message ORDER BY rowid").fetchall()
+    pairs = [line.split(" ", 1) for line in path.read_text().splitlines()]
+    return [(float(at), user) for at, user in pairs]
 
 
 def written(path: Path, *messages: tuple[float, str]) -> None:
-    SqliteCounts(str(path)).add("nobody", "", 0, {})
-    with closing(sqlite3.connect(path)) as database, database:
-        database.executemany("INSERT INTO message VALUES (?, ?)", messages)
+    path.write_text("".join(f"{at:.6f} {user}\n" for at, user in messages))
 
 
 def refused(path: Path, user: str, messages: int, name: str, most: int) -> bool:
     """Tell whether a limit refuses, and see that nothing is counted then."""
     before = rows(path)
     try:
-        SqliteCounts(str(path)).add(user, "", messages, {name: most})
+        FileCounts(str(path)).add(user, "", messages, {name: most})
     except TooManyAttempts as error:
         assert str(error) == f"nothing is sent: the limit {name} = {most} is reached"
         assert rows(path) == before
@@ -70,63 +68,35 @@ def refused(path: Path, user: str, messages: int, name: str, most: int) -> bool:
     return False
 
 
-def test_while_the_clock_is_read_and_messages_are_counted_nobody_else_counts(
+def test_a_lock_that_somebody_holds_keeps_nobody_from_counting(tmp_path: Path) -> None:
+    """It is a login's that was stopped: a turn is waited for a second, and no longer."""
+    path = tmp_path / "counts"
+    FileCounts(str(path)).add("bob", "", 1, {})
+    with path.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        FileCounts(str(path)).add("bob", "", 1, {"user_hour": 2})
+        assert FileCounts(str(path)).reached("bob", "", 1, {"user_hour": 2})
+        assert refused(path, "bob", 1, "user_hour", 2)
+
+
+def test_who_is_overtaken_counts_what_the_other_has_added(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lock comes first: who waits for it would else count with an hour of before."""
-    path, clock, tried = str(tmp_path / "counts"), time.time, []
-    SqliteCounts(path).add("bob", "", 1, {})
+    """Who was overtaken would else count with what was there before."""
+    path, original, overtaken = str(tmp_path / "counts"), rewriting.replace, list[int]()
 
-    def read_clock() -> float:
-        with (
-            closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other,
-            pytest.raises(sqlite3.OperationalError, match="database is locked"),
-        ):
-            other.execute("BEGIN IMMEDIATE")
-        tried.append(1)
-        return clock()
+    def replace(*arguments: Any) -> None:
+        if not overtaken:
+            overtaken.append(1)
+            FileCounts(path).add("bob", "", 1, {})
+        original(*arguments)
 
-    monkeypatch.setattr(time, "time", read_clock)
-    SqliteCounts(path).add("bob", "", 1, {"user_hour": 5})
-    assert SqliteCounts(path).reached("bob", "", 1, {"user_hour": 2}) != {}
-    assert len(tried) >= 2
+    FileCounts(path).add("bob", "", 1, {})
+    monkeypatch.setattr(counts, "TURN_SECONDS", 0.05)
+    monkeypatch.setattr(counts, "replace", replace)
     with pytest.raises(TooManyAttempts):
-        SqliteCounts(path).add("bob", "", 1, {"user_hour": 2})
-    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")  # and it is given back, also by who was refused
-        other.execute("ROLLBACK")
-
-
-def test_who_cannot_count_is_told_so_by_both(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`trex doctor` would else call counts sound that every login waits for in vain."""
-    assert counts.BUSY_SECONDS == 4
-    monkeypatch.setattr(counts, "BUSY_SECONDS", 0.2)
-    path = str(tmp_path / "counts")
-    SqliteCounts(path).add("bob", "", 1, {})
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        for act in (SqliteCounts(path).add, SqliteCounts(path).reached):
-            begun = time.monotonic()
-            with pytest.raises(NotSent) as caught:
-                act("bob", "", 1, {})
-            assert str(caught.value) == f"{path} cannot be used: database is locked"
-            assert time.monotonic() - begun < 4, "the library's own patience is five seconds"
-
-
-def test_who_waits_a_moment_counts(tmp_path: Path) -> None:
-    path = str(tmp_path / "counts")
-    SqliteCounts(path).add("bob", "", 1, {})
-    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        later = threading.Timer(0.5, other.execute, ("ROLLBACK",))
-        later.start()
-        try:
-            assert SqliteCounts(path).reached("bob", "", 1, {"user_hour": 1})
-            SqliteCounts(path).add("bob", "", 1, {})
-        finally:
-            later.join()
+        FileCounts(path).add("bob", "", 1, {"user_hour": 2})
+    assert len(rows(Path(path))) == 2
 
 
 def test_a_limit_counts_what_is_less_old_than_its_span_and_no_more(tmp_path: Path) -> None:
@@ -154,7 +124,7 @@ def test_a_user_s_limit_counts_a_user_s_messages_and_the_host_s_all(tmp_path: Pa
 
 def test_messages_are_counted_all_or_none_and_for_who_they_are(tmp_path: Path) -> None:
     path, before = tmp_path / "counts", time.time()
-    SqliteCounts(str(path)).add("bob", "", 2, {"user_hour": 2, "host_day": 2})
+    FileCounts(str(path)).add("bob", "", 2, {"user_hour": 2, "host_day": 2})
     assert [user for _, user in rows(path)] == ["bob"] * 2
     assert all(before <= at <= time.time() for at, _ in rows(path))
     assert refused(path, "carol", 1, "host_day", 2)
@@ -166,26 +136,26 @@ def test_what_is_over_a_day_old_or_far_ahead_is_deleted(tmp_path: Path) -> None:
     path, now = tmp_path / "counts", time.time()
     kept = [(now - DAY + 60, "a"), (now + HOUR - 60, "b")]
     written(path, (now - DAY - 60, "x"), (now + HOUR + 60, "y"), *kept)
-    SqliteCounts(str(path)).add("c", "", 1, {})
+    FileCounts(str(path)).add("c", "", 1, {})
     assert [user for _, user in rows(path)] == ["a", "b", "c"]
     path.unlink()
     written(path, (now + HOUR - 60, "bob"), (now + HOUR + 60, "bob"))
     for name in SPANS:
-        assert set(SqliteCounts(str(path)).reached("bob", "", 1, {name: 1})) == {name}
-        assert SqliteCounts(str(path)).reached("bob", "", 1, {name: 2}) == {}, (
+        assert set(FileCounts(str(path)).reached("bob", "", 1, {name: 1})) == {name}
+        assert FileCounts(str(path)).reached("bob", "", 1, {name: 2}) == {}, (
             "as the next message does"
         )
 
 
 def test_which_limits_are_reached_and_for_how_long(tmp_path: Path) -> None:
     path, now = tmp_path / "counts", time.time()
-    nothing_yet = SqliteCounts(str(path)).reached(
+    nothing_yet = FileCounts(str(path)).reached(
         "bob", "", 3, {"user_hour": 2, "user_day": 3, "host_day": 4}
     )
     assert nothing_yet == {"user_hour": None}
     assert not path.exists(), "to look makes nothing"
     path.touch()
-    assert SqliteCounts(str(path)).reached("bob", "", 3, {"user_hour": 2, "host_day": 3}) == {
+    assert FileCounts(str(path)).reached("bob", "", 3, {"user_hour": 2, "host_day": 3}) == {
         "user_hour": None
     }
     ages = (3000, 2000, 1000)
@@ -194,7 +164,7 @@ def test_which_limits_are_reached_and_for_how_long(tmp_path: Path) -> None:
     for name, ofs in (("user_hour", ages), ("host_hour", (3000, 2000, 1500, 1000))):
         for most in range(len(ofs) + 2):
             for messages in range(1, len(ofs) + 3):
-                found = SqliteCounts(str(path)).reached("bob", "", messages, {name: most})
+                found = FileCounts(str(path)).reached("bob", "", messages, {name: most})
                 too_many = len(ofs) + messages - most
                 if messages > most:
                     assert found == {name: None}
@@ -206,18 +176,18 @@ def test_which_limits_are_reached_and_for_how_long(tmp_path: Path) -> None:
 
 
 def test_counts_that_cannot_be_written_are_told_by_their_path(tmp_path: Path) -> None:
-    """SQLite would open them for reading, and a login would be refused that `trex doctor` calls sound."""
+    """A login would be refused that `trex doctor` calls sound."""
     with tempfile.TemporaryDirectory(prefix="trex-counts-") as above:
         os.chmod(above, 0o755)  # noqa: S103 (the account has to come by)
         place = Path(above) / "place"
         place.mkdir()
         path = place / "counts"
-        SqliteCounts(str(path)).add("bob", "", 1, {})
+        FileCounts(str(path)).add("bob", "", 1, {})
 
         def look() -> str:
             os.setresuid(65534, 65534, 65534)
             try:
-                return str(SqliteCounts(str(path)).reached("bob", "", 1, {"user_hour": 1}))
+                return str(FileCounts(str(path)).reached("bob", "", 1, {"user_hour": 1}))
             except NotSent as error:
                 return str(error)
 
@@ -227,33 +197,34 @@ def test_counts_that_cannot_be_written_are_told_by_their_path(tmp_path: Path) ->
             path.chmod(file)
             told.append(str(in_a_child(look)))
         assert told[:3] == [
-            f"{place} cannot be written", f"{path} cannot be written", f"{path}: Permission denied",
+            f"{place} cannot be written", f"{path} cannot be used: Permission denied",
+            f"{place} cannot be written",
         ]  # fmt: skip
         assert told[3].startswith("{'user_hour': 35")
     for missing in (tmp_path / "none/counts", "/proc/counts"):
         with pytest.raises(NotSent):
-            SqliteCounts(str(missing)).add("bob", "", 1, {})
+            FileCounts(str(missing)).add("bob", "", 1, {})
     with pytest.raises(NotSent, match=f"^{tmp_path}/none: No such file or directory$"):
-        SqliteCounts(f"{tmp_path}/none/counts").reached("bob", "", 1, {})
+        FileCounts(f"{tmp_path}/none/counts").reached("bob", "", 1, {})
 
 
 def test_a_path_is_no_address(tmp_path: Path) -> None:
     path = tmp_path / "a?mode=memory#%41"
-    SqliteCounts(str(path)).add("bob", "", 1, {})
-    assert SqliteCounts(str(path)).reached("bob", "", 1, {"user_hour": 1})
+    FileCounts(str(path)).add("bob", "", 1, {})
+    assert FileCounts(str(path)).reached("bob", "", 1, {"user_hour": 1})
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
-def test_what_is_no_database_is_no_count(tmp_path: Path) -> None:
+def test_what_holds_no_counts_is_no_count(tmp_path: Path) -> None:
     path = tmp_path / "counts"
-    path.write_bytes(b"none" * 1000)
-    for act in (SqliteCounts(str(path)).add, SqliteCounts(str(path)).reached):
-        with pytest.raises(NotSent, match="cannot be used: file is not a database"):
+    path.write_bytes(b"none\n" * 1000)
+    for act in (FileCounts(str(path)).add, FileCounts(str(path)).reached):
+        with pytest.raises(NotSent, match="holds no counts"):
             act("bob", "", 1, {"user_hour": 5})
 
 
 def test_the_place_is_what_the_settings_name(tmp_path: Path, server: RedisServer) -> None:
-    open_counts(f"sqlite:{tmp_path}/counts").add("bob", "", 1, {})
+    open_counts(f"file:{tmp_path}/counts").add("bob", "", 1, {})
     assert len(rows(tmp_path / "counts")) == 1
     assert isinstance(open_counts(server.url), RedisCounts)
 

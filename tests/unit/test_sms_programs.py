@@ -44,7 +44,7 @@ def counts(package: Path) -> str:
     directory = package.parent / "counts"
     directory.mkdir(mode=0o700)
     os.chown(directory, NOBODY.uid, NOBODY.gid)
-    return f"sqlite:{directory}/counts"
+    return f"file:{directory}/counts"
 
 
 def done(package: Path, program: str, **told: Any) -> tuple[str, str]:
@@ -61,7 +61,7 @@ def test_which_limits_are_reached(package: Path, counts: str) -> None:
     }
     word, rest = done(package, "look", **told)
     assert (word, json.loads(rest)) == ("reached", {"user_hour": None})
-    word, rest = done(package, "look", **{**told, "state": "sqlite:/proc/x"})
+    word, rest = done(package, "look", **{**told, "state": "file:/proc/x"})
     assert word == "failed"
     assert rest.startswith("/proc")
 

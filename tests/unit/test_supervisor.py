@@ -1,9 +1,9 @@
-"""The process between a login and gpg: whose turn it is, what it keeps, and that all ends with it."""
+"""The process between a login and gpg: what it keeps, and that all ends with it."""
 
 from __future__ import annotations
 
-import fcntl
 import os
+import pwd
 import select
 import signal
 import subprocess
@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trex import supervisor
+from trex import privatehome, supervisor
 from trex.prctl import SET_CHILD_SUBREAPER, SET_PDEATHSIG, prctl
+from trex.privatehome import PrivateHome
+from trex.privilege import find_account
 from trex.supervisor import end_descendants, supervised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+ACCOUNT = find_account(pwd.getpwuid(os.geteuid()).pw_name)
 ALL = (1 << 31) - 1  # signals; 32 and 33 are the C library's own (nptl(7))
 PATIENCE = 20_000  # milliseconds; a busy machine
 
@@ -41,7 +44,9 @@ class Supervised:
                             os.close(descriptor)
                 os.setsid()
                 before()
-                supervised(str(directory))(lifeline)
+                privatehome.TEMPORARY = f"{directory}/home."
+                home = PrivateHome(str(directory), ACCOUNT, secret=False)
+                supervised(home, time.monotonic() + 60)(lifeline)
                 program(sink)
                 os._exit(0)
             finally:
@@ -279,47 +284,6 @@ def test_it_has_no_handler_of_the_caller_s_and_ignores_nothing(
         facts = state(pid)
         assert int(facts["SigCgt"], 16) & ALL == 0
         assert int(facts["SigIgn"], 16) & ALL == 0
-
-
-def test_logins_that_use_the_same_directory_take_turns(begin: Callable[..., Supervised]) -> None:
-    """Else one would end the agent that another has just begun to ask."""
-    first = begin(waiting)
-    program = first.first()
-    second = begin(lambda sink: say(sink, 1))
-    assert not second.ended(300)
-    first.cut()
-    assert gone(program)
-    assert second.read() == [1]
-    assert second.code() == 0
-
-
-def test_who_waits_for_a_turn_goes_with_its_login(
-    begin: Callable[..., Supervised], tmp_path: Path
-) -> None:
-    descriptor = os.open(tmp_path, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        one = begin(lambda sink: say(sink, 1))
-        assert not one.ended(100)
-        one.cut()
-        assert one.code() == 1
-        assert one.read() == []
-    finally:
-        os.close(descriptor)
-
-
-def test_the_lock_is_not_inherited_by_what_the_program_runs(
-    begin: Callable[..., Supervised], tmp_path: Path
-) -> None:
-    """A daemon that lived on would hold it for good."""
-
-    def run(sink: int) -> None:
-        names = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")
-                 if os.path.exists(f"/proc/self/fd/{number}")
-                 and os.get_inheritable(int(number))]  # fmt: skip
-        say(sink, names.count(str(tmp_path)))
-
-    assert begin(run).read() == [0]
 
 
 def test_a_program_that_cannot_be_watched_is_ended(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import qrcode
 
-from trex.otpfile import DIRECTORY, NEW
+from trex.rewriting import DIRECTORY, NEW
 
 if TYPE_CHECKING:
     from typing import Self

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -16,9 +17,10 @@ from trex.challenge import random_digits
 from trex.cli.delegate import hint_for
 from trex.cli.terminal import CommandError, answer, say
 from trex.errors import FileUnsafe
-from trex.otpfile import create_secret, locked, name_beside, read_secret
+from trex.otpfile import ChangedMeanwhile, create_secret, locked, read_secret
 from trex.otpstate import EMERGENCY_DIGITS, OtpState
 from trex.privilege import find_account, native, readable
+from trex.rewriting import tries
 from trex.safefile import check_directories
 
 if TYPE_CHECKING:
@@ -118,10 +120,14 @@ def codes(path: str) -> None:
     """Make new emergency codes in the place of those that are left; the secret stays."""
     account, path = _own(path)
     fresh = _emergency_codes()
-    with locked(path, account) as file:
-        state = OtpState(file.content, readable(path))
-        state.replace_emergency_codes(fresh)
-        file.replace(state.content)
+    for _ in tries():
+        with locked(path, account) as file, suppress(ChangedMeanwhile):
+            state = OtpState(file.content, readable(path))
+            state.replace_emergency_codes(fresh)
+            file.replace(state.content)
+            break
+    else:
+        raise CommandError(f"{readable(path)} was changed by logins meanwhile", "try again")
     _show_codes(fresh)
 
 
@@ -136,9 +142,6 @@ def _own(path: str) -> tuple[Account, str]:
 def _check_place(path: str, account: Account) -> None:
     """Raise CommandError where a secret could not be made, or no login would take it."""
     directory = os.path.dirname(path)
-    beside = os.path.join(directory, name_beside(path))
-    if os.path.lexists(beside):
-        raise CommandError(f"{readable(beside)} is there already", "is it of use? move it away")
     try:
         check_directories(directory, account)
     except FileUnsafe as error:

@@ -36,10 +36,10 @@ def make_servant(options: Options) -> str:
 
 
 def check_place(state: str, servant: Account) -> list[Finding]:
-    """Return what is wrong with the directory of a `sqlite:` state, for whom it is."""
-    if not state.startswith("sqlite:"):
+    """Return what is wrong with the directory of a `file:` state, for whom it is."""
+    if not state.startswith("file:"):
         return []
-    directory = os.path.dirname(state.removeprefix("sqlite:"))
+    directory = os.path.dirname(state.removeprefix("file:"))
     mend = f"install -d -m 0700 -o {servant.name} -g {servant.name} {directory}"
     try:
         check_directories(directory, servant)
@@ -59,7 +59,7 @@ def check_place(state: str, servant: Account) -> list[Finding]:
 def check_packages(state: str, *, sending: bool) -> list[Finding]:
     """Return which of Debian's packages are missing for this state, and for sending."""
     wanted = {"requests": "python3-requests"} if sending else {}
-    if not state.startswith("sqlite:"):
+    if not state.startswith("file:"):
         wanted["redis"] = "python3-redis"
     return [
         Finding("sms-package", ERROR, f"Debian's package {package} is missing",
@@ -94,5 +94,5 @@ def reached(
 def unreachable(state: str, error: NotSent) -> Finding:
     """Return the finding for a state that cannot be asked."""
     why = "What cannot be counted is not sent, and a code that cannot be spent not accepted."
-    mend = INSTALL if state.startswith("sqlite:") else "is the Redis there? state in sms.toml"
+    mend = INSTALL if state.startswith("file:") else "is the Redis there? state in sms.toml"
     return Finding("sms-state", ERROR, f"state: {error}", why, mend)

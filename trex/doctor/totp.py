@@ -12,11 +12,12 @@ from trex.doctor.clock import until
 from trex.doctor.finding import ERROR, WARNING, Finding
 from trex.errors import FileUnsafe, NoRecord, RecordError, TrexError
 from trex.methods import find_record, find_servant, is_absent, place
-from trex.otpfile import name_beside, read_secret
+from trex.otpfile import read_secret
 from trex.otprules import blocked_until
 from trex.otpstate import OtpState
 from trex.packages import from_debian
 from trex.privilege import find_account, readable
+from trex.rewriting import name_beside
 
 if TYPE_CHECKING:
     from trex.options import Options
@@ -102,8 +103,8 @@ def _why_no_room(path: str, size: int) -> str:
     directory = os.path.dirname(path)
     try:
         beside = os.path.join(directory, name_beside(path))
-        if os.path.isdir(beside):
-            return f"{readable(beside)} is a directory"
+        if os.path.lexists(beside) and (os.path.islink(beside) or not os.path.isdir(beside)):
+            return f"{readable(beside)} is no directory"
         descriptor = os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
             os.write(descriptor, bytes(size))

@@ -5,14 +5,14 @@ echo_verification_code, `prompt=` for authtok_prompt= and `run_as=` for user=.
 """
 
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 from trex.challenge import Challenge, is_equal, random_text
 from trex.codeerrors import CodeSpent, NotSent, SettingsError, StateNotWritten, TooManyAttempts
 from trex.errors import NotStarted
 from trex.methods import find_record, find_sender, find_servant
-from trex.otpfile import locked, read_secret
+from trex.otpfile import ChangedMeanwhile, locked, read_secret
 from trex.otprules import (
     adopt_skew,
     count_attempt,
@@ -22,9 +22,10 @@ from trex.otprules import (
     steps_in_window,
     steps_that_complete,
 )
-from trex.otpstate import MAX_COUNTER, OtpState
+from trex.otpstate import EMERGENCY_DIGITS, MAX_COUNTER, OtpState
 from trex.packages import from_debian
 from trex.privilege import readable
+from trex.rewriting import tries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,21 +96,26 @@ class OneTimeCode(Challenge):
     def accepted(self, offered: str) -> list[str]:
         """Return the codes of this moment, behind whatever stands before the offered one.
 
-        The attempt counts, whatever comes of it. From here on the file is locked.
+        The attempt counts, whatever comes of it.
         """
         self._count()
-        self._file = self._locks.enter_context(locked(self._path, self._reader))
         self._now = int(time.time())
-        self._state = OtpState(self._file.content, readable(self._path))
-        self._right = self._right_texts(self._state, self._now)
+        self._read()
         texts = [text for text, _ in self._right]
         return [offered[: -len(text)] + text for text in texts] if self._with_password else texts
+
+    def _read(self) -> None:
+        """Read the file in this login's turn, which ends with the judgement."""
+        self._locks.close()
+        self._file = self._locks.enter_context(locked(self._path, self._reader))
+        self._state = OtpState(self._file.content, readable(self._path))
+        self._right = self._right_texts(self._state, self._now)
 
     def settle(self, offered: str, right: int | None) -> None:
         """Write what this attempt changes: a spent code, a counter, a skew."""
         if right is None:
-            self._note_failure(offered[-DIGITS:] if self._with_password else offered)
-            self._write()
+            code = offered[-DIGITS:] if self._with_password else offered
+            self._write(partial(self._note_failure, code))
         else:
             self._spend(offered, self._right[right])
 
@@ -117,26 +123,51 @@ class OneTimeCode(Challenge):
         """Spend a right code, for the fleet and in the file, or not at all.
 
         Whatever fails is a refusal, so nobody has used the code: the file is written last, and the
-        fleet gets the code back. No code can be used twice by that: only the login that has claimed
-        it can give it back, and that one is refused. Where nobody can tell whether Redis has it, it
-        may stay spent: a code of the clock is over soon, and a counter's next one is good.
+        fleet gets the code back, unless another login has spent it in this file. No code can be
+        used twice by that: only the login that has claimed it can give it back, and that one is
+        refused. Where nobody can tell whether Redis has it, it may stay spent: a code of the clock
+        is over soon, and a counter's next one is good.
         """
-        text, note = right
-        codes_left = len(self._state.emergency_codes)
+        text = right[0]
         with ExitStack() as undo:
             if self._options.fleet:
                 undo.callback(spend_for_all(self._options, self._login, self._state, right))
             if self._options.forward_pass and self._conversation:
                 self._conversation.pass_on(offered[: -len(text)])
-            note()
-            self._write()
+            try:
+                self._write(partial(self._note_use, text))
+            except CodeSpent:
+                undo.pop_all()
+                raise
             undo.pop_all()
-        if (left := len(self._state.emergency_codes)) < codes_left:
-            self._warn(f"an emergency code was used, {left} left")
+        if len(text) == EMERGENCY_DIGITS:
+            self._warn(f"an emergency code was used, {len(self._state.emergency_codes)} left")
 
-    def _write(self) -> None:
-        if self._state.content != self._file.content:
-            self._file.replace(self._state.content)
+    def _write(self, note: "Callable[[], object]") -> None:
+        """Write what `note` changes; where another login was quicker, in what that has left.
+
+        Raises StateNotWritten.
+        """
+        steps, warnings = len(self._login.steps), len(self._login.warnings)
+        for number in tries():
+            if number:
+                del self._login.steps[steps:], self._login.warnings[warnings:]
+                self._read()
+            note()
+            if self._state.content == self._file.content:
+                return
+            with suppress(ChangedMeanwhile):
+                self._file.replace(self._state.content)
+                return
+        raise StateNotWritten(f"{readable(self._path)} was changed by other logins")
+
+    def _note_use(self, text: str) -> None:
+        """Note that the code `text` is used. Raises CodeSpent."""
+        for right, note in self._right:
+            if right == text:
+                note()
+                return
+        raise CodeSpent("another login has used this code at the same moment")
 
     def _right_texts(self, state: OtpState, now: int) -> "list[Right]":
         codes = _codes(state)
@@ -190,11 +221,15 @@ class OneTimeCode(Challenge):
         if self._counted:
             return
         self._counted = True
-        with locked(self._path, self._reader) as file:
-            state = OtpState(file.content, readable(self._path))
-            reason = count_attempt(state, int(time.time()))
-            if state.content != file.content:
-                file.replace(state.content)
+        for _ in tries():
+            with locked(self._path, self._reader) as file, suppress(ChangedMeanwhile):
+                state = OtpState(file.content, readable(self._path))
+                reason = count_attempt(state, int(time.time()))
+                if state.content != file.content:
+                    file.replace(state.content)
+                break
+        else:
+            raise StateNotWritten(f"{readable(self._path)} was changed by other logins")
         if reason:
             raise TooManyAttempts(f"{readable(self._path)}: {reason}")
 
@@ -213,7 +248,7 @@ def read_fleet(options: "Options") -> str:
     from trex.sms.settings import read_settings
 
     state = str(read_settings(options.sms_file)["state"])
-    if state.startswith("sqlite:"):
+    if state.startswith("file:"):
         raise SettingsError(f"{options.sms_file}: state: with `fleet` a redis:// URL is meant")
     return state
 

@@ -5,16 +5,20 @@ before it is sent, and stays counted if nobody knows whether it went out.
 """
 
 import os
-import sqlite3
 import time
-from contextlib import closing, suppress
-from urllib.parse import quote
+from bisect import bisect_right
+from contextlib import contextmanager, suppress
+from time import monotonic
 
 from trex.codeerrors import NotSent, TooManyAttempts
+from trex.rewriting import TURN_SECONDS, Overtaken, replace, take_turn, tries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Protocol
+
+    Row = tuple[float, str]  # when (Unix time), and to whom
 
     class Counts(Protocol):
         """Where messages are counted."""
@@ -36,29 +40,30 @@ if TYPE_CHECKING:
 
 HOUR, DAY = 3600, 86400
 SPANS = {"user_hour": HOUR, "user_day": DAY, "host_hour": HOUR, "host_day": DAY}
-BUSY_SECONDS = 4.0
-SCHEMA = """\
-CREATE TABLE IF NOT EXISTS message (at REAL NOT NULL, user TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS message_at ON message (at);
-"""
+FILE = "file:"  # what the `state` of a host's own counts begins with
 
 
-class SqliteCounts:
-    """A file of this host's."""
+class FileCounts:
+    """A file of this host's, a line for each message of a day: when, in Unix time, and to whom.
+
+    It is replaced as `trex.rewriting` says, so that no login that is stopped can hold up another.
+    """
 
     def __init__(self, path: str) -> None:
-        """Take the path of the database, which the first message makes."""
+        """Take the path of the file, which the first message makes."""
         self._path = path
 
     def add(self, user: str, host: str, messages: int, limits: dict[str, int]) -> None:  # noqa: ARG002 (one host's file)
         """See Counts."""
+        deadline = monotonic() + TURN_SECONDS
         try:
-            with closing(sqlite3.connect(self._path, timeout=BUSY_SECONDS)) as database:
-                database.isolation_level = None  # transactions begin and end where it says so here
-                database.executescript(SCHEMA)
-                _add(database, user, messages, limits)
-        except sqlite3.Error as error:
-            raise _unreachable(self._path, error) from None
+            for _ in tries():
+                with self._read(deadline) as (read, rows), suppress(Overtaken):
+                    replace(self._path, read, _added(rows, user, messages, limits))
+                    return
+        except OSError as error:
+            raise NotSent(f"{self._path} cannot be used: {error.strerror}") from None
+        raise NotSent(f"{self._path} cannot be used: too many others count")
 
     def reached(
         self,
@@ -67,85 +72,110 @@ class SqliteCounts:
         messages: int,
         limits: dict[str, int],
     ) -> "dict[str, float | None]":
-        """See Counts. It takes the lock that counting takes, and gives it back unused."""
-        if not self._is_made():
-            return {name: None for name, most in limits.items() if messages > most}
+        """See Counts. It takes no turn."""
+        self._check_place()
         try:
-            address = f"file:{quote(self._path)}?mode=rw"  # which makes no file
-            with closing(sqlite3.connect(address, timeout=BUSY_SECONDS, uri=True)) as database:
-                database.isolation_level = None
-                database.execute("BEGIN IMMEDIATE")
-                now = time.time()
-                waits = {
-                    name: _wait(database, user, name, now, most - messages)
-                    for name, most in limits.items()
-                }
-                database.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            raise _unreachable(self._path, error) from None
+            with self._read(0) as (_, rows):
+                pass
+        except OSError as error:
+            raise NotSent(f"{self._path} cannot be used: {error.strerror}") from None
+        now = time.time()
+        waits = {
+            name: _wait(_times(rows, user, name, now), SPANS[name] - now, most - messages)
+            for name, most in limits.items()
+        }
         return {name: wait for name, wait in waits.items() if wait != 0}
 
-    def _is_made(self) -> bool:
-        """Tell whether a message was counted. Raises NotSent where the next one could not be.
-
-        SQLite would open a file that it cannot write for reading, and say nothing.
-        """
-        made, directory = False, os.path.dirname(self._path)
+    def _check_place(self) -> None:
+        """Raise NotSent where the next message could not be counted."""
+        directory = os.path.dirname(self._path)
         try:
             os.stat(directory)
-            with suppress(FileNotFoundError):
-                made = os.stat(self._path).st_size > 0
         except OSError as error:
-            raise NotSent(f"{error.filename}: {error.strerror}") from None
-        for path in [directory, self._path] if made else [directory]:
-            if not os.access(path, os.W_OK):
-                raise NotSent(f"{path} cannot be written")
-        return made
+            raise NotSent(f"{directory}: {error.strerror}") from None
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise NotSent(f"{directory} cannot be written")
+
+    @contextmanager
+    def _read(self, deadline: float) -> "Iterator[tuple[os.stat_result | None, list[Row]]]":
+        """Open the file in this login's turn, or at `deadline` (monotonic) without.
+
+        Raises OSError, and NotSent for what is no file of counts.
+        """
+        while (descriptor := self._open()) >= 0:
+            try:
+                if deadline:
+                    take_turn(descriptor, deadline)
+                    if not self._is_there(descriptor):  # the one before has replaced it
+                        continue
+                status = os.fstat(descriptor)
+                yield status, self._rows(_whole(descriptor))
+                return
+            finally:
+                os.close(descriptor)
+        yield None, []
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return -1
+
+    def _is_there(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.lstat(self._path))
+        except FileNotFoundError:
+            return False
+
+    def _rows(self, content: bytes) -> "list[Row]":
+        try:
+            text = content.decode("utf-8", "surrogateescape")
+            pairs = [line.split(" ", 1) for line in text.split("\n")[:-1]]
+            return [(float(at), user) for at, user in pairs]
+        except ValueError:
+            raise NotSent(f"{self._path} holds no counts") from None
 
 
-def _add(database: sqlite3.Connection, user: str, messages: int, limits: dict[str, int]) -> None:
-    database.execute("BEGIN IMMEDIATE")  # nobody else counts until the commit
-    try:
-        now = time.time()
-        # And what a clock that was far ahead has left: it would count until then.
-        database.execute("DELETE FROM message WHERE at <= ? OR at > ?", (now - DAY, now + HOUR))
-        for name, most in limits.items():
-            if _count(database, user, name, now) + messages > most:
-                raise too_many(name, most)
-        database.executemany("INSERT INTO message VALUES (?, ?)", [(now, user)] * messages)
-    finally:
-        database.execute("COMMIT")
+def _whole(descriptor: int) -> bytes:
+    parts = []
+    while part := os.read(descriptor, 1 << 20):
+        parts.append(part)
+    return b"".join(parts)
 
 
-def _count(database: sqlite3.Connection, user: str, name: str, now: float) -> int:
-    which, values = _which(user, name, now)
-    return int(database.execute(f"SELECT count(*) {which}", values).fetchone()[0])
+def _added(rows: "list[Row]", user: str, messages: int, limits: dict[str, int]) -> bytes:
+    """Return the file with so many messages more. Raises TooManyAttempts."""
+    now = time.time()
+    # Without what a clock that was far ahead has left: it would count until then.
+    rows = [row for row in rows if now - DAY < row[0] <= now + HOUR]
+    for name, most in limits.items():
+        if len(_times(rows, user, name, now)) + messages > most:
+            raise too_many(name, most)
+    rows += [(now, user)] * messages
+    text = "".join(f"{at:.6f} {user}\n" for at, user in rows)
+    return text.encode("utf-8", "surrogateescape")
 
 
-def _wait(
-    database: sqlite3.Connection, user: str, name: str, now: float, allowed: int
-) -> "float | None":
-    """Return in how many seconds no more than `allowed` count any more; None for never."""
+def _times(rows: "list[Row]", user: str, name: str, now: float) -> list[float]:
+    """Return, in order, when those messages were sent that count for a limit."""
+    times = sorted(at for at, who in rows if who == user or not name.startswith("user"))
+    return times[bisect_right(times, now - SPANS[name]) : bisect_right(times, now + HOUR)]
+
+
+def _wait(times: list[float], ahead: float, allowed: int) -> "float | None":
+    """Return in how many seconds no more than `allowed` count any more; None for never.
+
+    `ahead` is what makes of the moment of a message the seconds until it no longer counts.
+    """
     if allowed < 0:
         return None
-    which, values = _which(user, name, now)
-    query = f"SELECT at {which} ORDER BY at DESC LIMIT 1 OFFSET ?"
-    one_too_many = database.execute(query, [*values, allowed]).fetchone()
-    return one_too_many[0] + SPANS[name] - now if one_too_many else 0
-
-
-def _which(user: str, name: str, now: float) -> "tuple[str, list[float | str]]":
-    """Return what a query for the messages that count for a limit ends with, and its values."""
-    span = [now - SPANS[name], now + HOUR]  # what is beyond, the next message deletes
-    if name.startswith("user"):
-        return "FROM message WHERE at > ? AND at <= ? AND user = ?", [*span, user]
-    return "FROM message WHERE at > ? AND at <= ?", [*span]
+    return times[-1 - allowed] + ahead if len(times) > allowed else 0
 
 
 def open_counts(url: str) -> "Counts":
     """Return the counts that a `state` names. Raises NotSent."""
-    if url.startswith("sqlite:"):
-        return SqliteCounts(url.removeprefix("sqlite:"))
+    if url.startswith(FILE):
+        return FileCounts(url.removeprefix(FILE))
     from trex.sms.fleet import RedisCounts
 
     return RedisCounts(url)
@@ -154,7 +184,3 @@ def open_counts(url: str) -> "Counts":
 def too_many(name: str, most: int) -> TooManyAttempts:
     """Return the error for a limit that is reached."""
     return TooManyAttempts(f"nothing is sent: the limit {name} = {most} is reached")
-
-
-def _unreachable(path: str, error: sqlite3.Error) -> NotSent:
-    return NotSent(f"{path} cannot be used: {error}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Table = dict[str, Any]
 
 OTHERS = 0o077
-SQLITE = "sqlite:/var/lib/trex/sms/counts"
+STATE = "file:/var/lib/trex/sms/counts"
 # How many messages in 3600 and in 86400 seconds, to one user and from this host.
 LIMITS = {"user_hour": 5, "user_day": 10, "host_hour": 60, "host_day": 200}
 MOST_MESSAGES = 1_000_000
@@ -70,9 +70,9 @@ def read_settings(path: str) -> "Table":
     gateways = table.get("gateway", [])
     for number, gateway in enumerate(gateways, start=1):
         _check_gateway(path, f"[[gateway]] {number}: ", gateway)
-    state = table.get("state", SQLITE)
+    state = table.get("state", STATE)
     if not _is_state(state):
-        meant = "sqlite:/path, redis://, rediss:// or unix:///path"
+        meant = "file:/path, redis://, rediss:// or unix:///path"
         raise SettingsError(f"{path}: state: {meant} is meant")
     return {"state": state, "limits": {**LIMITS, **limits}, "gateways": gateways}
 
@@ -93,7 +93,7 @@ def _check_gateway(path: str, where: str, gateway: object) -> None:
 
 
 def _is_state(url: str) -> bool:
-    if url.startswith("sqlite:/"):
+    if url.startswith("file:/"):
         return True
     try:
         place = urlsplit(url)

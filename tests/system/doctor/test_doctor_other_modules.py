@@ -11,7 +11,7 @@ import pytest
 from tests import sandbox
 from tests.codes import ACCOUNT_LINES, FILE, code, here
 from tests.examination import TREX, checks, counts_of, secret, write_sshd, write_stack
-from trex.sms.counts import SqliteCounts
+from trex.sms.counts import FileCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,7 @@ def test_a_stranger_is_asked_behind_pam_nologin(
     line = f"auth {BY_SMS.format(trex=TREX)}"
     service = sandbox.pam_service("doctor-nologin", f"auth {NOLOGIN}", line, *ACCOUNT_LINES)
     sandbox.ask_pam(client, service, "alice", "--answer", "0")
-    assert SqliteCounts(str(counts_of(place))).reached("alice", "h", 5, {"user_hour": 5})
+    assert FileCounts(str(counts_of(place))).reached("alice", "h", 5, {"user_hour": 5})
 
 
 def test_no_password_is_had_from_who_asks_for_none(host: Account) -> None:

@@ -16,7 +16,7 @@ from tests.command import trex
 from tests.examination import checks, counts_of, defects, examine, found, send, write_stack
 from tests.gateways import TOKEN, Gateway
 from tests.pins import NUMBER, PHONES, SETTINGS
-from trex.sms.counts import SqliteCounts
+from trex.sms.counts import FileCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,7 +81,7 @@ def _no_settings(place: Path) -> None:
 
 
 def _no_gateway(place: Path) -> None:
-    SETTINGS.write_text(f'state = "sqlite:{counts_of(place)}"\n')
+    SETTINGS.write_text(f'state = "file:{counts_of(place)}"\n')
 
 
 def _map(place: Path) -> None:
@@ -115,7 +115,7 @@ def _directory_seen(place: Path) -> None:
 
 
 def _counts_of_root_s(place: Path) -> None:
-    SqliteCounts(str(counts_of(place))).add("alice", "h", 1, {})
+    FileCounts(str(counts_of(place))).add("alice", "h", 1, {})
 
 
 def _no_database(place: Path) -> None:

@@ -91,10 +91,13 @@ def test_uninstall_refuses_while_pam_names_the_module(
         assert ENTRY.exists()
     finally:
         service.unlink(missing_ok=True)
+    Path("/run/trex-pam.pages").touch()
+    Path("/run/trex-pam.home").mkdir(exist_ok=True)
     done = install("--uninstall")
     assert done.returncode == 0, done.stderr
     assert not ENTRY.is_symlink()
     assert not LIBRARY.exists()
+    assert list(Path("/run").glob("trex-pam.*")) == []
 
 
 def test_a_packager_s_tree(place: Path) -> None:

@@ -1,10 +1,9 @@
-"""Messages counted in SQLite and in Redis, by many processes at once."""
+"""Messages counted in a file and in Redis, by many processes at once."""
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,16 +15,16 @@ from tests.gateways import RedisServer
 from tests.pins import LIMITS
 from trex.codeerrors import TooManyAttempts
 from trex.sms import counts as counting
-from trex.sms.counts import SqliteCounts, open_counts
+from trex.sms.counts import FileCounts, open_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(params=["sqlite", "redis", "socket"])
+@pytest.fixture(params=["file", "redis", "socket"])
 def state(request: pytest.FixtureRequest, place: Path, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:{tmp_path}/counts"
+    if request.param == "file":
+        yield f"file:{tmp_path}/counts"
         return
     server = RedisServer(tmp_path)
     yield server.url if request.param == "redis" else server.socket_url
@@ -59,23 +58,28 @@ def test_a_hundred_attempts_at_once_send_no_more_than_the_limit(state: str) -> N
     assert max(sent.count("alice"), sent.count("bob")) <= 7
 
 
+@pytest.mark.parametrize("has_locks", [True, False])
 def test_nobody_else_counts_between_counting_and_adding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_locks: bool
 ) -> None:
     """A hundred at once rarely meet in that moment: here it is a long one."""
-    count = counting._count
+    times = counting._times
 
-    def count_slowly(database: sqlite3.Connection, user: str, name: str, now: float) -> int:
-        counted = count(database, user, name, now)
+    def count_slowly(
+        rows: list[tuple[float, str]], user: str, name: str, now: float
+    ) -> list[float]:
+        counted = times(rows, user, name, now)
         time.sleep(0.05)
         return counted
 
-    monkeypatch.setattr(counting, "_count", count_slowly)
+    monkeypatch.setattr(counting, "_times", count_slowly)
+    if not has_locks:
+        monkeypatch.setattr(counting, "take_turn", lambda *_: False)
     sent = []
 
     def send(_: int) -> None:
         with contextlib.suppress(TooManyAttempts):
-            SqliteCounts(f"{tmp_path}/counts").add("bob", "a", 1, {"user_hour": 1})
+            FileCounts(f"{tmp_path}/counts").add("bob", "a", 1, {"user_hour": 1})
             sent.append(1)
 
     with ThreadPoolExecutor(8) as pool:
@@ -137,11 +141,10 @@ def test_when_a_limit_ends_it_ends(state: str) -> None:
 def age(state: str, user: str, seconds: list[int]) -> None:
     """Make a user's messages so old, in the order in which they were sent."""
     now = time.time()
-    if state.startswith("sqlite:"):
-        with contextlib.closing(sqlite3.connect(state.removeprefix("sqlite:"))) as base, base:
-            rows = base.execute("SELECT rowid FROM message ORDER BY rowid").fetchall()
-            for (row,), old in zip(rows, seconds, strict=True):
-                base.execute("UPDATE message SET at = ? WHERE rowid = ?", (now - old, row))
+    if state.startswith("file:"):
+        path = Path(state.removeprefix("file:"))
+        assert path.read_text().count("\n") == len(seconds)
+        path.write_text("".join(f"{now - old} {user}\n" for old in seconds))
         return
     import redis
 
@@ -152,7 +155,7 @@ def age(state: str, user: str, seconds: list[int]) -> None:
 
 
 def test_hours_and_days_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    counts, now = open_counts(f"sqlite:{tmp_path}/counts"), time.time()
+    counts, now = open_counts(f"file:{tmp_path}/counts"), time.time()
     counts.add("bob", "a", 7, LIMITS)
     monkeypatch.setattr(time, "time", lambda: now + 3599)
     with pytest.raises(TooManyAttempts, match="user_hour"):
@@ -170,7 +173,7 @@ def test_what_was_counted_by_a_clock_far_ahead_does_not_count_for_years(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A host without a battery for its clock; what an hour of difference brought counts."""
-    counts, now = open_counts(f"sqlite:{tmp_path}/counts"), time.time()
+    counts, now = open_counts(f"file:{tmp_path}/counts"), time.time()
     for ahead, refused in ((3000, True), (4000, False), (10 * 365 * 86_400, False)):
         monkeypatch.setattr(time, "time", lambda ahead=ahead: now + ahead)
         counts.add("bob", "a", 7, LIMITS)

@@ -102,13 +102,12 @@ def test_a_code_that_is_refused_for_want_of_a_file_is_good_for_the_next_login(
     """It was spent in Redis for a day, although nobody was let in with it."""
     configure(state=redis_server.url)
     bob.write(text('" TOTP_AUTH', "12345678"), FILE)
-    in_the_way = bob.home / f"{FILE}~"
-    in_the_way.mkdir()
+    in_the_way = bob.write("no directory", f".{FILE}~")
     arguments = ("method=totp", "fleet")
     asked = ask("bob", "--answer", "12345678", arguments=arguments)
     assert asked.verdict == "PAM_AUTHINFO_UNAVAIL"
-    assert "cannot be rewritten: File exists" in log.verdict()
-    in_the_way.rmdir()
+    assert "cannot be rewritten: Not a directory" in log.verdict()
+    in_the_way.unlink()
     assert ask("bob", "--answer", "12345678", arguments=arguments).verdict == "PAM_SUCCESS"
     bob.write(text('" TOTP_AUTH', "12345678"), FILE)
     assert ask("bob", "--answer", "12345678", arguments=arguments).verdict == "PAM_AUTH_ERR"

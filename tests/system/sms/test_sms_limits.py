@@ -29,7 +29,7 @@ def test_limits_of_a_user_and_of_the_host(account: Callable[[str], Account], sms
     assert len(sms.gateway.texts) == 3
 
 
-@pytest.mark.parametrize("kept", ["sqlite", "redis"])
+@pytest.mark.parametrize("kept", ["file", "redis"])
 def test_of_many_logins_at_once_no_more_than_the_limit_send(
     bob: Account, gateway: Gateway, configure: Callable[..., None], client: Path,
     service: Callable[..., str], tmp_path: Path, kept: str,
@@ -70,7 +70,7 @@ def test_a_login_counts_in_redis_and_is_refused_without_it(sms: Sms, tmp_path: P
 
 
 def test_counts_that_cannot_be_kept_send_nothing(sms: Sms) -> None:
-    for state in ("sqlite:/proc/counts", "sqlite:/root/counts"):
+    for state in ("file:/proc/counts", "file:/root/counts"):
         sms.log.clear()
         sms.configure(by_http(sms.gateway), state=state)
         assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
