@@ -91,10 +91,12 @@ def replace_in(directory: int, name: str, read: os.stat_result | None, content: 
         _remove_others(beside, new)
         _put(beside, new, directory, name, read)
     finally:
-        os.close(descriptor)
+        with suppress(OSError):
+            os.close(descriptor)
         with suppress(OSError):
             os.unlink(new, dir_fd=beside)
-        os.close(beside)
+        with suppress(OSError):
+            os.close(beside)
         with suppress(OSError):
             os.rmdir(place, dir_fd=directory)
     _sync_directory(directory)

@@ -17,8 +17,19 @@ from trex.prctl import SET_CHILD_SUBREAPER, SET_PDEATHSIG, prctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from trex.child import Leash
-    from trex.privatehome import PrivateHome
+
+    class Home(Protocol):
+        """A home directory for the program, see `trex.privatehome`."""
+
+        def fill(self) -> None:
+            """Make it, and enter it."""
+
+        def remove(self) -> None:
+            """Leave it, and take it away."""
+
 
 TERMINATION_SECONDS = 0.9  # twice, and the login still waits (child.GRACE_MS)
 LEAST_SECONDS = 0.01
@@ -27,7 +38,7 @@ NEARBY = 8192  # numbers after a process's own, among which are the processes th
 FIRST_AGAIN = 300  # the number after the largest (RESERVED_PIDS in Linux's kernel/pid.c)
 
 
-def supervised(home: "PrivateHome", deadline: float) -> "Leash":
+def supervised(home: "Home", deadline: float) -> "Leash":
     """Return a leash for `Child.start`: the program runs in `home`, until `deadline` (monotonic).
 
     The login may be stopped by whoever has called su, so the supervisor has a clock of its own.

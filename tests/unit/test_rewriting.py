@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from trex import rewriting
-from trex.rewriting import MOST, Overtaken, name_beside, replace, replace_in, take_turn
+from trex.rewriting import MOST, TRIES, Overtaken, name_beside, take_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,13 +26,20 @@ STEPS = ("mkdir", "open", "scandir", "stat", "rename", "link", "unlink", "rmdir"
 ALL_STEPS = 8  # mkdir, open twice, scandir, stat, rename, unlink, rmdir: without another's file
 
 
+def replace(path: str, read: os.stat_result | None, content: bytes) -> None:
+    place = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY)
+    try:
+        rewriting.replace_in(place, os.path.basename(path), read, content)
+    finally:
+        os.close(place)
+
+
 class Writer(threading.Thread):
     """A thread that replaces a file, and waits before each step until it is told to go on."""
 
     def __init__(self, path: Path, content: bytes, *, make: bool = False) -> None:
         super().__init__(daemon=True)
-        self._directory, self._name = os.open(path.parent, os.O_PATH), path.name
-        self._content = content
+        self._path, self._content = str(path), content
         self._read = None if make else os.lstat(path)
         self._may, self._waits = threading.Semaphore(0), threading.Semaphore(0)
         self._is_free = False
@@ -42,13 +49,12 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         try:
-            replace_in(self._directory, self._name, self._read, self._content)
+            replace(self._path, self._read, self._content)
             self.outcome = "replaced"
         except Overtaken:
             self.outcome = "overtaken"
         except BaseException as error:  # noqa: BLE001 (the test looks)
             self.outcome = repr(error)
-        os.close(self._directory)
         self._waits.release()
 
     def wait_for_turn(self) -> None:
@@ -222,3 +228,54 @@ def test_a_file_that_is_there_is_not_made(path: Path) -> None:
     with pytest.raises(Overtaken):
         replace(str(path), None, b"new")
     assert path.read_bytes() == BEFORE
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENOSPC])
+def test_where_no_file_can_be_made_beside_nothing_is_left_open(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Also where the directory is taken away each time: there is an end to trying."""
+    original, before = os.open, len(os.listdir("/proc/self/fd"))
+
+    def fail(name: str, flags: int, *rest: int, dir_fd: int | None = None) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(number, os.strerror(number))
+        return original(name, flags, *rest, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", fail)
+    monkeypatch.setattr(rewriting, "sleep", lambda _: None)
+    expected = errno.EAGAIN if number == errno.ENOENT else number
+    with pytest.raises(OSError, match=os.strerror(expected)):
+        replace(str(path), path.lstat(), b"after")
+    monkeypatch.undo()
+    assert path.read_bytes() == BEFORE
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.usefixtures("nothing_beside")
+def test_a_close_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux has closed all the same (close(2), "Dealing with error returns")."""
+    original = os.close
+
+    def close(descriptor: int) -> None:
+        original(descriptor)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    place = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    monkeypatch.setattr(os, "close", close)
+    rewriting.replace_in(place, path.name, path.lstat(), b"after")
+    monkeypatch.undo()
+    os.close(place)
+    assert path.read_bytes() == b"after"
+
+
+def test_each_try_but_the_first_comes_after_a_pause_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two that have met would else meet again."""
+    paused: list[float] = []
+    monkeypatch.setattr(rewriting, "sleep", paused.append)
+    assert list(rewriting.tries()) == list(range(TRIES))
+    assert len(paused) == TRIES - 1
+    assert len(set(paused)) > 1
+    assert all(0.02 <= seconds <= 0.1 for seconds in paused)

@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import tempfile
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.forked import in_a_child
 from tests.gateways import TOKEN, RedisServer
 from trex import rewriting
 from trex.codeerrors import NotSent, TooManyAttempts
+from trex.rewriting import TURN_SECONDS
 from trex.sms import counts, fleet
 from trex.sms.counts import DAY, HOUR, FileCounts, open_counts
 from trex.sms.fleet import RedisCounts
@@ -68,35 +70,100 @@ def refused(path: Path, user: str, messages: int, name: str, most: int) -> bool:
     return False
 
 
-def test_a_lock_that_somebody_holds_keeps_nobody_from_counting(tmp_path: Path) -> None:
-    """It is a login's that was stopped: a turn is waited for a second, and no longer."""
+def test_the_clock_is_read_when_the_turn_has_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for it would else count with an hour of before."""
+    path, clock, tried = tmp_path / "counts", time.time, []
+    FileCounts(str(path)).add("bob", "", 1, {})
+
+    def read_clock() -> float:
+        with path.open() as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        tried.append(1)
+        return clock()
+
+    monkeypatch.setattr(time, "time", read_clock)
+    FileCounts(str(path)).add("bob", "", 1, {"user_hour": 5})
+    with pytest.raises(TooManyAttempts):
+        FileCounts(str(path)).add("bob", "", 1, {"user_hour": 2})
+    assert len(tried) == 2
+    with path.open() as other:
+        fcntl.flock(
+            other, fcntl.LOCK_EX | fcntl.LOCK_NB
+        )  # it is given back, also by who was refused
+
+
+def test_a_turn_that_does_not_come_is_not_waited_for_long(tmp_path: Path) -> None:
+    """Whoever holds it may be stopped. `trex doctor` asks without a turn."""
     path = tmp_path / "counts"
     FileCounts(str(path)).add("bob", "", 1, {})
     with path.open() as other:
         fcntl.flock(other, fcntl.LOCK_EX)
+        begun = time.monotonic()
+        assert FileCounts(str(path)).reached("bob", "", 1, {"user_hour": 1})
+        assert time.monotonic() - begun < TURN_SECONDS
         FileCounts(str(path)).add("bob", "", 1, {"user_hour": 2})
-        assert FileCounts(str(path)).reached("bob", "", 1, {"user_hour": 2})
-        assert refused(path, "bob", 1, "user_hour", 2)
+        assert TURN_SECONDS <= time.monotonic() - begun < 4
+    assert len(rows(path)) == 2
 
 
-def test_who_is_overtaken_counts_what_the_other_has_added(
+def test_who_waits_a_moment_counts_what_was_written_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "counts"
+    FileCounts(str(path)).add("bob", "", 1, {})
+    other = path.open()
+    fcntl.flock(other, fcntl.LOCK_EX)
+
+    def write_and_end() -> None:
+        new = tmp_path / "new"
+        written(new, (time.time(), "bob"), (time.time(), "bob"))
+        new.rename(path)
+        other.close()
+
+    later = threading.Timer(0.3, write_and_end)
+    later.start()
+    try:
+        with pytest.raises(TooManyAttempts):
+            FileCounts(str(path)).add("bob", "", 1, {"user_hour": 2})
+    finally:
+        later.join()
+
+
+def test_who_is_overtaken_counts_again_and_not_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who was overtaken would else count with what was there before."""
-    path, original, overtaken = str(tmp_path / "counts"), rewriting.replace, list[int]()
+    path, times = tmp_path / "counts", [1]
+    FileCounts(str(path)).add("bob", "", 1, {})
 
-    def replace(*arguments: Any) -> None:
-        if not overtaken:
-            overtaken.append(1)
-            FileCounts(path).add("bob", "", 1, {})
-        original(*arguments)
+    def overtaken(*arguments: Any) -> None:
+        if times[0] > 0:
+            times[0] -= 1
+            content = path.read_text()
+            path.unlink()
+            path.write_text(f"{content}{time.time()} bob\n")
+        rewriting.replace(*arguments)
 
-    FileCounts(path).add("bob", "", 1, {})
-    monkeypatch.setattr(counts, "TURN_SECONDS", 0.05)
-    monkeypatch.setattr(counts, "replace", replace)
+    monkeypatch.setattr(counts, "replace", overtaken)
     with pytest.raises(TooManyAttempts):
-        FileCounts(path).add("bob", "", 1, {"user_hour": 2})
-    assert len(rows(Path(path))) == 2
+        FileCounts(str(path)).add("bob", "", 1, {"user_hour": 2})
+    assert len(rows(path)) == 2
+    times[0] = 1
+    FileCounts(str(path)).add("bob", "", 1, {"user_hour": 4})
+    assert len(rows(path)) == 4
+    times[0] = 1000
+    monkeypatch.setattr("trex.rewriting.sleep", lambda _: None)
+    with pytest.raises(NotSent, match="cannot be used: too many others count"):
+        FileCounts(str(path)).add("bob", "", 1, {})
+
+
+def test_a_name_may_have_any_character_that_names_have(tmp_path: Path) -> None:
+    path = tmp_path / "counts"
+    for name in ("domain users", "jürgen", "b\udcff", " x ", "x\x85y\u2028z"):
+        FileCounts(str(path)).add(name, "", 1, {"user_hour": 1})
+        with pytest.raises(TooManyAttempts):
+            FileCounts(str(path)).add(name, "", 1, {"user_hour": 1})
+    assert path.read_bytes().count(b"\n") == 5
+    assert path.stat().st_mode & 0o7777 == 0o600
 
 
 def test_a_limit_counts_what_is_less_old_than_its_span_and_no_more(tmp_path: Path) -> None:
@@ -176,7 +243,7 @@ def test_which_limits_are_reached_and_for_how_long(tmp_path: Path) -> None:
 
 
 def test_counts_that_cannot_be_written_are_told_by_their_path(tmp_path: Path) -> None:
-    """A login would be refused that `trex doctor` calls sound."""
+    """`trex doctor` would else call counts sound that every login is refused for."""
     with tempfile.TemporaryDirectory(prefix="trex-counts-") as above:
         os.chmod(above, 0o755)  # noqa: S103 (the account has to come by)
         place = Path(above) / "place"
@@ -215,12 +282,14 @@ def test_a_path_is_no_address(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
-def test_what_holds_no_counts_is_no_count(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"none\n", b"none", b"\n", b"SQLite format 3\0\n"])
+def test_what_is_no_file_of_counts_is_no_count(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "counts"
-    path.write_bytes(b"none\n" * 1000)
+    path.write_bytes(content)
     for act in (FileCounts(str(path)).add, FileCounts(str(path)).reached):
         with pytest.raises(NotSent, match="holds no counts"):
             act("bob", "", 1, {"user_hour": 5})
+    assert path.read_bytes() == content
 
 
 def test_the_place_is_what_the_settings_name(tmp_path: Path, server: RedisServer) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import select
 import signal
 import subprocess
@@ -13,26 +12,41 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trex import privatehome, supervisor
+from trex import supervisor
 from trex.prctl import SET_CHILD_SUBREAPER, SET_PDEATHSIG, prctl
-from trex.privatehome import PrivateHome
-from trex.privilege import find_account
 from trex.supervisor import end_descendants, supervised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-ACCOUNT = find_account(pwd.getpwuid(os.geteuid()).pw_name)
 ALL = (1 << 31) - 1  # signals; 32 and 33 are the C library's own (nptl(7))
 PATIENCE = 20_000  # milliseconds; a busy machine
+
+
+class Home:
+    """A home that is a directory, in the place of a PrivateHome."""
+
+    def __init__(self, path: Path, fill: Callable[[], object]) -> None:
+        self._path, self._fill = path, fill
+
+    def fill(self) -> None:
+        self._fill()
+        self._path.mkdir()
+        os.chdir(self._path)
+
+    def remove(self) -> None:
+        os.chdir("/")
+        self._path.rmdir()
 
 
 class Supervised:
     """A program under a supervisor, both forked from here, and the lifeline that this side holds."""
 
     def __init__(self, directory: Path, program: Callable[[int], object],
-                 before: Callable[[], object] = lambda: None) -> None:  # fmt: skip
+                 before: Callable[[], object] = lambda: None, home: str = "home",
+                 seconds: float = PATIENCE, fill: Callable[[], object] = lambda: None,
+                 ) -> None:  # fmt: skip
         lifeline, self.held = os.pipe()
         self.report, sink = os.pipe()
         self.pid = os.fork()
@@ -44,9 +58,7 @@ class Supervised:
                             os.close(descriptor)
                 os.setsid()
                 before()
-                privatehome.TEMPORARY = f"{directory}/home."
-                home = PrivateHome(str(directory), ACCOUNT, secret=False)
-                supervised(home, time.monotonic() + 60)(lifeline)
+                supervised(Home(directory / home, fill), time.monotonic() + seconds)(lifeline)
                 program(sink)
                 os._exit(0)
             finally:
@@ -284,6 +296,62 @@ def test_it_has_no_handler_of_the_caller_s_and_ignores_nothing(
         facts = state(pid)
         assert int(facts["SigCgt"], 16) & ALL == 0
         assert int(facts["SigIgn"], 16) & ALL == 0
+
+
+def test_the_program_runs_in_its_home_which_goes_when_all_has_ended(
+    begin: Callable[..., Supervised], tmp_path: Path
+) -> None:
+    def look(sink: int) -> None:
+        say(sink, int(os.getcwd() == str(tmp_path / "home")), os.getpid())
+        wait()
+
+    one = begin(look)
+    assert one.first() == 1
+    program = one.first()
+    assert (tmp_path / "home").is_dir()
+    one.cut()
+    assert gone(program)
+    assert one.code() == 137
+    assert not (tmp_path / "home").exists()
+
+
+def test_two_logins_of_one_account_wait_for_neither_other(
+    begin: Callable[..., Supervised],
+) -> None:
+    first = begin(waiting, home="first")
+    first.first()
+    second = begin(lambda sink: say(sink, 1), home="second")
+    assert second.read() == [1]
+    assert second.code() == 0
+    assert not first.ended(0)
+
+
+def test_when_time_is_up_the_program_ends_also_where_the_login_is_stopped(
+    begin: Callable[..., Supervised],
+) -> None:
+    """su is, if whoever has called it stops it: its end of the lifeline stays open."""
+    one = begin(waiting, seconds=0.5)
+    program = one.first()
+    assert one.code() == 128 + signal.SIGKILL
+    assert gone(program)
+
+
+def test_a_home_that_is_never_filled_ends_with_the_time(
+    begin: Callable[..., Supervised], tmp_path: Path
+) -> None:
+    """The account's keys may be on a file system that does not answer."""
+    os.mkfifo(tmp_path / "silent")
+    one = begin(lambda sink: say(sink, 1), seconds=0.3,
+                fill=lambda: os.close(os.open(tmp_path / "silent", os.O_RDONLY)))  # fmt: skip
+    assert one.code() == -signal.SIGALRM
+    assert one.read() == []
+
+
+def test_filling_a_home_takes_no_time_from_the_program(begin: Callable[..., Supervised]) -> None:
+    def look(sink: int) -> None:
+        say(sink, int(signal.getitimer(signal.ITIMER_REAL)[0] * 1000))
+
+    assert begin(look).read() == [0]
 
 
 def test_a_program_that_cannot_be_watched_is_ended(

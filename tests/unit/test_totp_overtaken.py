@@ -134,13 +134,13 @@ def test_a_wrong_code_moves_on_the_counter_that_another_has_left(
     assert phone.lines == ['" HOTP_COUNTER 10']
 
 
-@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize(("at", "times"), [(0, rewriting.TRIES), (1, 1000)])
 def test_who_is_overtaken_again_and_again_is_refused(
-    phone: Phone, overtake: Overtake, at: int
+    phone: Phone, overtake: Overtake, at: int, times: int
 ) -> None:
     """At the count and at the code: there is an end to trying, and no verdict."""
     phone.write('" TOTP_AUTH', '" RATE_LIMIT 9 30', "12345678")
-    overtake('" TOTP_AUTH', '" RATE_LIMIT 9 30', "12345678", at=at, times=1000)
+    overtake('" TOTP_AUTH', '" RATE_LIMIT 9 30', "12345678", at=at, times=times)
     with pytest.raises(StateNotWritten, match="was changed by other logins"):
         phone.answer("12345678")
     assert phone.lines[-1] == "12345678"

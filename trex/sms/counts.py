@@ -130,7 +130,8 @@ class FileCounts:
     def _rows(self, content: bytes) -> "list[Row]":
         try:
             text = content.decode("utf-8", "surrogateescape")
-            pairs = [line.split(" ", 1) for line in text.split("\n")[:-1]]
+            *lines, rest = text.split("\n")
+            pairs = [line.split(" ", 1) for line in [*lines, *([rest] if rest else [])]]
             return [(float(at), user) for at, user in pairs]
         except ValueError:
             raise NotSent(f"{self._path} holds no counts") from None

@@ -1,4 +1,4 @@
-"""`trex doctor` for what is counted and spent: limits, in SQLite and in Redis, and fleets."""
+"""`trex doctor` for what is counted and spent: limits, in a file and in Redis, and fleets."""
 
 from __future__ import annotations
 

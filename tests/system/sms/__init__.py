@@ -1,1 +1,1 @@
-"""method=sms: real logins, gateways on loopback, real TLS, SMTP, SQLite and Redis."""
+"""method=sms: real logins, gateways on loopback, real TLS, SMTP and Redis."""
