@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from trex.child import end_with_parent, milliseconds_until
 from trex.cli.terminal import CommandError
-from trex.errors import FileUnsafe, TrexError
+from trex.errors import FileUnsafe, NotStarted, TrexError
 from trex.prctl import SET_CHILD_SUBREAPER, prctl
 from trex.privilege import become, readable
 from trex.supervisor import end_descendants
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from trex.privilege import Account
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+NO_PROGRAM = "is it installed? Debian: apt install gnupg"  # all that is started there is gpg's
 MAX_REPORT = 16 << 20
 MAX_MEMORY = 1 << 30  # bytes of data, for the work and for each program that it starts
 WORK_SECONDS = 120.0
@@ -218,10 +219,11 @@ def _described(error: Exception) -> tuple[str, str]:
         case FileUnsafe():
             return str(error), hint_for(error)
         case TrexError():
-            return str(error), ""
+            return str(error), NO_PROGRAM if isinstance(error, NotStarted) else ""
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
-            return f"{where}{error.strerror}", ""
+            # One that a library raises has a text, and no number.
+            return f"{where}{error.strerror or error}", ""
         case MemoryError():
             return f"it needs more than {MAX_MEMORY >> 20} MiB of memory", ""
     return f"unforeseen error: {type(error).__name__}", "please report it"

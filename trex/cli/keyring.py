@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from trex.keyblock import Block
 
 GPG = "/usr/bin/gpg"
+NO_GPG = "install GnuPG (Debian: gnupg)"
 OPTIONS = ["--no-options", "--no-auto-check-trustdb", "--trust-model", "always"]
 MAX_KEYS = 1 << 20  # bytes; the largest keys with many signatures have some hundred kB
 LOCATE_SECONDS = 60
@@ -204,7 +205,10 @@ def decrypt(home: str, message: str, *, pinentry: bool) -> str | None:
 
 
 def _gpg(home: str) -> gnupg.GPG:
-    gpg = gnupg.GPG(gpgbinary=GPG, gnupghome=home, options=OPTIONS)
+    try:
+        gpg = gnupg.GPG(gpgbinary=GPG, gnupghome=home, options=OPTIONS)
+    except (OSError, ValueError) as error:  # python-gnupg asks for the version first
+        raise CommandError(f"{GPG} cannot be run: {error}", NO_GPG) from None
     gpg.encoding = "utf-8"
     return gpg
 

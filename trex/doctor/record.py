@@ -47,6 +47,7 @@ MENDS = {
     "NoEncryptionSubkey": "gpg --quick-add-key {key} cv25519 encr; then {enroll} --key FILE",
     "SigningKeyLocked": "an empty passphrase: gpg --passwd {key}, as {reader}",
     "SigningKeyUnusable": "{enroll} --from-keyring --sign-as KEY",
+    "NotStarted": "apt install gnupg; or gpg= that names it",
     "GpgTimedOut": "gpg_timeout=; and how long does gpg --list-keys take, as {reader}?",
 }
 
