@@ -12,6 +12,7 @@ from trex import __version__
 from trex.authfile import MAX_RECIPIENTS, RECORD, WEB_QR_MODES
 from trex.cli.delegate import END_SECONDS, FILE_SECONDS, KILL_SECONDS, WORK_SECONDS
 from trex.cli.main import COMMANDS, trex
+from trex.cli.manual import _contexts, man_page
 from trex.doctor.page import OPEN_SECONDS
 from trex.doctor.programs import BLIND
 from trex.doctor.sshd import PER_SOURCE, STARTUPS
@@ -145,3 +146,11 @@ def test_how_long_root_s_commands_wait_is_as_the_page_says() -> None:
         assert row in page
     assert f"after {IN_LETTERS[MOST_SILENT]} such homes" in page
     assert f"Then {IN_LETTERS[int(END_SECONDS + KILL_SECONDS)]} seconds pass" in page
+
+
+def test_a_man_page_offers_the_options_that_the_command_has() -> None:
+    """`trex ssh -h` is ssh's own -h."""
+    pages = {context.command_path: man_page(context) for context in _contexts()}
+    helps = {name: ("\\-h, \\-\\-help" in page) for name, page in pages.items()}
+    assert [name for name, with_h in helps.items() if not with_h] == ["trex ssh"]
+    assert "\\-\\-help" in pages["trex ssh"]

@@ -22,6 +22,7 @@ class Handover:
     arguments: list[str] = field(default_factory=list)
     askpass: str = ""
     require: str = ""
+    pid: int = 0  # of who became that ssh
 
     def put_into(self, environment: dict[str, str]) -> None:
         """Have ssh ask Trex, and Trex find this."""
@@ -52,8 +53,9 @@ def new_handover(ssh: str, arguments: list[str], environment: dict[str, str]) ->
     """Return what to hand over; in an ssh that runs within another, the user's own settings."""
     if VARIABLE in environment:
         outer = handover(environment)
-        return Handover(ssh, arguments, outer.askpass, outer.require)
-    return Handover(ssh, arguments, environment.get(ASKPASS, ""), environment.get(REQUIRE, ""))
+        return Handover(ssh, arguments, outer.askpass, outer.require, os.getpid())
+    before = environment.get(ASKPASS, ""), environment.get(REQUIRE, "")
+    return Handover(ssh, arguments, *before, os.getpid())
 
 
 def find_beside(name: str) -> str:

@@ -12,7 +12,7 @@ import sys
 from typing import NoReturn
 
 from trex.cli.errors import ClientError
-from trex.cli.handover import find_beside, new_handover
+from trex.cli.handover import find_beside, handover, new_handover
 from trex.cli.tell import tell_error
 
 # `trex ssh` is one attempt: a refusal, here or there, does not count three times at the server.
@@ -31,13 +31,33 @@ def main() -> None:
 
 def run_ssh(arguments: list[str]) -> NoReturn:
     """Become ssh: its exit status, its signals and its terminal are its own."""
-    ssh = shutil.which("ssh")
-    if not ssh:
-        raise ClientError("there is no ssh on PATH", "install OpenSSH (Debian: openssh-client)")
     environment = dict(os.environ)
+    ssh = find_ssh(environment)
     name_terminal(environment)
-    new_handover(os.path.abspath(ssh), arguments, environment).put_into(environment)
+    new_handover(ssh, arguments, environment).put_into(environment)
     os.execve(ssh, [_name(), ONE_ATTEMPT, *arguments], environment)  # noqa: S606 (no shell is the point)
+
+
+def find_ssh(environment: dict[str, str]) -> str:
+    """Return the first ssh on PATH that is not Trex. Raises ClientError if there is none.
+
+    Trex may be called `ssh` there: by a link, or by a script that becomes it. Then this process has
+    become that `ssh` before, and the next one is meant.
+    """
+    before = handover(environment)
+    tried = before.ssh if before.pid == os.getpid() else ""
+    ours = {os.path.realpath(sys.argv[0])}
+    found = [
+        os.path.abspath(program)
+        for directory in environment.get("PATH", os.defpath).split(os.pathsep)
+        if (program := shutil.which("ssh", path=directory or os.curdir))
+    ]
+    found = found[found.index(tried) + 1 :] if tried in found else found
+    for program in found:
+        real = os.path.realpath(program)
+        if real not in ours and os.path.basename(real) != "trex-ssh":
+            return program
+    raise ClientError("there is no ssh on PATH", "install OpenSSH (Debian: openssh-client)")
 
 
 def _name() -> str:

@@ -83,7 +83,7 @@ def _contexts() -> Iterator[click.Context]:
     yield root
     for name in GROUP.list_commands(root):
         if command := GROUP.get_command(root, name):
-            yield click.Context(command, info_name=name, parent=root)
+            yield click.Context(command, info_name=name, parent=root, **command.context_settings)
 
 
 def _options(context: click.Context) -> list[tuple[str, str]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pexpect
 
 from tests.hostile import context, encrypt
+from tests.sandbox import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from tests.sandbox import Account, Log
     from tests.sshd import Sshd
     from tests.system.conftest import Keys
+
+EXAMPLE = "AE5C97684A4FFB40907D0A1787DE803A22DA5C30"
 
 
 def test_a_login_is_one_command(name: str, laptop: Client, log: Log) -> None:
@@ -72,19 +76,16 @@ def test_gpg_agent_does_both_halves(
 ) -> None:
     """One OpenPGP key: its authentication subkey for publickey, its encryption subkey for Trex."""
     fingerprint = keys["cv25519"]
-    edit = ["--batch", "--passphrase", "", "--quick-add-key", fingerprint, "ed25519", "auth"]
-    laptop.account.run("gpg", *edit)
-    listed = laptop.account.run("gpg", "--with-colons", "--with-keygrip", "--list-secret-keys")
-    lines = [line.split(":") for line in listed.decode().splitlines()]
-    subkey = next(place for place, line in enumerate(lines) if line[0] == "ssb" and line[11] == "a")
-    grip = next(line[9] for line in lines[subkey:] if line[0] == "grp")
-    laptop.account.write(f"{grip} 0\n", ".gnupg/sshcontrol")
-    laptop.account.write("enable-ssh-support\n", ".gnupg/gpg-agent.conf")
-    laptop.account.run("gpgconf", "--kill", "gpg-agent")
-    laptop.account.run("gpgconf", "--launch", "gpg-agent")
-    socket = laptop.account.run("gpgconf", "--list-dirs", "agent-ssh-socket").decode().strip()
+    add, listing, *rest = documented("One key for both halves")
+    laptop.account.run("sh", "-c", add.replace("gpg ", "gpg --batch --passphrase '' ")
+                       .replace(EXAMPLE, fingerprint))  # fmt: skip
+    listed = laptop.account.run("sh", "-c", listing).decode()
+    grip = re.search(r"\[A\]\n +Keygrip = ([0-9A-F]{40})", listed)
+    assert grip
+    script = "set -e\n" + "\n".join(rest[:-2]).replace("KEYGRIP", grip[1])
+    socket = laptop.account.run("sh", "-c", f"{script}\necho $SSH_AUTH_SOCK").decode().strip()
     server = sshd(methods="publickey,keyboard-interactive")
-    public = laptop.account.run("gpg", "--export-ssh-key", fingerprint)
+    public = laptop.account.run("sh", "-c", rest[-2].replace(EXAMPLE, fingerprint))
     (server.directory / "authorized_keys").write_bytes(public)
     name = laptop.knows(server)
     (laptop.home / ".ssh/key").unlink()
@@ -114,6 +115,7 @@ def test_a_host_by_another_name_is_confirmed_once(
     terminal.expect_exact("(yes/no) ")
     terminal.sendline("no")
     terminal.expect_exact("Permission denied")
+    assert "hint" not in terminal.before, "they were at a terminal, and have said no"
     terminal.expect(pexpect.EOF)
     assert not laptop.names.exists()
     terminal = laptop.type("trex", "ssh", name, "id -un")
@@ -171,6 +173,13 @@ def test_a_jump_host_cannot_have_the_target_s_challenge_answered(
         done = laptop.run("trex", "ssh", "-J", "jump.test", "alice@target.test", "true")
         assert done.returncode == 255
         assert hostile.heard() == heard, done.stderr
+
+
+def documented(heading: str) -> list[str]:
+    """Return the commands that the client's page shows under a heading."""
+    page = (PROJECT / "docs/client.md").read_text(encoding="utf-8")
+    section = page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^    (\S.*)$", section, re.MULTILINE)
 
 
 def name_port(laptop: Client) -> str:
