@@ -23,7 +23,7 @@ PASSPHRASE = "open sesame"  # noqa: S105 (a test's)
 PINENTRY = """\
 #!/bin/sh
 echo OK
-while read -r command; do case $command in GETPIN) {answer};; *) echo OK;; esac; done
+while read -r command; do case $command in GETPIN|CONFIRM) {answer};; *) echo OK;; esac; done
 """
 LAUNCHER = """\
 #!/usr/bin/python3 -BI
@@ -63,6 +63,7 @@ class Client:
         }  # fmt: skip
         self.pins = self.home / ".config/trex/pins"
         self.names = self.home / ".config/trex/names"
+        self.keys = self.home / ".config/trex/keys"
         self.services = self.home / ".config/trex/services"
         self._ssh_config()
 
@@ -83,6 +84,22 @@ class Client:
         ]  # fmt: skip
         self.account.write("\n".join(config) + "\n", ".ssh/config")
         return name
+
+    def name_keys(self, *lines: str) -> None:
+        """Write which key answers which host."""
+        for place in (self.keys.parent.parent, self.keys.parent):
+            place.mkdir(exist_ok=True)
+            self.account.own(place, 0o700)
+        self.account.write("".join(f"{line}\n" for line in lines), ".config/trex/keys")
+
+    def answer_with(self, address: str) -> None:
+        """Have a key answer every host, beside another that is there."""
+        self.name_keys(f"* {self.fingerprint(address)}")
+
+    def fingerprint(self, address: str) -> str:
+        """Return that of a key in the keyring."""
+        listed = self.account.run("gpg", "--with-colons", "--list-keys", address).decode()
+        return next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
 
     def allow_service(self, server: Sshd, service: str) -> None:
         """Have it remembered that the server's sshd uses this PAM service."""

@@ -15,6 +15,7 @@ from trex.cli.context import parse_context, shown
 from trex.cli.errors import CannotDecrypt, ClientError, Refused, StoreError
 from trex.cli.hosts import parse_host, same_host
 from trex.cli.judge import Doubt, check_service, check_signer, doubts, ssh_name
+from trex.cli.loginkeys import LoginKeys
 from trex.cli.message import Message, read_message
 from trex.cli.names import Names
 from trex.cli.pins import Pins
@@ -261,7 +262,7 @@ def message(
 def test_any_file_is_read_or_refused_by_its_name(content: bytes) -> None:
     with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", directory)
-        for kind in (Pins, Names, Services):
+        for kind in (Pins, Names, Services, LoginKeys):
             file = Path(kind().path)
             file.parent.mkdir(exist_ok=True)
             file.write_bytes(content)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trex.cli.errors import PasteError, Refused
-from trex.cli.packets import check_packets
+from trex.cli.packets import read_packets
 from trex.cli.paste import MAX_MESSAGE, MAX_TEXT, holds_message, read_message
 
 MESSAGE = bytes(range(256)) + b"\x84\x5e"
@@ -110,18 +110,19 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 @settings(deadline=None)  # the machine may be busy
 @given(st.binary(max_size=300))
 def test_any_bytes_are_packets_or_refused(message: bytes) -> None:
-    for start in (b"", b"\x84\x02ab\xd2\x05", b"\xc1\x02ab\xd2\xe3"):
+    for start in (b"", RECIPIENT + b"\xd2\x05", RECIPIENT + b"\xd2\xe3"):
         try:
-            check_packets(start + message)
+            read_packets(start + message)
         except (PasteError, Refused):
             pass
 
 
-RECIPIENT, ENCRYPTED = b"\x84\x02ab", b"\xd2\x03abc"
+SESSION_KEY = b"\x03ABCDEFGH\x12key"
+RECIPIENT, ENCRYPTED = b"\x84\x0d" + SESSION_KEY, b"\xd2\x03abc"
 RIGHT = {
     "old and new": RECIPIENT + ENCRYPTED,
     "several recipients": RECIPIENT * 16 + ENCRYPTED,
-    "new": b"\xc1\x02ab" + ENCRYPTED,
+    "new": b"\xc1\x0d" + SESSION_KEY + ENCRYPTED,
     "GnuPG 2.4's": RECIPIENT + b"\xd4\x03abc",
     "in parts": RECIPIENT + b"\xd2\xe1ab\xe0c\x01d",
     "two octets of length": RECIPIENT + b"\xd2\xc0\x00" + bytes(192),
@@ -140,22 +141,54 @@ WRONG = {
     "a second": (RECIPIENT + ENCRYPTED) * 2,
     "a marker": b"\xca\x03PGP" + RECIPIENT + ENCRYPTED,
     "recipients only": RECIPIENT,
+    "a hidden recipient": RECIPIENT + b"\x84\x0d\x03" + bytes(8) + b"\x12key" + ENCRYPTED,
+    "a session key of version 6": b"\x84\x0d\x06" + SESSION_KEY[1:] + ENCRYPTED,
+    "a session key without an id": b"\x84\x02\x03A" + ENCRYPTED,
 }
 CUT_OFF = {name: RIGHT[name][:-1] for name in RIGHT if name != "nothing"}
 
 
 @pytest.mark.parametrize("message", RIGHT.values(), ids=RIGHT)
 def test_what_trex_sends_passes(message: bytes) -> None:
-    check_packets(message)
+    read_packets(message)
 
 
 @pytest.mark.parametrize("message", WRONG.values(), ids=WRONG)
 def test_nothing_else_reaches_gpg(message: bytes) -> None:
     with pytest.raises(Refused):
-        check_packets(message)
+        read_packets(message)
 
 
 @pytest.mark.parametrize("message", CUT_OFF.values(), ids=CUT_OFF)
 def test_what_is_cut_off_does_not_reach_gpg(message: bytes) -> None:
     with pytest.raises(PasteError):
-        check_packets(message)
+        read_packets(message)
+
+
+FRAMINGS = {
+    "one octet": b"\xd2\x03abc",
+    "five octets": b"\xd2\xff\x00\x00\x00\x03abc",
+    "in parts": b"\xd2\xe1ab\xe0c\x00",
+}
+
+
+@pytest.mark.parametrize("keys", [RECIPIENT, RECIPIENT * 3, b"\xc1\xff\0\0\0\x0d" + SESSION_KEY])
+@pytest.mark.parametrize("body", FRAMINGS.values(), ids=FRAMINGS)
+def test_a_challenge_is_the_same_however_it_is_framed(keys: bytes, body: bytes) -> None:
+    plain, framed = read_packets(RECIPIENT + ENCRYPTED), read_packets(keys + body)
+    assert framed.digest == plain.digest
+    assert framed.for_keys(framed.ids) == plain.for_keys(plain.ids), "gpg gets it in one form"
+
+
+def test_another_challenge_is_another() -> None:
+    others = [RECIPIENT + b"\xd2\x03abd", RECIPIENT + b"\xd4\x03abc", RECIPIENT + b"\xd2\x04abc\0"]
+    assert len({read_packets(one).digest for one in [RECIPIENT + ENCRYPTED, *others]}) == 4
+
+
+def test_gpg_gets_the_session_keys_of_the_chosen_keys_only() -> None:
+    other = b"\x84\x0d\x03abcdefgh\x12yek"
+    sealed = read_packets(other + RECIPIENT + ENCRYPTED)
+    assert sealed.ids == ["6162636465666768", "4142434445464748"]
+    assert read_packets(sealed.for_keys(sealed.ids[1:])).session_keys == sealed.session_keys[1:]
+    assert sealed.for_keys(iter(sealed.ids[1:])) == sealed.for_keys(sealed.ids[1:])
+    assert b"yek" not in sealed.for_keys(sealed.ids[1:])

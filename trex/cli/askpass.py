@@ -6,19 +6,22 @@ import os
 import signal
 import sys
 
-from trex.cli.answered import claim
+from trex.cli.answered import check_new, claim
 from trex.cli.errors import CannotDecrypt, Refused
 from trex.cli.handover import Handover, handover
-from trex.cli.judge import Doubt, check_service, check_signer, describe, doubts
+from trex.cli.judge import Doubt, check_service, check_signer, describe, doubts, ssh_name
+from trex.cli.loginkeys import LoginKeys
 from trex.cli.message import Message, open_message
 from trex.cli.names import Names
+from trex.cli.packets import read_packets
 from trex.cli.paste import holds_message, read_message
 from trex.cli.pins import Pins
 from trex.cli.question import KIND, ask, ask_yes
 from trex.cli.runs import AskedAgain, begin, end_ssh
 from trex.cli.services import Services
-from trex.cli.target import Target, find_target, split_prompt
+from trex.cli.target import Target, asking_ssh, find_target, split_prompt
 from trex.cli.tell import tell, tell_error
+from trex.cli.waiting import Waiting
 from trex.errors import TrexError
 from trex.prctl import SET_PDEATHSIG, prctl
 
@@ -53,25 +56,34 @@ def _answer(prompt: str) -> int:
 def _respond(user: str, host: str, question: str, before: Handover) -> str:
     """Return the response to the message in `question`; raise a TrexError where there is none."""
     begin()
-    message = read_message(question)
+    sealed = read_packets(read_message(question))
     # A damaged file is found before anything is decrypted.
-    names, services, pins = Names(), Services(), Pins()
-    target = find_target(user, host, before.ssh, before.arguments)
-    challenge = open_message(message)
+    names, services, pins, login_keys = Names(), Services(), Pins(), LoginKeys()
+    check_new(sealed)
+    target = find_target(user, host, asking_ssh(before.ssh), before.arguments)
+    keys = login_keys.choose(sealed, ssh_name(target))
+    waiting = Waiting(f"to answer {target.user} at {target.host}", keys, quiet=target.quiet)
+    challenge = open_message(sealed, keys, waiting)
     check_service(challenge)
     check_signer(challenge, target, pins)
     open_doubts = list(doubts(challenge, target, names, services, pins))
     if open_doubts:
         _confirm(open_doubts, challenge, target, pins)
-    claim(message)
+    claim(sealed)
+    login_keys.remember(ssh_name(target), keys)
     for doubt in open_doubts:
         doubt.remember()
+    if not target.quiet:
+        _tell_answer(challenge, target, pins)
+    return challenge.response
+
+
+def _tell_answer(challenge: Message, target: Target, pins: Pins) -> None:
     told = dict(describe(challenge, target, pins))
     tell("answered {user} at {host} ({service}), from {from}, until {until}".format(**told))
     tell("signed: {signed}".format(**told))
     if challenge.signer and not pins.exact(target.hosts, target.port):
         tell(f"to let no other key sign for it: trex pin {target.host} {challenge.signer}")
-    return challenge.response
 
 
 def _confirm(open_doubts: list[Doubt], challenge: Message, target: Target, pins: Pins) -> None:
@@ -79,8 +91,10 @@ def _confirm(open_doubts: list[Doubt], challenge: Message, target: Target, pins:
     for name, value in describe(challenge, target, pins):
         tell(f"{name}: {value}")
     for doubt in open_doubts:
-        if not ask_yes(f"{doubt.reason}\n{doubt.question} (yes/no) "):
+        said = ask_yes(f"{doubt.reason}\n{doubt.question} (yes/no) ")
+        if not said:
             hint = "run trex ssh once at a terminal, and answer yes there if it is so"
+            hint = hint if said is None else ""
             raise Refused(f"not answered. {doubt.reason}", hint)
 
 

@@ -10,30 +10,21 @@ from urllib.parse import unquote
 
 from trex.challenge import ALPHABET, LENGTH
 from trex.cli.context import MOST_AHEAD, UNTIL, Context, parse_context
-from trex.cli.errors import CannotDecrypt, Refused
+from trex.cli.errors import Refused
+from trex.cli.failures import ENDED, why_not
 from trex.cli.gpg import Gpg
-from trex.cli.packets import check_packets
 from trex.cli.signature import KEY_ID, NO_PUBLIC_KEY, read_signed
-from trex.errors import MAX_PLACE, cut
 from trex.openpgp import NOTATION
 
 if TYPE_CHECKING:
+    from trex.cli.loginkeys import Held
+    from trex.cli.packets import Sealed
+    from trex.cli.waiting import Waiting
+
     Status = dict[str, list[list[str]]]
 
 CHALLENGE = re.compile(rf"[{ALPHABET}]{{{LENGTH}}}\n".encode("ascii"))
 VERDICTS = ("GOODSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "BADSIG", "ERRSIG")
-REASONS = {  # codes of libgpg-error
-    11: "the passphrase was wrong",
-    62: "nobody typed the passphrase in time",
-    85: "the agent has no pinentry to ask for the passphrase with",
-    86: "the agent's pinentry failed",
-    99: "it was cancelled",
-    112: "the card is not there",
-    198: "it was cancelled",
-    0x8066: "the agent's pinentry has no terminal to ask for the passphrase at",
-}
-CODE = 0xFFFF
-NUMBER = re.compile(r"[0-9]{1,10}")
 FINGERPRINT = re.compile(r"[0-9A-F]{40,64}")
 NOT_OURS = "this is no challenge of Trex's, so nothing that it says is shown"
 NOT_SHOWN = "a server can send anything, also a mail that was captured on its way to you"
@@ -49,16 +40,20 @@ class Message:
     unknown_signer: str = ""  # the key id, where the public key is not in the keyring
 
 
-def open_message(message: bytes) -> Message:
-    """Decrypt with the user's gpg-agent and judge all that can be judged without a server's name.
+def open_message(sealed: Sealed, keys: list[Held], waiting: Waiting) -> Message:
+    """Decrypt with these of the user's keys and judge all that needs no server's name.
 
-    Raises PasteError for what is no whole message, CannotDecrypt where no secret key is at hand,
-    Refused for all that is not exactly what Trex sends.
+    Raises CannotDecrypt where the secret key is not at hand, Refused for all that is not exactly
+    what Trex sends.
     """
-    check_packets(message)
-    opened = Gpg().open_message(message)
-    _check_opened(opened.said)
+    message = sealed.for_keys(key_id for key in keys for key_id in key.cards)
+    with waiting:
+        opened = Gpg().open_message(message, waiting.hear)
+    if "DECRYPTION_OKAY" not in opened.said:
+        raise why_not(opened)
     inside = read_signed(opened.data)
+    if inside.ended:
+        raise Refused(ENDED)
     return read_message(inside.data, _joined(opened.said, inside.said))
 
 
@@ -79,34 +74,12 @@ def read_message(plaintext: bytes, said: Status) -> Message:
     return Message(context, plaintext.decode("ascii").strip(), signer, unknown)
 
 
-def _check_opened(said: Status) -> None:
-    if "DECRYPTION_OKAY" not in said:
-        raise _why_not(said)
-
-
 def _check_decrypted(said: Status) -> None:
     """Refuse all but one plaintext out of one decryption with integrity protection."""
-    _check_opened(said)
     once = ("BEGIN_DECRYPTION", "DECRYPTION_OKAY", "GOODMDC", "PLAINTEXT")
     other_packets = any("proc_pkt" in " ".join(words) for words in said.get("ERROR", []))
     if other_packets or any(len(said.get(keyword, [])) != 1 for keyword in once):
         raise Refused(NOT_OURS, NOT_SHOWN)
-
-
-def _why_not(said: Status) -> CannotDecrypt | Refused:
-    codes = [int(words[1]) & CODE for words in said.get("ERROR", [])
-             if len(words) > 1 and NUMBER.fullmatch(words[1])]  # fmt: skip
-    for code in codes:
-        if code in REASONS:
-            return Refused(f"not decrypted: {REASONS[code]}")
-    if "NO_SECKEY" in said:
-        ids = [words[0] for words in said["NO_SECKEY"] if words and KEY_ID.fullmatch(words[0])]
-        keys = cut(", ".join(dict.fromkeys(ids)), MAX_PLACE)
-        return CannotDecrypt(
-            f"this message is for somebody else: the secret key {keys} is not here",
-            "gpg --list-secret-keys --keyid-format long",
-        )
-    return Refused("gpg could not decrypt this message", "is it whole? does gpg-agent run?")
 
 
 def _read_signature(said: Status, text: str) -> tuple[str, str]:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from trex.cli.errors import ClientError
 from trex.cli.target import split_prompt
-from trex.cli.tell import printable
+from trex.cli.tell import printable, tell
+from trex.errors import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 KIND = "SSH_ASKPASS_PROMPT"  # "confirm", "none" for a notice, or not set
 DEFAULT_ASKPASS = "ssh-askpass"
 MAX_ANSWER = 1024  # readpass.c takes no more
+MAX_SHOWN = 100  # characters of a prompt that nobody can be asked
 # Of ssh itself, about a host key. Whether to echo is not handed over, so all else is not echoed.
 YES_OR_NO = re.compile(r"\(yes/no(/\[fingerprint\])?\)\? $|^Please type 'yes'")
 
@@ -37,9 +39,15 @@ def ask(prompt: str, before: Handover) -> int:
     has_terminal = _has_terminal()
     if _wants_program(before, has_terminal=has_terminal):
         _become_program(prompt, before)
-    if not has_terminal:
-        return 1
     kind = os.environ.get(KIND, "")
+    if not has_terminal and kind == "none":
+        tell(_beginning(prompt))
+        return 0
+    if not has_terminal:
+        raise ClientError(
+            f"nobody can be asked without a terminal: {_beginning(prompt)}",
+            "run it at a terminal, or name a program that asks in SSH_ASKPASS",
+        )
     if kind == "none":
         with _terminal() as terminal:
             os.write(terminal, f"{printable(prompt)}\n".encode())
@@ -55,12 +63,12 @@ def ask(prompt: str, before: Handover) -> int:
     return 0
 
 
-def ask_yes(question: str) -> bool:
-    """Tell whether the user types `yes` at the terminal; without one he does not."""
+def ask_yes(question: str) -> bool | None:
+    """Tell whether the user types `yes` at the terminal; None where there is no terminal."""
     try:
         return read_line(question, echo=True) == b"yes"
     except OSError:
-        return False
+        return None
 
 
 def read_line(prompt: str, *, echo: bool) -> bytes | None:
@@ -79,6 +87,11 @@ def read_line(prompt: str, *, echo: bool) -> bytes | None:
             if not echo:
                 os.write(terminal, b"\n")
     return line.rstrip(b"\r\n") if line else None
+
+
+def _beginning(prompt: str) -> str:
+    """Return enough of a prompt to know it by; a server may have written it."""
+    return cut(" ".join(prompt.split()), MAX_SHOWN)
 
 
 def _wants_program(before: Handover, *, has_terminal: bool) -> bool:

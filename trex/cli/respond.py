@@ -5,19 +5,27 @@ from __future__ import annotations
 import os
 import sys
 import termios
+from typing import TYPE_CHECKING
 
 import click
 
+from trex.cli.answered import check_new, claim, release
 from trex.cli.clipboard import copy
-from trex.cli.errors import PasteError
+from trex.cli.errors import ClientError, PasteError
 from trex.cli.judge import check_signer, describe
 from trex.cli.launch import name_terminal
+from trex.cli.loginkeys import PASTED, LoginKeys
 from trex.cli.message import open_message
+from trex.cli.packets import read_packets
 from trex.cli.paste import MAX_TEXT, read_message
 from trex.cli.pins import Pins
 from trex.cli.services import SSHD
 from trex.cli.target import ANYWHERE
 from trex.cli.terminal import answer, say
+from trex.cli.waiting import Waiting
+
+if TYPE_CHECKING:
+    from trex.cli.packets import Sealed
 
 EXAMPLES = """\b
 Examples:
@@ -38,9 +46,12 @@ def command(file: str, *, to_clipboard: bool) -> None:
     the host that you log in to? Nothing is shown of a message that is no challenge of Trex's.
     """
     pins = Pins()
-    message = read_message(_read(file))
+    login_keys = LoginKeys()
+    sealed = read_packets(read_message(_read(file)))
+    check_new(sealed)
     name_terminal(os.environ)
-    challenge = open_message(message)
+    keys = login_keys.choose(sealed, PASTED)
+    challenge = open_message(sealed, keys, Waiting("to answer what you pasted", keys))
     told = dict(describe(challenge, ANYWHERE, pins))
     for name, value in told.items():
         say(f"{name:8} {value}")
@@ -48,10 +59,21 @@ def command(file: str, *, to_clipboard: bool) -> None:
     if challenge.context.service != SSHD:
         service = told["service"]
         say(f"This is for {service}, not for a login by ssh: was it you who started {service}?")
+    claim(sealed)
+    login_keys.remember(PASTED, keys)
     if to_clipboard:
-        say(f"The response is on the clipboard ({copy(challenge.response)}).")
+        say(f"The response is on the clipboard ({_copy(challenge.response, sealed)}).")
     else:
         answer(challenge.response)
+
+
+def _copy(response: str, sealed: Sealed) -> str:
+    """Copy, or leave the challenge to be answered in another way."""
+    try:
+        return copy(response)
+    except ClientError:
+        release(sealed)
+        raise
 
 
 def _read(file: str) -> str:

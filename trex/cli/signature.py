@@ -74,6 +74,8 @@ def read_signed(content: bytes) -> Decrypted:
         lookup = Lookup(place)
         found = lookup.read(content, b"")
         for key in _keys_for(found.said):
+            if found.ended:
+                break
             result = lookup.read(content, key.raw())
             if "GOODSIG" in result.said:
                 return result

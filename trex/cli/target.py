@@ -11,6 +11,8 @@ from trex.cli.errors import Refused
 from trex.cli.hosts import UNKNOWN
 
 PREFIXED_SINCE = (8, 5)  # OpenSSH
+NO_VERSION = (0, 0)
+SILENT = ("QUIET", "SILENT", "FATAL")  # LogLevel, as set and as -G says it; -q sets the first
 SSH_SECONDS = 20  # for a `Match exec` in the user's configuration
 STANDARD_PORT = "22"
 
@@ -22,6 +24,7 @@ class Target:
     user: str
     hosts: list[str] = field(default_factory=list)  # the first is the one to show
     port: str = STANDARD_PORT  # UNKNOWN for a host on the way, whose settings are not ours
+    quiet: bool = False  # ssh was told to say nothing
 
     @property
     def host(self) -> str:
@@ -46,6 +49,16 @@ def split_prompt(prompt: str) -> tuple[str, str, str] | None:
     return user, host.lower().removesuffix("."), prompt[end + len(") ") :]
 
 
+def asking_ssh(ssh: str) -> str:
+    """Return the program that asks, which has started this one; `ssh` where no /proc tells.
+
+    What stands on PATH may be a script that has become another ssh. The path is good for as long as
+    that runs, also where its file was replaced meanwhile.
+    """
+    asks = f"/proc/{os.getppid()}/exe"
+    return asks if os.access(asks, os.X_OK) else ssh
+
+
 def find_target(user: str, host: str, ssh: str, arguments: list[str] | None) -> Target:
     """Return all that the client calls the host which ssh names before a prompt.
 
@@ -53,10 +66,14 @@ def find_target(user: str, host: str, ssh: str, arguments: list[str] | None) -> 
     host, and its port. Raises Refused for an ssh that writes no such name: the server could write
     one then.
     """
-    if _version(ssh) < PREFIXED_SINCE:
+    version = _version(ssh)
+    if version == NO_VERSION:
+        raise Refused("what asks is not OpenSSH, so nothing says who asks", "trex respond")
+    if version < PREFIXED_SINCE:
         raise Refused("ssh is older than OpenSSH 8.5 and does not say who asks", "trex respond")
     target = Target(user, [host], UNKNOWN)
     settings = _settings(ssh, arguments) if arguments else {}
+    target.quiet = settings.get("loglevel") in SILENT
     ours = [
         settings[key].lower().removesuffix(".")
         for key in ("hostkeyalias", "hostname", "host")
@@ -76,7 +93,7 @@ def _settings(ssh: str, arguments: list[str]) -> dict[str, str]:
 
 def _version(ssh: str) -> tuple[int, int]:
     found = re.match(r"OpenSSH_(\d+)\.(\d+)", _ask(ssh, ["-V"]))
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    return (int(found[1]), int(found[2])) if found else NO_VERSION
 
 
 def _ask(ssh: str, arguments: list[str]) -> str:

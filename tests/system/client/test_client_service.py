@@ -185,6 +185,7 @@ def test_after_a_refusal_nothing_is_decrypted(
 ) -> None:
     """Never three pinentries after one cancel, and no questions to the keyring one by one."""
     holder.take(laptop.make_locked_key("locked@example.org"))
+    laptop.answer_with("locked@example.org")
     count = laptop.home / "count"
     laptop.use_pinentry(laptop.write_pinentry(f"echo >> {count}; echo ERR 83886179 no"))
     prompts = [encrypt(holder, "locked@example.org") for _ in range(3)]
@@ -198,6 +199,7 @@ def test_a_refused_run_is_one_attempt(
 ) -> None:
     """ssh asks three times of itself; with pam_faillock that locks an account."""
     alice.import_keys(laptop.make_locked_key("locked@example.org"))
+    laptop.answer_with("locked@example.org")
     alice.write("locked@example.org trust nosign\n")
     count = laptop.home / "count"
     laptop.use_pinentry(laptop.write_pinentry(f"echo >> {count}; echo ERR 83886179 no"))
