@@ -58,7 +58,13 @@ def run_as(account: Account, work: Callable[[], Any], seconds: float = WORK_SECO
     sys.stderr.flush()
     # A signal waits until the process is there to be ended, and again until it has ended.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for descriptor in (report, sink, lifeline, held):
+            os.close(descriptor)
+        raise
     if pid == 0:
         os.close(report)
         os.close(held)
