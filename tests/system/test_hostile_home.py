@@ -112,7 +112,7 @@ def test_nothing_is_run_that_a_record_names(
 
 def test_a_name_in_a_path_is_no_command(alice: Account, log_in: Callable[..., Asked]) -> None:
     """Advisory CVE-2026-44712: file names, too; they are arguments of a list, and no shell reads."""
-    home = alice.home / "$(touch canary) ;`id` -o x"
+    home = alice.home / "`touch canary` ;(id) -o x"
     alice.gnupg.rename(home)
     assert log_in("alice", arguments=(f"[gnupg_home=%h/{home.name}]",)).verdict == "PAM_SUCCESS"
 

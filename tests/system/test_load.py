@@ -18,6 +18,7 @@ OWN = {
     "trex", "trex.audit", "trex.authfile", "trex.challenge", "trex.child", "trex.errors",
     "trex.login", "trex.methods", "trex.methods.openpgp", "trex.openpgp", "trex.options", "trex.pam", "trex.privilege", "trex.prompt",
     "trex.keyblock", "trex.keylist", "trex.keyring", "trex.recipients", "trex.safefile",
+    "trex.sigchld",
 }  # fmt: skip
 BUILT_IN = {
     "_contextvars",
