@@ -69,5 +69,5 @@ def test_what_it_says_of_sshd_is_what_sshd_then_has(place: Path, said: str) -> N
         FILE.write_bytes(kept)
         if file != FILE:
             file.unlink(missing_ok=True)
-    assert len(lines) == 5
+    assert len(lines) == 7
     assert {line.lower() for line in lines} <= set(shown.stdout.lower().splitlines())
