@@ -36,9 +36,13 @@ SSHD, DEBIAN_S_SSHD = Path("/etc/ssh/sshd_config"), Path("/usr/share/openssh/ssh
 ACCOUNT = re.compile(r"^(_trex[^:]*):", re.MULTILINE)
 RULE = re.compile(r"^[^#\n]*pam_trex(_path)?\.(py|so).*\n?", re.MULTILINE)
 
+# What another overlay over such a directory has to name as its lower layers: the kernel stacks no
+# more than two overlays, and a test may need the second.
+LOWER: dict[Path, str] = {}
+
 
 def hide(layers: Path, mount: Mount) -> None:
-    """Take what is installed out of sight, by upper layers below `layers`. /etc has to be a copy."""
+    """Take what is installed out of sight, by overlays below `layers`. /etc has to be a copy."""
     for directory, patterns in OURS.items():
         if found := _found(directory, patterns):
             _cover(Path(directory), layers, mount)
@@ -60,11 +64,15 @@ def _found(directory: str, patterns: tuple[str, ...]) -> list[Path]:
 
 
 def _cover(directory: Path, layers: Path, mount: Mount) -> None:
-    upper, work = (layers / directory.relative_to("/") / layer for layer in ("upper", "work"))
-    upper.mkdir(parents=True)
-    work.mkdir()
-    options = f"lowerdir={directory},upperdir={upper},workdir={work}"
+    layer = {
+        name: layers / directory.relative_to("/") / name for name in ("lower", "upper", "work")
+    }
+    for path in layer.values():
+        path.mkdir(parents=True)
+    mount("--bind", directory, layer["lower"])
+    options = ",".join(f"{name}dir={path}" for name, path in layer.items())
     mount("-t", "overlay", "trex", "-o", options, directory)
+    LOWER[directory] = f"{layer['upper']}:{layer['lower']}"
 
 
 def _remove(paths: list[Path]) -> None:
