@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.installed import LOWER
 from tests.sandbox import PLACE
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def overlaid(*directories: Path) -> Iterator[None]:
             upper, work = (layers / directory.name / layer for layer in ("upper", "work"))
             upper.mkdir(parents=True)
             work.mkdir()
-            options = f"lowerdir={directory},upperdir={upper},workdir={work}"
+            lower = LOWER.get(directory, directory)
+            options = f"lowerdir={lower},upperdir={upper},workdir={work}"
             subprocess.run(["mount", "-t", "overlay", "trex", "-o", options, directory], check=True)
             undo.callback(_detach, directory)
         yield

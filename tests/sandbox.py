@@ -24,6 +24,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests import installed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -79,6 +81,7 @@ def enter() -> None:
     for directory in ("/run/sshd", "/run/lock", "/run/sudo"):
         Path(directory).mkdir(mode=0o755)
     (PLACE / "etc/nologin").unlink(missing_ok=True)
+    installed.hide(PLACE / "installed", mount)
     install_module()
 
 
