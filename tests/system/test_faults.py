@@ -59,7 +59,7 @@ def test_whatever_fails_nobody_gets_in_and_nothing_stays(variant: str, world: Wo
     chosen += [*spread(critical, MOST[variant]), *spread(rest, MOST[variant] // 3)]
     results = perform(world, chosen, 2, lambda _: None)
     bad = [
-        (cell.call, cell.fault, result.verdict, result.problems)
+        (cell.call, cell.fault, result.hit, result.verdict, result.problems)
         for cell, result in results
         if result.problems
     ]
