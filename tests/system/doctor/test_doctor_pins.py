@@ -118,8 +118,8 @@ def _counts_of_root_s(place: Path) -> None:
     FileCounts(str(counts_of(place))).add("alice", "h", 1, {})
 
 
-def _no_database(place: Path) -> None:
-    counts_of(place).write_text("this is no database" * 100)
+def _no_counts(place: Path) -> None:
+    counts_of(place).write_text("these are no counts" * 100)
     shutil.chown(counts_of(place), "_trex-sms")
 
 
@@ -151,8 +151,8 @@ def _only_others(place: Path) -> None:
         (_directory_of_root_s, "sms-state", "error", "(Permission denied|cannot be written)$", "install --sms"),
         (_directory_of_all, "sms-place", "warning", "found mode 0777", "install -d -m 0700"),
         (_directory_seen, "sms-place", "warning", "found mode 0755; meant is 0700", "chmod 700"),
-        (_counts_of_root_s, "sms-state", "error", "counts cannot be written", "--sms"),
-        (_no_database, "sms-state", "error", "file is not a database", "install --sms"),
+        (_counts_of_root_s, "sms-state", "error", "cannot be used: Permission denied", "--sms"),
+        (_no_counts, "sms-state", "error", "counts holds no counts", "install --sms"),
         (_authority_hidden, "sms-ca", "error", "Permission denied, as _trex-sms", "chmod a.r"),
         (_only_others, "sms-gateway", "error", "alice: no gateway is for alice", "only"),
     ],
