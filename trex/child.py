@@ -127,12 +127,19 @@ class Child:
             with suppress(OSError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
             self.lingers = not _ends(self.pidfd, self._pid)
-        try:
-            # A file system that does not answer keeps a process from ending: no wait without end.
-            ended, status = os.waitpid(self._pid, os.WNOHANG)
-        except ChildProcessError:
-            return None
-        return os.waitstatus_to_exitcode(status) if ended else None
+        # A file system that does not answer keeps a process from ending, and whoever traces it from
+        # being waited for: no wait without end.
+        deadline = monotonic() + (0 if self.lingers else GRACE_MS / 1000)
+        while True:
+            try:
+                ended, status = os.waitpid(self._pid, os.WNOHANG)
+            except ChildProcessError:
+                return None
+            if ended:
+                return os.waitstatus_to_exitcode(status)
+            if monotonic() >= deadline:
+                return None
+            sleep(0.002)
 
 
 def _ends(pidfd: int, pid: int) -> bool:
