@@ -24,7 +24,7 @@ REASONS = {  # codes of libgpg-error
     198: "it was cancelled",
     0x8066: "the agent's pinentry has no terminal to ask for the passphrase at",
 }
-CODE = 0xFFFF
+CODE, NO_SECRET_KEY = 0xFFFF, 17
 NUMBER = re.compile(r"[0-9]{1,10}")
 KEY_ID = re.compile(r"[0-9A-F]{1,64}")
 LATE = f"not decrypted: nothing came in {PATIENCE // 60} minutes"
@@ -41,7 +41,8 @@ def why_not(opened: Decrypted) -> CannotDecrypt | Refused:
     for code in codes:
         if code in REASONS:
             return Refused(f"not decrypted: {REASONS[code]}")
-    if "NO_SECKEY" in said:
+    # GnuPG 2.4 says this also of a key that is here and could not be used.
+    if "NO_SECKEY" in said and set(codes) <= {NO_SECRET_KEY}:
         ids = [words[0] for words in said["NO_SECKEY"] if words and KEY_ID.fullmatch(words[0])]
         keys = cut(", ".join(dict.fromkeys(ids)), MAX_PLACE)
         return CannotDecrypt(
