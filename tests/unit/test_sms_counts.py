@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import signal
+import socket
 import tempfile
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -430,3 +432,36 @@ def test_a_redis_that_says_nothing_is_not_waited_for(
             else f"unix://{tmp_path}/s"
         )
         assert set(each_act(url)) == {"Redis cannot be asked: TimeoutError"}
+
+
+def test_a_redis_that_takes_nothing_is_told_so_by_both(
+    server: RedisServer, direct: redis.Redis
+) -> None:
+    """As a replica, it answers questions: `trex doctor` would call sound what no login can use."""
+    rights = ["+@read", "+@connection", "+@scripting", "+time", "-@write"]
+    direct.acl_setuser("reader", enabled=True, passwords=[f"+{TOKEN}"], keys=["*"], commands=rights)
+    one = RedisCounts(server.url.replace("://:", "://reader:"))
+    for act in (one.add, one.reached):
+        with pytest.raises(NotSent, match=r"^Redis cannot be asked: "):
+            act("bob", "a", 1, {"user_hour": 5})
+    assert direct.keys("*") == []
+
+
+def test_a_redis_that_takes_no_connection_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its queue is full, or a firewall drops what comes: the kernel would try for two minutes."""
+    monkeypatch.setattr(fleet, "SECONDS", 0.2)
+
+    def asked() -> list[str]:
+        signal.alarm(30)
+        with socket.socket() as full, ExitStack() as kept:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            for _ in range(4):
+                waiting = kept.enter_context(socket.socket())
+                waiting.settimeout(0)
+                waiting.connect_ex(full.getsockname())
+            return list(each_act(f"redis://127.0.0.1:{full.getsockname()[1]}"))
+
+    assert set(in_a_child(asked)) == {"Redis cannot be asked: TimeoutError"}
