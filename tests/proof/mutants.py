@@ -70,7 +70,7 @@ CORE = {
     "sms/claim": ((), ("test_sms_programs",)),
     "sms/counts": ((), ("test_sms_counts",)),
     "sms/email": ((), ("test_gateways",)),
-    "sms/fleet": ((), ("test_sms_counts", "system/test_fleet_tls")),
+    "sms/fleet": ((), ("test_sms_counts", "system/test_fleet_tls", "system/sms/test_sms_fleet")),
     "sms/free_mobile": ((), ("test_gateways",)),
     "sms/http": ((), ("test_gateways",)),
     "sms/look": ((), ("test_sms_programs",)),
