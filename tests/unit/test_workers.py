@@ -20,29 +20,31 @@ import pytest
 
 PLACE = pathlib.Path({place!r})
 
+def wait(for_what):
+    deadline = time.monotonic() + 60
+    while not for_what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_look_around(number):
     with subprocess.Popen(["sleep", "4242"]) as sleeper:
-        assert pathlib.Path("/proc", str(sleeper.pid), "comm").read_text() == "sleep\\n"
-        (PLACE / f"ready-{{number}}").touch()
-        deadline = time.monotonic() + 60
-        while not (PLACE / f"ready-{{1 - number}}").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        lines = [path.read_text() for path in pathlib.Path("/proc").glob("[0-9]*/cmdline")]
-        (PLACE / f"seen-{{number}}").write_text(str(lines.count("sleep\\0004242\\0")))
-        while not (PLACE / f"seen-{{1 - number}}").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        sleeper.kill()
+        try:
+            # exec(2) closes Popen's pipe before it sets the name.
+            name = pathlib.Path("/proc", str(sleeper.pid), "cmdline")
+            wait(lambda: name.read_text() == "sleep\\0004242\\0")
+            (PLACE / f"ready-{{number}}").touch()
+            wait((PLACE / f"ready-{{1 - number}}").exists)
+            lines = [path.read_text() for path in pathlib.Path("/proc").glob("[0-9]*/cmdline")]
+            (PLACE / f"seen-{{number}}").write_text(str(lines.count("sleep\\0004242\\0")))
+            wait((PLACE / f"seen-{{1 - number}}").exists)
+        finally:
+            sleeper.kill()
 
 def test_an_orphan_leaves_no_zombie():
     script = "sleep 0 & echo $!"
     orphan = subprocess.run(["sh", "-c", script], capture_output=True, text=True).stdout.strip()
-    deadline = time.monotonic() + 60
-    while pathlib.Path("/proc", orphan).exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait(lambda: not pathlib.Path("/proc", orphan).exists())
 """
 
 
