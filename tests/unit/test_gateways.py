@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import ssl
+import stat
 import threading
 import time
 from contextlib import closing, suppress
@@ -20,10 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-# smtplib leaves a socket open with which no TLS was to be had.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.usefixtures("collected")
 NUMBER, TEXT = "+33612345678", "12345678 is the PIN & more"
 UNTRUSTED = "its certificate is not trusted, or not for this host"
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """See to it that a socket which is left open fails the test that left it, and no later one."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
@@ -409,6 +417,37 @@ def test_an_answer_that_is_no_http_takes_no_message(authority: Authority, gatewa
         gateway.raw = raw
         with pytest.raises(NotSent, match=reason):
             http.send({"url": gateway.url, "ca": str(authority.ca)}, [NUMBER], TEXT)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70000,
+     b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Encoding: gzip\r\n\r\nnone",
+     b"HTTP/1.1 302 x\r\nLocation: https://[x\r\nContent-Length: 4\r\n\r\nnone",
+     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n",
+     b"none\r\n\r\n"],
+)  # fmt: skip
+def test_no_connection_outlives_its_request(
+    authority: Authority, gateway: Gateway, raw: bytes
+) -> None:
+    gateway.raw = raw
+    told = None
+    try:
+        web.request({"ca": str(authority.ca)}, "GET", gateway.url)
+    except NotSent as error:
+        told = error  # and with it all that its traceback names
+    assert connections_to(gateway.port) == 0, told
+
+
+def connections_to(port: int) -> int:
+    """Return how many of this process's descriptors are connected to `port`."""
+    found = 0
+    for number in map(int, os.listdir("/proc/self/fd")):
+        with suppress(OSError):
+            if stat.S_ISSOCK(os.stat(number).st_mode):
+                with socket.socket(fileno=os.dup(number)) as one:
+                    found += one.getpeername()[1] == port
+    return found
 
 
 def test_a_redirection_is_none_of_an_error_s_meanings() -> None:

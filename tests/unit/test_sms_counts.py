@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import re
 import signal
@@ -32,9 +33,19 @@ if os.geteuid() != 0:
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# The library leaves a socket open that it could not connect.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+# The library leaves a socket open that it could not connect. It is collected here, and not at some
+# moment in a test of another file, which would fail for it.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("collected"),
+]
 SPANS = {"user_hour": 3600, "user_day": 86400, "host_hour": 3600, "host_day": 86400}
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")

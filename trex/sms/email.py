@@ -57,7 +57,11 @@ def _connected(gateway: "Table") -> smtplib.SMTP:
     if kind == "tls":
         return smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=context)
     server = smtplib.SMTP(host, port, timeout=SECONDS)
-    server.starttls(context=context)
+    try:
+        server.starttls(context=context)
+    except BaseException:
+        server.close()
+        raise
     return server
 
 

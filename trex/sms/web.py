@@ -3,6 +3,7 @@
 import os
 import socket
 import ssl
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import requests
@@ -32,8 +33,10 @@ def request(gateway: "Table", method: str, url: str, **parts: object) -> Answer:
 
     Raises NotSent with the kind of failure alone: the library's own message holds the URL.
     """
-    with requests.Session() as session:
+    with ExitStack() as opened, requests.Session() as session:
         session.trust_env = False  # no proxy and no ~/.netrc
+        # Not only what is returned: an answer with an impossible Location raises, and stays open.
+        session.hooks["response"].append(lambda answer, **_: _close_later(opened, answer))
         session.verify = gateway.get("ca", True)
         session.headers["Accept-Encoding"] = "identity"
         try:
@@ -57,6 +60,10 @@ def request(gateway: "Table", method: str, url: str, **parts: object) -> Answer:
             raise NotSent(f"an answer that is no HTTP ({type(error).__name__})") from None
         except OSError as error:
             raise NotSent(f"ca cannot be read ({type(error).__name__})") from None
+
+
+def _close_later(opened: ExitStack, answer: requests.Response) -> None:
+    opened.callback(answer.close)
 
 
 def connect(gateway: "Table", url: str) -> None:
