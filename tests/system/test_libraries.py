@@ -53,7 +53,7 @@ def install(destination: Path) -> subprocess.CompletedProcess[str]:
 def test_on_a_client_the_help_needs_none_of_the_optional_ones(
     without: Callable[..., None], bob: Account
 ) -> None:
-    """What `pip install .` brings is click, rich and python-gnupg."""
+    """What `pip install .` brings is click and python-gnupg."""
     without("pyotp", "qrcode", "cryptography", "requests", "redis")
     for command in (["--help"], ["totp", "--help"], ["doctor", "--help"]):
         done = trex(*command, account=bob)
@@ -66,7 +66,7 @@ def test_on_a_client_the_help_needs_none_of_the_optional_ones(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("missing", [("pyotp", "qrcode"), ("gnupg",), ("click", "rich")])
+@pytest.mark.parametrize("missing", [("pyotp", "qrcode"), ("gnupg",), ("click",)])
 def test_logins_come_with_the_installation_all_the_same(
     without: Callable[..., None], place: Path, missing: tuple[str, ...]
 ) -> None:
