@@ -239,9 +239,14 @@ def pam_service(name: str, *lines: str) -> str:
     return name
 
 
+def door_line() -> str:
+    """Return what a PAM service says to have this module."""
+    return str(PROJECT / "native/pam_trex.so") if os.environ.get("NATIVE") else f"pam_python.so {ENTRY}"
+
+
 def trex_service(name: str, *arguments: str, control: str = "required") -> str:
     """Write a PAM service that logs in with this module alone."""
-    module = " ".join(["auth", control, "pam_python.so", str(ENTRY), *arguments])
+    module = " ".join(["auth", control, door_line(), *arguments])
     return pam_service(name, module, "account required pam_permit.so",
                        "session required pam_permit.so", "password required pam_deny.so")  # fmt: skip
 
