@@ -87,6 +87,17 @@ static int await(int descriptor, short events, long deadline)
  * That is why ids are changed by system calls; glibc's functions would ask threads that are gone.
  */
 
+/* Set both limits of a kind, or as much as the hard one allows without CAP_SYS_RESOURCE. */
+static void limit(int kind, rlim_t most)
+{
+    struct rlimit both = {most, most};
+
+    if (setrlimit(kind, &both) && !getrlimit(kind, &both)) {
+        both.rlim_cur = most < both.rlim_max ? most : both.rlim_max;
+        setrlimit(kind, &both);
+    }
+}
+
 /* A user who calls su chooses limits, priority and cgroup, and could stop what has his real id. */
 static void leave_the_caller(void)
 {
@@ -94,26 +105,27 @@ static void leave_the_caller(void)
         RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_AS, RLIMIT_NPROC, RLIMIT_RSS,
         RLIMIT_LOCKS, RLIMIT_SIGPENDING, RLIMIT_MEMLOCK, RLIMIT_RTTIME,
     };
-    const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY}, stack = {8 << 20, RLIM_INFINITY};
-    const struct rlimit files = {1024, 4096}, core = {0, 0};
+    static const char *const groups[] = {
+        "/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/unified/cgroup.procs",
+    };
     const struct sched_param other = {0};
-    int group;
 
     if (syscall(SYS_setgroups, 0, NULL) || syscall(SYS_setresgid, 0, 0, 0) ||
         syscall(SYS_setresuid, 0, 0, 0))
         _exit(126);
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
-        setrlimit(limits[i], &none);
-    setrlimit(RLIMIT_STACK, &stack);
-    setrlimit(RLIMIT_NOFILE, &files);
-    setrlimit(RLIMIT_CORE, &core);
+        limit(limits[i], RLIM_INFINITY);
+    limit(RLIMIT_STACK, 8 << 20);
+    limit(RLIMIT_NOFILE, 1024);
+    limit(RLIMIT_CORE, 0);
     sched_setscheduler(0, SCHED_OTHER, &other);
     setpriority(PRIO_PROCESS, 0, 0);
-    group = open("/sys/fs/cgroup/cgroup.procs", O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    if (group >= 0 && write(group, "0", 1) < 0)
-        errno = 0; /* as in a container: its own has to do */
-    if (group >= 0)
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        int group = open(groups[i], O_WRONLY | O_CLOEXEC | O_NOCTTY);
+        if (group >= 0 && write(group, "0", 1) < 0)
+            errno = 0; /* as in a container: its own has to do */
         close(group);
+    }
 }
 
 static void forget_handlers(void)
