@@ -1,7 +1,7 @@
 /* pam_trex.so: Trex in a process of its own.
  *
  * The module asks PAM who logs in, starts the helper, carries its questions to the application and
- * the answers back, and returns its verdict. It judges nothing. docs/native.md has the frames.
+ * the answers back, and returns its verdict. It judges nothing.
  *
  * The application finds itself unchanged: no thread, no global state, no SIGCHLD, no descriptor.
  * Between the application and the helper stands the keeper, a process that runs no program. The
@@ -11,7 +11,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <sched.h>
 #include <security/pam_ext.h>
@@ -30,6 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "frames.h"
+
 #ifndef PYTHON
 #define PYTHON "/usr/bin/python3"
 #endif
@@ -42,19 +43,7 @@
 #ifndef END_MS
 #define END_MS 3000L /* from the verdict to the end of helper and keeper */
 #endif
-
-enum {
-    MAX_FRAME = 64 * 1024, /* bytes */
-    MAX_FRAMES = 64,       /* from one helper */
-    KEEPER_MS = 3600 * 1000, /* the longest login */
-    SOCKET = 3,              /* the helper's descriptor */
-};
-
-/* From the helper: a question that is answered, or something to be done. */
-enum { HIDDEN = 'p', SHOWN = 'e', INFO = 'i', FAULT = 'r', GET_PASSWORD = 'g', SET_PASSWORD = 's',
-       DELAY = 'd', VERDICT = 'v' };
-/* To the helper. */
-enum { LOGIN = 'L', ANSWER = 'A', NOTHING = 'N', FAILED = 'F' };
+enum { KEEPER_MS = 3600 * 1000, NO_VERDICT = -1 };
 
 struct door {
     pam_handle_t *pamh;
@@ -66,20 +55,21 @@ struct door {
 static long now_ms(void)
 {
     struct timespec now;
+
     clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * 1000L + now.tv_nsec / 1000000;
 }
 
-/* Wait for `events` or a hang-up; 1 if there is one of them, 0 at the deadline or on an error. */
-static int await(int descriptor, short events, long deadline)
+/* Wait until one of `count` has something: how many have, 0 at the deadline, -1 for an error. */
+static int await(struct pollfd *descriptors, nfds_t count, long deadline)
 {
-    for (;;) {
+    int ready;
+
+    do {
         long left = deadline - now_ms();
-        struct pollfd poll_for = {.fd = descriptor, .events = events};
-        int ready = poll(&poll_for, 1, left > 0 ? (int)left : 0);
-        if (ready >= 0 || errno != EINTR)
-            return ready > 0;
-    }
+        ready = poll(descriptors, count, left > 0 ? (int)left : 0);
+    } while (ready < 0 && errno == EINTR);
+    return ready;
 }
 
 /* ------------------------------------------------------------------ in the keeper and the helper
@@ -170,7 +160,8 @@ static _Noreturn void keep(int helpers_end)
     const int foreign = geteuid() == 0 && getuid() != 0;
     const long deadline = now_ms() + KEEPER_MS;
     pid_t keeper, helper;
-    int status = 1, ended;
+    struct pollfd both[] = {{.events = POLLIN}, {.fd = SOCKET}};
+    int status = 1;
 
     forget_handlers();
     if (foreign)
@@ -185,17 +176,9 @@ static _Noreturn void keep(int helpers_end)
         run_helper(keeper);
     if (helper < 0)
         _exit(126);
-    ended = (int)syscall(SYS_pidfd_open, helper, 0);
-    for (;;) {
-        struct pollfd both[] = {{.fd = ended, .events = POLLIN}, {.fd = SOCKET}};
-        long left = deadline - now_ms();
-        int ready = ended < 0 ? -1 : poll(both, 2, left > 0 ? (int)left : 0);
-        if (ready < 0 && errno == EINTR)
-            continue;
-        if (ready <= 0 || !both[0].revents)
-            kill(helper, SIGKILL);
-        break;
-    }
+    both[0].fd = (int)syscall(SYS_pidfd_open, helper, 0);
+    if (both[0].fd < 0 || await(both, 2, deadline) < 1 || !both[0].revents)
+        kill(helper, SIGKILL);
     if (waitpid(helper, &status, 0) != helper)
         _exit(1);
     _exit(WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1);
@@ -229,12 +212,13 @@ static int finish(struct door *door)
 {
     const struct timespec moment = {0, 1000 * 1000};
     long deadline = now_ms() + END_MS;
-    int status = 1, watched = (int)syscall(SYS_pidfd_open, door->keeper, 0);
+    struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, door->keeper, 0), .events = POLLIN};
+    int status = 1;
     pid_t ended;
 
-    if (watched >= 0) {
-        await(watched, POLLIN, deadline);
-        close(watched);
+    if (end.fd >= 0) {
+        await(&end, 1, deadline);
+        close(end.fd);
     }
     close(door->socket); /* only now: the keeper kills a helper that nobody listens to */
     for (;;) {
@@ -287,33 +271,26 @@ static int converse(struct door *door, int style, const char *text)
     return told;
 }
 
-static int give_password(struct door *door)
-{
-    const void *password = NULL;
-
-    if (pam_get_item(door->pamh, PAM_AUTHTOK, &password) != PAM_SUCCESS || !password)
-        return tell(door, NOTHING, "");
-    return tell(door, ANSWER, password);
-}
-
-/* Return the verdict that a text names, or PAM_SYSTEM_ERR. The only place that knows success. */
+/* Return the verdict that a text names. The only place that knows success. */
 static int verdict(const char *text)
 {
     static const struct { const char *name; int code; } verdicts[] = {
         {"success", PAM_SUCCESS}, {"ignore", PAM_IGNORE}, {"auth_err", PAM_AUTH_ERR},
         {"user_unknown", PAM_USER_UNKNOWN}, {"authinfo_unavail", PAM_AUTHINFO_UNAVAIL},
-        {"conv_err", PAM_CONV_ERR},
+        {"conv_err", PAM_CONV_ERR}, {"system_err", PAM_SYSTEM_ERR},
     };
 
     for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++)
         if (!strcmp(text, verdicts[i].name))
             return verdicts[i].code;
-    return PAM_SYSTEM_ERR;
+    return NO_VERDICT;
 }
 
 /* Do what one frame asks for. 0 to go on, 1 for a verdict, -1 for what is none of the frames. */
 static int serve(struct door *door, char kind, const char *text)
 {
+    const void *password = NULL;
+
     switch (kind) {
     case HIDDEN:
         return converse(door, PAM_PROMPT_ECHO_OFF, text);
@@ -324,7 +301,9 @@ static int serve(struct door *door, char kind, const char *text)
     case FAULT:
         return converse(door, PAM_ERROR_MSG, text);
     case GET_PASSWORD:
-        return give_password(door);
+        if (pam_get_item(door->pamh, PAM_AUTHTOK, &password) != PAM_SUCCESS || !password)
+            return tell(door, NOTHING, "");
+        return tell(door, ANSWER, password);
     case SET_PASSWORD:
         return tell(door, pam_set_item(door->pamh, PAM_AUTHTOK, text) ? FAILED : ANSWER, "");
     case DELAY:
@@ -341,24 +320,23 @@ static int serve(struct door *door, char kind, const char *text)
 static int carry(struct door *door)
 {
     for (int frames = 0; frames < MAX_FRAMES; frames++) {
+        struct pollfd frame = {.fd = door->socket, .events = POLLIN};
         ssize_t length;
         int done;
 
-        if (!await(door->socket, POLLIN, now_ms() + SILENCE_MS))
-            return PAM_SYSTEM_ERR;
+        if (await(&frame, 1, now_ms() + SILENCE_MS) != 1)
+            return NO_VERDICT;
         length = recv(door->socket, door->frame, MAX_FRAME, MSG_DONTWAIT | MSG_TRUNC);
         if (length < 1 || length > MAX_FRAME)
-            return PAM_SYSTEM_ERR;
+            return NO_VERDICT;
         door->frame[length] = 0;
         if (strlen(door->frame) != (size_t)length)
-            return PAM_SYSTEM_ERR;
+            return NO_VERDICT;
         done = serve(door, door->frame[0], door->frame + 1);
-        if (done < 0)
-            return PAM_SYSTEM_ERR;
         if (done)
-            return verdict(door->frame + 1);
+            return done < 0 ? NO_VERDICT : verdict(door->frame + 1);
     }
-    return PAM_SYSTEM_ERR;
+    return NO_VERDICT;
 }
 
 /* Append one field; NULL if it does not fit, or an earlier one did not. */
@@ -399,7 +377,7 @@ static int introduce(struct door *door, int flags, int argc, const char **argv)
 PAM_EXTERN int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
     struct door door = {.pamh = pamh, .socket = -1};
-    int code = PAM_SYSTEM_ERR, ended = 1;
+    int code = NO_VERDICT, ended = 1;
 
     door.frame = malloc(MAX_FRAME + 1);
     if (!door.frame || start(&door)) {
@@ -415,30 +393,23 @@ PAM_EXTERN int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, cons
     if (door.frame)
         explicit_bzero(door.frame, MAX_FRAME + 1);
     free(door.frame);
-    if (ended != 0 && (code == PAM_SUCCESS || code == PAM_IGNORE)) {
-        pam_syslog(pamh, LOG_ERR, "the helper ended badly after its verdict");
-        code = PAM_SYSTEM_ERR;
-    } else if (code == PAM_SYSTEM_ERR) {
-        pam_syslog(pamh, LOG_ERR, "no verdict from " HELPER);
+    if (code == NO_VERDICT || (ended && (code == PAM_SUCCESS || code == PAM_IGNORE))) {
+        pam_syslog(pamh, LOG_ERR, "no verdict that counts from " HELPER);
+        return PAM_SYSTEM_ERR;
     }
     return code;
 }
 
-PAM_EXTERN int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
-{
-    (void)pamh, (void)flags, (void)argc, (void)argv;
-    return PAM_SUCCESS; /* a login brings no credentials beyond itself */
-}
-
-/* Accounts, sessions and passwords are for the modules that care for them. */
-#define LEAVE_TO_OTHERS(name)                                                                \
+/* A login brings no credentials beyond itself; the rest is for the modules that care for it. */
+#define ALWAYS(code, name)                                                                   \
     PAM_EXTERN int name(pam_handle_t *pamh, int flags, int argc, const char **argv)          \
     {                                                                                        \
         (void)pamh, (void)flags, (void)argc, (void)argv;                                     \
-        return PAM_IGNORE;                                                                   \
+        return code;                                                                         \
     }
 
-LEAVE_TO_OTHERS(pam_sm_acct_mgmt)
-LEAVE_TO_OTHERS(pam_sm_open_session)
-LEAVE_TO_OTHERS(pam_sm_close_session)
-LEAVE_TO_OTHERS(pam_sm_chauthtok)
+ALWAYS(PAM_SUCCESS, pam_sm_setcred)
+ALWAYS(PAM_IGNORE, pam_sm_acct_mgmt)
+ALWAYS(PAM_IGNORE, pam_sm_open_session)
+ALWAYS(PAM_IGNORE, pam_sm_close_session)
+ALWAYS(PAM_IGNORE, pam_sm_chauthtok)
