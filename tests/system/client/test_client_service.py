@@ -349,6 +349,16 @@ def test_respond_asks_for_a_signature_of_one_of_the_host_s_pins(
     assert laptop.run("trex", "respond", stdin=signed).stdout == f"{RESPONSE}\n"
 
 
+def test_respond_knows_a_pinned_host_by_the_name_that_was_confirmed_for_ssh(
+    laptop: Client, holder: Holder, to: str, signer: str
+) -> None:
+    assert laptop.run("trex", "pin", "--yes", "192.0.2.7", signer).returncode == 0
+    laptop.account.write("alice@192.0.2.7 alice@web7\n", ".config/trex/names")
+    for by, answer in (("", ""), (signer, f"{RESPONSE}\n")):
+        message = encrypt(holder, to, name=context(host="web7"), signer=by)
+        assert laptop.run("trex", "respond", stdin=message.encode()).stdout == answer
+
+
 def test_a_pin_by_short_name_demands_a_signature_and_settles_nothing(
     hostile: Hostile, laptop: Client, holder: Holder, to: str, signer: str
 ) -> None:
