@@ -123,6 +123,14 @@ class Client:
             done.stderr.decode(errors="replace"),
         )  # fmt: skip
 
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a program without a terminal, whose output is to be read."""
+        return subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=self.home,
+            start_new_session=True, env=self.environment, user=self.account.uid,
+            group=self.account.gid, extra_groups=[],
+        )  # fmt: skip
+
     def type(
         self, *arguments: str, environment: dict[str, str] | None = None
     ) -> pexpect.spawn[str]:
