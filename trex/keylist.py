@@ -80,6 +80,15 @@ class Key:
         """Whether the primary key is none of revoked, expired, invalid and disabled."""
         return self.validity not in UNUSABLE and "D" not in self.capabilities
 
+    def with_one_subkey(self, fingerprint: str) -> "Key":
+        """Return a copy that has no subkey but one."""
+        other = Key.__new__(Key)
+        for name in Key.__slots__:
+            setattr(other, name, getattr(self, name))
+        primary, *subkeys = self.subkeys
+        other.subkeys = [primary, *(sub for sub in subkeys if sub.fingerprint == fingerprint)]
+        return other
+
     @property
     def user_ids(self) -> list[str]:
         """The texts of the user ids, in gpg's order."""

@@ -211,6 +211,22 @@ def host(alice: Account) -> Iterator[Account]:
 
 
 @pytest.fixture
+def stack() -> Iterator[Callable[..., Path]]:
+    """Put Trex alone, with these arguments, into a program's PAM service."""
+    kept: dict[Path, bytes | None] = {}
+
+    def install(service: str, *arguments: str) -> Path:
+        path = sandbox.PAM_SERVICES / service
+        kept.setdefault(path, path.read_bytes() if path.exists() else None)
+        sandbox.trex_service(service, *arguments)
+        return path
+
+    yield install
+    for path, content in kept.items():
+        path.unlink() if content is None else path.write_bytes(content)
+
+
+@pytest.fixture
 def bob(account: Callable[[str], Account]) -> Account:
     """A user who is not set up."""
     return account("bob")

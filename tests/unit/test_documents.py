@@ -85,6 +85,12 @@ def test_the_changelog_knows_this_version() -> None:
     assert f"[{__version__}]" in text("CHANGELOG.md")
 
 
+def test_no_document_has_pip_install_into_debian_s_own_python() -> None:
+    """PEP 668: Debian's pip refuses that since Debian 12 (`externally-managed-environment`)."""
+    for document in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+        assert "`pip install" not in document.read_text(), document.name
+
+
 def test_links_between_the_documents_lead_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
