@@ -31,6 +31,7 @@ MAX_DESCRIPTORS = 1 << 20  # unless fs.nr_open was raised; close_range(2) takes 
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
 MAX_OUTPUT = 256 * 1024  # sixteen recipients and a signature need less than 20 kB
 UNDISTURBED_MS = 50
+LEAST_SECONDS = 0.01  # 0 would be no timer
 GRACE_MS = 2000  # for a supervisor to end its daemons, before it is killed
 NOT_STARTED = b"TREX-NOT-STARTED "
 LINGERS = "gpg cannot be ended: the file system of its files does not answer"
@@ -262,6 +263,21 @@ def end_with_parent(lifeline: int) -> None:
         os._exit(1)
 
 
+def end_at(deadline: float) -> "Leash":
+    """Return a leash for a program that starts nothing: it ends with its parent, or soon after.
+
+    Its parent may be stopped or frozen for good, so the kernel's timer ends it GRACE_MS after
+    `deadline` (monotonic); execve(2) keeps that.
+    """
+
+    def leash(lifeline: int) -> None:
+        seconds = deadline - monotonic() + GRACE_MS / 1000
+        signal.setitimer(signal.ITIMER_REAL, max(LEAST_SECONDS, seconds))
+        end_with_parent(lifeline)
+
+    return leash
+
+
 def lost(lifeline: int, milliseconds: int) -> bool:
     """Wait up to `milliseconds` for the parent's end of the lifeline to close."""
     poll = select.poll()
@@ -284,7 +300,8 @@ def _exec(
         os.setsid()  # no controlling terminal that a pinentry could find
         os.chdir("/")
         os.umask(0o077)
-        for number in (signal.SIGPIPE, signal.SIGCHLD):  # ignored ones stay ignored after exec
+        # Ignored ones stay ignored after exec.
+        for number in (signal.SIGPIPE, signal.SIGCHLD, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         if separate:

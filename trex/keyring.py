@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from time import monotonic
 
 from trex.authfile import is_file
-from trex.child import INSTRUCTIONS_FD, STATUS_FD, Filter, end_with_parent
+from trex.child import INSTRUCTIONS_FD, STATUS_FD, Filter, end_at
 from trex.errors import GpgFailed
 from trex.privilege import acting_as, native, readable
 from trex.sigchld import OwnChildren
@@ -114,7 +114,7 @@ class Keyring:
 
     def start_alone(self, command: list[str], keys: int = 0, home: str = "") -> Filter:
         """Start gpg so that it can start no daemon; `keys` it can be given (`Filter.feed`)."""
-        return self._launch(["--no-autostart", *command], end_with_parent, keys, home)
+        return self._launch(["--no-autostart", *command], end_at(self.deadline), keys, home)
 
     def start_with_daemons(
         self, command: list[str], keys: int = 0, ring: bytes | None = None
