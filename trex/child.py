@@ -219,15 +219,18 @@ class Filter(Child):
                 raise GpgFailed("gpg does not read what it is told")
             self.close(descriptor)
 
-    def finish(self, deadline: float, most: int = MAX_OUTPUT) -> "Finished":
+    def finish(
+        self, deadline: float, most: int = MAX_OUTPUT, kept: "Callable[[bytes], bytes]" = bytes
+    ) -> "Finished":
         """Read what the program writes until it ends, at the latest at `deadline` (monotonic).
 
-        It may write `most` bytes.
+        It may write `most` bytes, of which `kept` says what counts and is kept, piece by piece.
 
         Raises NotStarted, GpgTimedOut or GpgFailed.
         """
         try:
-            output, status = _collect(self.pidfd, self._output, self.status, deadline, most)
+            sources = self.pidfd, self._output, self.status
+            output, status = _collect(sources, deadline, most, kept)
         except GpgTimedOut:
             self.end()
             if self.lingers:
@@ -334,8 +337,11 @@ def _place(places: "dict[int, int]") -> None:
     os.closerange(first_free, MAX_DESCRIPTORS)
 
 
-def _collect(pidfd: int, output: int, status: int, deadline: float, most: int) -> list[bytes]:
+def _collect(
+    sources: tuple[int, int, int], deadline: float, most: int, kept: "Callable[[bytes], bytes]"
+) -> list[bytes]:
     """Read both pipes until the child ends: a daemon of its may hold them open for longer."""
+    pidfd, output, status = sources
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     # What gpg writes fits into its pipes, as a rule, and it ends soon: no need to wake each time.
@@ -346,7 +352,7 @@ def _collect(pidfd: int, output: int, status: int, deadline: float, most: int) -
     texts = [bytearray(), bytearray()]
     while True:
         ready = [descriptor for descriptor, _ in poll.poll(milliseconds_until(deadline))]
-        texts[0] += _drain(output)
+        texts[0] += kept(_drain(output))
         texts[1] += _drain(status)
         if max(map(len, texts)) > most:
             raise GpgFailed(f"gpg wrote more than {most} bytes and was ended")
