@@ -102,9 +102,9 @@ def stopped(caller: Account, number: int) -> Iterator[None]:
     wait = sandbox.PLACE / "wait"
     wait.touch()
     try:
-        for one in range(1, number + 1):
+        for so_many in range(1, number + 1):
             running.append(begun(caller))
-            wait_until(lambda one=one: are_waiting() >= one)  # type: ignore[misc]
+            wait_until(lambda so_many=so_many: are_waiting() >= so_many)  # type: ignore[misc]
             caller.run("kill", "-STOP", str(running[-1].pid))
         wait.unlink()
         yield
