@@ -46,7 +46,7 @@ def supervised(home: "Home", deadline: float) -> "Leash":
     def leash(lifeline: int) -> None:
         _forget_handlers()
         signal.setitimer(signal.ITIMER_REAL, max(LEAST_SECONDS, deadline - monotonic()))
-        home.fill()
+        _fill(home)
         signal.setitimer(signal.ITIMER_REAL, 0)  # from here on there is more to end than this
         prctl(SET_CHILD_SUBREAPER, 1)
         supervisor = os.getpid()
@@ -64,6 +64,20 @@ def supervised(home: "Home", deadline: float) -> "Leash":
         os._exit(code)
 
     return leash
+
+
+def _fill(home: "Home") -> None:
+    """Fill the home, or take away what there is of it.
+
+    A limit on files (RLIMIT_FSIZE) is whoever's who has called su: it is an error, and no end.
+    """
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        home.fill()
+    except BaseException:
+        home.remove()
+        raise
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 
 
 def _forget_handlers() -> None:
