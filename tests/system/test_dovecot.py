@@ -57,8 +57,11 @@ def dovecot(place: Path) -> Iterator[Callable[[str, str], int]]:
         time.sleep(0.02)
 
     def log_in(user: str, password: str) -> int:
-        command = ["doveadm", "-c", config, "auth", "test", "-x", "service=imap", user, password]
-        return subprocess.run(command, check=False, capture_output=True, timeout=30).returncode
+        test = ["auth", "test", "-x", "service=imap", user, password]
+        done = subprocess.run(
+            ["doveadm", "-c", config, *test], check=False, capture_output=True, timeout=30
+        )
+        return done.returncode
 
     yield log_in
     process.terminate()
