@@ -187,9 +187,11 @@ def sshd(place: Path) -> Iterator[Callable[..., Sshd]]:
     """Start servers of Trex's, `sshd("timeout=5", methods=...)`, or of a `service` of the test's."""
     servers = []
 
-    def start(*arguments: str, service: str = "", methods: str = "keyboard-interactive") -> Sshd:
+    def start(
+        *arguments: str, service: str = "", methods: str = "keyboard-interactive", port: int = 0
+    ) -> Sshd:
         name = f"trex-sshd-{len(list(place.glob('sshd-*')))}"
-        servers.append(Sshd(service or sandbox.trex_service(name, *arguments), methods))
+        servers.append(Sshd(service or sandbox.trex_service(name, *arguments), methods, port=port))
         return servers[-1]
 
     yield start

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests import tools
 from trex import __version__
 from trex.authfile import MAX_RECIPIENTS, RECORD, WEB_QR_MODES
 from trex.cli.delegate import END_SECONDS, FILE_SECONDS, KILL_SECONDS, WORK_SECONDS
@@ -79,6 +80,14 @@ def test_the_values_for_sshd_are_those_that_the_doctor_advises() -> None:
 def test_every_program_that_cannot_show_a_challenge_is_in_the_table() -> None:
     rows = re.findall(r"^\| (.*?) \| no \|", text("docs/programs.md"), re.MULTILINE)
     assert {name for row in rows for name in row.split(", ")} == set(BLIND)
+
+
+def test_every_tool_on_its_page_is_run_by_a_test_or_the_page_says_that_it_is_not() -> None:
+    tests = "".join(p.read_text("utf-8") for p in ROOT.glob("tests/system/client/test_tools*.py"))
+    shown = {tool for tool in tools.SECTIONS if tools.blocks(tool)}
+    run = {tool for tool in shown if re.search(rf"""(line|blocks)\(["']{tool}["']\)""", tests)}
+    assert len(shown) > 15
+    assert {tool for tool in shown - run if "\nNot tested: " not in tools.SECTIONS[tool]} == set()
 
 
 def test_the_changelog_knows_this_version() -> None:
