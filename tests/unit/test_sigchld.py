@@ -159,7 +159,7 @@ def test_where_it_cannot_be_asked_what_is_pending_the_mask_stays() -> None:
 
         signal.alarm(TESTS_TIME)
         with (
-            patch.object(sigchld.signal, "sigpending", refuse),
+            patch("_signal.sigpending", refuse),
             suppress(OSError),
             OwnChildren(),
         ):
