@@ -87,10 +87,17 @@ class Client:
 
     def name_keys(self, *lines: str) -> None:
         """Write which key answers which host."""
-        for place in (self.keys.parent.parent, self.keys.parent):
+        self._configure(self.keys, *lines)
+
+    def confirm_names(self, *lines: str) -> None:
+        """Have it remembered which host calls itself what."""
+        self._configure(self.names, *lines)
+
+    def _configure(self, file: Path, *lines: str) -> None:
+        for place in (file.parent.parent, file.parent):
             place.mkdir(exist_ok=True)
             self.account.own(place, 0o700)
-        self.account.write("".join(f"{line}\n" for line in lines), ".config/trex/keys")
+        self.account.write("".join(f"{line}\n" for line in lines), f".config/trex/{file.name}")
 
     def answer_with(self, address: str) -> None:
         """Have a key answer every host, beside another that is there."""
@@ -103,10 +110,7 @@ class Client:
 
     def allow_service(self, server: Sshd, service: str) -> None:
         """Have it remembered that the server's sshd uses this PAM service."""
-        for place in (self.services.parent.parent, self.services.parent):
-            place.mkdir(exist_ok=True)
-            self.account.own(place, 0o700)
-        self.account.write(f"[127.0.0.1]:{server.port} {service}\n", ".config/trex/services")
+        self._configure(self.services, f"[127.0.0.1]:{server.port} {service}")
 
     def run(
         self, *arguments: str, stdin: bytes = b"", environment: dict[str, str] | None = None,
@@ -121,6 +125,14 @@ class Client:
         return subprocess.CompletedProcess(
             done.args, done.returncode, done.stdout.decode(errors="replace"),
             done.stderr.decode(errors="replace"),
+        )  # fmt: skip
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a program without a terminal, whose output is to be read."""
+        return subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=self.home,
+            start_new_session=True, env=self.environment, user=self.account.uid,
+            group=self.account.gid, extra_groups=[],
         )  # fmt: skip
 
     def type(

@@ -119,10 +119,11 @@ def _private_devices() -> None:
         (devices / name).touch()
         mount("--bind", f"/dev/{name}", devices / name)
     (devices / "pts").mkdir()
-    (devices / "shm").mkdir(mode=0o1777)
+    (devices / "shm").mkdir()
+    (devices / "shm").chmod(0o1777)  # mkdir(2) heeds the umask
     mount("--bind", "/dev/pts", devices / "pts")
+    make_device(devices / "ptmx", 5, 2)  # /dev/pts/ptmx may be for nobody
     for name, target in (
-        ("ptmx", "pts/ptmx"),
         ("fd", "/proc/self/fd"),
         ("stdin", "/proc/self/fd/0"),
         ("stdout", "/proc/self/fd/1"),
@@ -130,6 +131,12 @@ def _private_devices() -> None:
     ):
         (devices / name).symlink_to(target)
     mount("--move", devices, "/dev")
+
+
+def make_device(path: Path, major: int, minor: int) -> None:
+    """Make a character device that every account may open: mknod(2)."""
+    os.mknod(path, stat.S_IFCHR, os.makedev(major, minor))
+    path.chmod(0o666)
 
 
 class Log:

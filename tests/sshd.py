@@ -51,10 +51,11 @@ class Sshd:
         methods: str = "keyboard-interactive",
         grace: int = 600,
         startups: str = "200",
+        port: int = 0,
     ) -> None:
         self.directory = Path(mkdtemp(prefix=f"sshd-{service}-", dir=PLACE))
         self.directory.chmod(0o755)
-        self._free_port()
+        self.port = port or _free_port()
         self._ssh_keygen("host_key")
         self._ssh_keygen("client_key")
         public = (self.directory / "client_key.pub").read_bytes()
@@ -76,11 +77,6 @@ class Sshd:
         self.log = self.directory / "sshd.log"
         self.process = subprocess.Popen([program, "-D", "-f", config, "-E", self.log])
         self._wait()
-
-    def _free_port(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
 
     def _ssh_keygen(self, name: str) -> None:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.directory / name],
@@ -123,6 +119,13 @@ class Sshd:
         """End the server."""
         self.process.terminate()
         self.process.wait(10)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def version() -> tuple[int, int]:

@@ -31,6 +31,7 @@ MAX_DESCRIPTORS = 1 << 20  # unless fs.nr_open was raised; close_range(2) takes 
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
 MAX_OUTPUT = 256 * 1024  # sixteen recipients and a signature need less than 20 kB
 UNDISTURBED_MS = 50
+LEAST_SECONDS = 0.01  # 0 would be no timer
 GRACE_MS = 2000  # for a supervisor to end its daemons, before it is killed
 NOT_STARTED = b"TREX-NOT-STARTED "
 LINGERS = "gpg cannot be ended: the file system of its files does not answer"
@@ -218,15 +219,18 @@ class Filter(Child):
                 raise GpgFailed("gpg does not read what it is told")
             self.close(descriptor)
 
-    def finish(self, deadline: float, most: int = MAX_OUTPUT) -> "Finished":
+    def finish(
+        self, deadline: float, most: int = MAX_OUTPUT, kept: "Callable[[bytes], bytes]" = bytes
+    ) -> "Finished":
         """Read what the program writes until it ends, at the latest at `deadline` (monotonic).
 
-        It may write `most` bytes.
+        It may write `most` bytes, of which `kept` says what counts and is kept, piece by piece.
 
         Raises NotStarted, GpgTimedOut or GpgFailed.
         """
         try:
-            output, status = _collect(self.pidfd, self._output, self.status, deadline, most)
+            sources = self.pidfd, self._output, self.status
+            output, status = _collect(sources, deadline, most, kept)
         except GpgTimedOut:
             self.end()
             if self.lingers:
@@ -262,6 +266,21 @@ def end_with_parent(lifeline: int) -> None:
         os._exit(1)
 
 
+def end_at(deadline: float) -> "Leash":
+    """Return a leash for a program that starts nothing: it ends with its parent, or soon after.
+
+    Its parent may be stopped or frozen for good, so the kernel's timer ends it GRACE_MS after
+    `deadline` (monotonic); execve(2) keeps that.
+    """
+
+    def leash(lifeline: int) -> None:
+        seconds = deadline - monotonic() + GRACE_MS / 1000
+        signal.setitimer(signal.ITIMER_REAL, max(LEAST_SECONDS, seconds))
+        end_with_parent(lifeline)
+
+    return leash
+
+
 def lost(lifeline: int, milliseconds: int) -> bool:
     """Wait up to `milliseconds` for the parent's end of the lifeline to close."""
     poll = select.poll()
@@ -284,7 +303,8 @@ def _exec(
         os.setsid()  # no controlling terminal that a pinentry could find
         os.chdir("/")
         os.umask(0o077)
-        for number in (signal.SIGPIPE, signal.SIGCHLD):  # ignored ones stay ignored after exec
+        # Ignored ones stay ignored after exec.
+        for number in (signal.SIGPIPE, signal.SIGCHLD, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         if separate:
@@ -317,8 +337,11 @@ def _place(places: "dict[int, int]") -> None:
     os.closerange(first_free, MAX_DESCRIPTORS)
 
 
-def _collect(pidfd: int, output: int, status: int, deadline: float, most: int) -> list[bytes]:
+def _collect(
+    sources: tuple[int, int, int], deadline: float, most: int, kept: "Callable[[bytes], bytes]"
+) -> list[bytes]:
     """Read both pipes until the child ends: a daemon of its may hold them open for longer."""
+    pidfd, output, status = sources
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     # What gpg writes fits into its pipes, as a rule, and it ends soon: no need to wake each time.
@@ -329,7 +352,7 @@ def _collect(pidfd: int, output: int, status: int, deadline: float, most: int) -
     texts = [bytearray(), bytearray()]
     while True:
         ready = [descriptor for descriptor, _ in poll.poll(milliseconds_until(deadline))]
-        texts[0] += _drain(output)
+        texts[0] += kept(_drain(output))
         texts[1] += _drain(status)
         if max(map(len, texts)) > most:
             raise GpgFailed(f"gpg wrote more than {most} bytes and was ended")

@@ -22,7 +22,34 @@ UNUSABLE = frozenset("idren")  # invalid, disabled, revoked, expired, not valid
 FINGERPRINTS = (40, 64)  # hexadecimal digits, of versions 4 and 5
 HEX_DIGITS = frozenset("0123456789ABCDEF")
 MAX_LISTING = 8 << 20  # characters; ten thousand keys have seven million
+MAX_ROW = 64 << 10  # bytes; gpg imports no user id of more than 2048
 MAX_DIGITS = 10  # of a moment or a length: gpg's own have 32 bits
+
+
+class Sieve:
+    """Takes a listing in pieces, and keeps of the user ids only those that have a wanted address.
+
+    A login asks for no others, and anybody can have megabytes of them in a key that gpg lists too.
+    """
+
+    def __init__(self, names: "list[str]") -> None:
+        self._addresses = [name for name in names if "@" in name]
+        self.rest = b""  # of a row that has not come to its end
+
+    def __call__(self, piece: bytes) -> bytes:
+        """Return the whole rows that are kept. Raises GpgFailed for a row that has no end."""
+        *rows, self.rest = (self.rest + piece).split(b"\n")
+        if len(self.rest) > MAX_ROW:
+            raise GpgFailed(f"gpg's listing has a row of more than {MAX_ROW >> 10} KiB")
+        return b"".join(row + b"\n" for row in rows if self._is_kept(row))
+
+    def _is_kept(self, text: bytes) -> bool:
+        if not text.startswith(b"uid:"):
+            return True
+        if not self._addresses:
+            return False
+        row = text.decode("utf-8", "replace").split(":")
+        return len(row) > TEXT and any(map(UserId(row).has, self._addresses))
 
 
 class Subkey:
@@ -79,6 +106,15 @@ class Key:
     def usable(self) -> bool:
         """Whether the primary key is none of revoked, expired, invalid and disabled."""
         return self.validity not in UNUSABLE and "D" not in self.capabilities
+
+    def with_one_subkey(self, fingerprint: str) -> "Key":
+        """Return a copy that has no subkey but one."""
+        other = Key.__new__(Key)
+        for name in Key.__slots__:
+            setattr(other, name, getattr(self, name))
+        primary, *subkeys = self.subkeys
+        other.subkeys = [primary, *(sub for sub in subkeys if sub.fingerprint == fingerprint)]
+        return other
 
     @property
     def user_ids(self) -> list[str]:

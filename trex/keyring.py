@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from time import monotonic
 
 from trex.authfile import is_file
-from trex.child import INSTRUCTIONS_FD, STATUS_FD, Filter, end_with_parent
+from trex.child import INSTRUCTIONS_FD, STATUS_FD, Filter, end_at
 from trex.errors import GpgFailed
 from trex.privilege import acting_as, native, readable
 from trex.sigchld import OwnChildren
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from trex.child import Leash
+    from trex.keylist import Sieve
     from trex.privilege import Account
 
 KEYBOXD = "common.conf"  # where GnuPG 2.4 is told to keep its keys in a daemon (use-keyboxd)
@@ -72,9 +73,14 @@ class Keyring:
         """
         return self.listed(self.search(LIST, names, trust=trust))
 
-    def listed(self, child: Filter) -> str:
-        """Return the listing that `search` began. Raises GpgFailed if it is none."""
-        text = self.finish(child).decode("utf-8", "replace")  # whatever bytes an old user id has
+    def listed(self, child: Filter, sieve: "Sieve | None" = None) -> str:
+        """Return the listing that `search` began, or what a sieve keeps of it.
+
+        Raises GpgFailed if it is none.
+        """
+        output = child.finish(self.deadline, MAX_LISTING, sieve or bytes).output
+        # Whatever bytes an old user id has.
+        text = (output + (sieve.rest if sieve else b"")).decode("utf-8", "replace")
         if not text.startswith("tru:"):  # it is there also where no key is found
             raise GpgFailed("gpg listed no keyring")
         return text
@@ -114,7 +120,7 @@ class Keyring:
 
     def start_alone(self, command: list[str], keys: int = 0, home: str = "") -> Filter:
         """Start gpg so that it can start no daemon; `keys` it can be given (`Filter.feed`)."""
-        return self._launch(["--no-autostart", *command], end_with_parent, keys, home)
+        return self._launch(["--no-autostart", *command], end_at(self.deadline), keys, home)
 
     def start_with_daemons(
         self, command: list[str], keys: int = 0, ring: bytes | None = None

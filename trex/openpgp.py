@@ -115,16 +115,21 @@ class Gpg(Keyring):
 
     def _choose(self) -> None:
         """Decide which keys are the record's: by what gpg lists, and what the key files hold."""
-        from trex.keylist import parse_listing
-
-        self.keys = parse_listing(self.listed(self._listing)) if self._listing else []
+        self.keys = self._parsed(self._listing) if self._listing else []
         try:
             self._choose_among(self.keys)
         except OpenPGPError:
             if not self._knows_one_of_two:
                 raise
-            self.keys = parse_listing(self.list_keys([], trust=self._record.trust))
+            self.keys = self._parsed(self.search(LIST, [], trust=self._record.trust))
             self._choose_among(self.keys)
+
+    def _parsed(self, listing: "Filter") -> "list[Key]":
+        """Return the keys of a listing, with the user ids of which one is asked for."""
+        from trex.keylist import Sieve, parse_listing
+
+        sieve = Sieve([*self._record.recipients, self._record.sign_as or ""])
+        return parse_listing(self.listed(listing, sieve))
 
     @property
     def _knows_one_of_two(self) -> bool:

@@ -7,7 +7,7 @@ locale), so a name that is not ASCII goes through `native` on its way to the ope
 import os
 import pwd
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from trex.errors import NotGivenBack, PrivilegeError, UserUnknown
 
@@ -31,11 +31,15 @@ def readable(path: str) -> str:
 
 
 class Account:
-    """One line of the account database. `name` is UTF-8 as PAM has it; `home` is for `os` calls."""
+    """One line of the account database. `name` is UTF-8 as PAM has it; `home` is for `os` calls.
 
-    __slots__ = ("gid", "groups", "home", "name", "uid")
+    `serves` says that all logins share it: it does a part of their work, and nobody logs in as it.
+    """
+
+    __slots__ = ("gid", "groups", "home", "name", "serves", "uid")
 
     def __init__(self, name: str, uid: int, gid: int, home: str, groups: list[int]) -> None:
+        self.serves = False
         self.name = name
         self.uid = uid
         self.gid = gid
@@ -127,12 +131,30 @@ def become(account: "Account") -> None:
     (setresuid(2)). Raises OSError or PrivilegeError; the caller then must not go on.
     """
     if _must_change(account):
+        if account.serves:
+            _lift_process_limit()
         os.setgroups(account.groups)
         os.setresgid(account.gid, account.gid, account.gid)
     # From a set-user-id caller whose effective id is the account's, the real id follows here.
     os.setresuid(account.uid, account.uid, account.uid)
     if os.getresuid() != (account.uid,) * 3:
         raise PrivilegeError(f"the ids did not become those of {account.name}")
+
+
+def _lift_process_limit() -> None:
+    """Let an account that all logins share have more processes than the caller may have.
+
+    The kernel holds them all against the limit of whoever starts one more (RLIMIT_NPROC,
+    getrlimit(2)): who stops enough su of their own would else have everybody's refused. Root that
+    lacks CAP_SYS_RESOURCE may go up to the hard limit.
+    """
+    import resource  # in a child that is about to become another program
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    for limit in (resource.RLIM_INFINITY, hard):
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
+            return
 
 
 def _must_change(account: "Account") -> bool:

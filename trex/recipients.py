@@ -73,6 +73,13 @@ def verdict(
     return None, _not_there(name, keys)
 
 
+def as_named(name: str, key: "Key") -> "Key":
+    """Return what a record means of a key: where it names one subkey, no other counts."""
+    if not name.endswith(ONE_SUBKEY):
+        return key
+    return key.with_one_subkey(name.removesuffix(ONE_SUBKEY))
+
+
 def choose(name: str, keys: "list[Key]", *, trust: bool, use: str = ENCRYPT) -> Chosen:
     """Return the key that `name` stands for in a record.
 

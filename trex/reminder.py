@@ -9,6 +9,7 @@ from trex.authfile import is_file
 from trex.keylist import DAY, day, parse_listing
 from trex.keyring import Keyring
 from trex.options import CENTRAL
+from trex.recipients import as_named
 from trex.renewal import commands, what_ends
 
 TYPE_CHECKING = False
@@ -33,7 +34,9 @@ def look_ahead(options: "Options", gpg: "Gpg", user: str) -> str:
         for one in gpg.chosen:
             if one.fingerprint not in keys:  # one that a file holds was not listed yet
                 keys |= {key.fingerprint: key for key in parse_listing(new.show_block(one.block))}
-    named = [keys[one.fingerprint] for one in gpg.chosen if one.fingerprint in keys]
+    named = [
+        as_named(one.name, keys[one.fingerprint]) for one in gpg.chosen if one.fingerprint in keys
+    ]
     ending = [key for key in named if key.lasts_until and key.lasts_until < soon]
     if not ending:
         return ""

@@ -11,6 +11,9 @@ All of this is done in the directory as it was opened, so that nobody who swaps 
 file removed or made there. What is made begins with a dot, as the name of no account does: in a
 directory of all users' files it is none of theirs.
 
+It removes before it writes: whoever has a login of another's killed as it writes (kill(2), or
+SIGXFSZ by setrlimit(2)) leaves one file there, and not one for each that was killed.
+
 A lock (flock(2)) has writers take turns, so that they rarely remove each other's work. It is a
 courtesy: who does not get it in TURN_SECONDS goes on without.
 """
@@ -18,17 +21,20 @@ courtesy: who does not get it in TURN_SECONDS goes on without.
 import errno
 import fcntl
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from time import monotonic, sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Iterator
+else:
+    import _signal as signal  # signal.py builds enumerations for a millisecond: not needed here
 
 TURN_SECONDS = 1.0
 PAUSE_SECONDS = 0.02
 TRIES = 20
-MOST = 1000  # files in that directory: nobody else makes any, so far fewer are a crash's
+MOST = 1000  # files in that directory that one try removes: far fewer are a crash's
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -87,8 +93,8 @@ def replace_in(directory: int, name: str, read: os.stat_result | None, content: 
             with suppress(PermissionError):  # a group that is not the user's; it may do nothing
                 os.fchown(descriptor, -1, read.st_gid)
             os.fchmod(descriptor, read.st_mode & 0o7777)
-        _write(descriptor, content)
         _remove_others(beside, new)
+        _write(descriptor, content)
         _put(beside, new, directory, name, read)
     finally:
         with suppress(OSError):
@@ -118,10 +124,11 @@ def _make(directory: int, place: str, new: str) -> tuple[int, int]:
 
 
 def _remove_others(beside: int, new: str) -> None:
+    """Raise Overtaken where more is left than one try removes: the next one goes on."""
     with os.scandir(beside) as entries:
         for number, entry in enumerate(entries):
             if number >= MOST:
-                raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+                raise Overtaken
             if entry.name != new:
                 # What is a directory can never take the file's place.
                 with suppress(FileNotFoundError, IsADirectoryError):
@@ -148,9 +155,26 @@ def _is_unchanged(directory: int, name: str, read: os.stat_result) -> bool:
 
 
 def _write(descriptor: int, content: bytes) -> None:
-    while content:
-        content = content[os.write(descriptor, content) :]
+    with _no_signal_of_a_limit():
+        while content:
+            content = content[os.write(descriptor, content) :]
     os.fsync(descriptor)
+
+
+@contextmanager
+def _no_signal_of_a_limit() -> "Iterator[None]":
+    """Have write(2) say EFBIG at a limit of the caller's (RLIMIT_FSIZE), and end nobody.
+
+    Whoever calls su can set one: what was made must be taken away, and the log must tell.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGXFSZ,))
+    was_pending = signal.SIGXFSZ in signal.sigpending()
+    try:
+        yield
+    finally:
+        if not was_pending and signal.SIGXFSZ in signal.sigpending():
+            signal.sigtimedwait((signal.SIGXFSZ,), 0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _sync_directory(directory: int) -> None:

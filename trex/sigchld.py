@@ -34,7 +34,11 @@ class OwnChildren:
     def __enter__(self) -> "Self":
         """Block SIGCHLD, and look whether it waits already."""
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, (SIGCHLD,))
-        self._was_pending = SIGCHLD in signal.sigpending()
+        try:
+            self._was_pending = SIGCHLD in signal.sigpending()
+        except BaseException:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+            raise
         return self
 
     def __exit__(self, *exception: object) -> None:

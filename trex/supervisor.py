@@ -12,7 +12,7 @@ from contextlib import suppress
 from itertools import chain
 from time import monotonic, sleep
 
-from trex.child import milliseconds_until
+from trex.child import LEAST_SECONDS, milliseconds_until
 from trex.prctl import SET_CHILD_SUBREAPER, SET_PDEATHSIG, prctl
 
 TYPE_CHECKING = False
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 
 TERMINATION_SECONDS = 0.9  # twice, and the login still waits (child.GRACE_MS)
-LEAST_SECONDS = 0.01
 MAX_STAT = 4096  # a line of some fifty numbers and a name of 64 bytes at most (proc(5))
 NEARBY = 8192  # numbers after a process's own, among which are the processes that it has caused
 FIRST_AGAIN = 300  # the number after the largest (RESERVED_PIDS in Linux's kernel/pid.c)
@@ -47,7 +46,7 @@ def supervised(home: "Home", deadline: float) -> "Leash":
     def leash(lifeline: int) -> None:
         _forget_handlers()
         signal.setitimer(signal.ITIMER_REAL, max(LEAST_SECONDS, deadline - monotonic()))
-        home.fill()
+        _fill(home)
         signal.setitimer(signal.ITIMER_REAL, 0)  # from here on there is more to end than this
         prctl(SET_CHILD_SUBREAPER, 1)
         supervisor = os.getpid()
@@ -65,6 +64,20 @@ def supervised(home: "Home", deadline: float) -> "Leash":
         os._exit(code)
 
     return leash
+
+
+def _fill(home: "Home") -> None:
+    """Fill the home, or take away what there is of it.
+
+    A limit on files (RLIMIT_FSIZE) is whoever's who has called su: it is an error, and no end.
+    """
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        home.fill()
+    except BaseException:
+        home.remove()
+        raise
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 
 
 def _forget_handlers() -> None:

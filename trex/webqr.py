@@ -118,6 +118,7 @@ class Page:
             raise PageUnavailable(f"web_user={self._options.web_user}: {error}") from None
         if server.uid in (0, user.uid, reader.uid):
             raise PageUnavailable(f"web_user={server.name} must be neither root nor who logs in")
+        server.serves = True
         places = {}
         if self._record.tls_key:
             places[KEY_FD] = self._piped(self._record.tls_key, reader)

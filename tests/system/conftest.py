@@ -187,9 +187,11 @@ def sshd(place: Path) -> Iterator[Callable[..., Sshd]]:
     """Start servers of Trex's, `sshd("timeout=5", methods=...)`, or of a `service` of the test's."""
     servers = []
 
-    def start(*arguments: str, service: str = "", methods: str = "keyboard-interactive") -> Sshd:
+    def start(
+        *arguments: str, service: str = "", methods: str = "keyboard-interactive", port: int = 0
+    ) -> Sshd:
         name = f"trex-sshd-{len(list(place.glob('sshd-*')))}"
-        servers.append(Sshd(service or sandbox.trex_service(name, *arguments), methods))
+        servers.append(Sshd(service or sandbox.trex_service(name, *arguments), methods, port=port))
         return servers[-1]
 
     yield start
@@ -208,6 +210,22 @@ def host(alice: Account) -> Iterator[Account]:
     yield alice
     SERVICE.write_bytes(kept)
     SSHD.unlink()
+
+
+@pytest.fixture
+def stack() -> Iterator[Callable[..., Path]]:
+    """Put Trex alone, with these arguments, into a program's PAM service."""
+    kept: dict[Path, bytes | None] = {}
+
+    def install(service: str, *arguments: str) -> Path:
+        path = sandbox.PAM_SERVICES / service
+        kept.setdefault(path, path.read_bytes() if path.exists() else None)
+        sandbox.trex_service(service, *arguments)
+        return path
+
+    yield install
+    for path, content in kept.items():
+        path.unlink() if content is None else path.write_bytes(content)
 
 
 @pytest.fixture

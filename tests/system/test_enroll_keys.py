@@ -120,7 +120,9 @@ def test_root_opens_no_file_that_the_user_may_not_read(bob: Account, place: Path
     done = trex("enroll", "--user", "bob", "--key", str(secret), "--yes")
     assert done.returncode == 1
     assert "Permission denied" in done.stderr
-    assert f"trex enroll --key - < {secret}" in done.stderr
+    assert f"the same again with --key - < {secret}" in done.stderr
+    missing = trex("enroll", "--user", "bob", "--key", "/nowhere.asc", "--yes").stderr
+    assert missing == "trex: error: /nowhere.asc: No such file or directory\n"
 
 
 def test_only_root_enrols_somebody_else(bob: Account, alice: Account) -> None:

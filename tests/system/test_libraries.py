@@ -53,7 +53,7 @@ def install(destination: Path) -> subprocess.CompletedProcess[str]:
 def test_on_a_client_the_help_needs_none_of_the_optional_ones(
     without: Callable[..., None], bob: Account
 ) -> None:
-    """What `pip install .` brings is click and python-gnupg."""
+    """What `pipx install .` brings is click and python-gnupg."""
     without("pyotp", "qrcode", "cryptography", "requests", "redis")
     for command in (["--help"], ["totp", "--help"], ["doctor", "--help"]):
         done = trex(*command, account=bob)

@@ -209,6 +209,20 @@ def test_a_directory_goes_as_well_when_the_caller_is_killed(
     wait_until(lambda: temporaries() == before)
 
 
+def test_a_directory_that_cannot_be_filled_goes_too(
+    signer: Account, client: Path, service: Callable[..., str]
+) -> None:
+    """RLIMIT_FSIZE of whoever calls su: SIGXFSZ would end the supervisor, and leave a directory."""
+    before = temporaries()
+    done = subprocess.run(
+        ["/usr/bin/setpriv", *LIMITED["root without the right to mount"], "/usr/bin/prlimit",
+         "--fsize=0", client, service(), signer.name],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert b"verdict 9 " in done.stdout, done
+    assert temporaries() == before
+
+
 def test_what_was_started_ends_by_itself_where_the_caller_is_stopped(
     signer: Account, client: Path, service: Callable[..., str], place: Path
 ) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
-from tests import sandbox
 from tests.examination import examine, write_service
 from tests.system.test_programs import respond, spawn
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.keys import Holder
-    from tests.sandbox import Account, Log
+    from tests.sandbox import Account, Asked, Log
 
 DOAS = Path("/etc/doas.conf")
 SUDOERS = Path("/etc/sudoers.d/alice")
@@ -28,22 +27,6 @@ BEGIN = "-----BEGIN PGP MESSAGE-----"
 
 def as_alice(*command: str) -> pexpect.spawn[str]:
     return spawn(["setpriv", "--reuid=alice", "--regid=alice", "--init-groups", *command])
-
-
-@pytest.fixture
-def stack() -> Iterator[Callable[..., Path]]:
-    """Put Trex alone, with these arguments, into a program's PAM service."""
-    kept: dict[Path, bytes | None] = {}
-
-    def install(service: str, *arguments: str) -> Path:
-        path = sandbox.PAM_SERVICES / service
-        kept.setdefault(path, path.read_bytes() if path.exists() else None)
-        sandbox.trex_service(service, *arguments)
-        return path
-
-    yield install
-    for path, content in kept.items():
-        path.unlink() if content is None else path.write_bytes(content)
 
 
 @pytest.fixture
@@ -93,12 +76,13 @@ def test_the_doctor_finds_passprompt_override_and_what_it_advises_lets_in(
 ) -> None:
     sudoers(OVERRIDE + RULE)
     path = stack("sudo")
-    [finding] = examine("--service", "sudo")["findings"]
+    finding, own = examine("--service", "sudo")["findings"]
+    assert own["check"] == "own-record"
     assert (finding["check"], finding["severity"]) == ("sudo-prompt", "error")
     place, _, argument = finding["mend"].partition(": ")
     assert place == f"sudoedit {path}, line 1"
     stack("sudo", argument)
-    assert examine("--service", "sudo")["findings"] == []
+    assert examine("--service", "sudo")["findings"] == [own]
     terminal = as_alice("sudo", "id", "-un")
     assert is_let_in(terminal, holder, own_prompt(terminal, "password for alice: "))
 
@@ -155,7 +139,7 @@ def test_doas_and_vlock_show_either(
 
 
 def test_an_application_that_refuses_the_information_is_asked_nothing(
-    alice: Account, ask: Callable[..., sandbox.Asked], log: Log
+    alice: Account, ask: Callable[..., Asked], log: Log
 ) -> None:
     asked = ask("alice", "--answer", "x", "--refuse-messages", arguments=("message=info",))
     assert asked.verdicts == ["PAM_CONV_ERR"]

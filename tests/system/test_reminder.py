@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import sandbox
+from tests.command import trex
 from tests.sshd import Sshd, answering
 
 if TYPE_CHECKING:
@@ -44,6 +45,24 @@ def test_a_key_that_expires_within_a_fortnight(
     [text] = told(asked)
     assert re.search(rf"the key {expiring} expires on 20\d\d-\d\d-\d\d\. From then on", text)
     assert f"gpg --quick-set-expire {expiring} 2y" in text
+
+
+def test_of_one_subkey_that_a_record_names_its_own_end_counts(
+    alice: Account, holder: Holder, log_in: Callable[..., Asked]
+) -> None:
+    made = holder.make("tokens@example.org")
+    holder._run("--quick-add-key", made, "cv25519", "encr", "10d")
+    listing = holder._run("--with-colons", "--list-keys", made).decode()
+    soon = listing.split("\nfpr:")[-1].split(":")[8]
+    alice.import_keys(holder.public(made))
+    alice.write(f"{made} trust nosign\n")
+    assert told(log_in("alice")) == []
+    alice.write(f"{soon}! trust nosign\n")
+    [text] = told(log_in("alice"))
+    assert f"the encryption subkey of the key {made} expires on 20" in text
+    shown = trex("show", account=alice).stdout
+    assert "in 9 days" in shown
+    assert f"with its subkey {soon} alone" in shown
 
 
 def test_nobody_else_is_told(
@@ -113,9 +132,10 @@ def test_it_is_seen_over_ssh(alice: Account, expiring: str, holder: Holder, plac
     """sshd keeps it for a shell on a terminal: a command's output is left alone."""
     server = Sshd(sandbox.trex_service("trex-sshd-reminder"))
     askpass = answering(place, holder, place / "shown")
+    command = [word.replace("=ERROR", "=INFO") for word in server.command("alice", "-tt")]
     try:
         done = subprocess.run(
-            server.command("alice", "-tt"), input=b"exit\n", capture_output=True, check=False,
+            command, input=b"exit\n", capture_output=True, check=False,
             timeout=60, start_new_session=True,
             env={"PATH": "/usr/bin:/bin", "HOME": str(server.directory), "TERM": "dumb",
                  "SSH_ASKPASS": str(askpass), "SSH_ASKPASS_REQUIRE": "force"},
@@ -123,3 +143,4 @@ def test_it_is_seen_over_ssh(alice: Account, expiring: str, holder: Holder, plac
     finally:
         server.close()
     assert done.stdout.count(f"the key {expiring} expires on".encode()) == 1, done
+    assert done.stderr.count(f"the key {expiring} expires on".encode()) == 1, "as a banner, too"

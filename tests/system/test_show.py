@@ -21,6 +21,7 @@ def test_a_record_in_words(alice: Account, keys: Keys, holder: Holder) -> None:
     refused = trex("show", account=alice)
     assert refused.returncode == 1
     assert f"but not now: the key {keys['cv25519']} is not trusted by gpg's" in refused.stdout
+    assert "trex: hint: trex doctor --user alice\n" in refused.stderr
     trusted = "".join(f"{key}:6:\n" for key in (keys["cv25519"], spare))
     alice.run("gpg", "--no-autostart", "--import-ownertrust", stdin=trusted.encode())
     alice.run("gpg", "--no-autostart", "--check-trustdb")

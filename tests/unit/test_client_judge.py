@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from trex.cli.context import parse_context, shown
 from trex.cli.errors import CannotDecrypt, ClientError, Refused, StoreError
 from trex.cli.hosts import parse_host, same_host
-from trex.cli.judge import Doubt, check_service, check_signer, doubts, ssh_name
+from trex.cli.judge import Doubt, check_pasted, check_service, check_signer, doubts, ssh_name
 from trex.cli.loginkeys import LoginKeys
 from trex.cli.message import Message, read_message
 from trex.cli.names import Names
@@ -170,7 +171,8 @@ def test_what_is_shown_cannot_command_a_terminal(text: str) -> None:
     "", "trex", TEXT + " ", TEXT + "\n", " " + TEXT, TEXT.replace("user=alice", "user="),
     TEXT.replace(" service=sshd", ""), TEXT.replace("alice", "ali\u0441e"), TEXT[:-1] + "z",
     TEXT.replace("alice", "%zz"), TEXT.replace("alice", "a**"), TEXT.replace("alice", "a" * 300),
-], ids=[f"text {number}" for number in range(12)])  # fmt: skip
+    TEXT.replace("host=", "host=x@"), re.sub("host=[^ ]+", "host=x@", TEXT),
+], ids=[f"text {number}" for number in range(14)])  # fmt: skip
 def test_what_is_not_exactly_a_context_is_none(text: str) -> None:
     assert parse_context(text) is None
 
@@ -223,6 +225,17 @@ def test_the_names_of_a_host_are_those_that_the_client_has_for_it(
     target = find_target(user, host, ssh, ["-p", "22", "web"])
     assert (target.hosts, target.port) == (names, port)
     assert target.host == (f"[{names[0]}]:2222" if port else names[0])
+
+
+@pytest.mark.parametrize("setting", [
+    "'user alice@bank) x'", "'hostname bank) x'", "'hostkeyalias bank) x'", "'proxyjump alice@bank) x@jump'",
+])  # fmt: skip
+def test_a_name_that_could_end_in_another_s_prompt(tmp_path: Path, setting: str) -> None:
+    """`git clone --recursive` gives ssh the names that a repository writes into its .gitmodules."""
+    ssh = ssh_that_says(tmp_path, "OpenSSH_9.2", *SETTINGS, setting)
+    assert split_prompt("(alice@bank) x@web) ") == ("alice", "bank", "x@web) ")
+    with pytest.raises(Refused, match="nothing says who asks"):
+        find_target("alice", "bank", ssh, ["-p", "22", "web"])
 
 
 @pytest.mark.parametrize(("one", "other", "same"), [
@@ -283,6 +296,30 @@ def test_only_the_pinned_key_may_sign(pins: Pins) -> None:
             with pytest.raises(Refused):
                 check_signer(other, target, pins)
     check_signer(message(host="mail"), Target("alice", ["mail.example.org"]), pins)
+
+
+def test_a_pin_under_a_name_that_was_confirmed_for_ssh_counts_for_what_is_pasted(
+    pins: Pins,
+) -> None:
+    pins.add("192.0.2.7", KEY)
+    names = Names()
+    check_pasted(message(), names, pins)
+    names.confirm("alice@[192.0.2.7]:2222", "alice@web")
+    for known in (names, Names()):
+        check_pasted(message(signer=KEY), known, pins)
+        check_pasted(message(host="mail"), known, pins)
+        with pytest.raises(Refused, match="NOT SIGNED"):
+            check_pasted(message(), known, pins)
+    pins.add("web", OTHER)
+    for signer in (KEY, OTHER):
+        check_pasted(message(signer=signer), names, pins)
+
+
+@pytest.mark.parametrize("host", ["b\xfccher.example", "web+1", "a b", "web#", "Web"])
+def test_no_pin_is_written_that_would_have_the_file_refused(pins: Pins, host: str) -> None:
+    with pytest.raises(ClientError, match="cannot be pinned"):
+        pins.add(host, KEY)
+    assert Pins().by_host == {}
 
 
 def test_where_the_port_is_unknown_a_key_of_one_of_the_host_s_pins_signs(pins: Pins) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests import tools
 from trex import __version__
 from trex.authfile import MAX_RECIPIENTS, RECORD, WEB_QR_MODES
 from trex.cli.delegate import END_SECONDS, FILE_SECONDS, KILL_SECONDS, WORK_SECONDS
@@ -81,8 +82,22 @@ def test_every_program_that_cannot_show_a_challenge_is_in_the_table() -> None:
     assert {name for row in rows for name in row.split(", ")} == set(BLIND)
 
 
+def test_every_tool_on_its_page_is_run_by_a_test_or_the_page_says_that_it_is_not() -> None:
+    tests = "".join(p.read_text("utf-8") for p in ROOT.glob("tests/system/client/test_tools*.py"))
+    shown = {tool for tool in tools.SECTIONS if tools.blocks(tool)}
+    run = {tool for tool in shown if re.search(rf"""(line|blocks)\(["']{tool}["']\)""", tests)}
+    assert len(shown) > 15
+    assert {tool for tool in shown - run if "\nNot tested: " not in tools.SECTIONS[tool]} == set()
+
+
 def test_the_changelog_knows_this_version() -> None:
     assert f"[{__version__}]" in text("CHANGELOG.md")
+
+
+def test_no_document_has_pip_install_into_debian_s_own_python() -> None:
+    """PEP 668: Debian's pip refuses that since Debian 12 (`externally-managed-environment`)."""
+    for document in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+        assert "`pip install" not in document.read_text(), document.name
 
 
 def test_links_between_the_documents_lead_somewhere() -> None:

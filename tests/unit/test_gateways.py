@@ -446,7 +446,8 @@ def connections_to(port: int) -> int:
         with suppress(OSError):
             if stat.S_ISSOCK(os.stat(number).st_mode):
                 with socket.socket(fileno=os.dup(number)) as one:
-                    found += one.getpeername()[1] == port
+                    inet = one.family in (socket.AF_INET, socket.AF_INET6)
+                    found += inet and one.getpeername()[1] == port
     return found
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trex.cli.choosing import describe
 from trex.errors import GpgFailed
-from trex.keylist import MAX_LISTING, day, parse_listing
+from trex.keylist import MAX_LISTING, MAX_ROW, Sieve, day, parse_listing
 
 FINGERPRINT = "0123456789ABCDEF0123456789ABCDEF01234567"
 PUB = "pub:u:255:22:0123456789ABCDEF:1700000000:::u:::scESC:::::ed25519:::0:\n"
@@ -89,3 +91,41 @@ def test_whatever_a_listing_says_what_is_shown_commands_no_terminal(rows: list[s
         return
     for key in keys:
         assert all(line.isprintable() for line in describe(key).split("\n"))
+
+
+@given(
+    st.lists(
+        st.sampled_from(["Alice", "<a@example.org>", "B <A@example.org>", "x\\\\x3a", "\u00e4"])
+    ),
+    st.lists(st.integers(min_value=0, max_value=2000), max_size=9),
+    st.sampled_from([[], [FINGERPRINT], ["a@example.org"], [FINGERPRINT, "a@example.org"]]),
+)
+def test_a_sieve_keeps_all_but_the_user_ids_that_nobody_asks_for(
+    user_ids: list[str], cuts: list[int], names: list[str]
+) -> None:
+    """However the listing comes in pieces."""
+    rows = [UID.replace("Alice", user_id) for user_id in user_ids]
+    text = (PUB + FPR + "".join(rows) + SUB).encode()
+    places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    sieve = Sieve(names)
+    kept = b"".join(sieve(text[a:b]) for a, b in pairwise(places))
+    assert sieve.rest == b""
+    [key], [whole] = parse_listing(kept.decode()), parse_listing(text.decode())
+    assert key.fingerprint == whole.fingerprint
+    assert len(key.encrypting) == 1
+    addresses = [name for name in names if "@" in name]
+    wanted = [one.text for one in whole.identities if any(map(one.has, addresses))]
+    assert key.user_ids == wanted
+
+
+def test_what_is_cut_off_stays_cut_off_in_a_sieve() -> None:
+    sieve = Sieve([])
+    assert sieve(b"tru::1\nuid:u") == b"tru::1\n"
+    assert sieve.rest == b"uid:u"
+
+
+def test_a_row_without_an_end_is_refused_by_a_sieve() -> None:
+    sieve = Sieve([])
+    sieve(b"uid:" + b"x" * (MAX_ROW - 4))
+    with pytest.raises(GpgFailed, match="row"):
+        sieve(b"x")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
+import signal
 import threading
 import time
 from itertools import combinations
@@ -201,7 +203,7 @@ def test_what_a_crash_has_left_is_taken_away(path: Path) -> None:
     assert path.read_bytes() == b"after"
 
 
-@pytest.mark.parametrize("what", ["a link", "a file", "far too many files"])
+@pytest.mark.parametrize("what", ["a link", "a file"])
 def test_what_was_planted_beside_is_no_place_to_write(
     path: Path, tmp_path: Path, what: str
 ) -> None:
@@ -210,17 +212,69 @@ def test_what_was_planted_beside_is_no_place_to_write(
     (elsewhere / "precious").write_bytes(b"precious")
     if what == "a link":
         beside.symlink_to(elsewhere)
-    elif what == "a file":
-        beside.touch()
     else:
-        beside.mkdir()
-        for number in range(MOST + 1):
-            (beside / str(number)).touch()
-    with pytest.raises(OSError, match=r"Not a directory|Too many levels|Directory not empty"):
+        beside.touch()
+    with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
         replace(str(path), path.lstat(), b"after")
     assert path.read_bytes() == BEFORE
     assert (elsewhere / "precious").read_bytes() == b"precious"
     assert [entry.name for entry in elsewhere.iterdir()] == ["precious"]
+
+
+@pytest.mark.usefixtures("nothing_beside")
+def test_however_many_files_were_left_a_few_tries_take_them_away(path: Path) -> None:
+    """Each login that is killed at the right moment may leave one: none keeps the next one out."""
+    beside = path.with_name(name_beside("file"))
+    beside.mkdir(mode=0o700)
+    for number in range(2 * MOST):
+        (beside / str(number)).touch()
+    for _ in range(2):
+        with pytest.raises(Overtaken):
+            replace(str(path), path.lstat(), b"after")
+        assert path.read_bytes() == BEFORE
+    replace(str(path), path.lstat(), b"after")
+    assert path.read_bytes() == b"after"
+
+
+@pytest.mark.parametrize("was_pending", [False, True])
+def test_a_limit_on_files_is_an_error_and_no_end(path: Path, was_pending: bool) -> None:
+    """RLIMIT_FSIZE of whoever calls su: SIGXFSZ would end it, with its file left beside."""
+    read, write = os.pipe()
+    if (pid := os.fork()) == 0:
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        if was_pending:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGXFSZ])
+            os.kill(os.getpid(), signal.SIGXFSZ)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        try:
+            replace(str(path), path.lstat(), b"after")
+        except OSError as error:
+            os.write(write, os.strerror(error.errno or 0).encode())
+        os._exit(signal.SIGXFSZ in signal.sigpending())
+    assert os.waitpid(pid, 0)[1] == was_pending << 8
+    os.close(write)
+    assert os.read(read, 99) == b"File too large"
+    os.close(read)
+    assert [entry.name for entry in path.parent.iterdir()] == ["file"]
+    assert path.read_bytes() == BEFORE
+
+
+@pytest.mark.usefixtures("nothing_beside")
+def test_however_many_are_killed_as_they_write_one_file_is_left(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fsync(_: int) -> None:
+        os._exit(1)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for _ in range(5):
+        if (pid := os.fork()) == 0:
+            replace(str(path), path.lstat(), b"after")
+        assert os.waitpid(pid, 0)[1] == 1 << 8
+        assert len(list(path.with_name(name_beside("file")).iterdir())) == 1
+    monkeypatch.undo()
+    replace(str(path), path.lstat(), b"after")
+    assert path.read_bytes() == b"after"
 
 
 @pytest.mark.usefixtures("nothing_beside")

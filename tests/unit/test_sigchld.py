@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 
@@ -147,3 +150,20 @@ def test_the_mask_is_borrowed_also_where_something_fails(monkeypatch: pytest.Mon
         assert inside == before | {SIGCHLD}
         assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
         monkeypatch.setattr(sigchld, "_withdraw", cannot)
+
+
+def test_where_it_cannot_be_asked_what_is_pending_the_mask_stays() -> None:
+    def run() -> set[int]:
+        def refuse() -> set[int]:
+            raise OSError(errno.EAGAIN, "as at any system call")
+
+        signal.alarm(TESTS_TIME)
+        with (
+            patch("_signal.sigpending", refuse),
+            suppress(OSError),
+            OwnChildren(),
+        ):
+            pass
+        return set(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+    assert SIGCHLD not in in_a_child(run)

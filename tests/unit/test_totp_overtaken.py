@@ -144,3 +144,34 @@ def test_who_is_overtaken_again_and_again_is_refused(
     with pytest.raises(StateNotWritten, match="was changed by other logins"):
         phone.answer("12345678")
     assert phone.lines[-1] == "12345678"
+
+
+def later(phone: Phone) -> None:
+    """Let time pass, and the owner log in with the next code but two: the window has moved on."""
+    phone.path.unlink()
+    phone.write(f'" DISALLOW_REUSE {HERE + 3}', '" TOTP_AUTH')
+    phone.now += 3 * 30
+
+
+@pytest.mark.parametrize(("function", "nth"), [("take_turn", 2), ("replace_in", 1)])
+def test_a_code_is_judged_by_the_time_at_which_the_file_is_read(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch, function: str, nth: int
+) -> None:
+    """Who has seen a code stops su there, till the file has forgotten that it is spent."""
+    is_spent = function == "take_turn"
+    phone.write(f'" DISALLOW_REUSE{f" {HERE}" if is_spent else ""}', '" TOTP_AUTH')
+    original, calls = getattr(otpfile, function), count(1)
+
+    def stopped(*arguments: object) -> object:
+        if next(calls) == nth:
+            later(phone)
+        return original(*arguments)
+
+    monkeypatch.setattr(otpfile, function, stopped)
+    if is_spent:
+        assert phone.answer(code(HERE), "noskewadj") is WRONG
+    else:
+        with pytest.raises(CodeSpent):
+            phone.answer(code(HERE), "noskewadj")
+    assert next(calls) > nth
+    assert phone.lines == [f'" DISALLOW_REUSE {HERE + 3}', '" TOTP_AUTH']

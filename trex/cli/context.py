@@ -12,8 +12,10 @@ from trex.prompt import MAX_CONTEXT
 
 # What was cut ends in `*`, perhaps within a percent code.
 FIELD = r"((?:[A-Za-z0-9._~@:\[\]-]|%[0-9A-F]{2})+(?:(?:%[0-9A-F]?)?\*)?)"
+# A host has no `@` in its name, so that `user@host` means one user at one host.
+HOST = FIELD.replace("@", "")
 FORM = re.compile(
-    rf"trex user={FIELD} host={FIELD} service={FIELD} from={FIELD} until=([0-9TZ:-]{{20}})"
+    rf"trex user={FIELD} host={HOST} service={FIELD} from={FIELD} until=([0-9TZ:-]{{20}})"
 )
 UNTIL = "%Y-%m-%dT%H:%M:%SZ"
 MOST_AHEAD = timedelta(days=1)  # `timeout=` is at most an hour; the rest is for clocks

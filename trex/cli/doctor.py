@@ -16,7 +16,7 @@ from trex.doctor.clock import check_clock
 from trex.doctor.combination import check_combination, check_strangers, check_unasked
 from trex.doctor.finding import ERROR, NOTE, STATUS, Finding, status_of
 from trex.doctor.line import Users, check_line, either, left_out, users_of
-from trex.doctor.module import check_module
+from trex.doctor.module import check_module, check_others
 from trex.doctor.ntp import check_offset
 from trex.doctor.programs import check_program
 from trex.doctor.service import check_service, trex_rules, with_options
@@ -72,7 +72,8 @@ def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool
     names = _names(users)
     stack = read_stack(service)
     rules = trex_rules(stack)
-    findings = [*check_module(next(iter(rules), None)), *check_service(service, stack)]
+    findings = [*check_module(next(iter(rules), None)), *check_others(stack.rules)]
+    findings += check_service(service, stack)
     lines: Lines = [*with_options(rules)] if rules else [(None, Options())]
     findings += _check_lines(service, stack, names, lines, online=online)
     findings += check_clock([__file__])

@@ -94,8 +94,10 @@ def command(**arguments: Any) -> None:
         say(f"For {place.user.name}:\n{describe(key)}")
     as_meant = not difference and run_as(place.writer, lambda: _is_as_meant(place))
     if not arguments["yes"] and (path or not as_meant):
-        say(f"\n{difference}")
-        confirm(f"Is this the right fingerprint, and shall {place.shown} say so?")
+        if difference:
+            say(f"\n{difference}")
+        wanted = f"{place.shown} say so" if difference else f"{path or place.shown} be written anew"
+        confirm(f"Is this the right fingerprint, and shall {wanted}?")
     if path:
         kept = keyfile.read(place, path)
         block = bytes.fromhex(clean[0])

@@ -22,6 +22,7 @@ REASONS = {  # codes of libgpg-error
     99: "it was cancelled",
     112: "the card is not there",
     198: "it was cancelled",
+    0x8001: "the agent's pinentry may not use the terminal: after su it is another account's",
     0x8066: "the agent's pinentry has no terminal to ask for the passphrase at",
 }
 CODE, NO_SECRET_KEY = 0xFFFF, 17

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.context import UNTIL, shown
 from trex.cli.errors import Refused
+from trex.cli.hosts import UNKNOWN, split_port
 from trex.cli.services import RAISING, SSHD
 from trex.prompt import encoded
 
@@ -37,7 +38,25 @@ def check_signer(message: Message, target: Target, pins: Pins) -> None:
     Where none of the names is pinned by which the user knows that host, the name in the message
     counts.
     """
-    expected = _expected(message, target, pins)
+    named = [message.context.host.lower()]
+    _check_signer(
+        message,
+        pins.expected(target.hosts, target.port) or pins.expected(named, target.port),
+    )
+
+
+def check_pasted(message: Message, names: Names, pins: Pins) -> None:
+    """Refuse a pasted message that no key signed which is pinned for the host that it names.
+
+    The user may have pinned it under another name, and have confirmed that one for ssh.
+    """
+    theirs = message.context
+    known = [split_port(host)[0] for host in names.hosts_of(theirs.name)]
+    hosts = [theirs.host.lower(), *known]
+    _check_signer(message, {key for host in hosts for key in pins.expected([host], UNKNOWN)})
+
+
+def _check_signer(message: Message, expected: set[str]) -> None:
     if not expected or message.signer in expected:
         return
     keys = " or ".join(sorted(expected))
@@ -143,8 +162,3 @@ def _signature(message: Message, target: Target, pins: Pins) -> str:
         return f"by {message.signer}, not pinned"
     others = f" and {len(pinned) - MANY} others" if len(pinned) > MANY else ""
     return f"by {message.signer}, pinned for {', '.join(pinned[:MANY])}{others}"
-
-
-def _expected(message: Message, target: Target, pins: Pins) -> set[str]:
-    named = [message.context.host.lower()]
-    return pins.expected(target.hosts, target.port) or pins.expected(named, target.port)

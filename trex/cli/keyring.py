@@ -39,7 +39,8 @@ def read_key_file(path: str) -> bytes:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             content = file.read(MAX_KEYS + 1)
     except OSError as error:
-        raise CommandError(f"{path}: {error.strerror}", f"trex enroll --key - < {path}") from None
+        hint = f"the same again with --key - < {path}" if isinstance(error, PermissionError) else ""
+        raise CommandError(f"{path}: {error.strerror}", hint) from None
     return checked(content or b"", path)
 
 

@@ -7,6 +7,7 @@ both percent-encoded.
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 from trex.cli.store import Table
 from trex.errors import cut
@@ -27,6 +28,11 @@ class Names:
                 if not NAME.fullmatch(name):
                     raise self._table.error(number, f'"{cut(name)}"', "USER@HOST")
             self.confirmed.add((ours, theirs))
+
+    def hosts_of(self, name: str) -> list[str]:
+        """Return the hosts as ssh has them, with a port or not, that write `name`."""
+        return [unquote(ours.rpartition("@")[2]) for ours, theirs in self.confirmed
+                if theirs == name]  # fmt: skip
 
     def confirm(self, ours: str, theirs: str) -> None:
         """Remember that the server which is `ours` to ssh writes `theirs`."""

@@ -64,7 +64,15 @@ class Pins:
         return [host for host, pinned in self.by_host.items() if pinned == fingerprint]
 
     def add(self, host: str, fingerprint: str) -> None:
-        """Pin a key. Raises ClientError where another one is pinned: a change is no pin."""
+        """Pin a key. Raises ClientError where another one is pinned: a change is no pin.
+
+        Also for what is no host's name here: such a line would have the whole file refused.
+        """
+        if not HOST_FORM.fullmatch(host):
+            raise ClientError(
+                f"{host} cannot be pinned: expected a host's name in small letters of ASCII",
+                "give ssh another name for it",
+            )
         pinned = self.by_host.get(host)
         if pinned and pinned != fingerprint:
             raise ClientError(

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
 import sys
 import termios
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from trex.cli.answered import check_new, claim, release
 from trex.cli.clipboard import copy
 from trex.cli.errors import ClientError, PasteError
-from trex.cli.judge import check_signer, describe
+from trex.cli.judge import check_pasted, describe
 from trex.cli.launch import name_terminal
 from trex.cli.loginkeys import PASTED, LoginKeys
 from trex.cli.message import open_message
+from trex.cli.names import Names
 from trex.cli.packets import read_packets
 from trex.cli.paste import MAX_TEXT, read_message
 from trex.cli.pins import Pins
@@ -27,6 +30,9 @@ from trex.cli.waiting import Waiting
 if TYPE_CHECKING:
     from trex.cli.packets import Sealed
 
+LOCAL, CHARACTERS = 3, 6  # in a terminal's settings (tcgetattr in termios(3))
+DISABLED = b"\0"  # for a control character (_POSIX_VDISABLE)
+QUIET_SECONDS = 0.3  # without a byte: then the paste is over
 EXAMPLES = """\b
 Examples:
   trex respond                 paste the prompt, then Enter and Ctrl-D
@@ -45,7 +51,7 @@ def command(file: str, *, to_clipboard: bool) -> None:
     Paste the whole prompt as it stands. What the message says about itself is shown first: is this
     the host that you log in to? Nothing is shown of a message that is no challenge of Trex's.
     """
-    pins = Pins()
+    pins, names = Pins(), Names()
     login_keys = LoginKeys()
     sealed = read_packets(read_message(_read(file)))
     check_new(sealed)
@@ -55,7 +61,7 @@ def command(file: str, *, to_clipboard: bool) -> None:
     told = dict(describe(challenge, ANYWHERE, pins))
     for name, value in told.items():
         say(f"{name:8} {value}")
-    check_signer(challenge, ANYWHERE, pins)
+    check_pasted(challenge, names, pins)
     if challenge.context.service != SSHD:
         service = told["service"]
         say(f"This is for {service}, not for a login by ssh: was it you who started {service}?")
@@ -92,9 +98,31 @@ def _read(file: str) -> str:
 
 
 def _read_paste() -> bytes:
-    """Return what is pasted at the terminal, and leave nothing of it for the shell to run."""
+    """Return what is pasted at the terminal, and leave nothing of it for the shell to run.
+
+    Who wrote what is pasted may have put a Ctrl-D, Ctrl-Z or Ctrl-C into it, and a command behind.
+    """
+    terminal = sys.stdin.fileno()
+    saved = termios.tcgetattr(terminal)
+    quiet = termios.tcgetattr(terminal)
+    for key in (termios.VSUSP, termios.VQUIT):
+        quiet[CHARACTERS][key] = DISABLED
     say("Paste the prompt with the message, then press Enter and Ctrl-D:")
+    termios.tcsetattr(terminal, termios.TCSADRAIN, quiet)
     try:
         return sys.stdin.buffer.read(MAX_TEXT + 1)
     finally:
-        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            _discard(terminal, quiet)
+        finally:
+            termios.tcsetattr(terminal, termios.TCSAFLUSH, saved)
+            signal.signal(signal.SIGINT, before)
+
+
+def _discard(terminal: int, settings: list[Any]) -> None:
+    """Read on until nothing more comes: a terminal hands over a long paste bit by bit."""
+    settings[LOCAL] &= ~(termios.ICANON | termios.ECHO)
+    termios.tcsetattr(terminal, termios.TCSADRAIN, settings)
+    while select.select([terminal], [], [], QUIET_SECONDS)[0] and os.read(terminal, MAX_TEXT):
+        pass

@@ -2,6 +2,9 @@
 
 A server can ask as often as it likes in one login, and ssh asks three times of itself. The second
 challenge ends the ssh: what it would bring is another failed attempt, or another's challenge.
+
+Several machines, or containers, may share the home. What one of them marked, no other forgets: each
+sees its own processes only, and would take an ssh that asks elsewhere for one that has ended.
 """
 
 from __future__ import annotations
@@ -9,12 +12,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from contextlib import suppress
 
+from trex.cli.context import MOST_AHEAD
 from trex.cli.errors import Refused, StoreError
 from trex.cli.store import directory, make_directory
+from trex.prompt import encoded
 
-BOOT = "/proc/sys/kernel/random/boot_id"
+BOOT, PROCESSES = "/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"
 STARTED = 19  # in /proc/PID/stat, behind the name (proc(5))
 SECONDS = 10
 SSH = "ssh"
@@ -30,11 +36,11 @@ def begin() -> None:
     Raises AskedAgain if it has shown one before, whatever came of that, or StoreError.
     """
     place = os.path.join(directory("XDG_STATE_HOME", ".local/state"), "runs")
-    ssh = os.getppid()
-    name = f"{ssh}-{_started(ssh)}"
+    ssh, here = os.getppid(), _here()
+    name = f"{ssh}-{_started(ssh)}@{here}"
     try:
         make_directory(place)
-        _forget_ended(place)
+        _forget_ended(place, here)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         os.close(os.open(os.path.join(place, name), flags, 0o600))
     except FileExistsError:
@@ -62,20 +68,27 @@ def _name(pid: int) -> str:
 
 
 def _started(pid: int) -> str:
-    """Return when a process was started, in a form that no other of that number ever has.
+    """Return when a process was started, in a form that no other of that number has, `_here`.
 
     Raises StoreError where that cannot be told.
     """
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-            ticks = stat.read().rpartition(") ")[2].split()[STARTED]
-        with open(BOOT, encoding="ascii") as boot:
-            return f"{ticks}-{boot.read().strip()}"
+            return stat.read().rpartition(") ")[2].split()[STARTED]
     except OSError:
         told = _ask_ps(pid, "lstart").split()
     if not told:
         raise StoreError("it cannot be told which ssh asks", "does ps work?")
     return "-".join(told)
+
+
+def _here() -> str:
+    """Return what tells these processes from those of another boot, machine or PID namespace."""
+    try:
+        with open(BOOT, encoding="ascii") as boot:
+            return f"{boot.read().strip()}-{os.stat(PROCESSES).st_ino}"
+    except OSError:
+        return encoded(os.uname().nodename)
 
 
 def _ask_ps(pid: int, field: str) -> str:
@@ -90,12 +103,22 @@ def _ask_ps(pid: int, field: str) -> str:
     return done.stdout.decode("utf-8", "replace").strip()
 
 
-def _forget_ended(place: str) -> None:
-    """Delete what is about processes that are not there any more."""
+def _forget_ended(place: str, here: str) -> None:
+    """Delete what is about processes that are not there any more.
+
+    Of those elsewhere nobody here can say that: they are forgotten when each challenge that they
+    may have shown is over.
+    """
+    oldest = time.time() - 2 * MOST_AHEAD.total_seconds()
     for entry in os.scandir(place):
-        pid, _, started = entry.name.partition("-")
-        if pid.isdecimal() and not _is_there(int(pid), started):
-            with suppress(FileNotFoundError):  # another process was quicker
+        process, _, where = entry.name.partition("@")
+        pid, _, started = process.partition("-")
+        with suppress(FileNotFoundError):  # another process was quicker
+            if where != here:
+                is_over = entry.stat(follow_symlinks=False).st_mtime < oldest
+            else:
+                is_over = pid.isdecimal() and not _is_there(int(pid), started)
+            if is_over:
                 os.unlink(entry.path)
 
 

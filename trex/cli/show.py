@@ -17,7 +17,7 @@ from trex.keylist import NEVER, Key, day, parse_listing
 from trex.keyring import Keyring
 from trex.methods import is_absent
 from trex.privilege import readable
-from trex.recipients import verdict
+from trex.recipients import ONE_SUBKEY, as_named, verdict
 from trex.safefile import read_safely
 
 if TYPE_CHECKING:
@@ -53,7 +53,14 @@ def command(**arguments: Any) -> None:
     answer(_said_of_signature(record))
     answer(_said_of_page(record))
     if faults:
-        raise CommandError("with this record every login is refused", "trex enroll")
+        raise CommandError("with this record every login is refused", _next(place))
+
+
+def _next(place: Place) -> str:
+    """Return the command that says what to do about it; of a central record only root's can."""
+    if place.options.run_as:
+        return f"sudo trex doctor --user {place.user.name} --service SERVICE"
+    return f"trex doctor --user {place.user.name}"
 
 
 def _read(place: Place) -> dict[str, Any]:
@@ -77,9 +84,14 @@ def _show_key(name: str, listing: str, *, trust: bool) -> int:
         return 1
     others = [other.fingerprint for other in keys if other is not key]
     if others:
-        said = "carry the address" if "@" in name else "carry a copy of"
-        say(f"trex: warning: {len(others)} other keys {said} {name}: {', '.join(others)}")
-    answer(f"Can answer: {_who(key)}\n            {key.fingerprint}, {_how_long(key, fault)}")
+        said = "carries the address" if "@" in name else "carries a copy of"
+        said = said if len(others) == 1 else said.replace("carries", "carry")
+        keys_said = "1 other key" if len(others) == 1 else f"{len(others)} other keys"
+        say(f"trex: warning: {keys_said} {said} {name}: {', '.join(others)}")
+    until = _how_long(as_named(name, key), fault)
+    answer(f"Can answer: {_who(key)}\n            {key.fingerprint}, {until}")
+    if name.endswith(ONE_SUBKEY):
+        answer(f"            with its subkey {name.removesuffix(ONE_SUBKEY)} alone")
     return 1 if fault else 0
 
 

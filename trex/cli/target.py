@@ -15,6 +15,7 @@ NO_VERSION = (0, 0)
 SILENT = ("QUIET", "SILENT", "FATAL")  # LogLevel, as set and as -G says it; -q sets the first
 SSH_SECONDS = 20  # for a `Match exec` in the user's configuration
 STANDARD_PORT = "22"
+NAMES = ("user", "host", "hostname", "hostkeyalias", "proxyjump")  # as -G says them
 
 
 @dataclass
@@ -64,7 +65,7 @@ def find_target(user: str, host: str, ssh: str, arguments: list[str] | None) -> 
 
     `arguments` are those of the ssh run, asked with -G (ssh(1)) for the names that they give that
     host, and its port. Raises Refused for an ssh that writes no such name: the server could write
-    one then.
+    one then; and for names with a `)`, which ssh before 9.6 takes: they could end in another's.
     """
     version = _version(ssh)
     if version == NO_VERSION:
@@ -73,6 +74,8 @@ def find_target(user: str, host: str, ssh: str, arguments: list[str] | None) -> 
         raise Refused("ssh is older than OpenSSH 8.5 and does not say who asks", "trex respond")
     target = Target(user, [host], UNKNOWN)
     settings = _settings(ssh, arguments) if arguments else {}
+    if any(")" in settings.get(key, "") for key in NAMES):
+        raise Refused("a name that ssh goes by has a `)` in it, so nothing says who asks")
     target.quiet = settings.get("loglevel") in SILENT
     ours = [
         settings[key].lower().removesuffix(".")

@@ -10,6 +10,8 @@ from trex.doctor.finding import ERROR, WARNING, Finding
 from trex.keylist import day
 
 TIME_ERROR = 5  # adjtimex(2): the clock is not synchronized
+# What Debian's packages for it bring, each a service that is started with them.
+SERVICES = ("/usr/lib/systemd/systemd-timesyncd", "/usr/sbin/chronyd", "/usr/sbin/ntpd")
 TIMEX_BYTES = 512  # more than a struct timex has on any platform
 
 
@@ -21,7 +23,7 @@ def check_clock(files: list[str]) -> list[Finding]:
 
 def judge(now: float, written: float, *, synchronized: bool) -> list[Finding]:
     """Return what follows from the time, the newest file's time, and what the kernel says."""
-    mend = "timedatectl set-ntp true"
+    mend = _mend()
     if now < written:
         what = f"the clock says {day(now)}, but a file is from {day(written)}"
         why = "A key that was made after today is refused, and an expired one may be taken."
@@ -31,6 +33,12 @@ def judge(now: float, written: float, *, synchronized: bool) -> list[Finding]:
         why = "Keys and certificates expire by it, and users are told when a challenge ends."
         return [Finding("clock-unsynchronized", WARNING, what, why, mend)]
     return []
+
+
+def _mend() -> str:
+    """Return how the clock is kept right: timedatectl(1) can switch on only what is installed."""
+    installed = any(map(os.path.exists, SERVICES))
+    return "timedatectl set-ntp true" if installed else "apt install chrony"
 
 
 def until(seconds: float) -> str:

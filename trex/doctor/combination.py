@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from trex.doctor.dispatch import is_asked, lets_in, played
 from trex.doctor.finding import ERROR, WARNING, Finding
-from trex.doctor.service import GUARD
+from trex.doctor.module import GUARD
 
 if TYPE_CHECKING:
     from trex.doctor.stack import Rule, Stack

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 
 from trex.cli.place import ROOT
 from trex.doctor.finding import ERROR, WARNING, Finding
-from trex.errors import FileUnsafe
+from trex.errors import MAX_PLACE, FileUnsafe, cut
 from trex.safefile import check_writers
 
 if TYPE_CHECKING:
     from trex.doctor.stack import Rule
 
 SECURITY = "/lib/security"
-PAM_PYTHON = ("/lib/*/security/pam_python.so", "/lib/security/pam_python.so")
+MODULES = ("/lib/*/security", "/lib/security")  # where Debian's libpam looks
+PAM_PYTHON = "pam_python.so"
+GUARD = "pam_trex_path.so"
 LDD = "/usr/bin/ldd"
 SECONDS = 20
 
 
 def check_module(rule: Rule | None) -> list[Finding]:
     """Return what is wrong with pam_python.so, and with the script that `rule` names."""
-    found = sorted(path for pattern in PAM_PYTHON for path in glob.glob(pattern))
-    if rule and rule.module.startswith("/"):
-        found = [rule.module] if os.path.exists(rule.module) else []
+    found = _files_of(rule.module if rule else PAM_PYTHON)
     if not found:
         return [
             Finding("module-missing", ERROR, "pam_python.so is not installed",
@@ -37,6 +37,33 @@ def check_module(rule: Rule | None) -> list[Finding]:
         script = os.path.join(SECURITY, rule.arguments[0])
         findings += _check_script(script, version)
     return findings
+
+
+def check_others(rules: list[Rule]) -> list[Finding]:
+    """Return which modules beside pam_python.so are not there, where libpam refuses for it.
+
+    pam.conf(5): such a line answers `module_unknown`.
+    """
+    findings = []
+    for rule in rules:
+        action = rule.actions.get("module_unknown", rule.actions.get("default", "bad"))
+        if rule.name == PAM_PYTHON or not rule.actions or action not in ("bad", "die"):
+            continue
+        if not _files_of(rule.module):
+            what = f"{rule.place}: the module {cut(rule.module, MAX_PLACE)} is not installed"
+            why = "PAM refuses every login that comes to this line."
+            mend = f"sudoedit {rule.path}, line {rule.line}, or install the module's package"
+            if rule.name == GUARD:
+                mend = "sudo script/bootstrap su; sudo script/install --su"
+            findings.append(Finding("pam-missing", ERROR, what, why, mend))
+    return findings
+
+
+def _files_of(module: str) -> list[str]:
+    """Return the files that libpam would load for a module's name or path."""
+    if module.startswith("/"):
+        return [module] if os.path.exists(module) else []
+    return sorted(path for place in MODULES for path in glob.glob(f"{place}/{glob.escape(module)}"))
 
 
 def _check_library(path: str) -> tuple[list[Finding], str]:

@@ -22,7 +22,7 @@ from trex.methods import is_absent
 from trex.openpgp import Gpg
 from trex.privilege import readable
 from trex.prompt import context
-from trex.recipients import ENCRYPT, SIGN, verdict
+from trex.recipients import ENCRYPT, SIGN, as_named, verdict
 from trex.renewal import commands as commands_for
 from trex.renewal import what_ends
 from trex.safefile import read_safely
@@ -194,7 +194,7 @@ def _check_key(place: Place, name: str, listing: str, *, is_signer: bool) -> lis
                     f"the fingerprint in its place: {_enroll(place)} --from-keyring")
         )  # fmt: skip
     named, _ = verdict(name, keys, trust=True, use=SIGN if is_signer else ENCRYPT)
-    for key in filter(None, [named]):
+    for key in [as_named(name, named)] if named else []:
         until = key.lasts_until or key.expires  # a signing key need not encrypt
         left = (until - time.time()) / DAY
         if until != NEVER and left < WARN_DAYS:

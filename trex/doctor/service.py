@@ -10,6 +10,8 @@ from trex.cli.place import ROOT
 from trex.doctor import sudoers
 from trex.doctor.dispatch import MAX_PLAYED, is_all_played, lets_in, played
 from trex.doctor.finding import ERROR, NOTE, WARNING, Finding
+from trex.doctor.module import GUARD
+from trex.doctor.programs import CENTRAL, OWN_RECORD
 from trex.errors import FileUnsafe, OptionError
 from trex.methods import find_servant
 from trex.options import Options, parse_options
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from trex.doctor.stack import Rule, Stack
 
 ENTRY = "pam_trex.py"
-GUARD = "pam_trex_path.so"
 # Started by users with an environment of theirs (docs/configuration.md, su).
 SET_USER_ID = ("su", "su-l", "chfn", "chsh", "newgrp", "polkit-1", "passwd", "doas", "vlock")
 REFUSALS = ("auth_err", "authinfo_unavail", "user_unknown", "conv_err", "system_err")
@@ -67,7 +68,7 @@ def check_service(service: str, stack: Stack) -> list[Finding]:
     if not rules:
         what = f"{path}: no auth line asks {ENTRY}"
         why = "Trex has no say in these logins."
-        return [*findings, Finding("pam-absent", ERROR, what, why, f"add to {path}: {EXAMPLE}")]
+        return [*findings, Finding("pam-absent", ERROR, what, why, _mend_absent(service, path))]
     for rule, following in zip(rules, [*rules[1:], None], strict=True):
         findings += _check_rule(rule, following)
     methods = [options.method for _, options in with_options(rules)]
@@ -78,6 +79,14 @@ def check_service(service: str, stack: Stack) -> list[Finding]:
     if not any(finding.check == "pam-optional" for finding in findings):
         findings += _check_ways(stack, rules)
     return [*findings, *_check_caller(service, stack, rules)]
+
+
+def _mend_absent(service: str, path: str) -> str:
+    """Return how Trex comes into the service: beside common-auth it would be asked as well."""
+    if not os.path.exists(path):
+        return f"there is no {path}: give the service's name with --service"
+    central = f" {CENTRAL}" if service in OWN_RECORD else ""
+    return f"in {path}, in place of @include common-auth: {EXAMPLE}{central}"
 
 
 def _check_writers(stack: Stack) -> list[Finding]:

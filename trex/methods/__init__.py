@@ -43,6 +43,7 @@ def find_servant(argument: str, name: str) -> "Account":
         raise OptionError(f"{argument}={name}: {error}") from None
     if servant.uid == 0:
         raise OptionError(f"{argument}={name}: an account without root's rights is meant")
+    servant.serves = True
     return servant
 
 

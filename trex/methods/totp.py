@@ -99,16 +99,21 @@ class OneTimeCode(Challenge):
         The attempt counts, whatever comes of it.
         """
         self._count()
-        self._now = int(time.time())
         self._read()
         texts = [text for text, _ in self._right]
         return [offered[: -len(text)] + text for text in texts] if self._with_password else texts
 
     def _read(self) -> None:
-        """Read the file in this login's turn, which ends with the judgement."""
+        """Read the file in this login's turn, which ends with the judgement.
+
+        The file forgets a used step when none of its codes can be right any more. So the time is
+        taken after the file is read: who calls su can stop it for hours in between, and the codes
+        of a time before would be compared with a file that has forgotten them.
+        """
         self._locks.close()
         self._file = self._locks.enter_context(locked(self._path, self._reader))
         self._state = OtpState(self._file.content, readable(self._path))
+        self._now = int(time.time())
         self._right = self._right_texts(self._state, self._now)
 
     def settle(self, offered: str, right: int | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from tests.sandbox import Account
     from tests.sshd import Sshd
     from tests.system.conftest import Keys
+
+HOSTS = Path("/etc/hosts")  # the sandbox's own
 
 
 @pytest.fixture
@@ -47,8 +51,11 @@ def sshd(sshd: Callable[..., Sshd]) -> Iterator[Callable[..., Sshd]]:
     kept = sandbox.PAM_SERVICES / "sshd"
     content = kept.read_bytes() if kept.exists() else b""
 
-    def start(*arguments: str, service: str = "", methods: str = "keyboard-interactive") -> Sshd:
-        return sshd(service=service or sandbox.trex_service("sshd", *arguments), methods=methods)
+    def start(
+        *arguments: str, service: str = "", methods: str = "keyboard-interactive", port: int = 0
+    ) -> Sshd:
+        service = service or sandbox.trex_service("sshd", *arguments)
+        return sshd(service=service, methods=methods, port=port)
 
     yield start
     kept.write_bytes(content)
@@ -64,3 +71,22 @@ def name(alice: Account, laptop: Client, sshd: Callable[..., Sshd]) -> str:
 def hostile(account: Callable[[str], Account], sshd: Callable[..., Sshd]) -> Hostile:
     """A server that asks what it likes, and lets nobody in."""
     return Hostile(sshd, account("alice"))
+
+
+@pytest.fixture
+def server(alice: Account, laptop: Client, sshd: Callable[..., Sshd]) -> Iterator[Sshd]:
+    """`server.example.org`, on port 22, with the README's methods; the client logged in there before.
+
+    A client without an SSH key gets the challenge at once.
+    """
+    either = "publickey,keyboard-interactive:pam keyboard-interactive:pam"
+    running = sshd(methods=either, port=22)
+    hosts = ("server.example.org", "jump.example.org")
+    kept = HOSTS.read_bytes()
+    HOSTS.write_bytes(kept + f"\n127.0.0.1 {' '.join(hosts)}\n".encode())
+    key = (running.directory / "host_key.pub").read_text().rsplit(" ", 1)[0]
+    laptop.account.write("".join(f"{host} {key}\n" for host in hosts), ".ssh/known_hosts")
+    laptop.account.write((running.directory / "client_key").read_bytes(), ".ssh/id_ed25519")
+    laptop.confirm_names(*(f"alice@{host} alice@{os.uname().nodename}" for host in hosts))
+    yield running
+    HOSTS.write_bytes(kept)

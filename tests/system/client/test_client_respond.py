@@ -6,6 +6,7 @@ import base64
 import re
 import signal
 import subprocess
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pexpect
@@ -56,6 +57,31 @@ def test_a_paste_at_the_terminal_leaves_nothing_for_the_shell(
     terminal.expect_exact(RESPONSE.strip())
     terminal.expect_exact("next")
     terminal.expect("got *\r\n")
+    terminal.expect(pexpect.EOF)
+    assert not (laptop.home / "evil").exists()
+
+
+@pytest.mark.parametrize("key", ["\x04", "\x03", "\x1a", "\x1c"], ids=["D", "C", "Z", "backslash"])
+def test_a_control_character_in_a_paste_hands_nothing_to_the_shell(
+    laptop: Client, holder: Holder, to: str, key: str
+) -> None:
+    """More than the terminal keeps at once: the rest comes when trex has read, or has ended."""
+    terminal = laptop.type("bash", "--norc", "-i", environment={"PS1": "$ ", "HISTFILE": ""})
+    terminal.expect_exact("$ ")
+    terminal.sendline(
+        "bind 'set enable-bracketed-paste off'; env --default-signal=INT trex respond; echo over: $?"
+    )
+    terminal.expect_exact("Ctrl-D:")
+    paste = f"{encrypt(holder, to)}Response: \n{key}" + "touch evil\n" * 3000
+    sender = Thread(target=terminal.send, args=(paste,))
+    sender.start()
+    if key != "\x04":
+        terminal.expect_exact("touch evil\r\n" * 10)
+        sender.join(20)
+        terminal.send("\x03")  # in a flood Python may see the first one with the second only
+    terminal.expect(r"over: \d+\r\n")
+    sender.join(20)
+    terminal.sendline("exit")
     terminal.expect(pexpect.EOF)
     assert not (laptop.home / "evil").exists()
 
@@ -157,6 +183,7 @@ def test_a_user_id_that_is_not_utf_8(laptop: Client, holder: Holder) -> None:
 FAILURES = {
     "echo ERR 83886179 no": "not decrypted: it was cancelled",
     "echo ERR 83886167 no": "not decrypted: the PIN was wrong",
+    "echo ERR 83918849 no": "the agent's pinentry may not use the terminal: after su it is another",
     "echo ERR 83886381 no": "gpg says: public key decryption failed: Screen or window too small",
 }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ import pexpect
 import pytest
 
 from tests import sandbox
+from tests.client import BIN
 from tests.command import on_terminal
 from tests.hostile import CHALLENGE, context, encrypt
 
@@ -217,6 +220,53 @@ def test_marks_of_ssh_processes_that_have_ended_are_taken_away(name: str, laptop
     assert len(list((laptop.home / ".local/state/trex/runs").iterdir())) == 1
 
 
+ELSEWHERE = ["/usr/bin/unshare", "--pid", "--fork", "--mount-proc"]  # a container, or a machine
+ASK_TWICE = """\
+import os, subprocess, sys
+def ask(): print(subprocess.run(["trex-askpass", sys.argv[1]], capture_output=True).stderr.decode())
+ask()
+open("asked", "w").close()
+while not os.path.exists("go"): __import__("time").sleep(0.02)
+ask()
+"""
+
+
+def test_whoever_shares_the_home_does_not_forget_the_mark_of_an_ssh_elsewhere(
+    laptop: Client, holder: Holder, to: str
+) -> None:
+    """By two logins on two machines a server got an answer to every challenge, without end."""
+    prompt = f"(alice@web) {encrypt(holder, to)}"
+    asking = laptop.start("/usr/bin/python3", "-c", ASK_TWICE, prompt)
+    laptop.wait_for("asked")
+    user = [
+        "setpriv",
+        "--reuid",
+        laptop.account.name,
+        "--regid",
+        laptop.account.name,
+        "--clear-groups",
+    ]
+    there = subprocess.run(
+        [*ELSEWHERE, *user, "sh", "-c", '"$@"; true', "sh", BIN / "trex-askpass", prompt],
+        env=laptop.environment, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert "what asks is not OpenSSH" in there.stderr, "another login, which has shown none yet"
+    laptop.account.write("", "go")
+    here = asking.communicate(timeout=60)[0].decode()
+    assert here.count("what asks is not OpenSSH") == 1
+    assert here.count("this login has shown a challenge before") == 1
+
+
+def test_marks_of_elsewhere_go_when_their_challenges_are_over(name: str, laptop: Client) -> None:
+    assert laptop.run("trex", "ssh", name, "true").returncode == 0
+    runs = laptop.home / ".local/state/trex/runs"
+    for days in (1, 3):
+        mark = laptop.account.write("", str(runs.relative_to(laptop.home) / f"{days}-1@elsewhere"))
+        os.utime(mark, times=(time.time() - days * 86400,) * 2)
+    assert laptop.run("trex", "ssh", name, "true").returncode == 0
+    assert sorted(path.name for path in runs.glob("*elsewhere")) == ["1-1@elsewhere"]
+
+
 def jump(laptop: Client, server: Sshd, *lines: str) -> None:
     """Have two names for the server: one of them is the way to the other."""
     with open("/etc/hosts", "a", encoding="ascii") as hosts:
@@ -297,6 +347,16 @@ def test_respond_asks_for_a_signature_of_one_of_the_host_s_pins(
     assert "NOT SIGNED" in done.stderr
     signed = encrypt(holder, to, name=context(host="web"), signer=signer).encode()
     assert laptop.run("trex", "respond", stdin=signed).stdout == f"{RESPONSE}\n"
+
+
+def test_respond_knows_a_pinned_host_by_the_name_that_was_confirmed_for_ssh(
+    laptop: Client, holder: Holder, to: str, signer: str
+) -> None:
+    assert laptop.run("trex", "pin", "--yes", "192.0.2.7", signer).returncode == 0
+    laptop.account.write("alice@192.0.2.7 alice@web7\n", ".config/trex/names")
+    for by, answer in (("", ""), (signer, f"{RESPONSE}\n")):
+        message = encrypt(holder, to, name=context(host="web7"), signer=by)
+        assert laptop.run("trex", "respond", stdin=message.encode()).stdout == answer
 
 
 def test_a_pin_by_short_name_demands_a_signature_and_settles_nothing(

@@ -1,4 +1,4 @@
-"""`trex ssh` against a real sshd: it logs in, for every program that uses ssh, and at that host only."""
+"""`trex ssh` against a real sshd: it logs in, and at that host only."""
 
 from __future__ import annotations
 
@@ -51,24 +51,6 @@ def test_what_is_missing_is_named(laptop: Client) -> None:
     spoilt = laptop.run("trex-askpass", "(a@b) x", environment={"TREX_SSH": "{"})
     assert (spoilt.returncode, spoilt.stdout) == (1, "")
     assert "not what trex ssh writes" in spoilt.stderr
-
-
-def test_the_programs_that_use_ssh(name: str, laptop: Client, alice: Account) -> None:
-    source = laptop.account.write("content", "file")
-    through = {"GIT_SSH_COMMAND": "trex ssh"}
-    alice.run("git", "init", "--quiet", "--bare", "project.git")
-    cloned = laptop.run("git", "clone", f"{name}:project.git", environment=through)
-    assert cloned.returncode == 0, cloned.stderr
-    for command in (
-        ["rsync", "-e", "trex ssh", str(source), f"{name}:by-rsync"],
-        ["scp", "-S", "trex-ssh", str(source), f"{name}:by-scp"],
-        ["sftp", "-S", "trex-ssh", "-oBatchMode=no", "-b", "-", name],
-    ):
-        done = laptop.run(*command, stdin=b"put file by-sftp\n")
-        assert done.returncode == 0, done.stderr
-    assert {(alice.home / f"by-{way}").read_text() for way in ("rsync", "scp", "sftp")} == {
-        "content"
-    }
 
 
 def test_gpg_agent_does_both_halves(

@@ -12,7 +12,7 @@ from tests import sandbox
 from tests.command import trex
 from tests.examination import examine, only, write_service
 from tests.mounts import mounted
-from trex.doctor.module import PAM_PYTHON
+from trex.doctor.module import MODULES, PAM_PYTHON
 
 if TYPE_CHECKING:
     from tests.sandbox import Account
@@ -104,7 +104,7 @@ def test_pam_python_that_is_missing_or_linked_to_no_python(host: Account, place:
     source.write_text("int nothing;\n")
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", broken / "pam_python.so", source], check=True)
     # Debian 13 has it in the directory of the architecture.
-    [library] = [path for pattern in PAM_PYTHON for path in glob.glob(pattern)]
+    [library] = [path for where in MODULES for path in glob.glob(f"{where}/{PAM_PYTHON}")]
     there = Path(library).parent
     for directory, check in ((empty, "module-missing"), (broken, "module-python")):
         with mounted(there, "--bind", str(directory)):

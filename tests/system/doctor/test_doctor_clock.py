@@ -136,6 +136,15 @@ def test_a_clock_that_is_behind() -> None:
     assert clock.judge(now, now - 1, synchronized=True) == []
 
 
+def test_what_keeps_the_clock_right_is_switched_on_or_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(clock, "SERVICES", (str(tmp_path),))
+    assert clock._mend() == "timedatectl set-ntp true"
+    monkeypatch.setattr(clock, "SERVICES", (str(tmp_path / "chronyd"),))
+    assert clock._mend() == "apt install chrony"
+
+
 def test_a_file_from_the_future(host: Account) -> None:
     path = sandbox.MODULE / "trex/cli/doctor.py"
     kept = path.stat().st_mtime

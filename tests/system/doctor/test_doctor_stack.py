@@ -10,12 +10,17 @@ import pytest
 
 from tests import sandbox
 from tests.codes import FILE
-from tests.examination import SERVICE, checks, examine, only, secret, write_stack
+from tests.command import options_of, trex
+from tests.examination import SERVICE, checks, examine, found, only, secret, write_stack
 from trex.doctor.dispatch import lets_in
 from trex.doctor.stack import read_stack
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.keys import Holder
     from tests.sandbox import Account
+    from tests.system.conftest import Keys
 
 
 @pytest.mark.parametrize(
@@ -40,12 +45,69 @@ def test_sudo_without_secure_path(host: Account) -> None:
     kept = service.read_bytes(), sudoers.read_bytes()
     service.write_text(f"auth required pam_python.so {sandbox.ENTRY}\n")
     try:
-        assert examine("--service", "sudo")["findings"] == []
+        assert checks("--service", "sudo") == [("own-record", "warning")]
         sudoers.write_bytes(kept[1].replace(b"secure_path", b"#secure_path"))
-        assert only("--service", "sudo")["check"] == "sudo-path"
+        assert ("sudo-path", "error") in checks("--service", "sudo")
     finally:
         service.write_bytes(kept[0])
         sudoers.write_bytes(kept[1])
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "found"),
+    [
+        ("sudo", "openpgp", True), ("sudo-i", "openpgp", True), ("doas", "openpgp", True),
+        ("polkit-1", "openpgp", True), ("sudo", "totp", True), ("su", "openpgp", False),
+        ("sshd", "openpgp", False),
+    ],
+)  # fmt: skip
+def test_what_gives_more_than_the_user_is_not_asked_by_a_file_of_the_user_s(
+    host: Account, stack: Callable[..., Path], service: str, method: str, *, found: bool
+) -> None:
+    stack(service, f"method={method}")
+    assert (("own-record", "warning") in checks("--service", service)) == found
+
+
+def test_sudo_in_central_mode_is_sound(
+    host: Account, stack: Callable[..., Path], central: list[str], holder: Holder, keys: Keys
+) -> None:
+    stack("sudo")
+    assert "auth_file=/etc/trex/users/%u" in only("--service", "sudo")["mend"]
+    key = holder.public(keys["cv25519"])
+    words = ["--central", *options_of(central), "--user", "alice", "--key", "-", "--yes"]
+    assert trex("enroll", *words, stdin=key).returncode == 0
+    stack("sudo", *central)
+    assert examine("--service", "sudo")["findings"] == []
+
+
+@pytest.mark.parametrize(
+    ("control", "module", "found"),
+    [
+        ("requisite", "pam_trex_path.so", True), ("required", "pam_not_there.so", True),
+        ("required", "/opt/pam_not_there.so", True), ("optional", "pam_not_there.so", False),
+        ("[success=ok module_unknown=ignore default=die]", "pam_not_there.so", False),
+        ("required", "pam_permit.so", False),
+    ],
+)  # fmt: skip
+def test_a_module_that_is_not_there_refuses_and_is_found(
+    host: Account, client: Path, control: str, module: str, *, found: bool
+) -> None:
+    """The su of docs/configuration.md before its guard was built: `Module is unknown`."""
+    lines = [f"{control} {module}", "required pam_permit.so"]
+    name = sandbox.pam_service("trex-missing", *(f"auth {line}" for line in lines))
+    assert (sandbox.ask_pam(client, name, "root").numbers("verdict") != [0]) == found
+    write_stack(lines[0], "required {trex}")
+    assert checks() == [("pam-missing", "error")] * found
+
+
+def test_what_is_advised_for_a_service_without_trex(host: Account) -> None:
+    SERVICE.write_text("@include common-auth\n")
+    assert found("pam-absent")["mend"].startswith(
+        f"in {SERVICE}, in place of @include common-auth:"
+    )
+    advice = found("pam-absent", "--service", "sudo")["mend"]
+    assert advice.endswith(" run_as=_trex")
+    assert "there is no /etc/pam.d/sshe" in found("pam-absent", "--service", "sshe")["mend"]
 
 
 def test_the_stack_is_played_as_libpam_plays_it(client: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests import sandbox
 from tests.installation import ENTRY, LIBRARY, has_sender, install
+from tests.mounts import mounted
 
 if TYPE_CHECKING:
     from tests.keys import Holder
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 def test_an_installed_module_is_found_by_its_bare_name(
     usr: None, alice: Account, client: Path, holder: Holder
 ) -> None:
-    done = install()
+    with mounted(sandbox.PAM_SERVICES, "--types", "tmpfs", "none"):  # nothing asks for it yet
+        done = install()
     assert done.returncode == 0, done.stderr
     for line in ("auth  required  pam_python.so pam_trex.py", "KbdInteractiveAuthentication yes",
                  "AuthenticationMethods publickey,keyboard-interactive:pam", "LoginGraceTime 600",
@@ -48,10 +50,21 @@ def test_the_guard_for_su_is_installed_where_it_is_asked_for(
         "trex-guarded", "auth requisite pam_trex_path.so", "auth required pam_python.so pam_trex.py"
     )
     assert sandbox.ask_pam(client, service, "alice").verdict == "PAM_AUTH_ERR"
+    upgraded = install().stdout
+    assert "Nothing asks for it yet." not in upgraded
+    assert f"    {sandbox.PAM_SERVICES}/{service}\n" in upgraded
     assert install("--uninstall").returncode != 0
     assert guard.exists()
     install("--uninstall", "--force")
     assert not guard.exists()
+
+
+def test_without_a_compiler_for_the_guard_nothing_is_changed(usr: None) -> None:
+    with mounted(Path("/usr/include/security"), "--types", "tmpfs", "none"):
+        done = install("--su")
+    assert done.returncode != 0
+    assert "sudo script/bootstrap su" in done.stderr
+    assert not LIBRARY.exists()
 
 
 def test_an_upgrade_is_one_step_and_a_login_in_progress_keeps_its_version(usr: None) -> None:
