@@ -36,6 +36,7 @@ LISTENING = "0A"  # proc(5), /proc/net/tcp
 PLACE = Path("/run/trex")
 MODULE = PLACE / "module"
 ENTRY = MODULE / "pam_trex.py"
+DOOR = f"pam_python.so {ENTRY}"  # what a PAM service says to have this module
 MOUNTED: list[str | Path] = []
 STAYING = {"/run/trex-pam.pages", "/run/trex-pam.home"}  # one of each for the host, and empty
 PAM_SERVICES = Path("/etc/pam.d")
@@ -246,14 +247,9 @@ def pam_service(name: str, *lines: str) -> str:
     return name
 
 
-def door_line() -> str:
-    """Return what a PAM service says to have this module."""
-    return str(PROJECT / "native/pam_trex.so") if os.environ.get("NATIVE") else f"pam_python.so {ENTRY}"
-
-
 def trex_service(name: str, *arguments: str, control: str = "required") -> str:
     """Write a PAM service that logs in with this module alone."""
-    module = " ".join(["auth", control, door_line(), *arguments])
+    module = " ".join(["auth", control, DOOR, *arguments])
     return pam_service(name, module, "account required pam_permit.so",
                        "session required pam_permit.so", "password required pam_deny.so")  # fmt: skip
 

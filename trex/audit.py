@@ -5,7 +5,6 @@ The lines go to /dev/log by hand: syslog(3) belongs to the program that called P
 Python that pam_python unloads.
 """
 
-import os
 import time
 
 from trex.errors import ACCEPTED, NO_RECORD, NOT_ASKED, UNAVAILABLE, UNFORESEEN, Outcome

@@ -79,9 +79,7 @@ def test_what_is_no_verdict_is_a_refusal(lie: Callable[..., Asked], log: Log, ki
      ("user_unknown", "PAM_USER_UNKNOWN"), ("authinfo_unavail", "PAM_AUTHINFO_UNAVAIL"),
      ("conv_err", "PAM_CONV_ERR"), ("system_err", "PAM_SYSTEM_ERR")],
 )  # fmt: skip
-def test_each_verdict_is_what_it_says(
-    lie: Callable[..., Asked], said: str, verdict: str
-) -> None:
+def test_each_verdict_is_what_it_says(lie: Callable[..., Asked], said: str, verdict: str) -> None:
     # libpam makes of "ignore" by all modules of a stack that nobody has let the user in.
     expected = "PAM_PERM_DENIED" if verdict == "PAM_IGNORE" else verdict
     assert lie(f"door.send(b'v{said}')").verdict == expected
@@ -141,11 +139,10 @@ def callers(place: Path) -> Path:
     return made
 
 
-@pytest.fixture(scope="module")
-def wrong(place: Path) -> str:
+@pytest.fixture
+def wrong(native_door: Path) -> str:
     """Return a service whose user answers wrongly."""
-    helper = sandbox.MODULE / "trex/helper.py"
-    return native.service("native-callers", native.build(place / "pam_trex.so", helper))
+    return native.service("native-callers", native_door)
 
 
 @pytest.mark.parametrize(

@@ -42,12 +42,11 @@ def mallory(account: Callable[[str], Account]) -> Attacker:
 
 
 @pytest.fixture
-def su(place: Path) -> Iterator[None]:
+def su(native_door: Path) -> Iterator[None]:
     """Have su ask Trex through this door, alone."""
     path = sandbox.PAM_SERVICES / "su"
     before = path.read_bytes()
-    module = native.build(place / "pam_trex_su.so", sandbox.MODULE / "trex/helper.py")
-    native.service("su", module)
+    native.service("su", native_door)
     path.write_text(path.read_text() + "session required pam_permit.so\n")
     yield
     path.write_bytes(before)
