@@ -248,6 +248,9 @@ def test_the_home_is_seen_by_nobody_else(
     try:
         wait_until(lambda: bool(homes()))
         [home] = homes()
+        mounts = home.with_name("mounts").read_text().splitlines()
+        [flags] = [line.split()[3].split(",") for line in mounts if line.split()[1] == PLACE]
+        assert {"nosuid", "nodev", "noexec"} <= set(flags)
         assert {"pubring.gpg", "private-keys-v1.d"} <= set(os.listdir(home))
         assert (home.stat().st_uid, home.stat().st_mode & 0o7777) == (signer.uid, 0o700)
         assert os.listdir(PLACE) == []
@@ -257,6 +260,17 @@ def test_the_home_is_seen_by_nobody_else(
     finally:
         caller.kill()
         caller.wait()
+
+
+def test_what_is_no_secret_key_keeps_nobody_out(
+    signer: Account, log_in: Callable[..., Asked]
+) -> None:
+    """Whatever its name is."""
+    keys = signer.gnupg / "private-keys-v1.d"
+    (keys / "directory.key").mkdir()
+    os.mkfifo(keys / "fifo.key")
+    (keys / "notes").write_text("no key")
+    assert log_in("alice").verdict == "PAM_SUCCESS"
 
 
 def test_a_keyring_that_is_handed_over_is_all_that_gpg_finds(
