@@ -68,6 +68,7 @@ def test_work_without_an_end_is_ended_and_told() -> None:
     assert "on nobody's files was not done in 0 seconds and was ended" in caught.value.message
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("kind", ["fifo", "zero", "large", "directory", "empty", "text", "gone"])
 def test_a_certificate_is_read_like_a_login_reads_it(kind: str, tmp_path: Path) -> None:
     """Its path is the user's: swapped since the page was opened, it waits or grows for nobody."""

@@ -420,6 +420,23 @@ def test_a_directory_that_is_swapped_costs_nobody_a_file(
     assert list((tmp_path / "aside").iterdir()) == []
 
 
+def test_a_directory_that_is_swapped_after_it_was_looked_at_gets_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, root_s, look = tmp_path / "here", tmp_path / "root's", otpfile.check_directories
+    here.mkdir()
+    root_s.mkdir()
+
+    def look_and_swap(directory: str, account: Account) -> None:
+        look(directory, account)
+        swap(here, root_s)
+
+    monkeypatch.setattr(otpfile, "check_directories", look_and_swap)
+    create_secret(f"{here}/secret", me(), b"x")
+    assert list(root_s.iterdir()) == []
+    assert (tmp_path / "aside/secret").read_bytes() == b"x"
+
+
 def test_a_directory_that_is_swapped_under_a_lock_costs_nobody_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
