@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOST_SECONDS = 60
+MOST_SECONDS = 40
 
 settings.register_profile(
     "no-clock",

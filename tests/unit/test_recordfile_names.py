@@ -21,8 +21,8 @@ RECORD = b"alice@example.org trust nosign\n"
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Note the names of all files and directories that are made."""
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note the names of all files and directories that are made; pytest's own is there by now."""
     names: list[str] = []
     original, make = os.open, os.mkdir
 
