@@ -283,8 +283,8 @@ def _is_named(key: "Key", name: str) -> bool:
 
 def _validity(name: str, key: "Key") -> int:
     """Rank how well gpg vouches for the key under this name; negative if it does not."""
-    identities = [one.validity for one in _identities(name, key)]
-    return max(map(VOUCHED.find, identities or [key.validity or "-"]))
+    given = [one.validity for one in _identities(name, key)] or [key.validity]
+    return max(VOUCHED.find(validity or "-") for validity in given)
 
 
 def _identities(name: str, key: "Key") -> "list[UserId]":

@@ -67,6 +67,17 @@ def test_a_full_disk_takes_no_key(full_disk: Account, holder: Holder, keys: Keys
     assert full_disk.record.read_bytes() == old
 
 
+def test_a_keyring_that_cannot_be_written_leaves_the_record_as_it_was(
+    alice: Account, holder: Holder, keys: Keys
+) -> None:
+    old = alice.record.read_bytes()
+    alice.gnupg.chmod(0o500)
+    done = trex("enroll", "--key", "-", "--yes", account=alice, stdin=holder.public(keys["rsa4096"]))  # fmt: skip
+    assert done.returncode == 1
+    assert "trex: error: gpg did not take the key: " in done.stderr
+    assert alice.record.read_bytes() == old
+
+
 @pytest.mark.parametrize("kind", ["link", "directory", "FIFO"])
 def test_what_is_no_file_is_not_replaced(alice: Account, kind: str) -> None:
     alice.record.unlink()

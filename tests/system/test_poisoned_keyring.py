@@ -175,7 +175,7 @@ def test_two_recipients_of_whom_one_carries_the_other(
 
 
 def test_a_key_in_a_file_needs_no_keyring(
-    alice: Account, cast: Cast, judge: Callable[..., None]
+    alice: Account, cast: Cast, ask: Callable[..., Asked], judge: Callable[..., None]
 ) -> None:
     (alice.home / "key.pgp").write_bytes(cast.honest)
     alice.own(alice.home / "key.pgp", 0o600)
@@ -185,6 +185,8 @@ def test_a_key_in_a_file_needs_no_keyring(
     subprocess.run(["rm", "-r", alice.gnupg], check=True)
     judge(cast)
     assert not alice.gnupg.exists()
+    (alice.home / "key.pgp").unlink()
+    assert ask("alice", arguments=("nullok",)).verdict == "PAM_AUTHINFO_UNAVAIL"
 
 
 def test_central_mode_with_a_keyring_and_with_files(

@@ -247,8 +247,12 @@ def test_what_was_started_ends_by_itself_where_the_caller_is_stopped(
 def test_the_home_is_seen_by_nobody_else(
     signer: Account, client: Path, service: Callable[..., str], place: Path
 ) -> None:
+    """Where the host's mounts are shared as well, which is what systemd makes of them."""
     name = service(hanging_gpg(place, 4545), "gpg_timeout=60")
-    caller = subprocess.Popen([client, name, signer.name], stdout=subprocess.DEVNULL)
+    caller = subprocess.Popen(
+        ["/usr/bin/unshare", "--mount", "--propagation", "shared", client, name, signer.name],
+        stdout=subprocess.DEVNULL,
+    )
 
     def homes() -> list[Path]:
         """Return where a gpg runs: its root may be another than this process sees it."""
@@ -258,14 +262,29 @@ def test_the_home_is_seen_by_nobody_else(
     try:
         wait_until(lambda: bool(homes()))
         [home] = homes()
+        mounts = home.with_name("mounts").read_text().splitlines()
+        [flags] = [line.split()[3].split(",") for line in mounts if line.split()[1] == PLACE]
+        assert {"nosuid", "nodev", "noexec"} <= set(flags)
         assert {"pubring.gpg", "private-keys-v1.d"} <= set(os.listdir(home))
         assert (home.stat().st_uid, home.stat().st_mode & 0o7777) == (signer.uid, 0o700)
         assert os.listdir(PLACE) == []
         assert (Path(PLACE).stat().st_uid, Path(PLACE).stat().st_mode & 0o7777) == (0, 0o700)
-        assert PLACE not in Path("/proc/self/mounts").read_text()
+        for pid in ("self", caller.pid):
+            assert PLACE not in Path(f"/proc/{pid}/mounts").read_text()
     finally:
         caller.kill()
         caller.wait()
+
+
+def test_what_is_no_secret_key_keeps_nobody_out(
+    signer: Account, log_in: Callable[..., Asked]
+) -> None:
+    """Whatever its name is."""
+    keys = signer.gnupg / "private-keys-v1.d"
+    (keys / "directory.key").mkdir()
+    os.mkfifo(keys / "fifo.key")
+    (keys / "notes").write_text("no key")
+    assert log_in("alice").verdict == "PAM_SUCCESS"
 
 
 def test_a_keyring_that_is_handed_over_is_all_that_gpg_finds(

@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+MOST_SECONDS = 40
+
 settings.register_profile(
     "no-clock",
     deadline=None,
@@ -33,3 +35,17 @@ def handlers() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """Have a test fail that waits for ever, and not the whole run with it."""
+
+    def ring(*_: object) -> None:
+        raise AssertionError("this would wait for ever")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(MOST_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trex import errors
 from trex.audit import MAX_LINE, _field, one_line, write_notes, write_verdict
 from trex.errors import WRONG
 from trex.login import Login
@@ -72,14 +73,39 @@ def logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     daemon.close()
 
 
-def test_no_field_pushes_another_out_of_the_line(logged: Callable[[], str]) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "priority"),
+    [
+        (errors.ACCEPTED, 86),  # authpriv.info (RFC 5424, 6.2.1)
+        (errors.NOT_ASKED, 86),
+        (errors.NO_RECORD, 86),
+        (errors.WRONG, 85),  # authpriv.notice
+        (errors.LATE, 85),
+        (errors.USER_UNKNOWN, 85),
+        (errors.LIMITED, 85),
+        (errors.UNAVAILABLE, 83),  # authpriv.err
+        (errors.UNFORESEEN, 83),
+    ],
+)
+def test_what_is_no_error_is_not_logged_as_one(
+    logged: Callable[[], str], outcome: errors.Outcome, priority: int
+) -> None:
+    """Nor is what whoever asks can bring about, such as a limit that is reached."""
+    write_verdict(Login("alice", "sshd", "", []), outcome, "", 0)
+    assert logged().startswith(f"<{priority}>")
+
+
+@pytest.mark.parametrize(("digits", "whole"), [(40, 16), (64, 10)])
+def test_no_field_pushes_another_out_of_the_line(
+    logged: Callable[[], str], digits: int, whole: int
+) -> None:
     login = Login(LONG * 255, LONG * 255, LONG * 255, [])
-    login.fingerprints = ["A" * 40] * 16
+    login.fingerprints = ["A" * digits] * 16
     write_verdict(login, WRONG, LONG * 5000, 1.5)
     line = logged()
     for field in ("user=", "service=", "rhost=", "keys=", "ms=1500: "):
         assert f" {field}" in line
-    assert line.count("A" * 40) == 16
+    assert line.count("A" * digits) == whole
     begin = line.index("pam_trex(")
     assert len(line[begin:].encode()) <= MAX_LINE
     assert line.endswith("...")

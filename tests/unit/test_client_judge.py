@@ -20,7 +20,7 @@ from trex.cli.loginkeys import LoginKeys
 from trex.cli.message import Message, read_message
 from trex.cli.names import Names
 from trex.cli.pins import Pins
-from trex.cli.services import RAISING, Services
+from trex.cli.services import Services
 from trex.cli.target import ANYWHERE, Target, find_target, split_prompt
 from trex.cli.tell import printable
 from trex.errors import TrexError
@@ -96,6 +96,12 @@ NOT_GOOD = {
     ],
     "unknown, of a key id that is none": ["NEWSIG", "ERRSIG \x1b[2J 22 10 00 1795338998 9 X"],
     "two notations": [*signed(), f"NOTATION_NAME {NOTATION}"],
+    **{
+        f"{verdict}, and all else as of a good one": [
+            line.replace("GOODSIG", verdict) for line in signed()
+        ]
+        for verdict in ("EXPSIG", "EXPKEYSIG", "REVKEYSIG", "BADSIG")
+    },
 }
 
 
@@ -121,6 +127,21 @@ def test_all_of_a_decryption_is_needed_once(keyword: str) -> None:
     twice[keyword] *= 2
     with pytest.raises(Refused):
         read_message(PLAINTEXT, twice)
+
+
+def test_a_challenge_is_answered_while_it_holds_and_for_as_long_as_one_can() -> None:
+    for seconds, reason in ((-2, "was good until"), (25 * 3600, "longer than any")):
+        text = context("alice", "sshd", "", seconds)
+        with pytest.raises(Refused, match=reason):
+            read_message(PLAINTEXT, status(text=text))
+        with pytest.raises(Refused, match=reason):
+            read_message(PLAINTEXT, status(*signed(text), text=text))
+
+
+def test_nothing_stands_beside_the_text() -> None:
+    """What gpg says of another packet inside, after which it goes on."""
+    with pytest.raises(Refused):
+        read_message(PLAINTEXT, status("ERROR proc_pkt.plaintext 89"))
 
 
 @settings(deadline=None)  # the machine may be busy
@@ -424,7 +445,10 @@ def test_another_service_is_doubted_until_it_is_confirmed_for_that_host(judged: 
         assert known(message(host="mail", service="trex-sshd"), Target("alice", ["mail"]))
 
 
-@pytest.mark.parametrize("service", RAISING)
+@pytest.mark.parametrize(
+    "service",
+    ["sudo", "sudo-i", "su", "su-l", "doas", "polkit-1", "runuser", "runuser-l"],  # Debian's names
+)
 def test_a_service_that_raises_rights_is_none_of_ssh_s(judged: Judged, service: str) -> None:
     check_service(message())
     check_service(message(service="trex-sshd"))

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from trex.diagnosis import diagnose
 from trex.errors import GpgFailed, OpenPGPError
-from trex.keyerrors import IsSubkey, KeyNotFound
+from trex.keyerrors import (
+    IsSubkey,
+    KeyExpired,
+    KeyNotFound,
+    KeyNotTrusted,
+    KeyRevoked,
+    KeyUnusable,
+    UserIdRevoked,
+)
 from trex.keylist import parse_listing
 from trex.openpgp import Gpg, parse_status
 from trex.recipients import Chosen, carriers, choose, choose_signer, verdict
@@ -136,3 +144,52 @@ def test_a_failure_code_that_is_no_number_is_only_vague() -> None:
     for code in (b"x", b"9" * 5000, "\u0661".encode()):
         error = diagnose(parse_status(b"[GNUPG:] FAILURE encrypt " + code), Listed([]))
         assert type(error).__name__ == "GpgFailed"
+
+
+@pytest.mark.parametrize(
+    ("validity", "vouched"),
+    [("u", True), ("f", True), ("m", True), ("q", False), ("n", False), ("-", False), ("", False)],
+)
+def test_without_trust_in_the_record_gpg_has_to_vouch(validity: str, vouched: bool) -> None:
+    """For the key, or for the user id with that address: another user id's validity is no help."""
+    for row, name in (("pub:-", PRIMARY), ("uid:-", "alice@example.org")):
+        keys = parse_listing(LISTING.replace(row, f"{row[:4]}{validity}"))
+        fault = verdict(name, keys, trust=False)[1]
+        assert (fault is None) == vouched
+        assert vouched or type(fault) in (KeyNotTrusted, KeyUnusable, UserIdRevoked)
+    keys = parse_listing(LISTING + "uid:u::::1700000000::Y::T <bob@example.org>::::::::::0:\n")
+    assert isinstance(verdict("alice@example.org", keys, trust=False)[1], KeyNotTrusted)
+
+
+def test_one_of_two_user_ids_with_an_address_is_enough() -> None:
+    second = "uid:{}::::1700000000::Y::Work <alice@example.org>::::::::::0:\n"
+    lost = parse_listing(LISTING.replace("uid:-", "uid:r") + second.format("-"))
+    assert verdict("alice@example.org", lost, trust=True)[1] is None
+    gone = parse_listing(LISTING.replace("uid:-", "uid:r") + second.format("r"))
+    assert isinstance(verdict("alice@example.org", gone, trust=True)[1], UserIdRevoked)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        ("pub:-", "pub:r", KeyRevoked),
+        ("pub:-", "pub:e", KeyExpired),
+        ("pub:-", "pub:i", KeyUnusable),
+        ("scESC", "scESCD", KeyUnusable),
+    ],
+)
+def test_the_key_counts_and_not_its_subkeys_alone(
+    old: str, new: str, kind: type[KeyUnusable]
+) -> None:
+    """Whatever gpg says of the subkeys of such a key."""
+    keys = parse_listing(LISTING.replace(old, new))
+    for name in (PRIMARY, f"{SUBKEY}!", "alice@example.org"):
+        assert isinstance(verdict(name, keys, trust=True)[1], kind)
+
+
+def test_a_part_of_an_address_is_another_s() -> None:
+    """Also where gpg lists all keys, as it does of a keyring that keyboxd keeps."""
+    keys = parse_listing(LISTING.replace("<alice@", "<malice@"))
+    for name in ("alice@example.org", "malice@example.or", "alice@example.or"):
+        assert isinstance(verdict(name, keys, trust=True)[1], KeyNotFound)
+    assert verdict("malice@example.org", keys, trust=True)[1] is None

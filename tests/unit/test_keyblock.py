@@ -93,6 +93,7 @@ ENCRYPTED = (18, b"\x01data")
         (ENCRYPTED, SESSION),
         (SESSION, (9, b"without integrity protection")),
         (SESSION, (3, b"\x04\x09\x00"), ENCRYPTED),
+        (SESSION, (3, SESSION[1]), ENCRYPTED),
         ((1, b"\x06" + bytes(8) + b"rest"), ENCRYPTED),
         ((1, b"\x03" + bytes(7)), ENCRYPTED),
         ((11, b"literal"), SESSION, ENCRYPTED),
@@ -124,6 +125,7 @@ def test_a_message_for_nobody_has_no_ids() -> None:
         armored(KEY)[:200],
         armored(KEY).replace(b"\n\n", b"\n"),
         b"\x95\x00\x02\x04x",  # a secret key
+        KEY + b"\x9d\x00\x02\x04x",  # a secret subkey behind a public key
         b"\x99\x00\x02\x03x",  # of version 3
         b"\xc6\xe1xx",  # in parts
         b"\x9b\x04x",  # to the end of the file

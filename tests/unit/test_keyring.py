@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import tracemalloc
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from trex.errors import FileUnsafe, GpgFailed
-from trex.keyring import DATABASE, KEYRING, PUBLIC, list_home
-from trex.privilege import Account
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from trex.keyerrors import KeyNotFound
+from trex.keyring import DATABASE, KEYRING, PUBLIC, _searched, list_home, read_key_file
+from trex.privilege import Account, find_account
 
 FILES, NAME = 4000, 200
 
@@ -49,3 +48,29 @@ def test_a_home_that_is_none_is_told(tmp_path: Path) -> None:
     assert list_home(str(tmp_path), owner(tmp_path)) == []
     with pytest.raises(GpgFailed, match="no keyring: No such file or directory"):
         list_home(str(tmp_path / "none"), owner(tmp_path))
+
+
+def test_an_address_is_searched_for_whole_and_a_subkey_with_all_that_carry_it() -> None:
+    assert _searched("alice@example.org") == "<alice@example.org>"
+    assert _searched(f"{'A' * 40}!") == _searched("A" * 40) == "A" * 40
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as somebody else")
+def test_a_key_file_is_read_with_its_reader_s_rights() -> None:
+    """A record could else have root read any file."""
+    nobody = find_account("nobody")
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        path = Path(place, "key.pgp")
+        path.write_bytes(b"key")
+        path.chmod(0o600)
+        with pytest.raises(FileUnsafe, match="Permission denied"):
+            read_key_file(str(path), nobody)
+        path.chmod(0o644)
+        assert read_key_file(str(path), nobody) == b"key"
+
+
+def test_a_key_file_that_is_not_there_is_no_missing_record(tmp_path: Path) -> None:
+    """With `nullok` the user would else not be asked."""
+    with pytest.raises(KeyNotFound, match="there is no such file"):
+        read_key_file(str(tmp_path / "key.pgp"), owner(tmp_path))

@@ -22,7 +22,7 @@ from trex.codeerrors import StateNotWritten
 from trex.errors import FileUnsafe, NoRecord, TrexError
 from trex.otpfile import ChangedMeanwhile, create_secret, locked, read_secret
 from trex.privilege import Account, find_account
-from trex.safefile import MAX_SIZE
+from trex.safefile import MAX_SIZE, check_directories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -418,6 +418,23 @@ def test_a_directory_that_is_swapped_costs_nobody_a_file(
         create_secret(f"{here}/secret", me(), b"x")
     assert beside(root_s / "secret").read_bytes() == b"root's"
     assert list((tmp_path / "aside").iterdir()) == []
+
+
+def test_a_directory_that_is_swapped_after_it_was_looked_at_gets_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, root_s = tmp_path / "here", tmp_path / "root's"
+    here.mkdir()
+    root_s.mkdir()
+
+    def look_and_swap(directory: str, account: Account) -> None:
+        check_directories(directory, account)
+        swap(here, root_s)
+
+    monkeypatch.setattr("trex.otpfile.check_directories", look_and_swap)
+    create_secret(f"{here}/secret", me(), b"x")
+    assert list(root_s.iterdir()) == []
+    assert (tmp_path / "aside/secret").read_bytes() == b"x"
 
 
 def test_a_directory_that_is_swapped_under_a_lock_costs_nobody_a_file(

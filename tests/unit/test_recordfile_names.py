@@ -21,17 +21,22 @@ RECORD = b"alice@example.org trust nosign\n"
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Note the names of all files that are made."""
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note the names of all files and directories that are made; pytest's own is there by now."""
     names: list[str] = []
-    original = os.open
+    original, make = os.open, os.mkdir
 
     def note(path: str, flags: int, *rest: Any, **named: Any) -> int:
         if flags & os.O_CREAT:
             names.append(os.path.basename(path))
         return original(path, flags, *rest, **named)
 
+    def note_directory(path: str, *rest: Any, **named: Any) -> None:
+        names.append(os.path.basename(path))
+        make(path, *rest, **named)
+
     monkeypatch.setattr(os, "open", note)
+    monkeypatch.setattr(os, "mkdir", note_directory)
     return names
 
 

@@ -171,7 +171,7 @@ def test_two_that_are_stopped_cannot_bring_back_what_was_replaced(
     assert path.read_bytes() == b"late"
 
 
-@pytest.mark.usefixtures("nothing_beside")
+@pytest.mark.usefixtures("nothing_beside", "impatient")
 def test_a_turn_is_waited_for_and_not_for_long(path: Path) -> None:
     with path.open() as other, path.open() as mine:
         fcntl.flock(other, fcntl.LOCK_EX)

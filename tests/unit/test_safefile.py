@@ -100,6 +100,7 @@ def test_missing(home: Path, alice: Account) -> None:
         read_safely(str(home / "nothing"), alice)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_other_kinds(home: Path, record: Path, alice: Account) -> None:
     """Advisory CVE-2019-12209."""
     (home / "link").symlink_to(record)

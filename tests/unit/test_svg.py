@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -87,6 +87,27 @@ def test_a_swapped_directory_costs_nobody_a_file(tmp_path: Path) -> None:
         swap_and_fail()
     assert (root_s / "phone.svg").read_text() == "root's"
     assert list((tmp_path / "aside").iterdir()) == []
+
+
+def test_a_directory_that_is_swapped_before_gets_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, root_s, opened = tmp_path / "here", tmp_path / "root's", os.open
+    here.mkdir()
+    root_s.mkdir()
+
+    def open_and_swap(path: str, *arguments: Any, **options: Any) -> int:
+        descriptor = opened(path, *arguments, **options)
+        if path == str(here):
+            here.rename(tmp_path / "aside")
+            here.symlink_to(root_s)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", open_and_swap)
+    with SvgFile(TEXT, f"{here}/phone.svg"):
+        pass
+    assert list(root_s.iterdir()) == []
+    assert [path.name for path in (tmp_path / "aside").iterdir()] == ["phone.svg"]
 
 
 def test_a_file_that_somebody_put_in_its_place_is_kept(tmp_path: Path) -> None:

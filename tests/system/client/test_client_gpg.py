@@ -63,3 +63,46 @@ def test_a_key_that_a_signature_brings_along_is_not_imported(
     assert unknown not in laptop.account.run("gpg", "--list-keys").decode()
     laptop.account.run("gpg", "--decrypt", stdin=message.encode(), check=False)
     assert unknown in laptop.account.run("gpg", "--list-keys").decode(), "gpg by itself takes it"
+
+
+# What each of the two runs of gpg has against asking the network, and against taking a key in. The
+# first leaves signatures alone (--unwrap), the second reads no gpg.conf: here each guard is alone.
+RUNS = {"DECRYPT": ("cli.gpg", "--unwrap"), "ALONE": ("cli.signature", "--no-options")}
+ASKING = ("--no-auto-key-retrieve", "--disable-dirmngr", "--no-autostart")
+TAKING = ("--no-auto-key-import",)
+
+
+def run_with(laptop: Client, run: str, message: bytes, guards: tuple[str, ...], kept: str) -> None:
+    """Have the client's gpg read a message with the options of one run, but for these guards."""
+    module, first = RUNS[run]
+    program = (
+        "import sys; sys.path.insert(0, '/run/trex/module')\n"
+        f"from trex.{module} import {run}\n"
+        "from trex.cli.gpg import Gpg\n"
+        f"options = [one for one in {run} if one not in {(first, *guards)} or one == {kept!r}]\n"
+        "Gpg().run_decrypt(sys.stdin.buffer.read(), options, 60)\n"
+    )
+    laptop.account.run("gpg", "--list-secret-keys")  # which starts the agent
+    done = laptop.run("/usr/bin/python3", "-B", "-c", program, stdin=message)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("kept", [*ASKING, ""])
+@pytest.mark.parametrize("run", RUNS)
+def test_each_guard_against_asking_is_enough(
+    laptop: Client, holder: Holder, to: str, keys: Keys, greedy: Path, run: str, kept: str
+) -> None:
+    message = encrypt(holder, to, signer=keys["signing-unknown"]).encode()
+    run_with(laptop, run, message, ASKING, kept)
+    assert greedy.exists() == (not kept)
+
+
+@pytest.mark.parametrize("kept", [*TAKING, ""])
+@pytest.mark.parametrize("run", RUNS)
+def test_each_guard_against_taking_a_key_in_is_enough(
+    laptop: Client, holder: Holder, to: str, keys: Keys, greedy: Path, run: str, kept: str
+) -> None:
+    unknown = keys["signing-unknown"]
+    message = encrypt(holder, to, CHALLENGE, "--include-key-block", signer=unknown).encode()
+    run_with(laptop, run, message, TAKING, kept)
+    assert (unknown in laptop.account.run("gpg", "--list-keys").decode()) == (not kept)

@@ -197,6 +197,17 @@ def test_after_a_refusal_nothing_is_decrypted(
     assert count.read_text() == "\n"
 
 
+def test_a_message_that_is_none_of_trex_s_is_the_one_of_its_login(
+    hostile: Hostile, laptop: Client, holder: Holder, to: str
+) -> None:
+    """Nobody can try what is refused and what is not."""
+    good = encrypt(holder, to)
+    answers, shown = hostile.ask(laptop, good.replace("\n=", "\nAAAA\n="), good)
+    assert answers == [""]
+    assert "error: the message is damaged" in shown
+    assert "error: this login has shown a challenge before" in shown
+
+
 def test_a_refused_run_is_one_attempt(
     alice: Account, laptop: Client, sshd: Callable[..., Sshd], holder: Holder, log: Log
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 from typing import TYPE_CHECKING
@@ -11,12 +12,12 @@ import pytest
 
 from tests import sandbox
 from tests.examination import checks, defects, examine, found, only, write_service, write_stack
-from tests.graft import carrying
+from tests.graft import ENCRYPT, carrying
 from tests.keys import Holder
 from tests.tls import write_dated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.sandbox import Account
     from tests.system.conftest import Keys
@@ -168,21 +169,40 @@ def test_a_tls_pair_that_is_none_and_a_port_that_is_taken(host: Account, keys: K
         assert "no free port" in only()["what"]
 
 
+@pytest.fixture
+def mallory() -> Iterator[Holder]:
+    home = sandbox.PLACE / "doctor-mallory"
+    holder = Holder(home)
+    yield holder
+    holder.close()
+    shutil.rmtree(home)
+
+
 def test_a_key_that_carries_another_s_is_named_and_the_printed_command_takes_it_out(
-    host: Account, holder: Holder, keys: Keys
+    host: Account, holder: Holder, keys: Keys, mallory: Holder
 ) -> None:
-    mallory = Holder(sandbox.PLACE / "doctor-mallory")
-    try:
-        hers = mallory.make("mallory@example.org")
-        copied = carrying(mallory, hers, holder.public(keys["cv25519"]))
-    finally:
-        mallory.close()
-    host.import_keys(copied)
+    hers = mallory.make("mallory@example.org")
+    host.import_keys(carrying(mallory, hers, holder.public(keys["cv25519"])))
     copy = found("key-copied", "--user", "alice")
+    assert copy["severity"] == "error"
     assert f"the key {hers} carries {keys['cv25519']}, which is the key of somebody" in copy["what"]
     command = copy["mend"].rpartition(": ")[2]
     subprocess.run(command, shell=True, check=True, cwd="/")  # noqa: S602 (as it stands)
     assert "key-copied" not in [check for check, _ in checks("--user", "alice")]
+
+
+def test_two_keys_that_share_a_subkey_are_both_named(
+    host: Account, holder: Holder, keys: Keys, mallory: Holder
+) -> None:
+    """Nobody can tell which of them is the copy."""
+    hers = mallory.make("mallory@example.org")
+    host.import_keys(carrying(mallory, hers, holder.public(keys["cv25519"]), ENCRYPT))
+    copy = found("key-copied", "--user", "alice")
+    assert copy["severity"] == "warning"
+    assert "which is also in " in copy["what"]
+    for key in (hers, keys["cv25519"]):
+        assert key in copy["what"]
+        assert key in copy["mend"]
 
 
 def test_a_program_that_is_not_gnupg(host: Account) -> None:
