@@ -10,6 +10,7 @@ import pytest
 from trex.keyblock import (
     Malformed,
     _algorithm,
+    _header,
     blocks,
     dearmored,
     fingerprint,
@@ -175,11 +176,32 @@ def test_every_form_of_length(length: int) -> None:
         assert len(list(packets(whole + whole))) == 2
 
 
+def test_lengths_of_four_octets_and_of_parts() -> None:
+    assert _header(b"\xc6\xff\x01\x02\x03\x04", 0) == (6, 6, 6 + 0x01020304)
+    assert _header(b"\xc6\xdf\xff", 0) == (6, 3, 3 + 8383)
+    for first in (b"\xe0", b"\xfe"):
+        with pytest.raises(Malformed, match=r"^a packet in parts$"):
+            _header(b"\xc6" + first + b"xxxx", 0)
+
+
+@pytest.mark.parametrize("first", [0x00, 0x01, 0x40, 0x7C, 0x83, 0x9B])
+def test_what_begins_as_no_packet_or_as_one_without_an_end_is_none(first: int) -> None:
+    with pytest.raises(Malformed, match=r"^no OpenPGP packet$"):
+        _header(bytes([first]) + b"\0\0\0\0\0", 0)
+
+
 def test_an_armor_without_its_end_is_not_whole() -> None:
-    with pytest.raises(Malformed, match="^an armored key without its end$"):
+    with pytest.raises(Malformed, match=r"^an armored key without its end$"):
         blocks(armored(KEY).partition(b"-----END")[0])
-    with pytest.raises(Malformed, match="^no OpenPGP public key$"):
+    with pytest.raises(Malformed, match=r"^no OpenPGP public key$"):
         blocks(b"some words")
+
+
+@pytest.mark.parametrize("armor", [b" ", b"\n\nA\n"], ids=["no blank line", "no base64"])
+def test_an_armor_that_holds_no_base64_is_malformed(armor: bytes) -> None:
+    begin, end = (f"-----{word} PGP PUBLIC KEY BLOCK-----".encode() for word in ("BEGIN", "END"))
+    with pytest.raises(Malformed, match=r"^an armor that cannot be read$"):
+        blocks(begin + armor + end)
 
 
 def test_a_byte_order_mark_before_an_armor_does_no_harm() -> None:
