@@ -188,6 +188,7 @@ def test_what_is_filled_in_is_no_template_and_cannot_leave_its_place() -> None:
     assert http._fill("{number}/{text}", "{text}", "{number}", str) == "{text}/{number}"
     assert http._fill('{{"t": "{text}"}}', "", 'a"b\n', http._json) == '{{"t": "a\\"b\\n"}}'
     assert http._fill("?t={text}", "", "a&b=c d", http._percent) == "?t=a%26b%3Dc%20d"
+    assert http._fill("/{text}/x", "", "a/b", http._percent) == "/a%2Fb/x"
 
 
 def test_digits_of_pins_are_uniform() -> None:
