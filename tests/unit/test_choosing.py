@@ -100,6 +100,9 @@ def test_of_several_with_an_address_the_best_vouched_for_is_taken_and_then_the_n
     for order in ((best, newest, newer), (newer, newest, best)):
         assert chosen(ADDRESS, *order) == A
     assert chosen(ADDRESS, newer, newest) == chosen(ADDRESS, newest, newer) == B
+    fully = key(B, uid("f"), sub(OTHER), made=OLD + 9)
+    for order in ((key(A, uid("u"), sub()), fully), (fully, key(A, uid("u"), sub()))):
+        assert chosen(ADDRESS, *order) == A
     unusable = key(A, uid("u"), sub(), validity="r")
     for order in ((unusable, newest), (newest, unusable)):
         assert chosen(ADDRESS, *order) == B
