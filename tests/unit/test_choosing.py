@@ -29,6 +29,7 @@ from trex.recipients import (
     choose,
     choose_signer,
     copies_of,
+    fault_of,
     take_blocks,
     verdict,
 )
@@ -194,6 +195,12 @@ def test_what_is_not_there_is_not_found_and_a_subkey_in_the_place_of_a_key_is_to
     told = fault(SUB, key(B, sub(OTHER)), key(A, sub()))
     assert isinstance(told, IsSubkey)
     assert told.primary == A
+
+
+def test_who_asks_about_one_key_alone_asks_for_no_trust() -> None:
+    (one,) = keys(key(A, sub()))
+    assert fault_of(A, one) is None
+    assert type(fault_of(A, one, trust=False)) is KeyNotTrusted
 
 
 def test_a_file_s_only_key_is_named_by_its_path() -> None:
