@@ -190,6 +190,7 @@ def test_an_address_needs_one_user_id_that_was_not_revoked() -> None:
 def test_what_is_not_there_is_not_found_and_a_subkey_in_the_place_of_a_key_is_told() -> None:
     assert type(fault(B, key(A, sub()))) is KeyNotFound
     assert type(fault(ADDRESS)) is KeyNotFound
+    assert type(fault(f"{OTHER}!", key(A, sub()))) is KeyNotFound
     assert verdict(B, keys(key(A, sub())), trust=True)[0] is None
     assert type(fault(SUB, key(A, sub(uses="s")))) is KeyNotFound
     told = fault(SUB, key(B, sub(OTHER)), key(A, sub()))
