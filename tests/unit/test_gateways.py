@@ -424,6 +424,7 @@ def test_an_answer_that_is_no_http_takes_no_message(authority: Authority, gatewa
     [b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70000,
      b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Encoding: gzip\r\n\r\nnone",
      b"HTTP/1.1 302 x\r\nLocation: https://[x\r\nContent-Length: 4\r\n\r\nnone",
+     b"HTTP/1.1 302 x\r\nLocation: \xff\r\nContent-Length: 4\r\n\r\nnone",
      b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n",
      b"none\r\n\r\n"],
 )  # fmt: skip
