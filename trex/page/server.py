@@ -173,7 +173,6 @@ class _Visit(HTTPMessageDelegate):
         fields = HTTPHeaders(answer.headers)
         fields["Date"] = format_timestamp(time.time())
         fields["Content-Length"] = str(len(answer.body))
-        fields["Connection"] = "close"
         body = b"" if method == "HEAD" else answer.body
         status = ResponseStartLine("HTTP/1.1", answer.status, answer.reason)
         self._connection.write_headers(status, fields, body)
