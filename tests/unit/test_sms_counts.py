@@ -482,3 +482,25 @@ def test_a_redis_that_takes_no_connection_is_not_waited_for(
             return list(each_act(f"redis://127.0.0.1:{full.getsockname()[1]}"))
 
     assert set(in_a_child(asked)) == {"Redis cannot be asked: TimeoutError"}
+
+
+def test_a_link_is_not_followed_and_a_fifo_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "other")
+    os.mkfifo(tmp_path / "fifo")
+
+    def told() -> list[str]:
+        signal.alarm(30)
+        found = []
+        for name in ("link", "fifo"):
+            counts = FileCounts(str(tmp_path / name))
+            for act in (counts.add, counts.reached):
+                try:
+                    act("bob", "", 1, {"user_hour": 5})
+                except NotSent as error:
+                    found.append(str(error).rpartition(": ")[2])
+        return found
+
+    assert in_a_child(told) == [
+        *["Too many levels of symbolic links"] * 2, *["Resource temporarily unavailable"] * 2,
+    ]  # fmt: skip
