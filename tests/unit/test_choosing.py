@@ -98,8 +98,8 @@ def test_the_address_that_the_record_names_is_what_gpg_has_to_vouch_for() -> Non
 def test_of_several_with_an_address_the_best_vouched_for_is_taken_and_then_the_newest() -> None:
     best, newest = key(A, uid("f"), sub()), key(B, uid("m"), sub(OTHER), made=OLD + 9)
     newer = key(C, uid("m"), sub("7" * 40), made=OLD + 8)
-    for order in ((best, newest, newer), (newer, newest, best)):
-        assert chosen(ADDRESS, *order) == A
+    for three in ((best, newest, newer), (newer, newest, best)):
+        assert chosen(ADDRESS, *three) == A
     assert chosen(ADDRESS, newer, newest) == chosen(ADDRESS, newest, newer) == B
     fully = key(B, uid("f"), sub(OTHER), made=OLD + 9)
     for order in ((key(A, uid("u"), sub()), fully), (fully, key(A, uid("u"), sub()))):

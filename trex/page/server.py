@@ -37,6 +37,7 @@ LISTENER_FD = 5
 MAX_CONNECTIONS = 96  # one more, and the oldest is closed
 CONNECTION_SECONDS = 10.0  # from the accept to the end, TLS handshake included
 MAX_HEADERS = 16 * 1024
+MAX_BODY = 1 << 40  # no body is read, however long it claims to be
 BUFFER = 64 * 1024
 REALM = 'Basic realm="Trex", charset="UTF-8"'  # RFC 7617
 NOT_SHOWN = "User name and password are shown at the prompt in your terminal.\n"
@@ -58,6 +59,7 @@ async def _serve(door: "_Door", settings: "Settings", context: "ssl.SSLContext |
         idle_connection_timeout=CONNECTION_SECONDS,
         body_timeout=CONNECTION_SECONDS,
         max_header_size=MAX_HEADERS,
+        max_body_size=MAX_BODY,
         max_buffer_size=BUFFER,
         chunk_size=MAX_HEADERS,
     )
