@@ -79,7 +79,7 @@ def connect(gateway: "Table", url: str) -> None:
             socket.create_connection((host, port), SECONDS) as plain,
             context.wrap_socket(plain, server_hostname=host),
         ):
-            return
+            pass
     except ssl.SSLError:
         raise NotSent(UNTRUSTED) from None
     except (OSError, ValueError) as error:  # ValueError: a name that no host can have
