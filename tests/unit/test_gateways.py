@@ -353,7 +353,7 @@ def test_who_is_not_there_is_told_by_the_kind_of_failure_alone(
 @pytest.mark.parametrize("host", ["a" * 64, ".", "..x"])
 def test_a_name_that_no_host_can_have_is_no_connection(host: str) -> None:
     for act in (http.reach, lambda table: http.send(table, [NUMBER], TEXT)):
-        with pytest.raises(NotSent, match=r"^(no connection|an answer that is no HTTP) \(\w+\)$"):
+        with pytest.raises(NotSent, match=r"^no connection \(\w+\)$"):
             act({"url": f"https://{host}/"})
 
 
@@ -412,7 +412,7 @@ def test_an_answer_is_read_up_to_a_limit_and_what_is_packed_is_not_read(
 def test_an_answer_that_is_no_http_takes_no_message(authority: Authority, gateway: Gateway) -> None:
     for raw, reason in (
         (b"none\r\n\r\n", r"no connection \(ConnectionError\)"),
-        (b"HTTP/1.1 302 x\r\nLocation: https://[x\r\nContent-Length: 0\r\n\r\n", r"an answer that is no HTTP \(\w+\)"),
+        (b"HTTP/1.1 302 x\r\nLocation: https://[x\r\nContent-Length: 0\r\n\r\n", "HTTP status 302, a redirection, which is not followed"),
     ):  # fmt: skip
         gateway.raw = raw
         with pytest.raises(NotSent, match=reason):
