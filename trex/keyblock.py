@@ -111,10 +111,8 @@ def _is_session_key(packet: tuple[int, bytes]) -> bool:
 
 
 def dearmored(content: bytes) -> bytes:
-    """Return what is inside an armored public key, and binary packets as they are."""
-    if content[:1] >= b"\x80" and not content.startswith(
-        (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
-    ):
+    """Return what is inside all armored public keys, and binary packets as they are."""
+    if content[:1] >= b"\x80" and not content.startswith(BYTE_ORDER_MARKS):
         return content
     inside = []
     rest = content
@@ -123,8 +121,6 @@ def dearmored(content: bytes) -> bytes:
         if not end:
             raise Malformed("an armored key without its end")
         inside.append(_body(armor))
-    if not inside:
-        raise Malformed("no OpenPGP public key")
     return b"".join(inside)
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from trex.keylist import Key, Subkey, UserId
 
 ENCRYPT, SIGN = "e", "s"  # capabilities (doc/DETAILS, field 12)
-VOUCHED = "mfu"  # marginally, fully, ultimately valid (doc/DETAILS, field 2): what gpg encrypts to
+# Marginally, fully, ultimately valid (doc/DETAILS, field 2): what gpg encrypts to.
+VOUCHED = {"m": 0, "f": 1, "u": 2}
 ONE_SUBKEY = "!"  # gpg(1), "How to specify a user ID"
 MOST_NAMED = 3  # keys in one line of the log
 
@@ -240,8 +241,8 @@ def _fault_of_subkeys(name: str, key: "Key", use: str) -> "KeyUnusable":
     from trex.renewal import commands
 
     could = [sub for sub in _named_subkeys(name, key) if use in sub.capabilities]
-    if not could and use == ENCRYPT:
-        return reasons.NoEncryptionSubkey(name)
+    if not could:
+        return (reasons.NoEncryptionSubkey if use == ENCRYPT else reasons.KeyUnusable)(name)
     expired = [sub.expires for sub in could if sub.validity == "e"]
     if any(sub.validity not in ("r", "e") for sub in could):
         return reasons.KeyUnusable(name)
@@ -283,8 +284,8 @@ def _is_named(key: "Key", name: str) -> bool:
 
 def _validity(name: str, key: "Key") -> int:
     """Rank how well gpg vouches for the key under this name; negative if it does not."""
-    given = [one.validity for one in _identities(name, key)] or [key.validity]
-    return max(VOUCHED.find(validity or "-") for validity in given)
+    identities = [one.validity for one in _identities(name, key)]
+    return max(VOUCHED.get(validity, -1) for validity in identities or [key.validity])
 
 
 def _identities(name: str, key: "Key") -> "list[UserId]":

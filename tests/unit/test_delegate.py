@@ -224,6 +224,10 @@ def test_a_result_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delegate, "MAX_REPORT", 1000)
     with pytest.raises(CommandError):
         run_as(SOMEBODY, lambda: "x" * 1_000_000)
+    most = 1000 - len('{"result": ""}')
+    assert run_as(SOMEBODY, lambda: "x" * most) == "x" * most
+    with pytest.raises(CommandError):
+        run_as(SOMEBODY, lambda: "x" * (most + 1))
 
 
 def test_work_that_takes_too_long_is_ended() -> None:
@@ -234,7 +238,7 @@ def test_work_that_takes_too_long_is_ended() -> None:
 
 
 def test_work_that_does_not_end_politely_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delegate, "END_SECONDS", 0.5)
+    monkeypatch.setattr(delegate, "END_SECONDS", 1.5)
 
     def stay() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -243,7 +247,26 @@ def test_work_that_does_not_end_politely_is_killed(monkeypatch: pytest.MonkeyPat
     begun = time.monotonic()
     with pytest.raises(CommandError, match="was ended"):
         run_as(SOMEBODY, stay, seconds=0.3)
-    assert 0.8 <= time.monotonic() - begun < 20
+    assert 1.8 <= time.monotonic() - begun < 20
+
+
+def test_a_process_that_cannot_be_ended_is_left_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one in state D: a file system that does not answer keeps it from a SIGKILL, too."""
+    monkeypatch.setattr(delegate, "END_SECONDS", 0.1)
+    monkeypatch.setattr(delegate, "KILL_SECONDS", 0.1)
+    stays = subprocess.Popen(["sleep", "60"])
+    with monkeypatch.context() as patch:
+        patch.setattr(signal, "pidfd_send_signal", lambda *_: None)
+        assert delegate._end(stays.pid) is False
+    assert stays.poll() is None
+    stays.kill()
+    stays.wait()
+    error = delegate._overdue(SOMEBODY, 2.0, has_ended=False)
+    assert error.message == (
+        "the work on somebody's files was not done in 2 seconds, and its process cannot be ended: "
+        "their file system does not answer"
+    )
+    assert error.hint.startswith("df /nonexistent: ")
 
 
 def alive(pid: int) -> bool:
@@ -345,6 +368,20 @@ def test_clearing_up_that_is_interrupted_is_done_again(monkeypatch: pytest.Monke
         end()
 
     monkeypatch.setattr(delegate, "end_descendants", interrupted_once)
+    place = run_as(SOMEBODY, scratch_directory)
+    assert os.path.basename(place).startswith("trex-")
+    assert not os.path.exists(place)
+
+
+def test_a_signal_while_it_clears_up_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs as the user may send more than one."""
+    end = supervisor.end_descendants
+
+    def signalled() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        end()
+
+    monkeypatch.setattr(delegate, "end_descendants", signalled)
     place = run_as(SOMEBODY, scratch_directory)
     assert os.path.basename(place).startswith("trex-")
     assert not os.path.exists(place)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import socket
 import ssl
 import stat
-import threading
 import time
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
@@ -353,7 +353,7 @@ def test_who_is_not_there_is_told_by_the_kind_of_failure_alone(
 @pytest.mark.parametrize("host", ["a" * 64, ".", "..x"])
 def test_a_name_that_no_host_can_have_is_no_connection(host: str) -> None:
     for act in (http.reach, lambda table: http.send(table, [NUMBER], TEXT)):
-        with pytest.raises(NotSent, match=r"^(no connection|an answer that is no HTTP) \(\w+\)$"):
+        with pytest.raises(NotSent, match=r"^no connection \(\w+\)$"):
             act({"url": f"https://{host}/"})
 
 
@@ -412,7 +412,7 @@ def test_an_answer_is_read_up_to_a_limit_and_what_is_packed_is_not_read(
 def test_an_answer_that_is_no_http_takes_no_message(authority: Authority, gateway: Gateway) -> None:
     for raw, reason in (
         (b"none\r\n\r\n", r"no connection \(ConnectionError\)"),
-        (b"HTTP/1.1 302 x\r\nLocation: https://[x\r\nContent-Length: 0\r\n\r\n", r"an answer that is no HTTP \(\w+\)"),
+        (b"HTTP/1.1 302 x\r\nLocation: https://[x\r\nContent-Length: 0\r\n\r\n", "HTTP status 302, a redirection, which is not followed"),
     ):  # fmt: skip
         gateway.raw = raw
         with pytest.raises(NotSent, match=reason):
@@ -424,6 +424,7 @@ def test_an_answer_that_is_no_http_takes_no_message(authority: Authority, gatewa
     [b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70000,
      b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Encoding: gzip\r\n\r\nnone",
      b"HTTP/1.1 302 x\r\nLocation: https://[x\r\nContent-Length: 4\r\n\r\nnone",
+     b"HTTP/1.1 302 x\r\nLocation: \xff\r\nContent-Length: 4\r\n\r\nnone",
      b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n",
      b"none\r\n\r\n"],
 )  # fmt: skip
@@ -487,7 +488,8 @@ def test_each_gateway_has_a_share_of_the_time_and_counts_by_itself(
         gateway.status = 500
         carol = {**told, "user": "carol", "gateways": tables[1::-1]}
         with pytest.raises(NotSent, match=r"^http: HTTP status 500; http: no answer in time$"):
-            send.send({**carol, "deadline": time.monotonic() + 4})
+            send.send({**carol, "deadline": (deadline := time.monotonic() + 4)})
+        assert time.monotonic() > deadline - 0.1, "what is left was the last one's"
 
 
 def test_what_cannot_be_counted_is_not_sent_by_the_next_gateway_either(
@@ -512,7 +514,7 @@ def test_time_that_is_over_ends_what_waits_and_nothing_after() -> None:
     assert time.monotonic() - begun < 15
     with suppress(ValueError), send.at_most(0.1, NotSent("over")):
         raise ValueError
-    threading.Event().wait(0.3)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_every_kind_has_its_module() -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from trex.keyblock import (
     Malformed,
+    _algorithm,
+    _header,
     blocks,
     dearmored,
     fingerprint,
@@ -58,6 +60,26 @@ def test_keys_of_version_5_and_6() -> None:
     assert key_id(blocks(KEY)[0].fingerprint) == blocks(KEY)[0].fingerprint[-16:]
 
 
+def test_the_version_of_a_key_and_the_algorithms_of_all_that_it_has() -> None:
+    """RFC 9580, 9.1: EdDSA and ECDH are 22 and 18, Ed25519 and X25519 27 and 25."""
+    assert _found(KEY) == (4, [22, 18])
+    assert _found((SEEDS / "version-5").read_bytes()) == (5, [22, 18])
+    assert _found((SEEDS / "version-6").read_bytes()) == (6, [27, 25])
+    assert _algorithm(b"\x04\0\0\0\0\x13\x01") == _algorithm(b"\x04\0\0\0\0\x13") == 19
+    assert _algorithm(b"\x04\0\0\0\0") == _algorithm(b"\x04") == 0
+
+
+def _found(content: bytes) -> tuple[int, list[int]]:
+    (block,) = blocks(content)
+    return block.version, block.algorithms
+
+
+@pytest.mark.parametrize("tag", [5, 7])
+def test_a_secret_key_is_refused_also_behind_a_public_one(tag: int) -> None:
+    with pytest.raises(Malformed, match=r"^a secret key$"):
+        blocks(KEY + bytes([0xC0 | tag, 6]) + b"\x04\0\0\0\0\x16")
+
+
 def test_a_subkey_goes_with_its_signatures() -> None:
     (block,) = blocks(CARRYING)
     kept = block.raw(frozenset(block.subkeys[1:]))
@@ -99,6 +121,7 @@ ENCRYPTED = (18, b"\x01data")
         ((11, b"literal"), SESSION, ENCRYPTED),
         (SESSION, ENCRYPTED, (11, b"literal")),
         (SESSION, (10, b"PGP"), ENCRYPTED),
+        (SESSION, (10, SESSION[1]), ENCRYPTED),
     ],
 )
 def test_what_is_not_just_encrypted_to_keys_is_malformed(
@@ -110,7 +133,8 @@ def test_what_is_not_just_encrypted_to_keys_is_malformed(
 
 def test_a_message_for_nobody_has_no_ids() -> None:
     assert session_key_ids(message(ENCRYPTED)) == []
-    assert session_key_ids(message(SESSION, ENCRYPTED)) == ["0001020304050607"]
+    for tag in (18, 20):
+        assert session_key_ids(message(SESSION, (tag, ENCRYPTED[1]))) == ["0001020304050607"]
 
 
 @pytest.mark.parametrize(
@@ -154,10 +178,39 @@ def test_every_form_of_length(length: int) -> None:
         assert len(list(packets(whole + whole))) == 2
 
 
+def test_lengths_of_four_octets_and_of_parts() -> None:
+    assert _header(b"\xc6\xff\x01\x02\x03\x04", 0) == (6, 6, 6 + 0x01020304)
+    assert _header(b"\xc6\xdf\xff", 0) == (6, 3, 3 + 8383)
+    for first in (b"\xe0", b"\xfe"):
+        with pytest.raises(Malformed, match=r"^a packet in parts$"):
+            _header(b"\xc6" + first + b"xxxx", 0)
+
+
+@pytest.mark.parametrize("first", [0x00, 0x01, 0x40, 0x7C, 0x83, 0x9B])
+def test_what_begins_as_no_packet_or_as_one_without_an_end_is_none(first: int) -> None:
+    with pytest.raises(Malformed, match=r"^no OpenPGP packet$"):
+        _header(bytes([first]) + b"\0\0\0\0\0", 0)
+
+
+def test_an_armor_without_its_end_is_not_whole() -> None:
+    with pytest.raises(Malformed, match=r"^an armored key without its end$"):
+        blocks(armored(KEY).partition(b"-----END")[0])
+    with pytest.raises(Malformed, match=r"^no OpenPGP public key$"):
+        blocks(b"some words")
+
+
+@pytest.mark.parametrize("armor", [b" ", b"\n\nA\n"], ids=["no blank line", "no base64"])
+def test_an_armor_that_holds_no_base64_is_malformed(armor: bytes) -> None:
+    begin, end = (f"-----{word} PGP PUBLIC KEY BLOCK-----".encode() for word in ("BEGIN", "END"))
+    with pytest.raises(Malformed, match=r"^an armor that cannot be read$"):
+        blocks(begin + armor + end)
+
+
 def test_a_byte_order_mark_before_an_armor_does_no_harm() -> None:
     assert dearmored(b"\xef\xbb\xbf" + armored(KEY)) == KEY
 
 
 def test_an_unknown_version_is_named() -> None:
-    with pytest.raises(Malformed, match="a key of version 9"):
-        fingerprint(b"\x09")
+    for body, version in ((b"\x09", 9), (b"", 0)):
+        with pytest.raises(Malformed, match=f"a key of version {version}"):
+            fingerprint(body)

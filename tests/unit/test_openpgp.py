@@ -9,7 +9,16 @@ import pytest
 from trex.authfile import AuthRecord
 from trex.child import Finished
 from trex.keyerrors import KeyNotFound, KeyNotTrusted
-from trex.openpgp import BEGIN, END, Gpg, _check_home, _is_complete, parse_status
+from trex.openpgp import (
+    BEGIN,
+    END,
+    Gpg,
+    Message,
+    _check_home,
+    _is_complete,
+    _words,
+    parse_status,
+)
 from trex.recipients import Chosen
 
 MESSAGE = BEGIN + b"\nabc\n" + END
@@ -107,3 +116,17 @@ def test_gpg_finds_its_files() -> None:
 def test_status_lines() -> None:
     text = b"[GNUPG:] A 1 2\nB 3\n[GNUPG:] A\n[GNUPG:]\n [GNUPG:] C\n[GNUPG:] D \xff\n"
     assert parse_status(text) == {"A": [["1", "2"], []], "D": [["\ufffd"]]}
+
+
+def test_words_of_status_lines_that_have_them() -> None:
+    status = parse_status(
+        b"[GNUPG:] KEY_CONSIDERED A 0\n[GNUPG:] KEY_CONSIDERED B\n[GNUPG:] KEY_CONSIDERED\n"
+    )
+    assert _words(status, "KEY_CONSIDERED", 0) == {"A", "B"}
+    assert _words(status, "KEY_CONSIDERED", 1) == {"0"}
+    assert _words(status, "SIG_CREATED", 5) == set()
+
+
+def test_a_message_is_its_text_and_who_took_part() -> None:
+    message = Message("text", ["A"])
+    assert (message.armored, message.keys) == ("text", ["A"])

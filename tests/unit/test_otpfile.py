@@ -216,6 +216,35 @@ def test_a_file_that_has_gone_under_its_lock(
     assert descriptors() == before
 
 
+def test_a_link_to_the_file_that_was_opened_is_not_that_file(
+    secret_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is renamed onto the link's name would be another file than the one that was read."""
+
+    def swap(*_: object) -> bool:
+        if not secret_file.is_symlink():
+            secret_file.rename(f"{secret_file}.x")
+            secret_file.symlink_to(f"{secret_file}.x")
+        return True
+
+    monkeypatch.setattr(otpfile, "take_turn", swap)
+    with pytest.raises(FileUnsafe, match="a symbolic link"), locked(str(secret_file), me()):
+        pass
+
+
+def test_where_its_directory_cannot_be_opened_it_cannot_be_marked(
+    secret_file: Path, fail: Callable[..., None]
+) -> None:
+    fail("open", errno.EMFILE, lambda _, flags, *__: flags == rewriting.DIRECTORY)
+    before = descriptors()
+    with (
+        pytest.raises(StateNotWritten, match=f"^{secret_file}: Too many open files$"),
+        locked(str(secret_file), me()),
+    ):
+        pass
+    assert descriptors() == before
+
+
 # ---------------------------------------------------------------------------- whole or not at all
 
 

@@ -118,6 +118,7 @@ def test_a_code_is_what_the_library_draws_at_the_lowest_correction(length: int) 
 def test_a_message_that_is_too_long_has_no_code() -> None:
     assert draw("x" * 2953)
     assert draw("x" * 2954) == b""
+    assert drawing.encode("x" * 2954) == []
 
 
 def test_runs_of_dark_modules() -> None:
@@ -189,6 +190,14 @@ def test_the_kernel_ends_the_process_after_the_deadline_whatever_it_ignores() ->
         _, status = os.waitpid(child, 0)
         assert os.waitstatus_to_exitcode(status) == -signal.SIGALRM
         assert max(0.0, seconds + 1) <= time.monotonic() - begun < max(0.0, seconds + 1) + 10
+
+
+def test_the_kernel_waits_a_second_more_than_the_challenge_holds() -> None:
+    def left() -> float:
+        settings(seconds=50).end_at_deadline()
+        return signal.getitimer(signal.ITIMER_REAL)[0]
+
+    assert 41 < in_a_child(left) <= 51
 
 
 def test_a_result_from_beside_and_none_of_work_that_fails() -> None:

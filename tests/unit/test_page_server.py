@@ -6,6 +6,8 @@ import logging
 import os
 import signal
 import socket
+import ssl
+import sys
 import time
 from base64 import b64encode
 from contextlib import ExitStack
@@ -15,12 +17,15 @@ import pytest
 
 from tests.forked import in_a_child
 from tests.network import enter_network
+from tests.page import make_certificate
 from trex.page import server
 from trex.page.document import Document
 from trex.page.settings import Settings
+from trex.page.tls import make_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 if os.geteuid() != 0:
     pytest.skip("a network of one's own is root's", allow_module_level=True)
@@ -39,8 +44,9 @@ class Served:
     """A server's process, and how to visit it."""
 
     def __init__(
-        self, *lines: str, seconds: float = 60, patience: float = 10, message: str = MESSAGE
-    ) -> None:
+        self, *lines: str, seconds: float = 60, patience: float = 10, message: str = MESSAGE,
+        context: ssl.SSLContext | None = None,
+    ) -> None:  # fmt: skip
         self.said, stderr = os.pipe()  # what it says, where there is a standard error
         with socket.create_server(
             ("::", 0), family=socket.AF_INET6, dualstack_ipv6=True
@@ -49,7 +55,8 @@ class Served:
             self.pid = os.fork()
             if self.pid == 0:
                 os.dup2(stderr, 2)
-                _serve(listener, [*lines, f"deadline {now() + seconds}"], patience, message)
+                lines = (*lines, f"deadline {now() + seconds}")
+                _serve(listener, list(lines), patience, message, context)
         os.close(stderr)
 
     def visit(self, source: str = "", *, target: str = "") -> socket.socket:
@@ -73,13 +80,15 @@ def now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _serve(listener: socket.socket, lines: list[str], patience: float, message: str) -> None:
+def _serve(listener: socket.socket, lines: list[str], patience: float, message: str,
+           context: ssl.SSLContext | None) -> None:  # fmt: skip
     try:
         os.dup2(listener.fileno(), server.LISTENER_FD)
-        logging.getLogger().handlers.clear()  # pytest's
+        logging.getLogger().handlers.clear()  # pytest's, and its standard error
+        sys.stderr = open(2, "w", closefd=False, encoding="utf-8")  # noqa: SIM115 (until the end)
         server.CONNECTION_SECONDS = patience
         settings = Settings(["host x", *lines])
-        server.serve(Document(settings, message, b""), settings, None)
+        server.serve(Document(settings, message, b""), settings, context)
         os._exit(0)
     finally:
         os._exit(1)
@@ -187,6 +196,17 @@ def test_a_network_of_ipv6_is_one_visitor_however_many_addresses_it_has() -> Non
 
     taken = b"HTTP/1.1 200 OK"
     assert in_a_network(visit) == [taken, taken, b"", taken]
+
+
+@pytest.mark.parametrize(
+    ("address", "origin"),
+    [("127.0.0.1", "loopback"), ("::ffff:127.255.0.9", "loopback"), ("::1", "loopback"),
+     ("192.0.2.1", "192.0.2.1"), ("::ffff:192.0.2.1", "192.0.2.1"), ("2001:db8:0:1:2::3", "2001:db8:0:1::"),
+     ("fe80::7%eth0", "fe80::"), ("::2", "::")],
+)  # fmt: skip
+def test_who_counts_as_one_visitor(address: str, origin: str) -> None:
+    """A local user may come from any address of loopback."""
+    assert server._origin(address) == origin
 
 
 def test_two_networks_of_ipv6_are_two_visitors() -> None:
@@ -343,11 +363,24 @@ def test_a_body_is_not_waited_for(served: Callable[..., Served]) -> None:
     assert site.ask(GET + b"Transfer-Encoding: chunked\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
 
 
+def test_a_body_that_is_claimed_gets_no_answer_of_its_own(served: Callable[..., Served]) -> None:
+    """Tornado would add a refusal to a page that is still on its way, as one of 16 MB is."""
+    whole = served(message="x" * (16 << 20)).ask(GET + b"Content-Length: 1099511627775\r\n\r\n")
+    assert len(whole) > 16 << 20
+    assert whole.count(b"HTTP/1.1 ") == 1
+
+
 def test_what_is_no_http_gets_nothing_and_ends_nothing(served: Callable[..., Served]) -> None:
     site = served()
     for request in (b"\0" * 100 + b"\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9\r\n\r\n"):
         assert b"200" not in site.ask(request)
     assert site.ask().startswith(b"HTTP/1.1 200 OK")
+
+
+def test_what_is_no_tls_is_worth_no_line(served: Callable[..., Served], tmp_path: Path) -> None:
+    """Tornado has a warning for each, and strangers may send as many as they like."""
+    key, pem = (path.read_bytes() for path in make_certificate(tmp_path))
+    assert b"200" not in served(context=make_context(key, pem)).ask(GET + b"\r\n")
 
 
 def test_a_second_request_on_a_connection_gets_nothing(served: Callable[..., Served]) -> None:

@@ -36,6 +36,8 @@ def test_exactly_the_record_s_keys_pass() -> None:
     check(["A" * 15 + "0"], [A], [A])
     check(["A" * 16, "B" * 16], [A, B], [B, A])
     check(["A" * 16], [A, SIGNER], [A], "E" * 40)
+    alone = Chosen("D" * 40, "D" * 40, ["D" * 40])
+    check_message(message("A" * 16), {A.fingerprint, "D" * 40}, [A], alone, {"D" * 40})
 
 
 @pytest.mark.parametrize(

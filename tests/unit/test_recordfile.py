@@ -16,6 +16,9 @@ import pytest
 from tests.forked import in_a_child
 from trex.cli.recordfile import (
     Fields,
+    _parts,
+    _sync_directory,
+    check_place,
     fields_of,
     is_as_meant,
     read_as,
@@ -25,7 +28,8 @@ from trex.cli.recordfile import (
     with_record,
 )  # fmt: skip
 from trex.cli.terminal import CommandError
-from trex.privilege import Account
+from trex.errors import FileUnsafe
+from trex.privilege import Account, find_account
 from trex.safefile import MAX_SIZE
 
 if TYPE_CHECKING:
@@ -69,6 +73,62 @@ def test_a_record_is_read_with_the_rights_of_its_owner_and_not_with_root_s(place
     above.chmod(0o700)
     with pytest.raises(CommandError, match=r"\.auth_gpg: Permission denied"):
         read_as(SOMEBODY, str(record))
+
+
+def test_root_reads_and_writes_only_where_no_user_decides_what_is_there(place: Path) -> None:
+    """Neither in a user's directory nor behind a user's link, though the directory is root's."""
+    root = find_account("root")
+    own = place.parent / "own"
+    own.mkdir()
+    link = place / "link"
+    link.symlink_to(own)
+    os.lchown(link, SOMEBODY.uid, -1)
+    check_place(f"{own}/record", root)
+    for directory, found in ((place, place), (link, place)):
+        for act in (check_place, lambda path, account: read_as(account, path)):
+            with pytest.raises(CommandError) as caught:
+                act(f"{directory}/record", root)
+            assert caught.value.message == (
+                f"{found}: owner uid {SOMEBODY.uid}; root writes only where no user decides what is there"
+            )
+    os.chown(place, 1, -1)
+    with pytest.raises(CommandError, match="owner uid 1; root writes only"):
+        check_place(f"{place}/record", root)
+    os.chown(place, 0, -1)
+    with pytest.raises(CommandError, match=f"^{link}: owner uid {SOMEBODY.uid}; root writes only"):
+        check_place(f"{link}/record", root)
+    own.chmod(0o757)
+    with pytest.raises(FileUnsafe, match="mode 0757"):
+        check_place(f"{own}/record", root)
+
+
+def test_a_user_writes_where_nobody_but_that_user_and_root_decides(place: Path) -> None:
+    check_place(f"{place}/record", SOMEBODY)
+    assert read_as(SOMEBODY, f"{place}/record") is None
+    place.chmod(0o777)
+    with pytest.raises(FileUnsafe, match="mode 0777"):
+        check_place(f"{place}/record", SOMEBODY)
+
+
+def test_the_directories_above_are_those_that_are_there(place: Path) -> None:
+    above = [str(path) for path in reversed(place.parents)]
+    assert _parts(f"{place}/none/at/all") == [*above, str(place)]
+    assert _parts("/") == ["/"]
+    assert _parts("") == _parts("none") == []
+
+
+def test_what_is_no_directory_is_not_waited_for(place: Path) -> None:
+    os.mkfifo(place / "fifo")
+
+    def sync() -> str:
+        signal.alarm(20)
+        try:
+            _sync_directory(f"{place}/fifo/record")
+        except NotADirectoryError:
+            return "none"
+        return "done"
+
+    assert in_a_child(sync) == "none"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from contextlib import suppress
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
@@ -160,10 +159,71 @@ def test_where_it_cannot_be_asked_what_is_pending_the_mask_stays() -> None:
         signal.alarm(TESTS_TIME)
         with (
             patch("_signal.sigpending", refuse),
-            suppress(OSError),
+            pytest.raises(OSError, match="as at any system call"),
             OwnChildren(),
         ):
             pass
         return set(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 
     assert SIGCHLD not in in_a_child(run)
+
+
+def living_child() -> int:
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(TESTS_TIME)
+        while True:
+            signal.pause()
+    return child
+
+
+def end(child: int) -> None:
+    signal.signal(SIGCHLD, signal.SIG_DFL)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def test_a_child_of_the_application_s_that_lives_is_not_waited_for() -> None:
+    def work() -> None:
+        child = living_child()
+        own()
+        end(child)
+
+    assert told(work) == (0, False)
+
+
+@pytest.mark.parametrize("change", ["stopped", "continued"])
+def test_a_child_of_the_application_s_that_stops_or_goes_on_is_told(change: str) -> None:
+    def work() -> list[int]:
+        signal.alarm(TESTS_TIME)
+        calls: list[int] = []
+        signal.signal(SIGCHLD, lambda number, _: calls.append(number))
+        with OwnChildren():
+            end_a_child(reaped=True)
+            child = living_child()
+            os.kill(child, signal.SIGSTOP)
+            os.waitid(os.P_PID, child, os.WSTOPPED | os.WNOWAIT)
+            if change == "continued":
+                os.waitpid(child, os.WUNTRACED)
+                os.kill(child, signal.SIGCONT)
+                os.waitid(os.P_PID, child, os.WCONTINUED | os.WNOWAIT)
+        told_at = list(calls)
+        end(child)
+        return told_at
+
+    assert in_a_child(work) == [SIGCHLD]
+
+
+def test_a_child_of_the_application_s_that_has_ended_is_its_to_reap() -> None:
+    def run() -> bool:
+        signal.alarm(TESTS_TIME)
+        with OwnChildren():
+            end_a_child(reaped=True)
+            child = os.fork()
+            if child == 0:
+                os._exit(7)
+            os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+    assert in_a_child(run) is True

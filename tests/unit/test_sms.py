@@ -16,7 +16,7 @@ from trex.doctor.gateways import _place_of
 from trex.errors import FileUnsafe, NoRecord, TrexError
 from trex.phones import is_number, numbers_from_map
 from trex.sms import http, twilio
-from trex.sms.settings import KINDS, LIMITS, read_settings
+from trex.sms.settings import KINDS, read_settings
 from trex.sms.web import Answer, request
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def written(tmp_path: Path) -> Callable[[str | bytes], str]:
 def test_what_is_not_said_has_a_default(written: Callable[[str], str]) -> None:
     read = read_settings(written(HTTP))
     assert read["state"] == "file:/var/lib/trex/sms/counts"
-    assert read["limits"] == LIMITS
+    assert read["limits"] == {"user_hour": 5, "user_day": 10, "host_hour": 60, "host_day": 200}
     assert read["gateways"] == [{"kind": "http", "url": "https://sms.example.org/"}]
 
 
@@ -66,6 +66,7 @@ def test_where_it_can_be_counted(written: Callable[[str], str], state: str) -> N
         (f"[limit]\n{HTTP}", 'unknown key "limit", did you mean "limits"?'),
         (f"[limits]\nuser_our = 5\n{HTTP}", '[limits] unknown key "user_our", did you mean "user_hour"?'),
         (f"[limits]\nuser_hour = -1\n{HTTP}", "[limits] user_hour: 0 to 1000000 is meant"),
+        (f"[limits]\nuser_hour = 1000001\n{HTTP}", "[limits] user_hour: 0 to 1000000 is meant"),
         (f"[limits]\nuser_hour = true\n{HTTP}", "[limits] user_hour: a number is meant"),
         *((f'state = "{state}"\n{HTTP}', "state: file:/path, redis://, rediss:// or unix:///path is meant")
           for state in ("mysql://x", "file:x", "unix:/x", "unix://run/x", "unix://:s3cret@run/x",
@@ -74,6 +75,7 @@ def test_where_it_can_be_counted(written: Callable[[str], str], state: str) -> N
         (HTTP.replace("https:", "http:"), "[[gateway]] 1: url: https:// and a host is meant"),
         (HTTP.replace("sms.", "[::1/sms."), "[[gateway]] 1: url: https:// and a host is meant"),
         (HTTP.replace("org/", "org:abc/"), "[[gateway]] 1: url: https:// and a host is meant"),
+        (HTTP.replace("org/", "org:0/"), "[[gateway]] 1: url: https:// and a host is meant"),
         (HTTP.replace("sms.example.org", ""), "[[gateway]] 1: url: https:// and a host is meant"),
         (f'{HTTP}ca = ""', "[[gateway]] 1: ca: an absolute path is meant"),
         (f'{HTTP}ca = "ca.pem"', "[[gateway]] 1: ca: an absolute path is meant"),
@@ -83,10 +85,12 @@ def test_where_it_can_be_counted(written: Callable[[str], str], state: str) -> N
         (f"{HTTP}headers = {{ x = 1 }}", "[[gateway]] 1: headers: texts are meant"),
         (f'{HTTP}headers = {{ x = "a\\r\\nb" }}', "headers: names and lines of HTTP are meant"),
         (f"{HTTP}headers = {{ 'a b' = 'x' }}", "headers: names and lines of HTTP are meant"),
+        (f"{HTTP}headers = {{ '' = 'x' }}", "headers: names and lines of HTTP are meant"),
         ("[[gateway]]\nkind = []", "[[gateway]] 1: kind: one of"),
         ("x = " + "9" * 5000, "a number with too many digits"),
         ("x = " + "[" * 5000, "too many brackets within each other"),
         ("k" * 2000 + " = 1", 'unknown key "' + "k" * 40 + '..."'),
+        ("x = { " + "k" * 2000 + " = 1, " + "k" * 2000 + " = 1 }", "key '" + "k" * 172 + "..."),
         (r'"a\u001b" = 1', r'unknown key "a\x1b"'),
         (f"{HTTP}only = [1]", "[[gateway]] 1: only: names of users are meant"),
         (f"{HTTP}{TWILIO}token = 'x'", '[[gateway]] 2: unknown key "token"'),
@@ -119,6 +123,27 @@ def test_settings_that_are_missing_are_no_record_that_is_missing(tmp_path: Path)
         read_settings(f"{tmp_path}/none")
     with pytest.raises(FileUnsafe, match="found no file"):
         numbers_from_map(f"{tmp_path}/none", "bob")
+
+
+@pytest.mark.parametrize("mode", [0o601, 0o602, 0o604, 0o610, 0o620, 0o640])
+def test_settings_that_others_may_use_are_refused(written: Callable[[str], str], mode: int) -> None:
+    """They hold the passwords of gateways."""
+    path = written(HTTP)
+    os.chmod(path, mode)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(FileUnsafe, match=f"found mode {mode:04o}"):
+        read_settings(path)
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_limits_and_headers_that_are_as_they_may_be(written: Callable[[str], str]) -> None:
+    read = read_settings(
+        written(
+            "[limits]\nuser_hour = 0\nhost_day = 1000000\n" + HTTP + 'headers = { X-a = "b c" }\n'
+        )
+    )
+    assert (read["limits"]["user_hour"], read["limits"]["host_day"]) == (0, 1_000_000)
+    assert read["gateways"][0]["headers"] == {"X-a": "b c"}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -163,6 +188,7 @@ def test_what_is_filled_in_is_no_template_and_cannot_leave_its_place() -> None:
     assert http._fill("{number}/{text}", "{text}", "{number}", str) == "{text}/{number}"
     assert http._fill('{{"t": "{text}"}}', "", 'a"b\n', http._json) == '{{"t": "a\\"b\\n"}}'
     assert http._fill("?t={text}", "", "a&b=c d", http._percent) == "?t=a%26b%3Dc%20d"
+    assert http._fill("/{text}/x", "", "a/b", http._percent) == "/a%2Fb/x"
 
 
 def test_digits_of_pins_are_uniform() -> None:

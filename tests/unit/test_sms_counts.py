@@ -209,7 +209,12 @@ def test_a_user_s_limit_counts_a_user_s_messages_and_the_host_s_all(tmp_path: Pa
 
 def test_messages_are_counted_all_or_none_and_for_who_they_are(tmp_path: Path) -> None:
     path, before = tmp_path / "counts", time.time()
-    FileCounts(str(path)).add("bob", "", 2, {"user_hour": 2, "host_day": 2})
+    open_before = os.listdir("/proc/self/fd")
+    for _ in range(2):
+        path.unlink(missing_ok=True)
+        FileCounts(str(path)).add("bob", "", 1, {})
+        FileCounts(str(path)).add("bob", "", 1, {"user_hour": 2, "host_day": 2})
+    assert os.listdir("/proc/self/fd") == open_before
     assert [user for _, user in rows(path)] == ["bob"] * 2
     assert all(before <= at <= time.time() for at, _ in rows(path))
     assert refused(path, "carol", 1, "host_day", 2)
@@ -277,17 +282,18 @@ def test_counts_that_cannot_be_written_are_told_by_their_path(tmp_path: Path) ->
                 return str(error)
 
         told = []
-        for directory, file in ((0o755, 0o666), (0o777, 0o644), (0o700, 0o666), (0o777, 0o666)):
+        modes = ((0o755, 0o666), (0o777, 0o644), (0o700, 0o666), (0o722, 0o666), (0o777, 0o666))
+        for directory, file in modes:
             place.chmod(directory)
             path.chmod(file)
             told.append(str(in_a_child(look)))
-        assert told[:3] == [
+        assert told[:4] == [
             f"{place} cannot be written", f"{path} cannot be used: Permission denied",
-            f"{place} cannot be written",
+            f"{place} cannot be written", f"{place} cannot be written",
         ]  # fmt: skip
-        assert told[3].startswith("{'user_hour': 35")
+        assert told[4].startswith("{'user_hour': 35")
     for missing in (tmp_path / "none/counts", "/proc/counts"):
-        with pytest.raises(NotSent):
+        with pytest.raises(NotSent, match=f"^{missing} cannot be used: No such file"):
             FileCounts(str(missing)).add("bob", "", 1, {})
     with pytest.raises(NotSent, match=f"^{tmp_path}/none: No such file or directory$"):
         FileCounts(f"{tmp_path}/none/counts").reached("bob", "", 1, {})
@@ -481,3 +487,25 @@ def test_a_redis_that_takes_no_connection_is_not_waited_for(
             return list(each_act(f"redis://127.0.0.1:{full.getsockname()[1]}"))
 
     assert set(in_a_child(asked)) == {"Redis cannot be asked: TimeoutError"}
+
+
+def test_a_link_is_not_followed_and_a_fifo_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "other")
+    os.mkfifo(tmp_path / "fifo")
+
+    def told() -> list[str]:
+        signal.alarm(30)
+        found = []
+        for name in ("link", "fifo"):
+            counts = FileCounts(str(tmp_path / name))
+            for act in (counts.add, counts.reached):
+                try:
+                    act("bob", "", 1, {"user_hour": 5})
+                except NotSent as error:
+                    found.append(str(error).rpartition(": ")[2])
+        return found
+
+    assert in_a_child(told) == [
+        *["Too many levels of symbolic links"] * 2, *["Resource temporarily unavailable"] * 2,
+    ]  # fmt: skip

@@ -347,11 +347,19 @@ def test_a_home_that_is_never_filled_ends_with_the_time(
     assert one.read() == []
 
 
-def test_filling_a_home_takes_no_time_from_the_program(begin: Callable[..., Supervised]) -> None:
-    def look(sink: int) -> None:
-        say(sink, int(signal.getitimer(signal.ITIMER_REAL)[0] * 1000))
+def test_the_clock_for_filling_a_home_stops_when_it_is_filled(
+    begin: Callable[..., Supervised], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else it would end the supervisor, and nobody the daemons. A program has no clock from it (fork(2))."""
 
-    assert begin(look).read() == [0]
+    def note() -> None:
+        (tmp_path / "left").write_text(str(signal.getitimer(signal.ITIMER_REAL)))
+
+    def prepare() -> None:
+        monkeypatch.setattr(supervisor, "end_descendants", note)
+
+    assert begin(lambda _: None, before=prepare).code() == 0
+    assert (tmp_path / "left").read_text() == "(0.0, 0.0)"
 
 
 def test_a_program_that_cannot_be_watched_is_ended(
@@ -490,6 +498,22 @@ def test_a_child_that_has_ended_is_reaped_and_none_is_waited_for(
         say(sink, left(), int(time.monotonic() - begun > 15))
 
     assert adopting(work) == [0, 0]
+
+
+def test_what_has_ended_stays_a_child_until_all_of_it_is_reaped_at_once() -> None:
+    """Whoever asks must not reap: the number could be another's when a signal is sent to it."""
+
+    def work(sink: int) -> None:
+        children = []
+        for _ in range(3):
+            children.append(os.fork())
+            if children[-1] == 0:
+                os._exit(0)
+            os.waitid(os.P_PID, children[-1], os.WEXITED | os.WNOWAIT)
+        asked = [supervisor._is_child(child) for child in children * 2]
+        say(sink, int(all(asked)), int(supervisor._has_children() is False), left())
+
+    assert adopting(work) == [1, 1, 0]
 
 
 def test_a_child_that_may_not_be_ended_holds_nobody_up_for_good(

@@ -15,7 +15,6 @@ import select
 import shlex
 import shutil
 import signal
-import sys
 import tempfile
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -54,8 +53,6 @@ def run_as(account: Account, work: Callable[[], Any], seconds: float = WORK_SECO
         signal.signal(number, _stop)  # as Ctrl-C: what was begun is taken back
     report, sink = os.pipe()
     lifeline, held = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
     # A signal waits until the process is there to be ended, and again until it has ended.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     try:
@@ -71,7 +68,6 @@ def run_as(account: Account, work: Callable[[], Any], seconds: float = WORK_SECO
         _serve(account, work, lifeline, sink)
     os.close(sink)
     os.close(lifeline)
-    has_ended = False
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         text = _read(report, monotonic() + seconds)
@@ -176,7 +172,6 @@ def _settle(account: Account, lifeline: int) -> None:
     os.environ.update(environment)
     os.chdir("/")
     os.umask(0o077)
-    signal.signal(signal.SIGTERM, _stop)
     for number in (signal.SIGINT, signal.SIGHUP):  # the parent passes them on as SIGTERM
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -186,7 +186,7 @@ def _write_new(path: str, content: bytes, mode: int, gid: int) -> None:
 
 
 def _sync_directory(path: str) -> None:
-    descriptor = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(os.path.dirname(path), os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

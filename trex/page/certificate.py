@@ -4,6 +4,7 @@ import fcntl
 import ipaddress
 import os
 import socket
+import struct
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 CLOCK_SKEW = timedelta(minutes=1)
 MAX_COMMON_NAME = 64  # RFC 5280, appendix A.1, ub-common-name
 SIOCGIFADDR = 0x8915  # netdevice(7)
-REQUEST = 40  # bytes of a struct ifreq: a name of 16, then a struct sockaddr_in
-NAME, ADDRESS = slice(0, 16), slice(20, 24)
+REQUEST = "16s24x"  # a struct ifreq: a name, then a struct sockaddr_in
+ADDRESS = slice(20, 24)
 
 
 def make_certificate(host: str, seconds: float) -> bytes:
@@ -65,10 +66,8 @@ def _ipv4_addresses() -> "list[Address]":
     found: list[Address] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for _, name in socket.if_nameindex():
-            request = bytearray(REQUEST)
-            request[NAME] = name.encode().ljust(16, b"\0")
             try:
-                answer = fcntl.ioctl(probe, SIOCGIFADDR, bytes(request))
+                answer = fcntl.ioctl(probe, SIOCGIFADDR, struct.pack(REQUEST, name.encode()))
             except OSError:  # an interface without one
                 continue
             found.append(ipaddress.IPv4Address(answer[ADDRESS]))

@@ -91,5 +91,5 @@ class Document:
 
 
 def _read(name: str) -> str:
-    with open(os.path.join(DIRECTORY, name), encoding="utf-8") as file:
-        return file.read()
+    with open(os.path.join(DIRECTORY, name), "rb") as file:
+        return file.read().decode("utf-8")

@@ -21,7 +21,7 @@ def encode(message: str, level: int = LEVEL) -> list[list[bool]]:
     code = qrcode.QRCode(error_correction=level, border=QUIET_ZONE)
     code.add_data(message.encode("ascii"), optimize=0)
     try:
-        code.make(fit=True)
+        code.make()
     except (DataOverflowError, ValueError):  # ValueError: version 41 (qrcode 7.4)
         return []
     return code.get_matrix()  # type: ignore[no-any-return]

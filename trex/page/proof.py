@@ -55,10 +55,11 @@ def load(
     OpenSSL reads files only: these are in memory, and nobody else of this account can open them,
     because this process is not dumpable any more (proc(5)).
     """
-    descriptors = [os.memfd_create("tls"), os.memfd_create("tls")]
+    descriptors = []
     try:
-        for descriptor, content in zip(descriptors, (certificate, key), strict=True):
-            os.write(descriptor, content)
+        for content in (certificate, key):
+            descriptors.append(os.memfd_create("tls"))
+            os.write(descriptors[-1], content)
         first, second = (f"/proc/self/fd/{descriptor}" for descriptor in descriptors)
         context.load_cert_chain(first, second, password)
     finally:
@@ -73,7 +74,6 @@ def _shake_hands(context: "_ssl._SSLContext", chain: str) -> bytes:
     Raises SSLError.
     """
     trusting = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
-    trusting.check_hostname = False
     trusting.verify_flags |= _ssl.VERIFY_X509_PARTIAL_CHAIN
     trusting.load_verify_locations(cadata=chain)
     there, back = _ssl.MemoryBIO(), _ssl.MemoryBIO()

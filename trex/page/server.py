@@ -82,9 +82,8 @@ class _Server(HTTPServer):
         """Make room for a new visitor at the cost of whoever has the most connections open."""
         self._forget_closed()
         if len(self._guests) >= MAX_CONNECTIONS:
-            (greediest, _), *_ = Counter(origin for origin, _ in self._guests.values()).most_common(
-                1
-            )
+            origins = Counter(origin for origin, _ in self._guests.values())
+            [(greediest, _)] = origins.most_common(1)
             oldest = next(s for s, (origin, _) in self._guests.items() if origin == greediest)
             del self._guests[oldest]
             oldest.close()
@@ -97,7 +96,6 @@ class _Server(HTTPServer):
         for stream, (_, since) in self._guests.items():
             if since < limit:
                 stream.close()
-        self._forget_closed()
 
     def _forget_closed(self) -> None:
         for stream in [stream for stream in self._guests if stream.closed()]:
@@ -177,7 +175,6 @@ class _Visit(HTTPMessageDelegate):
         fields = HTTPHeaders(answer.headers)
         fields["Date"] = format_timestamp(time.time())
         fields["Content-Length"] = str(len(answer.body))
-        fields["Connection"] = "close"
         body = b"" if method == "HEAD" else answer.body
         status = ResponseStartLine("HTTP/1.1", answer.status, answer.reason)
         self._connection.write_headers(status, fields, body)

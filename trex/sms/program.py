@@ -24,7 +24,7 @@ def run(work: "Callable[[Table], str]") -> None:
     """Do the work with what standard input tells, and write what it returns, or why it failed."""
     prctl(SET_DUMPABLE, 0)  # other processes of this account cannot look into this one
     sys.path.append(DEBIAN_PACKAGES)
-    with open(0, encoding="utf-8") as stream:
+    with open(0, "rb") as stream:
         told = json.load(stream)
     try:
         line = work(told)

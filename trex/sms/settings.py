@@ -137,7 +137,7 @@ def _check_keys(
 ) -> None:
     for name, value in table.items():
         if name not in possible:
-            close = get_close_matches(name, possible, n=1)
+            close = get_close_matches(name, possible)
             hint = f', did you mean "{close[0]}"?' if close else ""
             raise SettingsError(f'{path}: {where}unknown key "{_shown(name)}"{hint}')
         if type(value) is not possible[name]:

@@ -3,7 +3,6 @@
 import os
 import socket
 import ssl
-from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import requests
@@ -28,42 +27,43 @@ class Answer:
         self.body = body
 
 
+class _Session(requests.Session):  # type: ignore[misc]  # it brings no types
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Lead nowhere. `requests` would read the body and the Location of what it does not follow.
+
+        An impossible Location is an error there, with the connection left open.
+        """
+
+
 def request(gateway: "Table", method: str, url: str, **parts: object) -> Answer:
     """Send one request; `parts` are those of `requests.request`.
 
     Raises NotSent with the kind of failure alone: the library's own message holds the URL.
     """
-    with ExitStack() as opened, requests.Session() as session:
+    with _Session() as session:
         session.trust_env = False  # no proxy and no ~/.netrc
-        # Not only what is returned: an answer with an impossible Location raises, and stays open.
-        session.hooks["response"].append(lambda answer, **_: _close_later(opened, answer))
         session.verify = gateway.get("ca", True)
         session.headers["Accept-Encoding"] = "identity"
         try:
-            answer = session.request(
+            with session.request(
                 method,
                 url,
                 timeout=SECONDS,
                 allow_redirects=False,
                 stream=True,
                 **parts,
-            )
-            # Packed, it could be a thousand times as much; and nobody has asked for that.
-            packed = answer.headers.get("Content-Encoding", "identity").lower() != "identity"
-            body = b"" if packed else next(answer.iter_content(MAX_ANSWER), b"")
-            return Answer(answer.status_code, body)
+            ) as answer:
+                # Packed, it could be a thousand times as much; and nobody has asked for that.
+                packed = answer.headers.get("Content-Encoding", "identity").lower() != "identity"
+                body = b"" if packed else next(answer.iter_content(MAX_ANSWER), b"")
+                return Answer(answer.status_code, body)
         except requests.exceptions.SSLError:
             raise NotSent(UNTRUSTED) from None
-        except requests.exceptions.RequestException as error:
+        # ValueError: a name that no host can have.
+        except (requests.exceptions.RequestException, ValueError) as error:
             raise NotSent(f"no connection ({type(error).__name__})") from None
-        except ValueError as error:  # `requests` also reads where a redirection would lead
-            raise NotSent(f"an answer that is no HTTP ({type(error).__name__})") from None
         except OSError as error:
             raise NotSent(f"ca cannot be read ({type(error).__name__})") from None
-
-
-def _close_later(opened: ExitStack, answer: requests.Response) -> None:
-    opened.callback(answer.close)
 
 
 def connect(gateway: "Table", url: str) -> None:
@@ -79,7 +79,7 @@ def connect(gateway: "Table", url: str) -> None:
             socket.create_connection((host, port), SECONDS) as plain,
             context.wrap_socket(plain, server_hostname=host),
         ):
-            return
+            pass
     except ssl.SSLError:
         raise NotSent(UNTRUSTED) from None
     except (OSError, ValueError) as error:  # ValueError: a name that no host can have
