@@ -19,13 +19,13 @@ LOGIN, ANSWER, NOTHING = b"L", b"A", b"N"
 HIDDEN, SHOWN, FAULT, INFO = b"p", b"e", b"r", b"i"
 GET_PASSWORD, SET_PASSWORD, DELAY, VERDICT = b"g", b"s", b"d", b"v"
 VERDICTS = {
-    0: "success",
-    4: "system_err",
-    7: "auth_err",
-    9: "authinfo_unavail",
-    10: "user_unknown",
-    19: "conv_err",
-    25: "ignore",
+    0: b"success",
+    4: b"system_err",
+    7: b"auth_err",
+    9: b"authinfo_unavail",
+    10: b"user_unknown",
+    19: b"conv_err",
+    25: b"ignore",
 }  # security/_pam_types.h
 STYLES = {1: HIDDEN, 2: SHOWN, 3: FAULT, 4: INFO}  # pam_conv(3)
 
@@ -41,14 +41,6 @@ class Answer:
         self.resp = resp
 
 
-class Message:
-    """A text, and how it is to be shown."""
-
-    def __init__(self, style: int, text: str) -> None:
-        self.style = style
-        self.text = text
-
-
 class Handle:
     """`trex.pam.PamHandle` over the socket. A text that is not UTF-8 raises UnicodeDecodeError."""
 
@@ -56,8 +48,7 @@ class Handle:
     PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_ERROR_MSG, PAM_TEXT_INFO = STYLES
     PAM_SUCCESS, PAM_SYSTEM_ERR, PAM_AUTH_ERR, PAM_AUTHINFO_UNAVAIL = 0, 4, 7, 9
     PAM_USER_UNKNOWN, PAM_CONV_ERR, PAM_IGNORE = 10, 19, 25
-    exception = DoorError
-    Message = Message
+    exception: type[Exception] = DoorError
 
     def __init__(self, door: _socket.socket) -> None:
         """Read who logs in. Raises DoorError or OSError."""
@@ -89,29 +80,35 @@ class Handle:
             raise DoorError
         return _utf8(self._user)
 
-    def conversation(self, message: Message) -> "Response":
+    def Message(self, style: int, text: str) -> object:  # noqa: N802 (pam_python's name)
+        """Return a text with how it is to be shown, for `conversation`."""
+        return STYLES[style] + text.encode("utf-8")
+
+    def conversation(self, message: object) -> "Response":
         """Have a message shown, and return what came back. Raises DoorError."""
-        return Answer(self._ask(STYLES[message.style], message.text))
+        if not isinstance(message, bytes):
+            raise TypeError
+        return Answer(self._ask(message))
 
     @property
     def authtok(self) -> str | None:
         """What an earlier module asked for (PAM_AUTHTOK)."""
-        return self._ask(GET_PASSWORD, "")
+        return self._ask(GET_PASSWORD)
 
     @authtok.setter
-    def authtok(self, password: str) -> None:
-        self._ask(SET_PASSWORD, password)
+    def authtok(self, password: str | None) -> None:
+        self._ask(SET_PASSWORD + (password or "").encode("utf-8"))
 
     def fail_delay(self, microseconds: int) -> None:
         """Ask for a delay after a refusal (pam_fail_delay(3))."""
-        self._send(DELAY, str(microseconds))
+        self._send(DELAY + b"%d" % microseconds)
 
     def end(self, code: int) -> None:
         """Tell the verdict."""
-        self._send(VERDICT, VERDICTS[code])
+        self._send(VERDICT + VERDICTS[code])
 
-    def _ask(self, kind: bytes, text: str) -> str | None:
-        self._send(kind, text)
+    def _ask(self, frame: bytes) -> str | None:
+        self._send(frame)
         answer, content = self._receive()
         if answer == NOTHING:
             return None
@@ -119,8 +116,7 @@ class Handle:
             raise DoorError
         return content.decode("utf-8")
 
-    def _send(self, kind: bytes, text: str) -> None:
-        frame = kind + text.encode("utf-8")
+    def _send(self, frame: bytes) -> None:
         if b"\0" in frame or len(frame) > MAX_FRAME:
             raise DoorError
         try:
