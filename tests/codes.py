@@ -59,7 +59,7 @@ def without_times(user: Account) -> str:
 
 def write_services() -> dict[str, str]:
     """Write PAM services of either module alone, or beside pam_unix; return their names."""
-    trex = f"auth required pam_python.so {sandbox.ENTRY} method=totp"
+    trex = f"auth required {sandbox.DOOR} method=totp"
     google = "auth required pam_google_authenticator.so"
     made = {}
     for name, line in (("trex", trex), ("google", google)):

@@ -36,6 +36,7 @@ LISTENING = "0A"  # proc(5), /proc/net/tcp
 PLACE = Path("/run/trex")
 MODULE = PLACE / "module"
 ENTRY = MODULE / "pam_trex.py"
+DOOR = f"pam_python.so {ENTRY}"  # what a PAM service says to have this module
 MOUNTED: list[str | Path] = []
 STAYING = {"/run/trex-pam.pages", "/run/trex-pam.home"}  # one of each for the host, and empty
 PAM_SERVICES = Path("/etc/pam.d")
@@ -248,7 +249,7 @@ def pam_service(name: str, *lines: str) -> str:
 
 def trex_service(name: str, *arguments: str, control: str = "required") -> str:
     """Write a PAM service that logs in with this module alone."""
-    module = " ".join(["auth", control, "pam_python.so", str(ENTRY), *arguments])
+    module = " ".join(["auth", control, DOOR, *arguments])
     return pam_service(name, module, "account required pam_permit.so",
                        "session required pam_permit.so", "password required pam_deny.so")  # fmt: skip
 

@@ -5,7 +5,6 @@ The lines go to /dev/log by hand: syslog(3) belongs to the program that called P
 Python that pam_python unloads.
 """
 
-import os
 import time
 
 from trex.errors import ACCEPTED, NO_RECORD, NOT_ASKED, UNAVAILABLE, UNFORESEEN, Outcome
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     class Told(Protocol):
         """What there is to say about a login."""
 
+        caller: int
         user: str
         service: str
         remote_host: str
@@ -84,7 +84,7 @@ def _send(login: "Told", priority: int, told: str, rest: str) -> None:
     line += one_line(rest, MAX_LINE - len(line.encode("utf-8")))
     now = time.localtime()
     stamp = f"{MONTHS[now.tm_mon - 1]} {now.tm_mday:2} {time.strftime('%H:%M:%S', now)}"
-    message = f"<{AUTHPRIV | priority}>{stamp} {_program()}[{os.getpid()}]: {line}"
+    message = f"<{AUTHPRIV | priority}>{stamp} {_program(login.caller)}[{login.caller}]: {line}"
     import _socket  # built in; socket.py costs 3 ms
 
     try:
@@ -122,10 +122,10 @@ def _field(value: str) -> str:
     return '"' + value.replace('"', "'") + '"'
 
 
-def _program() -> str:
-    """Return the calling program's name: made plain, because a link may have given it any."""
+def _program(pid: int) -> str:
+    """Return a program's name: made plain, because a link may have given it any."""
     try:
-        with open("/proc/self/comm", "rb") as file:
+        with open(f"/proc/{pid}/comm", "rb") as file:
             name = file.read().decode("ascii", "replace").strip()
     except OSError:
         return "pam_trex"

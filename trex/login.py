@@ -1,5 +1,6 @@
 """The story of one login, with no PAM in it."""
 
+import os
 from contextlib import ExitStack
 
 from trex.errors import NOT_ASKED, NoRecord, Outcome
@@ -40,6 +41,7 @@ class Login:
         self.service = service
         self.remote_host = remote_host
         self.arguments = arguments  # the module's, without its name
+        self.caller = os.getpid()  # the application
         self.method = ""  # until the arguments are read
         self.debug = False
         self.steps: list[str] = []

@@ -93,6 +93,7 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
     outcome, detail, reminder = UNFORESEEN, "", ""
     login = Login("", _item(pamh, "service"), _item(pamh, "rhost"), arguments)
     try:
+        login.caller = getattr(pamh, "caller", login.caller)
         login.user = _user(pamh)
         _check_library()
         with OwnChildren() as children:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
+from tests import native, sandbox
 from tests.codes import write_services
 from tests.examination import SERVICE, SSHD, write_service, write_sshd
 from tests.gateways import Authority, Gateway, RedisServer
@@ -53,6 +53,21 @@ def holder(place: Path) -> Iterator[Holder]:
     holder = Holder(place / "holder")
     yield holder
     holder.close()
+
+
+@pytest.fixture(scope="session")
+def native_door(place: Path) -> Path:
+    """Build pam_trex.so, with the module's copy behind it."""
+    return native.build(place / "pam_trex.so", sandbox.MODULE / "trex/helper.py")
+
+
+@pytest.fixture(params=["pam_python", "native"])
+def door(
+    request: pytest.FixtureRequest, native_door: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Have the services of a test ask through either door, one after the other."""
+    if request.param == "native":
+        monkeypatch.setattr(sandbox, "DOOR", str(native_door))
 
 
 class Keys(dict[str, str]):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.sandbox import Account, Asked, Log
     from tests.system.conftest import Keys
 
+pytestmark = pytest.mark.usefixtures("door")
+
 
 def test_a_caller_that_ignores_its_children_is_no_problem_and_goes_on_to(
     alice: Account, log_in: Callable[..., Asked]
@@ -164,7 +166,7 @@ def test_a_full_process_table_is_refused(
          client, service("nullok"), "alice"], capture_output=True, check=False,
     )  # fmt: skip
     assert b"verdict 9 " in done.stdout
-    assert "Resource temporarily unavailable" in log.verdict()
+    assert "Resource temporarily unavailable" in log.everything()
 
 
 def test_no_descriptor_is_left_in_the_caller(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.sandbox import Account, Asked, Log
     from tests.system.conftest import Keys
 
+pytestmark = pytest.mark.usefixtures("door")
 SECONDS = 20  # gpg_timeout is 2; the machine may be busy
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.sandbox import Account, Asked, Log
     from tests.system.conftest import Keys
 
-
+pytestmark = pytest.mark.usefixtures("door")
 # What a program that a user smuggled in would try: become root again, and tell what it holds.
 SPY = r"""#!/usr/bin/python3 -I
 import os, sys

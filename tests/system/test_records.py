@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.sandbox import Account, Asked, Log
 
+pytestmark = pytest.mark.usefixtures("door")
+
 
 def link_to_shadow(path: Path) -> None:
     path.symlink_to("/etc/shadow")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.keys import Holder
     from tests.sandbox import Account, Asked, Log
 
+pytestmark = pytest.mark.usefixtures("door")
+
 
 def test_the_right_response_succeeds(
     alice: Account, log_in: Callable[..., Asked], log: Log
@@ -208,8 +210,8 @@ def test_an_unforeseen_error_is_refused_and_its_message_stays_out_of_the_log(
 ) -> None:
     """The frames are logged, never values: the message might hold the response."""
     broken = place / "unforeseen"
-    broken.mkdir()
-    shutil.copytree(sandbox.PROJECT / "trex", broken / "trex")
+    broken.mkdir(exist_ok=True)
+    shutil.copytree(sandbox.PROJECT / "trex", broken / "trex", dirs_exist_ok=True)
     shutil.copy(sandbox.ENTRY, broken)
     module = broken / "trex/challenge.py"
     source = module.read_text(encoding="utf-8")
@@ -228,7 +230,7 @@ def test_a_broken_installation_is_refused(
     alice: Account, client: Path, log: Log, place: Path
 ) -> None:
     alone = place / "alone"
-    alone.mkdir()
+    alone.mkdir(exist_ok=True)
     (alone / "pam_trex.py").write_bytes(sandbox.ENTRY.read_bytes())
     sandbox.pam_service("trex-alone", f"auth required pam_python.so {alone}/pam_trex.py nullok")
     assert sandbox.ask_pam(client, "trex-alone", "alice").verdict == "PAM_SYSTEM_ERR"

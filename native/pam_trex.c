@@ -1,0 +1,415 @@
+/* pam_trex.so: Trex in a process of its own.
+ *
+ * The module asks PAM who logs in, starts the helper, carries its questions to the application and
+ * the answers back, and returns its verdict. It judges nothing.
+ *
+ * The application finds itself unchanged: no thread, no global state, no SIGCHLD, no descriptor.
+ * Between the application and the helper stands the keeper, a process that runs no program. The
+ * kernel sends no SIGCHLD for it and hands it to no wait(2) of the application's, which both hold
+ * only for a child that has not called execve(2) (clone(2), wait(2)).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <security/pam_ext.h>
+#include <security/pam_modules.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "frames.h"
+
+#ifndef PYTHON
+#define PYTHON "/usr/bin/python3"
+#endif
+#ifndef HELPER
+#define HELPER "/usr/lib/trex-pam/current/trex/helper.py"
+#endif
+#ifndef SILENCE_MS
+#define SILENCE_MS 120000L /* the helper's own waits end before, each of them */
+#endif
+#ifndef END_MS
+#define END_MS 3000L /* from the verdict to the end of helper and keeper */
+#endif
+enum { KEEPER_MS = 3600 * 1000, NO_VERDICT = -1 };
+
+struct door {
+    pam_handle_t *pamh;
+    int socket;
+    pid_t keeper;
+    char *frame; /* MAX_FRAME bytes and a zero */
+};
+
+static long now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000L + now.tv_nsec / 1000000;
+}
+
+/* Wait until one of `count` has something: how many have, 0 at the deadline, -1 for an error. */
+static int await(struct pollfd *descriptors, nfds_t count, long deadline)
+{
+    int ready;
+
+    do {
+        long left = deadline - now_ms();
+        ready = poll(descriptors, count, left > 0 ? (int)left : 0);
+    } while (ready < 0 && errno == EINTR);
+    return ready;
+}
+
+/* ------------------------------------------------------------------ in the keeper and the helper
+ * Nothing here may take a lock: another thread of the application may have held it at the fork.
+ * That is why ids are changed by system calls; glibc's functions would ask threads that are gone.
+ */
+
+/* Set both limits of a kind, or as much as the hard one allows without CAP_SYS_RESOURCE. */
+static void limit(int kind, rlim_t most)
+{
+    struct rlimit both = {most, most};
+
+    if (setrlimit(kind, &both) && !getrlimit(kind, &both)) {
+        both.rlim_cur = most < both.rlim_max ? most : both.rlim_max;
+        setrlimit(kind, &both);
+    }
+}
+
+/* A user who calls su chooses limits, priority and cgroup, and could stop what has his real id. */
+static void leave_the_caller(void)
+{
+    static const int limits[] = {
+        RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_AS, RLIMIT_NPROC, RLIMIT_RSS,
+        RLIMIT_LOCKS, RLIMIT_SIGPENDING, RLIMIT_MEMLOCK, RLIMIT_RTTIME,
+    };
+    static const char *const groups[] = {
+        "/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/unified/cgroup.procs",
+    };
+    const struct sched_param other = {0};
+
+    if (syscall(SYS_setgroups, 0, NULL) || syscall(SYS_setresgid, 0, 0, 0) ||
+        syscall(SYS_setresuid, 0, 0, 0))
+        _exit(126);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        limit(limits[i], RLIM_INFINITY);
+    limit(RLIMIT_STACK, 8 << 20);
+    limit(RLIMIT_NOFILE, 1024);
+    limit(RLIMIT_CORE, 0);
+    sched_setscheduler(0, SCHED_OTHER, &other);
+    setpriority(PRIO_PROCESS, 0, 0);
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        int group = open(groups[i], O_WRONLY | O_CLOEXEC | O_NOCTTY);
+        if (group >= 0 && write(group, "0", 1) < 0)
+            errno = 0; /* as in a container: its own has to do */
+        close(group);
+    }
+}
+
+static void forget_handlers(void)
+{
+    const struct sigaction by_default = {.sa_handler = SIG_DFL};
+    sigset_t none;
+
+    for (int number = 1; number < NSIG; number++)
+        sigaction(number, &by_default, NULL); /* KILL and STOP refuse, and libc's own */
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* The socket becomes SOCKET, the standard descriptors lead nowhere, and there are no others. */
+static void place_descriptors(int from)
+{
+    int high = fcntl(from, F_DUPFD, SOCKET + 1), null = open("/dev/null", O_RDWR);
+
+    if (high < 0 || null < 0)
+        _exit(126);
+    for (int number = 0; number < SOCKET; number++)
+        if (null != number && dup2(null, number) < 0)
+            _exit(126);
+    if (dup2(high, SOCKET) < 0 || close_range(SOCKET + 1, ~0U, 0))
+        _exit(126);
+}
+
+static _Noreturn void run_helper(pid_t keeper)
+{
+    char *const arguments[] = {PYTHON, "-I", "-S", "-B", "-X", "utf8", HELPER, NULL};
+    char *const environment[] = {NULL};
+
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != keeper || setsid() < 0)
+        _exit(126);
+    execve(PYTHON, arguments, environment);
+    _exit(127);
+}
+
+/* Run the helper; end it when the application has gone. Ends with 0 if the helper does. */
+static _Noreturn void keep(int helpers_end)
+{
+    const int foreign = geteuid() == 0 && getuid() != 0;
+    const long deadline = now_ms() + KEEPER_MS;
+    pid_t keeper, helper;
+    struct pollfd both[] = {{.events = POLLIN}, {.fd = SOCKET}};
+    int status = 1;
+
+    forget_handlers();
+    if (foreign)
+        leave_the_caller();
+    place_descriptors(helpers_end);
+    umask(077);
+    if (setsid() < 0 || chdir("/"))
+        _exit(126);
+    keeper = getpid();
+    helper = _Fork();
+    if (helper == 0)
+        run_helper(keeper);
+    if (helper < 0)
+        _exit(126);
+    both[0].fd = (int)syscall(SYS_pidfd_open, helper, 0);
+    if (both[0].fd < 0 || await(both, 2, deadline) < 1 || !both[0].revents)
+        kill(helper, SIGKILL);
+    if (waitpid(helper, &status, 0) != helper)
+        _exit(1);
+    _exit(WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1);
+}
+
+/* ------------------------------------------------------------------------- in the application */
+
+/* Start the keeper; its end is nobody's business but this module's. */
+static int start(struct door *door)
+{
+    int ends[2], failed;
+    sigset_t all, before;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+        return -1;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before); /* no handler of the application's in the keeper */
+    door->keeper = (pid_t)syscall(SYS_clone, 0, 0, 0, 0, 0); /* fork(2) without a signal at its end */
+    if (door->keeper == 0)
+        keep(ends[1]);
+    failed = door->keeper < 0 ? errno : 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    close(ends[1]);
+    door->socket = ends[0];
+    errno = failed;
+    return failed;
+}
+
+/* End what was started; 0 if the helper has ended by itself, and well. */
+static int finish(struct door *door)
+{
+    const struct timespec moment = {0, 1000 * 1000};
+    long deadline = now_ms() + END_MS;
+    struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, door->keeper, 0), .events = POLLIN};
+    int status = 1;
+    pid_t ended;
+
+    if (end.fd >= 0) {
+        await(&end, 1, deadline);
+        close(end.fd);
+    }
+    close(door->socket); /* only now: the keeper kills a helper that nobody listens to */
+    for (;;) {
+        ended = waitpid(door->keeper, &status, WNOHANG | __WALL);
+        if (ended == door->keeper)
+            return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+        if (ended < 0 && errno != EINTR) /* taken from here, and its status with it */
+            return 1;
+        if (now_ms() > deadline) {
+            kill(door->keeper, SIGKILL); /* the helper dies with it: PR_SET_PDEATHSIG */
+            deadline = now_ms() + END_MS;
+        }
+        nanosleep(&moment, NULL);
+    }
+}
+
+static int tell(struct door *door, char kind, const char *text)
+{
+    size_t length = strnlen(text, MAX_FRAME - 1);
+    struct iovec parts[] = {{&kind, 1}, {(char *)text, length}};
+    struct msghdr frame = {.msg_iov = parts, .msg_iovlen = 2};
+
+    return sendmsg(door->socket, &frame, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)length + 1 ? 0 : -1;
+}
+
+/* Show `text`, and pass on what the application brings. Answers with a frame of its own. */
+static int converse(struct door *door, int style, const char *text)
+{
+    const void *item = NULL;
+    struct pam_message message = {.msg_style = style, .msg = text};
+    const struct pam_message *messages[] = {&message};
+    struct pam_response *response = NULL;
+    const struct pam_conv *application;
+    char *answer;
+    int told;
+
+    if (pam_get_item(door->pamh, PAM_CONV, &item) != PAM_SUCCESS || !item)
+        return tell(door, FAILED, "");
+    application = item;
+    if (!application->conv ||
+        application->conv(1, messages, &response, application->appdata_ptr) != PAM_SUCCESS)
+        return tell(door, FAILED, "");
+    answer = response ? response->resp : NULL;
+    told = tell(door, answer ? ANSWER : NOTHING, answer ? answer : "");
+    if (answer) {
+        explicit_bzero(answer, strlen(answer));
+        free(answer);
+    }
+    free(response);
+    return told;
+}
+
+/* Return the verdict that a text names. The only place that knows success. */
+static int verdict(const char *text)
+{
+    static const struct { const char *name; int code; } verdicts[] = {
+        {"success", PAM_SUCCESS}, {"ignore", PAM_IGNORE}, {"auth_err", PAM_AUTH_ERR},
+        {"user_unknown", PAM_USER_UNKNOWN}, {"authinfo_unavail", PAM_AUTHINFO_UNAVAIL},
+        {"conv_err", PAM_CONV_ERR}, {"system_err", PAM_SYSTEM_ERR},
+    };
+
+    for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++)
+        if (!strcmp(text, verdicts[i].name))
+            return verdicts[i].code;
+    return NO_VERDICT;
+}
+
+/* Do what one frame asks for. 0 to go on, 1 for a verdict, -1 for what is none of the frames. */
+static int serve(struct door *door, char kind, const char *text)
+{
+    const void *password = NULL;
+
+    switch (kind) {
+    case HIDDEN:
+        return converse(door, PAM_PROMPT_ECHO_OFF, text);
+    case SHOWN:
+        return converse(door, PAM_PROMPT_ECHO_ON, text);
+    case INFO:
+        return converse(door, PAM_TEXT_INFO, text);
+    case FAULT:
+        return converse(door, PAM_ERROR_MSG, text);
+    case GET_PASSWORD:
+        if (pam_get_item(door->pamh, PAM_AUTHTOK, &password) != PAM_SUCCESS || !password)
+            return tell(door, NOTHING, "");
+        return tell(door, ANSWER, password);
+    case SET_PASSWORD:
+        return tell(door, pam_set_item(door->pamh, PAM_AUTHTOK, text) ? FAILED : ANSWER, "");
+    case DELAY:
+        pam_fail_delay(door->pamh, (unsigned)strtoul(text, NULL, 10));
+        return 0;
+    case VERDICT:
+        return 1;
+    default:
+        return -1;
+    }
+}
+
+/* Carry frames until the verdict; a helper that says nothing, too much or nonsense gives none. */
+static int carry(struct door *door)
+{
+    for (int frames = 0; frames < MAX_FRAMES; frames++) {
+        struct pollfd frame = {.fd = door->socket, .events = POLLIN};
+        ssize_t length;
+        int done;
+
+        if (await(&frame, 1, now_ms() + SILENCE_MS) != 1)
+            return NO_VERDICT;
+        length = recv(door->socket, door->frame, MAX_FRAME, MSG_DONTWAIT | MSG_TRUNC);
+        if (length < 1 || length > MAX_FRAME)
+            return NO_VERDICT;
+        door->frame[length] = 0;
+        if (strlen(door->frame) != (size_t)length)
+            return NO_VERDICT;
+        done = serve(door, door->frame[0], door->frame + 1);
+        if (done)
+            return done < 0 ? NO_VERDICT : verdict(door->frame + 1);
+    }
+    return NO_VERDICT;
+}
+
+/* Append one field; NULL if it does not fit, or an earlier one did not. */
+static char *put(char *at, const char *end, const char *field)
+{
+    size_t length = strnlen(field, MAX_FRAME) + 1;
+
+    if (!at || length > (size_t)(end - at))
+        return NULL;
+    memcpy(at, field, length - 1);
+    at[length - 1] = 0;
+    return at + length;
+}
+
+/* Say who logs in: fields that end in a zero. Returns -1 if they do not fit. */
+static int introduce(struct door *door, int flags, int argc, const char **argv)
+{
+    static const int items[] = {PAM_SERVICE, PAM_RHOST, PAM_TTY, PAM_RUSER};
+    const char *user = NULL;
+    char *end = door->frame + MAX_FRAME, *at = door->frame;
+    int named = pam_get_user(door->pamh, &user, NULL) == PAM_SUCCESS && user;
+
+    at += sprintf(at, "%c%d%c%d%c%d%c", LOGIN, flags, 0, (int)getpid(), 0, named, 0);
+    at = put(at, end, named ? user : "");
+    for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
+        const void *value = NULL;
+        if (pam_get_item(door->pamh, items[i], &value) != PAM_SUCCESS)
+            value = NULL;
+        at = put(at, end, value ? value : "");
+    }
+    for (int i = 0; i < argc; i++)
+        at = put(at, end, argv[i]);
+    if (!at)
+        return -1;
+    return send(door->socket, door->frame, (size_t)(at - door->frame), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 0;
+}
+
+PAM_EXTERN int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+    struct door door = {.pamh = pamh, .socket = -1};
+    int code = NO_VERDICT, ended = 1;
+
+    door.frame = malloc(MAX_FRAME + 1);
+    if (!door.frame || start(&door)) {
+        pam_syslog(pamh, LOG_ERR, "no process for a login: %s", strerror(errno));
+        code = PAM_AUTHINFO_UNAVAIL;
+    } else if (introduce(&door, flags, argc, argv) == 0) {
+        code = carry(&door);
+    }
+    if (door.keeper > 0)
+        ended = finish(&door);
+    else if (door.socket >= 0)
+        close(door.socket);
+    if (door.frame)
+        explicit_bzero(door.frame, MAX_FRAME + 1);
+    free(door.frame);
+    if (code == NO_VERDICT || (ended && (code == PAM_SUCCESS || code == PAM_IGNORE))) {
+        pam_syslog(pamh, LOG_ERR, "no verdict that counts from " HELPER);
+        return PAM_SYSTEM_ERR;
+    }
+    return code;
+}
+
+/* A login brings no credentials beyond itself; the rest is for the modules that care for it. */
+#define ALWAYS(code, name)                                                                   \
+    PAM_EXTERN int name(pam_handle_t *pamh, int flags, int argc, const char **argv)          \
+    {                                                                                        \
+        (void)pamh, (void)flags, (void)argc, (void)argv;                                     \
+        return code;                                                                         \
+    }
+
+ALWAYS(PAM_SUCCESS, pam_sm_setcred)
+ALWAYS(PAM_IGNORE, pam_sm_acct_mgmt)
+ALWAYS(PAM_IGNORE, pam_sm_open_session)
+ALWAYS(PAM_IGNORE, pam_sm_close_session)
+ALWAYS(PAM_IGNORE, pam_sm_chauthtok)

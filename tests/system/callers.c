@@ -1,0 +1,121 @@
+/* Callers of PAM that are hard on a module: callers HOW SERVICE USER
+ *
+ *   threads        eight threads log in at once
+ *   forks          another thread forks all the while, and the children stay
+ *   closed         descriptors 0 to 2 are closed
+ *   full           there is no descriptor left
+ *
+ * Prints `verdict N` for each login, and then `children N` (those that wait(2) knows).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <security/pam_appl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { THREADS = 8, FORKS = 50 };
+static const char *service, *user;
+static pid_t forked[FORKS];
+static int output = 1;
+
+static int answer(int count, const struct pam_message **messages, struct pam_response **responses,
+                  void *unused)
+{
+    (void)messages, (void)unused;
+    *responses = calloc((size_t)count, sizeof **responses);
+    for (int i = 0; *responses && i < count; i++)
+        (*responses)[i].resp = strdup("wrong");
+    return *responses ? PAM_SUCCESS : PAM_BUF_ERR;
+}
+
+static int no_delay(int status, unsigned microseconds, void *unused)
+{
+    (void)status, (void)microseconds, (void)unused;
+    return 0;
+}
+
+static void *log_in(void *unused)
+{
+    const struct pam_conv conversation = {answer, NULL};
+    pam_handle_t *pamh;
+    int code = pam_start(service, user, &conversation, &pamh);
+
+    (void)unused;
+    if (code == PAM_SUCCESS) {
+        pam_set_item(pamh, PAM_FAIL_DELAY, (const void *)(uintptr_t)no_delay);
+        code = pam_authenticate(pamh, 0);
+        pam_end(pamh, code);
+    }
+    dprintf(output, "verdict %d\n", code);
+    return NULL;
+}
+
+static void *keep_forking(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < FORKS; i++) {
+        forked[i] = fork();
+        if (forked[i] == 0)
+            for (;;)
+                pause();
+        usleep(2000);
+    }
+    return NULL;
+}
+
+static int children(void)
+{
+    int status, count = 0;
+
+    for (int i = 0; i < FORKS; i++)
+        if (forked[i] > 0)
+            kill(forked[i], SIGKILL);
+    while (waitpid(-1, &status, __WALL) > 0)
+        count++;
+    return count;
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t threads[THREADS];
+
+    if (argc != 4)
+        return 2;
+    service = argv[2], user = argv[3];
+    output = fcntl(1, F_DUPFD_CLOEXEC, 50);
+    if (!strcmp(argv[1], "threads")) {
+        for (int i = 0; i < THREADS; i++)
+            pthread_create(&threads[i], NULL, log_in, NULL);
+        for (int i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+    } else if (!strcmp(argv[1], "forks")) {
+        pthread_create(&threads[0], NULL, keep_forking, NULL);
+        for (int i = 0; i < 3; i++)
+            log_in(NULL);
+        pthread_join(threads[0], NULL);
+    } else if (!strcmp(argv[1], "closed")) {
+        for (int number = 0; number < 3; number++)
+            close(number);
+        log_in(NULL);
+        for (int number = 0; number < 3; number++)
+            if (fcntl(number, F_GETFD) != -1)
+                dprintf(output, "open %d\n", number);
+    } else if (!strcmp(argv[1], "full")) {
+        const struct rlimit few = {60, 60};
+        setrlimit(RLIMIT_NOFILE, &few);
+        log_in(NULL); /* with everything that PAM keeps open */
+        while (dup(2) >= 0)
+            ;
+        log_in(NULL);
+    }
+    dprintf(output, "children %d\n", children());
+    return 0;
+}
