@@ -1,4 +1,4 @@
-"""The entry file for pam_python.so: PAM calls in here, `trex.pam` answers.
+"""The entry file for pam_python.so: PAM calls in here, `trex.login.pam` answers.
 
 pam_python compiles this file at every call, and runs it for setcred and sessions too: it stays
 small, and nothing is imported before it is needed.
@@ -10,7 +10,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from trex.pam import PamHandle
+    from trex.login.pam import PamHandle
 
 
 def pam_sm_authenticate(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
@@ -21,7 +21,7 @@ def pam_sm_authenticate(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
         if "trex" not in sys.modules:  # made by hand: no search along sys.path, and no change of it
             package = sys.modules["trex"] = type(sys)("trex")
             package.__path__ = [os.path.join(os.path.dirname(os.path.realpath(__file__)), "trex")]
-        from trex.pam import authenticate
+        from trex.login.pam import authenticate
 
         return authenticate(pamh, flags, argv[1:])
     except BaseException as error:
@@ -49,4 +49,4 @@ def _log(text: str) -> None:
     import syslog
 
     syslog.syslog(syslog.LOG_AUTHPRIV | syslog.LOG_ERR, text)
-    syslog.closelog()  # what the caller told openlog(3) is lost: accepted, trex.audit cannot be had
+    syslog.closelog()  # the caller's openlog(3) is lost: accepted, trex.login.audit cannot be had

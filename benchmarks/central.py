@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.keyring import keybox, public_key
 from benchmarks.report import spread
-from tests import sandbox
+from tests.support import sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,7 +24,7 @@ from qrcode import constants
 
 from benchmarks.camera import photograph, show
 from benchmarks.report import Report
-from trex.page.drawing import QUIET_ZONE, encode
+from trex.page.process.drawing import QUIET_ZONE, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ NAMES = {
     constants.ERROR_CORRECT_L: "L",
 }
 MESSAGES = {"cv25519": 385, "rsa4096": 970}  # characters for one key, as gpg 2.2 makes it
-# Pixels from edge to edge of the code, quiet zone included, as trex/page/page.css has it.
+# Pixels from edge to edge of the code, quiet zone included, as trex/page/process/page.css has it.
 SCREENS = {"laptop": 490, "phone": 592}  # 1366 by 514; 320 by 480 with two pixels for one
 DISTANCES = (300, 400, 500)  # pixels of the camera for the same, in a frame of 720
 BLURS = (0.0, 1.0, 2.0)  # sigma, in the camera's pixels: sharp, slightly blurred, blurred

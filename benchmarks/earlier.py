@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from benchmarks.report import spread
-from tests import sandbox
+from tests.support import sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def measure(host: Host, rounds: int, report: Report) -> bool:
                  ["", "median (quartiles)"], rows)  # fmt: skip
     report.text(f"With three methods a login by key takes {now / before:.3f} of what it took with "
                 f"one (at most {LIMIT}); it loads no module of the two others "
-                "(`tests/system/test_load.py`).")  # fmt: skip
+                "(`tests/system/login/test_load.py`).")  # fmt: skip
     return now / before <= LIMIT
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests import sandbox
-from tests.keys import Holder
-from tests.page import make_certificate
+from tests.support import sandbox
+from tests.support.keys import Holder
+from tests.support.page import make_certificate
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests import sandbox
-from tests.sshd import Sshd, answering
+from tests.support import sandbox
+from tests.support.sshd import Sshd, answering
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from benchmarks.host import Host
     from benchmarks.report import Report
-    from tests.keys import Holder
+    from tests.support.keys import Holder
 
 LOGINS = 1000
 AT_ONCE, WITH_PAGES = 100, 32

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.load import await_prompts, private_mb, waiting
-from tests import sandbox
-from tests.page import OpenPrompt
-from tests.sshd import Sshd
+from tests.support import sandbox
+from tests.support.page import OpenPrompt
+from tests.support.sshd import Sshd
 
 if TYPE_CHECKING:
     from benchmarks.host import Host

@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.report import distribution, spread
-from tests import sandbox
-from tests.client import Client
-from tests.sshd import Sshd, answering, saying
+from tests.support import sandbox
+from tests.support.client import Client
+from tests.support.sshd import Sshd, answering, saying
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trex.errors import OptionError
-from trex.options import (
+from trex.login.options import (
     MAX_GPG_TIMEOUT,
     MAX_PAGES,
     MAX_PORT,

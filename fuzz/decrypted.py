@@ -6,15 +6,15 @@ import re
 import time
 from urllib.parse import unquote_to_bytes
 
-from trex.cli.context import MOST_AHEAD
+from trex.cli.client.context import MOST_AHEAD
+from trex.cli.client.judge import check_service, check_signer, describe, doubts, ssh_name
+from trex.cli.client.message import Message, read_message
+from trex.cli.client.names import Names
+from trex.cli.client.pins import Pins
+from trex.cli.client.services import RAISING, Services
+from trex.cli.client.target import Target
 from trex.cli.errors import CannotDecrypt, Refused
-from trex.cli.judge import check_service, check_signer, describe, doubts, ssh_name
-from trex.cli.message import Message, read_message
-from trex.cli.names import Names
-from trex.cli.pins import Pins
-from trex.cli.services import RAISING, Services
-from trex.cli.target import Target
-from trex.openpgp import NOTATION, parse_status
+from trex.openpgp.gpg import NOTATION, parse_status
 
 KEY, OTHER = "A" * 40, "B" * 40
 RESPONSE = b"hzA8vx2i2Y"

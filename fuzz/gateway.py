@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from trex.codeerrors import NotSent
-from trex.sms import email, free_mobile, http, twilio, web
+from trex.sms.gateways import email, free_mobile, http, twilio, web
 
 BEFORE_TLS = re.compile(
     rb"((ehlo|helo) [^\r\n]*\r\n|starttls\r\n|quit\r\n|rset\r\n)*", re.IGNORECASE

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from trex.errors import FileUnsafe
-from trex.keyblock import Malformed, blocks, session_key_ids
-from trex.recipients import from_file
+from trex.openpgp.keyblock import Malformed, blocks, session_key_ids
+from trex.openpgp.recipients import from_file
 
 
 def check(data: bytes) -> None:

@@ -11,16 +11,16 @@ from unittest.mock import patch
 
 from trex.codeerrors import TooManyAttempts
 from trex.errors import ACCEPTED, MISSING, WRONG, Outcome, RecordError
-from trex.methods import totp
-from trex.options import parse_options
-from trex.otpstate import OtpState
-from trex.packages import from_debian
-from trex.privilege import Account
+from trex.login.options import parse_options
+from trex.system.packages import from_debian
+from trex.system.privilege import Account
+from trex.totp import method as totp
+from trex.totp.state import OtpState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trex.login import Login
+    from trex.login.story import Login
 
 PATH = "/home/alice/.google_authenticator"
 NOW = 1_700_000_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from trex.cli.client.packets import read_packets
 from trex.cli.errors import PasteError, Refused
-from trex.cli.packets import read_packets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

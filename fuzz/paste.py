@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 
+from trex.cli.client.paste import BEGIN, MAX_MESSAGE, MAX_TEXT, holds_message, read_message
+from trex.cli.client.target import split_prompt
 from trex.cli.errors import PasteError
-from trex.cli.paste import BEGIN, MAX_MESSAGE, MAX_TEXT, holds_message, read_message
-from trex.cli.target import split_prompt
 from trex.cli.tell import printable
 
 HEAD, TAIL = "-----BEGIN PGP MESSAGE-----", "-----END PGP MESSAGE-----"

@@ -6,10 +6,10 @@ import re
 from types import SimpleNamespace
 from unittest.mock import patch
 
-from trex import phones
 from trex.codeerrors import SettingsError
 from trex.errors import NoRecord, cut
-from trex.privilege import Account, readable
+from trex.sms import phones
+from trex.system.privilege import Account, readable
 
 PATH = "/etc/trex/phones"
 NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")

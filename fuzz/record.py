@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-from trex.authfile import (
+from trex.errors import FileUnsafe, RecordError
+from trex.openpgp.keyring import _searched
+from trex.openpgp.record import (
     HEX_DIGITS,
     MAX_ADDRESS,
     MAX_RECIPIENTS,
@@ -12,8 +14,6 @@ from trex.authfile import (
     is_file,
     parse_record,
 )
-from trex.errors import FileUnsafe, RecordError
-from trex.keyring import _searched
 
 PATH, HOME = "/home/alice/.auth_gpg", "/home/alice"
 

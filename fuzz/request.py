@@ -6,9 +6,9 @@ from base64 import b64encode
 
 from tornado.httputil import HTTPHeaders, HTTPInputError, parse_request_start_line
 
-from trex.page.document import Document
-from trex.page.server import _Door
-from trex.page.settings import Settings
+from trex.page.process.document import Document
+from trex.page.process.server import _Door
+from trex.page.process.settings import Settings
 
 MESSAGE = "-----BEGIN PGP MESSAGE-----\n\nshown to whoever may see it\n-----END PGP MESSAGE-----"
 LINES = ["deadline 9e9", "host h", "credentials AAAAAAAAAA BBBBBBBBBB", "login alice"]

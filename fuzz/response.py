@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from trex.challenge import OneText
 from trex.errors import ACCEPTED, LATE, MISSING, WRONG
+from trex.login.challenge import OneText
 
 TEXT = "Ab3xYz0129"  # a challenge that seeds can know, so that the right answer is found, too
 

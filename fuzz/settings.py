@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from trex.audit import one_line
-from trex.page.document import Document
-from trex.page.settings import MEMBERS, Settings
+from trex.login.audit import one_line
+from trex.page.process.document import Document
+from trex.page.process.settings import MEMBERS, Settings
 
 
 def check(data: bytes) -> None:

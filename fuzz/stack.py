@@ -8,11 +8,11 @@ from itertools import product
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
-from trex.doctor import dispatch, service, stack
-from trex.doctor.finding import ERROR, WARNING
+from trex.cli.doctor import dispatch, service, stack
+from trex.cli.doctor.finding import ERROR, WARNING
 
 if TYPE_CHECKING:
-    from trex.doctor.stack import Rule, Stack
+    from trex.cli.doctor.stack import Rule, Stack
 
 DIRECTORY = "/etc/pam.d"
 MAX_FREE = 4  # modules whose answers are played through, by either reading

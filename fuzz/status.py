@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from trex.child import Finished
-from trex.diagnosis import diagnose
 from trex.errors import ACCEPTED, MAX_MESSAGE, NOT_ASKED, OpenPGPError
-from trex.keyblock import key_id, session_key_ids
-from trex.keylist import parse_listing
-from trex.openpgp import BEGIN, END, Gpg, _is_complete, _words, parse_status
-from trex.recipients import Chosen, check_message, choose, choose_signer
+from trex.openpgp.diagnosis import diagnose
+from trex.openpgp.gpg import BEGIN, END, Gpg, _is_complete, _words, parse_status
+from trex.openpgp.keyblock import key_id, session_key_ids
+from trex.openpgp.keylist import parse_listing
+from trex.openpgp.recipients import Chosen, check_message, choose, choose_signer
+from trex.system.child import Finished
 
 KEY = "0123456789ABCDEF0123456789ABCDEF01234567"
 Status = dict[str, list[list[str]]]

@@ -10,7 +10,7 @@ from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnec
 from tornado.iostream import IOStream
 
 from fuzz.request import KEY, LOCKED
-from trex.page.server import BUFFER, MAX_BODY, MAX_HEADERS
+from trex.page.process.server import BUFFER, MAX_BODY, MAX_HEADERS
 
 SECONDS = 5.0
 ANSWERS = (b"HTTP/1.1 200 ", b"HTTP/1.1 400 ", b"HTTP/1.1 401 ", b"HTTP/1.1 404 ", b"HTTP/1.1 405 ")

@@ -4,7 +4,7 @@
  * together at most. The exception is LOGIN, which comes first: fields that each end in a zero, which
  * are flags of pam_sm_authenticate(3), the application's process id, 1 or 0 for whether it has named
  * a user, the user, PAM_SERVICE, PAM_RHOST, PAM_TTY, PAM_RUSER, and the module's arguments.
- * `trex/door.py` has the same table.
+ * `trex/login/door.py` has the same table.
  *
  *   from the helper   text                            answered by
  *   HIDDEN, SHOWN     a prompt                        ANSWER with the response, NOTHING, FAILED

@@ -35,7 +35,7 @@
 #define PYTHON "/usr/bin/python3"
 #endif
 #ifndef HELPER
-#define HELPER "/usr/lib/trex-pam/current/trex/helper.py"
+#define HELPER "/usr/lib/trex-pam/current/trex/login/helper.py"
 #endif
 #ifndef SILENCE_MS
 #define SILENCE_MS 120000L /* the helper's own waits end before, each of them */

@@ -2,8 +2,8 @@
 
 A wrong answer is an `Outcome` and no error; an error says that no answer could be judged.
 No message may hold a challenge, a response or key material. The errors about one key are in
-`trex.keyerrors` and those of the other methods in `trex.codeerrors`, because most logins do without
-them and each class takes its time to make.
+`trex.openpgp.errors` and those of the other methods in `trex.codeerrors`, because most logins do
+without them and each class takes its time to make.
 """
 
 

@@ -9,15 +9,15 @@ from contextlib import ExitStack, contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from tests.codes import FILE, otp_file, text
-from tests.gateways import Authority, Gateway
-from tests.keys import Holder
-from tests.page import make_certificate
-from tests.pins import NUMBER, PHONES, SETTINGS, by_http, free_mobile, sending_account
-from tests.sandbox import Account, trex_service
+from tests.support.codes import FILE, otp_file, text
+from tests.support.gateways import Authority, Gateway
+from tests.support.keys import Holder
+from tests.support.page import make_certificate
+from tests.support.pins import NUMBER, PHONES, SETTINGS, by_http, free_mobile, sending_account
+from tests.support.sandbox import Account, trex_service
 from trex.errors import TrexError
-from trex.rewriting import name_beside
 from trex.sms.counts import FileCounts
+from trex.system.rewriting import name_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,9 +24,9 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests import sandbox
-from tests.codes import FILE
 from tests.proof.cases import VARIANTS, Cases
+from tests.support import sandbox
+from tests.support.codes import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,16 +16,16 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from trex.keyblock import Malformed, blocks, packets
-from trex.keyerrors import KeyExpired, KeyRevoked, KeyUnusable
-from trex.keylist import parse_listing
-from trex.openpgp import parse_status
-from trex.recipients import verdict
+from trex.openpgp.errors import KeyExpired, KeyRevoked, KeyUnusable
+from trex.openpgp.gpg import parse_status
+from trex.openpgp.keyblock import Malformed, blocks, packets
+from trex.openpgp.keylist import parse_listing
+from trex.openpgp.recipients import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trex.keyblock import Block
+    from trex.openpgp.keyblock import Block
 
 DEBIAN = [Path("/usr/share/keyrings") / name for name in
           ("debian-keyring.gpg", "debian-maintainers.gpg", "debian-nonupload.gpg")]  # fmt: skip

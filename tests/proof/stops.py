@@ -23,12 +23,12 @@ from contextlib import ExitStack
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests import sandbox
-from tests.codes import ACCOUNT_LINES, FILE, text
-from tests.gateways import Authority, Gateway
-from tests.keys import Holder
-from tests.pins import NUMBER, PHONES, SETTINGS, by_http, sending_account
 from tests.proof.faults import HERE, NEVER, system_calls
+from tests.support import sandbox
+from tests.support.codes import ACCOUNT_LINES, FILE, text
+from tests.support.gateways import Authority, Gateway
+from tests.support.keys import Holder
+from tests.support.pins import NUMBER, PHONES, SETTINGS, by_http, sending_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -304,7 +304,7 @@ class World:
 def _module_without_delay(place: Path) -> Path:
     """Make a copy of the module in which no refusal takes two seconds; return its entry file."""
     shutil.copytree(sandbox.MODULE, place)
-    source = place / "trex/pam.py"
+    source = place / "trex/login/pam.py"
     source.write_text(source.read_text().replace("FAIL_DELAY_US = 2_000_000", "FAIL_DELAY_US = 1"))
     sandbox.compile_module(place)
     return place / "pam_trex.py"

@@ -1,4 +1,4 @@
-"""Real logins in a sandbox of their own: see tests/sandbox.py."""
+"""Real logins in a sandbox of their own: see tests/support/sandbox.py."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import native, sandbox
-from tests.codes import write_services
-from tests.examination import SERVICE, SSHD, write_service, write_sshd
-from tests.gateways import Authority, Gateway, RedisServer
-from tests.keys import Holder
-from tests.page import OpenPrompt
-from tests.sshd import Sshd
+from tests.support import native, sandbox
+from tests.support.codes import write_services
+from tests.support.examination import SERVICE, SSHD, write_service, write_sshd
+from tests.support.gateways import Authority, Gateway, RedisServer
+from tests.support.keys import Holder
+from tests.support.page import OpenPrompt
+from tests.support.sshd import Sshd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.sandbox import Account, Asked, Log
+    from tests.support.sandbox import Account, Asked, Log
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -58,7 +58,7 @@ def holder(place: Path) -> Iterator[Holder]:
 @pytest.fixture(scope="session")
 def native_door(place: Path) -> Path:
     """Build pam_trex.so, with the module's copy behind it."""
-    return native.build(place / "pam_trex.so", sandbox.MODULE / "trex/helper.py")
+    return native.build(place / "pam_trex.so", sandbox.MODULE / "trex/login/helper.py")
 
 
 @pytest.fixture(params=["pam_python", "native"])

@@ -9,13 +9,13 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
+from tests.support import sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.keys import Holder
-    from tests.sandbox import Account, Log
+    from tests.support.keys import Holder
+    from tests.support.sandbox import Account, Log
 
 SESSION = "/usr/lib/cockpit/cockpit-session"
 SERVICE = sandbox.PAM_SERVICES / "cockpit"

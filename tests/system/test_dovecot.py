@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.codes import FILE, text
+from tests.support import sandbox
+from tests.support.codes import FILE, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.sandbox import Account, Log
+    from tests.support.sandbox import Account, Log
 
 SERVICE = sandbox.PAM_SERVICES / "dovecot"
 CONFIG_2_3 = """\

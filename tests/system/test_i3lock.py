@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.codes import FILE, text
+from tests.support import sandbox
+from tests.support.codes import FILE, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.sandbox import Account, Log
+    from tests.support.sandbox import Account, Log
 
 SERVICE = sandbox.PAM_SERVICES / "i3lock"
 PATIENCE = 20  # seconds

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
-from tests import sandbox
-from tests.system.test_programs import respond
+from tests.support import sandbox
+from tests.system.login.test_programs import respond
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.keys import Holder
-    from tests.sandbox import Account, Log
+    from tests.support.keys import Holder
+    from tests.support.sandbox import Account, Log
 
 BUS = Path("/run/dbus")
 POLKITD = "/usr/lib/polkit-1/polkitd"

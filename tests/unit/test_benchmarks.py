@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks import camera, codes, report
-from trex.page.drawing import QUIET_ZONE, encode
+from trex.page.process.drawing import QUIET_ZONE, encode
 
 if TYPE_CHECKING:
     from pathlib import Path

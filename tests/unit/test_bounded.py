@@ -10,23 +10,23 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import trex.codeerrors
-import trex.keyerrors
-from trex.authfile import parse_record
-from trex.cli.context import parse_context
-from trex.cli.message import read_message as read_plaintext
-from trex.cli.names import Names
-from trex.cli.pins import Pins
-from trex.cli.services import Services
-from trex.diagnosis import diagnose
-from trex.doctor.stack import Stack, _read_file
+import trex.openpgp.errors
+from trex.cli.client.context import parse_context
+from trex.cli.client.message import read_message as read_plaintext
+from trex.cli.client.names import Names
+from trex.cli.client.pins import Pins
+from trex.cli.client.services import Services
+from trex.cli.doctor.stack import Stack, _read_file
 from trex.errors import MAX_MESSAGE, FileUnsafe, RecordError, TrexError
-from trex.keylist import parse_listing
-from trex.openpgp import Gpg, parse_status
-from trex.options import expand, parse_options
-from trex.otprules import count_attempt
-from trex.otpstate import OtpState
-from trex.phones import numbers_from_map, users_in_map
+from trex.login.options import expand, parse_options
+from trex.openpgp.diagnosis import diagnose
+from trex.openpgp.gpg import Gpg, parse_status
+from trex.openpgp.keylist import parse_listing
+from trex.openpgp.record import parse_record
+from trex.sms.phones import numbers_from_map, users_in_map
 from trex.sms.settings import read_settings
+from trex.totp.rules import count_attempt
+from trex.totp.state import OtpState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -159,11 +159,11 @@ def classes(root: type[TrexError]) -> list[type[TrexError]]:
     return [root, *(one for child in root.__subclasses__() for one in classes(child))]
 
 
-MODULES = (trex.codeerrors, trex.keyerrors)  # each registers its branch
+MODULES = (trex.codeerrors, trex.openpgp.errors)  # each registers its branch
 ARGUMENTS: dict[type[TrexError], list[Any]] = {
     RecordError: ["x" * LONG, 1, "x" * LONG, "x" * LONG],
     FileUnsafe: ["x" * LONG, "x" * LONG, "x" * LONG],
-    trex.keyerrors.IsSubkey: ["x" * LONG, "x" * LONG],
+    trex.openpgp.errors.IsSubkey: ["x" * LONG, "x" * LONG],
 }
 
 

@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests import tools
+from tests.support import tools
 from trex import __version__
-from trex.authfile import MAX_RECIPIENTS, RECORD, WEB_QR_MODES
 from trex.cli.delegate import END_SECONDS, FILE_SECONDS, KILL_SECONDS, WORK_SECONDS
+from trex.cli.doctor.page import OPEN_SECONDS
+from trex.cli.doctor.programs import BLIND
+from trex.cli.doctor.sshd import PER_SOURCE, STARTUPS
+from trex.cli.doctor.survey import MOST_SILENT
+from trex.cli.doctor.survey import SECONDS as SURVEY_SECONDS
 from trex.cli.main import COMMANDS, trex
 from trex.cli.manual import _contexts, man_page
-from trex.doctor.page import OPEN_SECONDS
-from trex.doctor.programs import BLIND
-from trex.doctor.sshd import PER_SOURCE, STARTUPS
-from trex.doctor.survey import MOST_SILENT
-from trex.doctor.survey import SECONDS as SURVEY_SECONDS
-from trex.options import FLAGS, Options
-from trex.pam import PAM_CODES
-from trex.safefile import MAX_SIZE
+from trex.login.options import FLAGS, Options
+from trex.login.pam import PAM_CODES
+from trex.openpgp.record import MAX_RECIPIENTS, RECORD, WEB_QR_MODES
+from trex.system.safefile import MAX_SIZE
 
 ROOT = Path(__file__).resolve().parents[2]
 IN_LETTERS = {3: "three", 7: "seven"}
@@ -69,7 +69,7 @@ def test_every_module_is_in_the_picture_of_the_house() -> None:
     page = text("docs/architecture.md")
     for path in (ROOT / "trex").rglob("*.py"):
         if not path.stem.startswith("__"):
-            assert re.search(rf"trex[./](\w+[./])?{path.stem}\b|`{path.stem}`", page), path.stem
+            assert re.search(rf"trex[./](\w+[./])*{path.stem}\b|`{path.stem}`", page), path.stem
 
 
 def test_the_values_for_sshd_are_those_that_the_doctor_advises() -> None:

@@ -31,8 +31,8 @@ def test_what_is_listed_exists(module: str) -> None:
 
 
 def test_a_name_that_is_gone_is_an_error() -> None:
-    with pytest.raises(LookupError, match=r"^trex/challenge\.py has no _gone$"):
-        next(mutants("challenge", ("random_text", "_gone")))
+    with pytest.raises(LookupError, match=r"^trex/login/challenge\.py has no _gone$"):
+        next(mutants("login/challenge", ("random_text", "_gone")))
 
 
 def test_what_is_not_left_out_is_broken_but_for_annotations() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox import PROJECT
+from tests.support.sandbox import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path

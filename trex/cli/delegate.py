@@ -19,17 +19,17 @@ import tempfile
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from trex.child import end_with_parent, milliseconds_until
 from trex.cli.terminal import CommandError
 from trex.errors import FileUnsafe, NotStarted, TrexError
-from trex.prctl import SET_CHILD_SUBREAPER, prctl
-from trex.privilege import become, readable
-from trex.supervisor import end_descendants
+from trex.system.child import end_with_parent, milliseconds_until
+from trex.system.prctl import SET_CHILD_SUBREAPER, prctl
+from trex.system.privilege import become, readable
+from trex.system.supervisor import end_descendants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trex.privilege import Account
+    from trex.system.privilege import Account
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 NO_PROGRAM = "is it installed? Debian: apt install gnupg"  # all that is started there is gpg's

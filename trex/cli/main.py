@@ -13,17 +13,17 @@ from trex.errors import TrexError
 
 # Name of the command: module of this package, in the order of the help. Each module has `command`.
 COMMANDS: dict[str, str] = {
-    "respond": "respond",
-    "ssh": "ssh",
-    "pin": "pin",
-    "pins": "pinned",
-    "unpin": "unpin",
-    "enroll": "enroll",
-    "show": "show",
-    "remove": "remove",
-    "doctor": "doctor",
-    "try": "attempt",
-    "totp": "totp",
+    "respond": "client.respond",
+    "ssh": "client.ssh",
+    "pin": "client.pin",
+    "pins": "client.pinned",
+    "unpin": "client.unpin",
+    "enroll": "setup.enroll",
+    "show": "setup.show",
+    "remove": "setup.remove",
+    "doctor": "doctor.command",
+    "try": "setup.attempt",
+    "totp": "setup.totp",
 }
 
 

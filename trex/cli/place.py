@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trex.audit import one_line
 from trex.cli.delegate import FILE_SECONDS
 from trex.cli.terminal import CommandError
 from trex.errors import OptionError, UserUnknown
-from trex.methods import find_servant, place
-from trex.options import CENTRAL, Options, parse_options
-from trex.privilege import Account, find_account, readable
+from trex.login.audit import one_line
+from trex.login.method import find_servant, place
+from trex.login.options import CENTRAL, Options, parse_options
+from trex.system.privilege import Account, find_account, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from trex.audit import one_line
+from trex.login.audit import one_line
 
 if TYPE_CHECKING:
     from trex.errors import TrexError

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import click
 
-from trex.audit import one_line
 from trex.cli.tell import printable
+from trex.login.audit import one_line
 
 PROBLEM, BAD_USAGE, INTERRUPTED = 1, 2, 130  # exit statuses; 130 as shells have it for SIGINT
 

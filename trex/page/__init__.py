@@ -1,4 +1,1 @@
-"""The page's process: it knows the encrypted message and who may see it, and nothing else.
-
-`trex.webqr` starts `serve.py` in an interpreter of its own, as an account of its own.
-"""
+"""The page with the QR code, as the login sees it."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 
 from trex.codeerrors import NotSent, TooManyAttempts
-from trex.rewriting import TURN_SECONDS, Overtaken, replace, take_turn, tries
+from trex.system.rewriting import TURN_SECONDS, Overtaken, replace, take_turn, tries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ FILE = "file:"  # what the `state` of a host's own counts begins with
 class FileCounts:
     """A file of this host's, a line for each message of a day: when, in Unix time, and to whom.
 
-    It is replaced as `trex.rewriting` says, so that no login that is stopped can hold up another.
+    It is replaced as `trex.system.rewriting` says, so that no login that is stopped can hold up
+    another.
     """
 
     def __init__(self, path: str) -> None:

@@ -1,4 +1,4 @@
-"""The program that says which limits are reached: `trex.doctor.state` asks. It counts nothing."""
+"""The program that tells `trex.cli.doctor.state` which limits are reached. It counts nothing."""
 
 import json
 import os
@@ -24,6 +24,6 @@ def look(told: "Table") -> str:
 if __name__ == "__main__":
     package = sys.modules["trex"] = type(sys)("trex")  # not along sys.path: see pam_trex.py
     package.__path__ = [os.path.dirname(os.path.dirname(os.path.realpath(__file__)))]
-    from trex.sms.program import run
+    from trex.system.program import run
 
     run(look)

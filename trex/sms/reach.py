@@ -1,4 +1,4 @@
-"""The program that sees whether a gateway can be reached: `trex.doctor.gateways` tells it which.
+"""The program that sees whether a gateway can be reached: `trex.cli.doctor.gateways` says which.
 
 It connects, with TLS and a verified certificate, and hangs up. It knows no credentials.
 """
@@ -26,6 +26,6 @@ def reach(told: "Table") -> str:
 if __name__ == "__main__":
     package = sys.modules["trex"] = type(sys)("trex")  # not along sys.path: see pam_trex.py
     package.__path__ = [os.path.dirname(os.path.dirname(os.path.realpath(__file__)))]
-    from trex.sms.program import run
+    from trex.system.program import run
 
     run(reach)

@@ -1,4 +1,4 @@
-"""The program that sends one PIN: `trex.methods.sms` tells it all."""
+"""The program that sends one PIN: `trex.sms.method` tells it all."""
 
 import os
 import signal
@@ -56,7 +56,7 @@ def module(kind: str) -> "ModuleType":
     """Load one gateway's module and none of the others."""
     from importlib import import_module
 
-    return import_module(f"trex.sms.{GATEWAYS[kind]}")
+    return import_module(f"trex.sms.gateways.{GATEWAYS[kind]}")
 
 
 @contextmanager
@@ -77,6 +77,6 @@ def at_most(seconds: float, error: Exception) -> "Iterator[None]":
 if __name__ == "__main__":
     package = sys.modules["trex"] = type(sys)("trex")  # not along sys.path: see pam_trex.py
     package.__path__ = [os.path.dirname(os.path.dirname(os.path.realpath(__file__)))]
-    from trex.sms.program import run
+    from trex.system.program import run
 
     run(send)

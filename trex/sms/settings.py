@@ -7,11 +7,11 @@ from difflib import get_close_matches
 from string import ascii_letters, digits
 from urllib.parse import urlsplit
 
-from trex.audit import one_line
 from trex.codeerrors import SettingsError
 from trex.errors import FileUnsafe, NoRecord, cut
-from trex.privilege import find_account, native
-from trex.safefile import open_safely, read_whole
+from trex.login.audit import one_line
+from trex.system.privilege import find_account, native
+from trex.system.safefile import open_safely, read_whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

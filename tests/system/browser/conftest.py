@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.browser import Browser
+from tests.support import sandbox
+from tests.support.browser import Browser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

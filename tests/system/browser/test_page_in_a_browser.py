@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 from selenium.common.exceptions import WebDriverException
 
-from tests.page import Shown, answer_to
-from tests.sshd import Sshd
+from tests.support.page import Shown, answer_to
+from tests.support.sshd import Sshd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.browser import Browser
-    from tests.keys import Holder
-    from tests.page import OpenPrompt
-    from tests.sandbox import Account
+    from tests.support.browser import Browser
+    from tests.support.keys import Holder
+    from tests.support.page import OpenPrompt
+    from tests.support.sandbox import Account
     from tests.system.conftest import Keys
 
     Browsers = Callable[..., Browser]

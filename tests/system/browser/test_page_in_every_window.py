@@ -10,10 +10,10 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.browser import Browser
-    from tests.keys import Holder
-    from tests.page import OpenPrompt
-    from tests.sandbox import Account
+    from tests.support.browser import Browser
+    from tests.support.keys import Holder
+    from tests.support.page import OpenPrompt
+    from tests.support.sandbox import Account
     from tests.system.conftest import Keys
 
     Browsers = Callable[..., Browser]

@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.page import answer_to
-from trex.page.server import MAX_CONNECTIONS
+from tests.support import sandbox
+from tests.support.page import answer_to
+from trex.page.process.server import MAX_CONNECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.browser import Browser
-    from tests.keys import Holder
-    from tests.page import OpenPrompt, Shown
-    from tests.sandbox import Account
+    from tests.support.browser import Browser
+    from tests.support.keys import Holder
+    from tests.support.page import OpenPrompt, Shown
+    from tests.support.sandbox import Account
     from tests.system.conftest import Keys
 
     Browsers = Callable[..., Browser]

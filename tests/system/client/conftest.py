@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.client import Client
-from tests.hostile import Hostile
+from tests.support import sandbox
+from tests.support.client import Client
+from tests.support.hostile import Hostile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.keys import Holder
-    from tests.sandbox import Account
-    from tests.sshd import Sshd
+    from tests.support.keys import Holder
+    from tests.support.sandbox import Account
+    from tests.support.sshd import Sshd
     from tests.system.conftest import Keys
 
 HOSTS = Path("/etc/hosts")  # the sandbox's own

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.graft import carrying
-from tests.hostile import CHALLENGE, context, encrypt, gpg, gpg_bytes
-from tests.keys import gnupg_version
+from tests.support.graft import carrying
+from tests.support.hostile import CHALLENGE, context, encrypt, gpg, gpg_bytes
+from tests.support.keys import gnupg_version
 
 if TYPE_CHECKING:
-    from tests.client import Client
-    from tests.keys import Holder
+    from tests.support.client import Client
+    from tests.support.keys import Holder
     from tests.system.conftest import Keys
 
 RESPONSE = CHALLENGE.decode()

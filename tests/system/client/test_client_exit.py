@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pexpect
 
 if TYPE_CHECKING:
-    from tests.client import Client
+    from tests.support.client import Client
 
 
 def test_a_key_that_is_not_to_be_pinned(laptop: Client, signer: str) -> None:

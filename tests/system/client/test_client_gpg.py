@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.hostile import CHALLENGE, encrypt
+from tests.support.hostile import CHALLENGE, encrypt
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.client import Client
-    from tests.keys import Holder
+    from tests.support.client import Client
+    from tests.support.keys import Holder
     from tests.system.conftest import Keys
 
 DIRMNGR = """\
@@ -78,7 +78,7 @@ def run_with(laptop: Client, run: str, message: bytes, guards: tuple[str, ...], 
     program = (
         "import sys; sys.path.insert(0, '/run/trex/module')\n"
         f"from trex.{module} import {run}\n"
-        "from trex.cli.gpg import Gpg\n"
+        "from trex.cli.client.gpg import Gpg\n"
         f"options = [one for one in {run} if one not in {(first, *guards)} or one == {kept!r}]\n"
         "Gpg().run_decrypt(sys.stdin.buffer.read(), options, 60)\n"
     )

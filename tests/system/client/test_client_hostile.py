@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.hostile import CHALLENGE, MAIL, Hostile, context, encrypt, gpg, gpg_bytes
+from tests.support.hostile import CHALLENGE, MAIL, Hostile, context, encrypt, gpg, gpg_bytes
 
 if TYPE_CHECKING:
-    from tests.client import Client
-    from tests.keys import Holder
+    from tests.support.client import Client
+    from tests.support.keys import Holder
     from tests.system.conftest import Keys
 
 RESPONSE = CHALLENGE.decode().strip()

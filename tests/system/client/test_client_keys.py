@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
-from tests.armor import armored, sealed
-from tests.graft import ENCRYPT, carrying
-from tests.hostile import CHALLENGE, encrypt
-from trex.cli.packets import Sealed
+from tests.support.armor import armored, sealed
+from tests.support.graft import ENCRYPT, carrying
+from tests.support.hostile import CHALLENGE, encrypt
+from trex.cli.client.packets import Sealed
 
 if TYPE_CHECKING:
-    from tests.client import Client
-    from tests.hostile import Hostile
-    from tests.keys import Holder
+    from tests.support.client import Client
+    from tests.support.hostile import Hostile
+    from tests.support.keys import Holder
     from tests.system.conftest import Keys
 
 RESPONSE = CHALLENGE.decode().strip()

@@ -8,14 +8,14 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.armor import armored
-from tests.hostile import CHALLENGE, context, encrypt, gpg_bytes
-from tests.sandbox import processes_here
+from tests.support.armor import armored
+from tests.support.hostile import CHALLENGE, context, encrypt, gpg_bytes
+from tests.support.sandbox import processes_here
 
 if TYPE_CHECKING:
-    from tests.client import Client
-    from tests.hostile import Hostile
-    from tests.keys import Holder
+    from tests.support.client import Client
+    from tests.support.hostile import Hostile
+    from tests.support.keys import Holder
 
 MEGABYTE = 1 << 20
 COMPRESSED, TEXT = b"\xa3\x01", b"\xafb\0\0\0\0\0"  # ZIP, and a literal packet; both to the end
@@ -50,7 +50,7 @@ def run_gpg(laptop: Client, message: bytes, seconds: int = 300) -> str:
     """Have the client's gpg decrypt; return how it ended, and whether it wanted a passphrase."""
     program = (
         "import sys; sys.path.insert(0, '/run/trex/module')\n"
-        "from trex.cli.gpg import DECRYPT, Gpg\n"
+        "from trex.cli.client.gpg import DECRYPT, Gpg\n"
         f"opened = Gpg().run_decrypt(sys.stdin.buffer.read(), DECRYPT[1:], {seconds})\n"
         "print(opened.returncode, 'NEED_PASSPHRASE_SYM' in opened.said)"
     )

@@ -6,15 +6,15 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from tests.armor import framings
-from tests.client import BIN, PASSPHRASE
-from tests.hostile import CHALLENGE, encrypt
-from tests.sandbox import processes_here
+from tests.support.armor import framings
+from tests.support.client import BIN, PASSPHRASE
+from tests.support.hostile import CHALLENGE, encrypt
+from tests.support.sandbox import processes_here
 
 if TYPE_CHECKING:
-    from tests.client import Client
-    from tests.hostile import Hostile
-    from tests.keys import Holder
+    from tests.support.client import Client
+    from tests.support.hostile import Hostile
+    from tests.support.keys import Holder
 
 RESPONSE = CHALLENGE.decode().strip()
 AGAIN = "this challenge was answered before"

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
-from tests.hostile import encrypt
-from tests.mounts import mounted
+from tests.support.hostile import encrypt
+from tests.support.mounts import mounted
 
 if TYPE_CHECKING:
-    from tests.client import Client
-    from tests.keys import Holder
+    from tests.support.client import Client
+    from tests.support.keys import Holder
     from tests.system.conftest import Keys
 
 

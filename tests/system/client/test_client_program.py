@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.client import BIN
-from tests.hostile import encrypt
+from tests.support.client import BIN
+from tests.support.hostile import encrypt
 
 if TYPE_CHECKING:
-    from tests.client import Client
-    from tests.keys import Holder
+    from tests.support.client import Client
+    from tests.support.keys import Holder
 
 OURS = {
     "a link to trex-ssh": None,

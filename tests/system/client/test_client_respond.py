@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
-from tests.hostile import CHALLENGE, MAIL, context, encrypt, gpg_bytes
+from tests.support.hostile import CHALLENGE, MAIL, context, encrypt, gpg_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.client import Client
-    from tests.keys import Holder
-    from tests.sandbox import Account, Asked
+    from tests.support.client import Client
+    from tests.support.keys import Holder
+    from tests.support.sandbox import Account, Asked
     from tests.system.conftest import Keys
 
 RESPONSE = CHALLENGE.decode()

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
-from tests import sandbox
-from tests.client import BIN
-from tests.command import on_terminal
-from tests.hostile import CHALLENGE, context, encrypt
+from tests.support import sandbox
+from tests.support.client import BIN
+from tests.support.command import on_terminal
+from tests.support.hostile import CHALLENGE, context, encrypt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.client import Client
-    from tests.hostile import Hostile
-    from tests.keys import Holder
-    from tests.sandbox import Account, Log
-    from tests.sshd import Sshd
+    from tests.support.client import Client
+    from tests.support.hostile import Hostile
+    from tests.support.keys import Holder
+    from tests.support.sandbox import Account, Log
+    from tests.support.sshd import Sshd
     from tests.system.conftest import Keys
 
 RESPONSE = CHALLENGE.decode().strip()

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pexpect
 
-from tests.hostile import context, encrypt
-from tests.sandbox import PROJECT
+from tests.support.hostile import context, encrypt
+from tests.support.sandbox import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.client import Client
-    from tests.hostile import Hostile
-    from tests.keys import Holder
-    from tests.sandbox import Account, Log
-    from tests.sshd import Sshd
+    from tests.support.client import Client
+    from tests.support.hostile import Hostile
+    from tests.support.keys import Holder
+    from tests.support.sandbox import Account, Log
+    from tests.support.sshd import Sshd
     from tests.system.conftest import Keys
 
 EXAMPLE = "AE5C97684A4FFB40907D0A1787DE803A22DA5C30"

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 
 import pexpect
 
-from tests import sandbox
-from tests.client import PASSPHRASE
-from tests.codes import ACCOUNT_LINES, FILE, text
-from tests.hostile import encrypt
+from tests.support import sandbox
+from tests.support.client import PASSPHRASE
+from tests.support.codes import ACCOUNT_LINES, FILE, text
+from tests.support.hostile import encrypt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.client import Client
-    from tests.hostile import Hostile
-    from tests.keys import Holder
-    from tests.sandbox import Account
-    from tests.sshd import Sshd
+    from tests.support.client import Client
+    from tests.support.hostile import Hostile
+    from tests.support.keys import Holder
+    from tests.support.sandbox import Account
+    from tests.support.sshd import Sshd
     from tests.system.conftest import Keys
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
-from tests.client import PASSPHRASE
-from tests.hostile import CHALLENGE, encrypt
+from tests.support.client import PASSPHRASE
+from tests.support.hostile import CHALLENGE, encrypt
 
 if TYPE_CHECKING:
-    from tests.client import Client
-    from tests.hostile import Hostile
-    from tests.keys import Holder
+    from tests.support.client import Client
+    from tests.support.hostile import Hostile
+    from tests.support.keys import Holder
 
 RESPONSE = CHALLENGE.decode().strip()
 ERASE = "\r\x1b[K"

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
-from tests import sandbox, tools
-from tests.client import BIN
+from tests.support import sandbox, tools
+from tests.support.client import BIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.client import Client
-    from tests.sandbox import Account, Log
-    from tests.sshd import Sshd
+    from tests.support.client import Client
+    from tests.support.sandbox import Account, Log
+    from tests.support.sshd import Sshd
 
 FUSE = Path("/dev/fuse")
 CRONTABS = Path("/var/spool/cron")

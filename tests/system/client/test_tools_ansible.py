@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox, tools
+from tests.support import sandbox, tools
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
-    from tests.client import Client
-    from tests.sandbox import Log
+    from tests.support.client import Client
+    from tests.support.sandbox import Log
 
 pytestmark = pytest.mark.usefixtures("server")
 SUDOERS = Path("/etc/sudoers.d/alice")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
-from tests import tools
+from tests.support import tools
 
 if TYPE_CHECKING:
-    from tests.client import Client
-    from tests.sandbox import Log
+    from tests.support.client import Client
+    from tests.support.sandbox import Log
 
 pytestmark = pytest.mark.usefixtures("server")
 PROGRAMS = {

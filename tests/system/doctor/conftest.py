@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.codes import FILE
-from tests.examination import by_http, secret, write_stack
-from tests.pins import NUMBER, PHONES, sending_account, write_settings
+from tests.support.codes import FILE
+from tests.support.examination import by_http, secret, write_stack
+from tests.support.pins import NUMBER, PHONES, sending_account, write_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.gateways import Authority, Gateway
-    from tests.sandbox import Account
+    from tests.support.gateways import Authority, Gateway
+    from tests.support.sandbox import Account
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests import sandbox
-from tests.command import trex
-from tests.examination import examine, only, write_service
-from tests.mounts import mounted
-from trex.doctor.module import MODULES, PAM_PYTHON
+from tests.support import sandbox
+from tests.support.command import trex
+from tests.support.examination import examine, only, write_service
+from tests.support.mounts import mounted
+from trex.cli.doctor.module import MODULES, PAM_PYTHON
 
 if TYPE_CHECKING:
-    from tests.sandbox import Account
+    from tests.support.sandbox import Account
 
 
 def test_a_sound_host_has_no_findings_and_nothing_is_changed(host: Account) -> None:
@@ -67,7 +67,7 @@ def test_sudo_and_central_mode_as_somebody_else_than_root(host: Account) -> None
 
 
 def test_files_that_others_may_write(host: Account) -> None:
-    path = sandbox.MODULE / "trex/login.py"
+    path = sandbox.MODULE / "trex/login/story.py"
     path.chmod(0o666)
     try:
         finding = only()
@@ -90,7 +90,7 @@ def test_a_module_that_is_not_there(host: Account) -> None:
 def test_a_module_that_is_not_compiled(host: Account, place: Path) -> None:
     copy = place / "uncompiled"
     subprocess.run(["cp", "-a", sandbox.MODULE, copy], check=True)
-    subprocess.run(["rm", "-r", copy / "trex/__pycache__"], check=True)
+    subprocess.run(["rm", "-r", copy / "trex/login/__pycache__"], check=True)
     write_service(module=copy / "pam_trex.py")
     assert only()["check"] == "module-compiled"
     subprocess.run(["rm", "-r", copy], check=True)

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.command import trex
-from tests.examination import write_stack
-from tests.mounts import overlaid
-from trex.doctor import clock
+from tests.support import sandbox
+from tests.support.command import trex
+from tests.support.examination import write_stack
+from tests.support.mounts import overlaid
+from trex.cli.doctor import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.sandbox import Account
+    from tests.support.sandbox import Account
 
 CHRONY = [Path("/"), sandbox.PROJECT / ".venv/chrony"]  # installed, or unpacked by script/bootstrap
 NTP = """
@@ -146,7 +146,7 @@ def test_what_keeps_the_clock_right_is_switched_on_or_installed(
 
 
 def test_a_file_from_the_future(host: Account) -> None:
-    path = sandbox.MODULE / "trex/cli/doctor.py"
+    path = sandbox.MODULE / "trex/cli/doctor/command.py"
     kept = path.stat().st_mtime
     os.utime(path, (time.time() + 86400,) * 2)
     try:

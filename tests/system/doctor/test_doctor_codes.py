@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.codes import FILE, SECRET
-from tests.command import trex
-from tests.examination import CODES, OPTIONS, checks, examine, found, secret, write_stack
-from tests.mounts import mounted, without_package
+from tests.support import sandbox
+from tests.support.codes import FILE, SECRET
+from tests.support.command import trex
+from tests.support.examination import CODES, OPTIONS, checks, examine, found, secret, write_stack
+from tests.support.mounts import mounted, without_package
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.sandbox import Account
+    from tests.support.sandbox import Account
 
 
 def test_a_sound_secret_has_no_findings_and_nothing_is_changed(coder: Account) -> None:

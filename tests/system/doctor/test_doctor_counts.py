@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from tests import sandbox
-from tests.codes import ACCOUNT_LINES, FILE, code, here
-from tests.command import trex
-from tests.examination import (
+from tests.support import sandbox
+from tests.support.codes import ACCOUNT_LINES, FILE, code, here
+from tests.support.command import trex
+from tests.support.examination import (
     TREX,
     by_http,
     checks,
@@ -26,14 +26,14 @@ from tests.examination import (
     send,
     write_stack,
 )
-from tests.gateways import TOKEN, Gateway, RedisServer
-from tests.pins import NUMBER, PHONES
+from tests.support.gateways import TOKEN, Gateway, RedisServer
+from tests.support.pins import NUMBER, PHONES
 from trex.sms.counts import FileCounts, open_counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.sandbox import Account
+    from tests.support.sandbox import Account
 
 
 def test_limits_that_are_reached(sender: Account, configure: Callable[..., None], gateway: Gateway,

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.examination import SERVICE, checks, found
+from tests.support import sandbox
+from tests.support.examination import SERVICE, checks, found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.sandbox import Account
+    from tests.support.sandbox import Account
 
 INCLUDED = sandbox.PAM_SERVICES / "trex-included"
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.examination import by_http, checks, defects, examine, found
-from tests.gateways import TOKEN, Authority, Gateway, Mailbox
-from tests.mounts import without_package
-from tests.pins import SETTINGS
+from tests.support.examination import by_http, checks, defects, examine, found
+from tests.support.gateways import TOKEN, Authority, Gateway, Mailbox
+from tests.support.mounts import without_package
+from tests.support.pins import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.sandbox import Account
+    from tests.support.sandbox import Account
 
 UNTRUSTED = "its certificate is not trusted, or not for this host"
 

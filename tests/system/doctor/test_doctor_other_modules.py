@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.codes import ACCOUNT_LINES, FILE, code, here
-from tests.examination import TREX, checks, counts_of, secret, write_sshd, write_stack
+from tests.support import sandbox
+from tests.support.codes import ACCOUNT_LINES, FILE, code, here
+from tests.support.examination import TREX, checks, counts_of, secret, write_sshd, write_stack
 from trex.sms.counts import FileCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.sandbox import Account
+    from tests.support.sandbox import Account
 
 NOLOGIN = "requisite pam_nologin.so"
 PREAUTH = "requisite pam_faillock.so preauth"

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.command import trex
-from tests.examination import checks, counts_of, defects, examine, found, send, write_stack
-from tests.gateways import TOKEN, Gateway
-from tests.pins import NUMBER, PHONES, SETTINGS
+from tests.support import sandbox
+from tests.support.command import trex
+from tests.support.examination import checks, counts_of, defects, examine, found, send, write_stack
+from tests.support.gateways import TOKEN, Gateway
+from tests.support.pins import NUMBER, PHONES, SETTINGS
 from trex.sms.counts import FileCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.sandbox import Account
+    from tests.support.sandbox import Account
 
 
 def test_a_sound_sender_has_notes_only_and_nothing_is_sent_or_changed(

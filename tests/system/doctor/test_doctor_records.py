@@ -10,16 +10,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.examination import checks, defects, examine, found, only, write_service, write_stack
-from tests.graft import ENCRYPT, carrying
-from tests.keys import Holder
-from tests.tls import write_dated
+from tests.support import sandbox
+from tests.support.examination import (
+    checks,
+    defects,
+    examine,
+    found,
+    only,
+    write_service,
+    write_stack,
+)
+from tests.support.graft import ENCRYPT, carrying
+from tests.support.keys import Holder
+from tests.support.tls import write_dated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.sandbox import Account
+    from tests.support.sandbox import Account
     from tests.system.conftest import Keys
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.examination import (
+from tests.support.examination import (
     SSHD,
     TREX,
     checks,
@@ -21,7 +21,7 @@ from tests.examination import (
 )
 
 if TYPE_CHECKING:
-    from tests.sandbox import Account
+    from tests.support.sandbox import Account
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.codes import FILE
-from tests.command import options_of, trex
-from tests.examination import SERVICE, checks, examine, found, only, secret, write_stack
-from trex.doctor.dispatch import lets_in
-from trex.doctor.stack import read_stack
+from tests.support import sandbox
+from tests.support.codes import FILE
+from tests.support.command import options_of, trex
+from tests.support.examination import SERVICE, checks, examine, found, only, secret, write_stack
+from trex.cli.doctor.dispatch import lets_in
+from trex.cli.doctor.stack import read_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.keys import Holder
-    from tests.sandbox import Account
+    from tests.support.keys import Holder
+    from tests.support.sandbox import Account
     from tests.system.conftest import Keys
 
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.examination import checks, found, write_sshd, write_stack
+from tests.support import sandbox
+from tests.support.examination import checks, found, write_sshd, write_stack
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.sandbox import Account
+    from tests.support.sandbox import Account
 
 WITHOUT_A_KEY = {"AuthenticationMethods": "keyboard-interactive:pam"}
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.examination import checks
+from tests.support import sandbox
+from tests.support.examination import checks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.sandbox import Account
+    from tests.support.sandbox import Account
 
 SUDOERS, MORE = Path("/etc/sudoers"), Path("/etc/sudoers.d")
 OWN = ("own-record", "warning")  # these tests are not about whose the record is

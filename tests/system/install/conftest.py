@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.mounts import mounted, overlaid
-from tests.pins import PHONES
-from tests.sandbox import PAM_SERVICES
+from tests.support.mounts import mounted, overlaid
+from tests.support.pins import PHONES
+from tests.support.sandbox import PAM_SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

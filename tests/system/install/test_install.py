@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.installation import ENTRY, LIBRARY, has_sender, install
-from tests.mounts import mounted
+from tests.support import sandbox
+from tests.support.installation import ENTRY, LIBRARY, has_sender, install
+from tests.support.mounts import mounted
 
 if TYPE_CHECKING:
-    from tests.keys import Holder
-    from tests.sandbox import Account
+    from tests.support.keys import Holder
+    from tests.support.sandbox import Account
 
 
 def test_an_installed_module_is_found_by_its_bare_name(
@@ -35,7 +35,7 @@ def test_an_installed_module_is_found_by_its_bare_name(
         status = path.stat()
         assert (status.st_uid, status.st_gid) == (0, 0)
         assert not status.st_mode & 0o022
-    assert len(list(version.glob("trex/__pycache__/*.pyc"))) == len(list(version.glob("trex/*.py")))
+    assert len(list(version.glob("trex/**/*.pyc"))) == len(list(version.glob("trex/**/*.py")))
 
 
 def test_the_guard_for_su_is_installed_where_it_is_asked_for(

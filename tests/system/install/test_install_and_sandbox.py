@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.installation import ENTRY, LIBRARY, has_sender, install
-from tests.sandbox import PAM_SERVICES, PROJECT
+from tests.support.installation import ENTRY, LIBRARY, has_sender, install
+from tests.support.sandbox import PAM_SERVICES, PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.installation import LIBRARY, install
+from tests.support import sandbox
+from tests.support.installation import LIBRARY, install
 
 if TYPE_CHECKING:
-    from tests.sandbox import Account
+    from tests.support.sandbox import Account
 
 
 def test_the_command_comes_and_goes_with_the_module(usr: None, alice: Account) -> None:

@@ -7,12 +7,12 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.installation import ENTRY, LIBRARY, described, has_sender, install, mode
-from tests.mounts import mounted
-from tests.pins import NUMBER, PHONES, SETTINGS
+from tests.support.installation import ENTRY, LIBRARY, described, has_sender, install, mode
+from tests.support.mounts import mounted
+from tests.support.pins import NUMBER, PHONES, SETTINGS
 
 if TYPE_CHECKING:
-    from tests.sandbox import Account
+    from tests.support.sandbox import Account
 
 
 def test_what_sms_needs_is_made_by_one_command_and_stays_as_it_is(var_lib: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sandbox import PROJECT
+from tests.support.sandbox import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

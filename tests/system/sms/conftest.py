@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.pins import NUMBER, PHONES, Sms, sending_account, write_settings
+from tests.support.pins import NUMBER, PHONES, Sms, sending_account, write_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.gateways import Authority, Gateway
-    from tests.sandbox import Account, Asked, Log
+    from tests.support.gateways import Authority, Gateway
+    from tests.support.sandbox import Account, Asked, Log
 
 
 @pytest.fixture(scope="module")

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.codes import ACCOUNT_LINES
-from tests.gateways import TOKEN, Gateway
-from tests.pins import NUMBER, PIN, Sms, by_http
-from tests.sshd import Sshd
+from tests.support import sandbox
+from tests.support.codes import ACCOUNT_LINES
+from tests.support.gateways import TOKEN, Gateway
+from tests.support.pins import NUMBER, PIN, Sms, by_http
+from tests.support.sshd import Sshd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.sandbox import Account
+    from tests.support.sandbox import Account
 
 
 def test_a_pin_comes_and_lets_in(sms: Sms) -> None:

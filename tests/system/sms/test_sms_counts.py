@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.gateways import RedisServer
-from tests.pins import LIMITS
+from tests.support.gateways import RedisServer
+from tests.support.pins import LIMITS
 from trex.codeerrors import TooManyAttempts
 from trex.sms import counts as counting
 from trex.sms.counts import FileCounts, open_counts

@@ -7,9 +7,9 @@ import threading
 import time
 from pathlib import Path
 
-from tests import sandbox
-from tests.gateways import TOKEN, Authority, Gateway
-from tests.pins import NUMBER, Sms, by_http, free_mobile, twilio
+from tests.support import sandbox
+from tests.support.gateways import TOKEN, Authority, Gateway
+from tests.support.pins import NUMBER, Sms, by_http, free_mobile, twilio
 
 
 def test_the_next_gateway_is_tried_when_one_is_down_or_slow(

@@ -12,9 +12,9 @@ import pytest
 import redis
 from pyotp import HOTP
 
-from tests.codes import FILE, text
-from tests.gateways import TOKEN, RedisServer
-from tests.pins import LIMITS
+from tests.support.codes import FILE, text
+from tests.support.gateways import TOKEN, RedisServer
+from tests.support.pins import LIMITS
 from trex.codeerrors import NotSent, TooManyAttempts
 from trex.sms.counts import open_counts
 from trex.sms.fleet import RedisCounts
@@ -22,7 +22,7 @@ from trex.sms.fleet import RedisCounts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.sandbox import Account, Asked, Log
+    from tests.support.sandbox import Account, Asked, Log
 
 
 def test_redis_forgets_what_a_clock_far_ahead_has_counted(redis_server: RedisServer) -> None:

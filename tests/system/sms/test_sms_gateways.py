@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.gateways import TOKEN, Authority, Gateway
-from tests.pins import NUMBER, Sms, by_http, free_mobile, twilio
+from tests.support.gateways import TOKEN, Authority, Gateway
+from tests.support.pins import NUMBER, Sms, by_http, free_mobile, twilio
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import sandbox
-from tests.gateways import TOKEN, Gateway, RedisServer
-from tests.pins import Sms, by_http
+from tests.support import sandbox
+from tests.support.gateways import TOKEN, Gateway, RedisServer
+from tests.support.pins import Sms, by_http
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.sandbox import Account
+    from tests.support.sandbox import Account
 
 
 def test_limits_of_a_user_and_of_the_host(account: Callable[[str], Account], sms: Sms) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pins import NUMBER, PHONES, SETTINGS, Sms, by_http
+from tests.support.pins import NUMBER, PHONES, SETTINGS, Sms, by_http
 
 
 def test_a_user_without_a_number(sms: Sms) -> None:

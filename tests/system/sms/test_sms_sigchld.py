@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.codes import FILE, text
-from tests.pins import by_http
+from tests.support.codes import FILE, text
+from tests.support.pins import by_http
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.gateways import Gateway, RedisServer
-    from tests.sandbox import Account, Asked
+    from tests.support.gateways import Gateway, RedisServer
+    from tests.support.sandbox import Account, Asked
 
 CALLERS = ("--wait-sigchld", "--note-sigchld", "--block-sigchld")
 

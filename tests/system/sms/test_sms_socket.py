@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from tests.codes import code, here, text
-from tests.gateways import TOKEN, RedisServer
-from tests.pins import Sms, by_http
+from tests.support.codes import code, here, text
+from tests.support.gateways import TOKEN, RedisServer
+from tests.support.pins import Sms, by_http
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.sandbox import Account, Asked, Log
+    from tests.support.sandbox import Account, Asked, Log
 
 GROUP = "trex-redis"
 

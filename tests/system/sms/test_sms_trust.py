@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateways import TOKEN, Authority, Mailbox
-from tests.pins import PIN, SETTINGS, Sms, by_http
+from tests.support.gateways import TOKEN, Authority, Mailbox
+from tests.support.pins import PIN, SETTINGS, Sms, by_http
 
 
 @pytest.fixture

@@ -1,0 +1,119 @@
+"""A host that `trex doctor` finds nothing wrong with, codes and PINs included, and its report."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.support import sandbox
+from tests.support.codes import SECRET
+from tests.support.command import trex
+from tests.support.gateways import TOKEN
+from trex.cli.doctor import clock
+
+if TYPE_CHECKING:
+    from tests.support.gateways import Gateway
+    from tests.support.sandbox import Account
+
+CLOCK = ("clock-unsynchronized", "clock-unknown")
+SERVICE = Path("/etc/pam.d/sshd")
+SSHD = Path("/etc/ssh/sshd_config.d/01-trex.conf")
+SOUND = {
+    "UsePAM": "yes",
+    "KbdInteractiveAuthentication": "yes",
+    "PasswordAuthentication": "no",
+    "AuthenticationMethods": "publickey,keyboard-interactive:pam",
+    "LoginGraceTime": "600",
+    "MaxStartups": "100:30:200",
+    "PerSourceMaxStartups": "20",
+}
+TREX = f"pam_python.so {sandbox.ENTRY}"
+OPTIONS = '" RATE_LIMIT 3 30\n" WINDOW_SIZE 3\n" DISALLOW_REUSE\n" TOTP_AUTH\n'
+CODES = [f"1234567{n}" for n in range(5)]
+
+
+def write_service(*arguments: str, control: str = "required", module: Path | None = None) -> None:
+    entry = module or sandbox.ENTRY
+    line = " ".join(["auth", control, "pam_python.so", str(entry), *arguments])
+    SERVICE.write_text(f"{line}\naccount required pam_permit.so\n")
+
+
+def write_stack(*lines: str) -> None:
+    """Write the service; `{trex}` is the module."""
+    text = "".join(f"auth {line.format(trex=TREX)}\n" for line in lines)
+    SERVICE.write_text(f"{text}account required pam_permit.so\n")
+
+
+def write_sshd(**changed: str) -> None:
+    SSHD.write_text("".join(f"{name} {value}\n" for name, value in {**SOUND, **changed}.items()))
+
+
+def examine(*arguments: str, account: Account | None = None) -> dict[str, Any]:
+    """Return the doctor's report without what this machine's own clock is to blame for."""
+    done = trex("doctor", "--json", *arguments, account=account)
+    assert done.stderr == ""
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == report["status"]
+    for finding in report["findings"]:
+        assert all(finding[part] for part in ("check", "severity", "what", "why", "mend"))
+    synchronized = clock._is_synchronized()
+    names = [finding["check"] for finding in report["findings"]]
+    assert ("clock-unsynchronized" in names) == (not synchronized)
+    report["findings"] = [f for f in report["findings"] if f["check"] not in CLOCK]
+    return report
+
+
+def only(*arguments: str) -> dict[str, str]:
+    """Return the only finding."""
+    found = examine(*arguments)["findings"]
+    assert len(found) == 1, found
+    finding: dict[str, str] = found[0]
+    return finding
+
+
+def defects(*arguments: str, account: Account | None = None) -> list[dict[str, str]]:
+    """Return the warnings and errors, without notes."""
+    findings: list[dict[str, str]] = examine(*arguments, account=account)["findings"]
+    return [finding for finding in findings if finding["severity"] != "note"]
+
+
+def checks(*arguments: str, account: Account | None = None) -> list[tuple[str, str]]:
+    """Return names and severities of what `defects` returns."""
+    return [(f["check"], f["severity"]) for f in defects(*arguments, account=account)]
+
+
+def found(check: str, *arguments: str) -> dict[str, str]:
+    """Return the finding of that name, if it is the only one of them."""
+    findings = examine(*arguments)["findings"]
+    [finding] = [finding for finding in findings if finding["check"] == check]
+    report: dict[str, str] = finding
+    return report
+
+
+def secret(options: str = OPTIONS, codes: int = 5) -> str:
+    return "".join([f"{SECRET}\n", options, *(f"{code}\n" for code in CODES[:codes])])
+
+
+def by_http(gateway: Gateway, host: str = "localhost") -> str:
+    url = f"https://{host}:{gateway.port}/json?key={TOKEN}"
+    headers = f'headers = {{ Authorization = "Bearer {TOKEN}" }}'
+    return f'kind = "http"\nurl = "{url}"\n{headers}\nbody = \'{{"text": "{{text}}"}}\''
+
+
+def counts_of(place: Path) -> Path:
+    return place / "doctor-counts" / "counts"
+
+
+def as_servant(*command: str) -> None:
+    subprocess.run(["setpriv", "--reuid=_trex-sms", "--regid=_trex-sms", "--clear-groups", *command],
+                   check=True)  # fmt: skip
+
+
+def send(place: Path, user: str, messages: int) -> None:
+    """Count as a login does, by the same code and the same account."""
+    program = (f"import sys; sys.path.insert(0, {str(sandbox.MODULE)!r}); "
+               "from trex.sms.counts import FileCounts; "
+               f"FileCounts({str(counts_of(place))!r}).add({user!r}, 'h', {messages}, {{}})")  # fmt: skip
+    as_servant("/usr/bin/python3", "-B", "-c", program)

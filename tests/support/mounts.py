@@ -1,0 +1,61 @@
+"""File systems over others in the sandbox, for as long as a test needs them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.support.installed import LOWER
+from tests.support.sandbox import PLACE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGES = Path("/usr/lib/python3/dist-packages")
+
+
+@contextmanager
+def mounted(place: Path, *options: str) -> Iterator[None]:
+    """Attach a file system over `place`, with the options of mount(8)."""
+    subprocess.run(["mount", *options, str(place)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@contextmanager
+def overlaid(*directories: Path) -> Iterator[None]:
+    """Let directories of the system's be written to without a trace."""
+    layers = PLACE / "layers"
+    with ExitStack() as undo:
+        undo.callback(shutil.rmtree, layers)
+        for directory in directories:
+            upper, work = (layers / directory.name / layer for layer in ("upper", "work"))
+            upper.mkdir(parents=True)
+            work.mkdir()
+            lower = LOWER.get(directory, directory)
+            options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+            subprocess.run(["mount", "-t", "overlay", "trex", "-o", options, directory], check=True)
+            undo.callback(_detach, directory)
+        yield
+
+
+def _detach(directory: Path) -> None:
+    """Unmount, though programs that run from there may keep it busy."""
+    subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+@contextmanager
+def without_package(name: str) -> Iterator[None]:
+    """Empty the directory of a package of Debian's: it is broken, and pip's does not count."""
+    empty = PLACE / f"no-{name}"
+    empty.mkdir()
+    try:
+        with mounted(PACKAGES / name, "--bind", str(empty)):
+            yield
+    finally:
+        empty.rmdir()

@@ -1,0 +1,30 @@
+"""pam_trex.so, built for the tests: with the module's copy in the sandbox, or another helper."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from tests.support import sandbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOURCE = sandbox.PROJECT / "native/pam_trex.c"
+STRICT = ["-std=gnu17", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+
+
+def build(made: Path, helper: Path, *options: str) -> Path:
+    """Compile the module into `made`; `options` are the compiler's."""
+    subprocess.run(
+        ["gcc", *STRICT, "-shared", "-fPIC", f'-DHELPER="{helper}"', *options, "-o", made, SOURCE, "-lpam"],
+        check=True,
+    )  # fmt: skip
+    return made
+
+
+def service(name: str, module: Path, *arguments: str) -> str:
+    """Write a PAM service with this module alone; return its name."""
+    return sandbox.pam_service(
+        name, " ".join(["auth required", str(module), *arguments]), "account required pam_permit.so"
+    )

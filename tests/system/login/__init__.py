@@ -1,0 +1,1 @@
+"""Whole logins: programs, verdicts, time, and what they load."""

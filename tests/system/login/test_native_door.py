@@ -1,0 +1,168 @@
+"""pam_trex.so believes no helper but one that says its verdict once, exactly, and ends well."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import native, sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.sandbox import Account, Asked, Log
+
+COUNT = itertools.count()
+START = """\
+import os, signal, socket, time
+door = socket.socket(fileno=3)
+fields = door.recv(65536).split(b"\\0")
+"""
+SHORT = "-DSILENCE_MS=1500L", "-DEND_MS=500L"
+NO_VERDICT = "no verdict that counts from "
+LIES = {
+    "nothing": ("", 0),
+    "nothing, and an error": ("", 1),
+    "an empty frame": ("door.send(b'')", 0),
+    "an unknown frame": ("door.send(b'xsuccess')", 0),
+    "a frame with a zero in it": ("door.send(b'vsuccess\\0')", 0),
+    "a verdict with a blank": ("door.send(b'vsuccess ')", 0),
+    "a verdict in capitals": ("door.send(b'vSUCCESS')", 0),
+    "a number": ("door.send(b'v0')", 0),
+    "half of a verdict": ("door.send(b'vsuc'); door.send(b'cess')", 0),
+    "a verdict without a word": ("door.send(b'v')", 0),
+    "success of another kind": ("door.send(b'Vsuccess')", 0),
+    "success, but an error": ("door.send(b'vsuccess')", 1),
+    "to ignore, but an error": ("door.send(b'vignore')", 1),
+    "success, but a signal": ("door.send(b'vsuccess'); os.kill(os.getpid(), signal.SIGKILL)", 0),
+    "too long a frame": ("door.setsockopt(1, 32, 1 << 20); door.send(b'i' + b'x' * 65536)", 0),
+    "too many frames": ("for _ in range(80): door.send(b'd1')", 0),
+    "success after too many frames": (
+        "for _ in range(64): door.send(b'd1')\ndoor.send(b'vsuccess')", 0,
+    ),
+    "an answer for a question": ("door.send(b'Asuccess')", 0),
+}  # fmt: skip
+
+
+@pytest.fixture
+def lie(place: Path, client: Path, log: Log) -> Callable[..., Asked]:
+    """Log in through the module with a helper that does this."""
+
+    def ask(code: str, *options: str, status: int = 0, user: str = "root") -> Asked:
+        number = next(COUNT)
+        helper = place / f"helper-{number}.py"
+        helper.write_text(f"{START}{code}\nos._exit({status})\n")
+        module = native.build(place / f"pam_lie_{number}.so", helper, *SHORT)
+        log.clear()
+        return sandbox.ask_pam(client, native.service(f"lie-{number}", module), user, *options)
+
+    return ask
+
+
+@pytest.mark.parametrize("kind", LIES)
+def test_what_is_no_verdict_is_a_refusal(lie: Callable[..., Asked], log: Log, kind: str) -> None:
+    code, status = LIES[kind]
+    asked = lie(code, "--state", status=status)
+    assert asked.verdict == "PAM_SYSTEM_ERR"
+    assert asked.facts["changed"] == ["nothing"]
+    assert NO_VERDICT in log.everything()
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [("success", "PAM_SUCCESS"), ("ignore", "PAM_IGNORE"), ("auth_err", "PAM_AUTH_ERR"),
+     ("user_unknown", "PAM_USER_UNKNOWN"), ("authinfo_unavail", "PAM_AUTHINFO_UNAVAIL"),
+     ("conv_err", "PAM_CONV_ERR"), ("system_err", "PAM_SYSTEM_ERR")],
+)  # fmt: skip
+def test_each_verdict_is_what_it_says(lie: Callable[..., Asked], said: str, verdict: str) -> None:
+    # libpam makes of "ignore" by all modules of a stack that nobody has let the user in.
+    expected = "PAM_PERM_DENIED" if verdict == "PAM_IGNORE" else verdict
+    assert lie(f"door.send(b'v{said}')").verdict == expected
+
+
+def test_the_first_verdict_counts(lie: Callable[..., Asked]) -> None:
+    asked = lie("door.send(b'vauth_err'); door.send(b'vsuccess')")
+    assert asked.verdict == "PAM_AUTH_ERR"
+
+
+@pytest.mark.parametrize("code", ["time.sleep(60)", "door.send(b'vsuccess'); time.sleep(60)"])
+def test_a_helper_that_hangs_is_ended(lie: Callable[..., Asked], code: str) -> None:
+    begun = time.monotonic()
+    assert lie(code).verdict == "PAM_SYSTEM_ERR"
+    assert time.monotonic() - begun < 30
+
+
+@pytest.mark.parametrize("close", ["", "door.close();"])
+def test_a_helper_that_is_stopped_is_ended(lie: Callable[..., Asked], close: str) -> None:
+    code = f"door.send(b'vsuccess');{close} os.kill(os.getpid(), signal.SIGSTOP)"
+    assert lie(code).verdict == "PAM_SYSTEM_ERR"
+
+
+def test_what_the_helper_starts_with(lie: Callable[..., Asked], place: Path) -> None:
+    """Nothing of the caller's: its environment, descriptors, directory, umask, session, terminal."""
+    said = place / "said"
+    code = f"""
+with open({str(said)!r}, "w") as file:
+    print(fields, dict(os.environ), os.getcwd(), os.getsid(0) == os.getpid(), os.umask(0), sep="\\n", file=file)
+    print(sorted(int(n) for n in os.listdir("/proc/self/fd") if int(n) < 64), file=file)
+    print(*(os.readlink(f"/proc/self/fd/{{n}}") for n in range(3)), file=file)
+    print(signal.pthread_sigmask(signal.SIG_BLOCK, ()), file=file)
+    print([n for n in range(1, 32) if signal.getsignal(n) == signal.SIG_IGN], file=file)
+door.send(b"vauth_err")
+"""
+    asked = lie(code, "--rhost", "203.0.113.7")
+    assert asked.verdict == "PAM_AUTH_ERR"
+    fields, environment, directory, leads, umask, descriptors, targets, mask, ignored = (
+        said.read_text().splitlines()
+    )
+    assert "b'root'" in fields
+    assert "b'203.0.113.7'" in fields
+    assert environment in ("{}", "{'LC_CTYPE': 'C.UTF-8'}")
+    assert (directory, leads, umask) == ("/", "True", str(0o077))
+    assert descriptors.startswith("[0, 1, 2, 3, ")
+    assert len(descriptors.split(",")) <= 6  # the file, and the directory itself
+    assert targets == "/dev/null /dev/null /dev/null"
+    assert mask == "set()"
+    assert ignored in ("[13]", "[13, 25]")  # SIGPIPE and SIGXFSZ: Python's own doing
+
+
+@pytest.fixture(scope="module")
+def callers(place: Path) -> Path:
+    made = place / "callers"
+    source = sandbox.PROJECT / "tests/support/callers.c"
+    subprocess.run(["gcc", *native.STRICT, "-o", made, source, "-lpam"], check=True)
+    return made
+
+
+@pytest.fixture
+def wrong(native_door: Path) -> str:
+    """Return a service whose user answers wrongly."""
+    return native.service("native-callers", native_door)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [("threads", ["verdict 7"] * 8 + ["children 0"]), ("forks", ["verdict 7"] * 3 + ["children 50"]),
+     ("closed", ["verdict 7", "children 0"])],
+)  # fmt: skip
+def test_a_hard_caller_is_served_and_finds_itself_unchanged(
+    alice: Account, callers: Path, wrong: str, how: str, said: list[str]
+) -> None:
+    done = subprocess.run([callers, how, wrong, alice.name], capture_output=True, text=True,
+                          check=True, timeout=120)  # fmt: skip
+    assert done.stdout.splitlines() == said
+
+
+def test_a_caller_without_a_free_descriptor_is_refused(
+    alice: Account, callers: Path, wrong: str
+) -> None:
+    done = subprocess.run([callers, "full", wrong, alice.name], capture_output=True, text=True,
+                          check=True, timeout=120)  # fmt: skip
+    first, second, children = done.stdout.splitlines()
+    assert (first, children) == ("verdict 7", "children 0")
+    assert second in ("verdict 9", "verdict 28", "verdict 26")  # libpam reads no service then

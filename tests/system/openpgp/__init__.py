@@ -1,0 +1,1 @@
+"""Keys, keyrings, homes and records, with real gpg."""

@@ -1,0 +1,1 @@
+"""A sample of what tests/proof tries in full."""

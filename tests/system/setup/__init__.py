@@ -1,0 +1,1 @@
+"""`trex enroll`, `show`, `remove`, `totp` and `try`, and logins after them."""

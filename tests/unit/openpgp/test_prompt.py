@@ -1,0 +1,71 @@
+"""What the user reads, and what the message tells whoever decrypts it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trex.openpgp.prompt import MAX_CONTEXT, context, prompt_text, spoken_duration
+
+MESSAGE = "-----BEGIN PGP MESSAGE-----\n\nabc\n-----END PGP MESSAGE-----\n"
+
+
+def test_the_prompt_s_shape() -> None:
+    lines = prompt_text("alice", MESSAGE, "", 600, "Response: ").split("\n")
+    assert lines[0] == "", "it starts with a newline, after the client's (user@host)"
+    assert "Trex" in lines[1]
+    assert "alice" in lines[1]
+    assert lines[2] == "-----BEGIN PGP MESSAGE-----"
+    assert lines[-3] == "-----END PGP MESSAGE-----"
+    assert lines[-2] == "You have 10 minutes."
+    assert lines[-1] == "Response: "
+
+
+def test_what_is_said_of_the_page_stands_behind_the_message() -> None:
+    text = prompt_text("alice", MESSAGE, "first\nsecond\n", 600, "Response: ")
+    assert text.endswith("MESSAGE-----\nfirst\nsecond\nYou have 10 minutes.\nResponse: ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(1, "1 second"), (59, "59 seconds"), (60, "1 minute"), (61, "1 minute 1 second"),
+     (90, "1 minute 30 seconds"), (600, "10 minutes"), (3600, "60 minutes")],
+)  # fmt: skip
+def test_durations_are_spoken(seconds: int, words: str) -> None:
+    assert spoken_duration(seconds) == words
+
+
+def test_the_context_names_all_that_helps_to_recognise_a_login() -> None:
+    told = context("alice", "sshd", "203.0.113.7", 600)
+    fields = (
+        r"trex user=alice host=\S+ service=sshd from=203\.0\.113\.7 until=\d{4}-\d\d-\d\dT[\d:]{8}Z"
+    )
+    assert re.fullmatch(fields, told)
+
+
+def test_without_a_remote_host_there_is_a_dash() -> None:
+    assert " from=- " in context("alice", "login", "", 600)
+
+
+def test_names_cannot_add_fields_or_lines() -> None:
+    told = context("alice service=su", "a\nb", "%u=é", 600)
+    assert "user=alice%20service%3Dsu " in told
+    assert "service=a%0Ab " in told
+    assert "from=%25u%3D%C3%A9 " in told
+
+
+def test_what_was_cut_says_so() -> None:
+    told = context("alice", "sshd", "host." * 100, 600)
+    assert re.search(r" from=(host\.)+\w*\.?\* until=", told)
+
+
+@given(st.text(max_size=400), st.text(max_size=400), st.text(max_size=400))
+def test_the_context_always_fits_and_is_plain(user: str, service: str, remote_host: str) -> None:
+    told = context(user, service, remote_host, 600)
+    assert len(told) <= MAX_CONTEXT
+    assert told.isascii()
+    assert told.isprintable()
+    assert len(told.split(" ")) == 6

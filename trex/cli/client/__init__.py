@@ -1,0 +1,1 @@
+"""Answering a challenge: `trex respond`, `trex ssh`, `trex-askpass` and their files."""

@@ -1,0 +1,53 @@
+"""Why gpg decrypted nothing: its status lines, and where they say too little its own words."""
+
+from __future__ import annotations
+
+import re
+import signal
+from typing import TYPE_CHECKING
+
+from trex.cli.client.gpg import PATIENCE
+from trex.cli.errors import CannotDecrypt, Refused
+from trex.errors import MAX_PLACE, cut
+
+if TYPE_CHECKING:
+    from trex.cli.client.gpg import Decrypted
+
+REASONS = {  # codes of libgpg-error
+    11: "the passphrase was wrong",
+    62: "nobody typed the passphrase in time",
+    85: "the agent has no pinentry to ask for the passphrase with",
+    86: "the agent's pinentry failed",
+    87: "the PIN was wrong",
+    99: "it was cancelled",
+    112: "the card is not there",
+    198: "it was cancelled",
+    0x8001: "the agent's pinentry may not use the terminal: after su it is another account's",
+    0x8066: "the agent's pinentry has no terminal to ask for the passphrase at",
+}
+CODE, NO_SECRET_KEY = 0xFFFF, 17
+NUMBER = re.compile(r"[0-9]{1,10}")
+KEY_ID = re.compile(r"[0-9A-F]{1,64}")
+LATE = f"not decrypted: nothing came in {PATIENCE // 60} minutes"
+ENDED = "gpg was ended at this message: it is more work than a challenge"
+
+
+def why_not(opened: Decrypted) -> CannotDecrypt | Refused:
+    """Return the error that says why a message stayed closed."""
+    if opened.ended:
+        return Refused(LATE if opened.returncode == -signal.SIGKILL else ENDED)
+    said = opened.said
+    codes = [int(words[1]) & CODE for words in said.get("ERROR", [])
+             if len(words) > 1 and NUMBER.fullmatch(words[1])]  # fmt: skip
+    for code in codes:
+        if code in REASONS:
+            return Refused(f"not decrypted: {REASONS[code]}")
+    # GnuPG 2.4 says this also of a key that is here and could not be used.
+    if "NO_SECKEY" in said and set(codes) <= {NO_SECRET_KEY}:
+        ids = [words[0] for words in said["NO_SECKEY"] if words and KEY_ID.fullmatch(words[0])]
+        keys = cut(", ".join(dict.fromkeys(ids)), MAX_PLACE)
+        return CannotDecrypt(
+            f"the secret key {keys} is not here{opened.words}",
+            "gpg --list-secret-keys --keyid-format long",
+        )
+    return Refused(f"not decrypted{opened.words}", "is it whole? does gpg-agent run?")

@@ -1,0 +1,131 @@
+"""Questions that are not Trex's: asked where ssh would have asked them without Trex.
+
+The rules are those of OpenSSH's readpass.c and of ssh(1), ENVIRONMENT.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import termios
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from trex.cli.client.target import split_prompt
+from trex.cli.errors import ClientError
+from trex.cli.tell import printable, tell
+from trex.errors import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trex.cli.client.handover import Handover
+
+KIND = "SSH_ASKPASS_PROMPT"  # "confirm", "none" for a notice, or not set
+DEFAULT_ASKPASS = "ssh-askpass"
+MAX_ANSWER = 1024  # readpass.c takes no more
+MAX_SHOWN = 100  # characters of a prompt that nobody can be asked
+# Of ssh itself, about a host key. Whether to echo is not handed over, so all else is not echoed.
+YES_OR_NO = re.compile(r"\(yes/no(/\[fingerprint\])?\)\? $|^Please type 'yes'")
+
+
+def ask(prompt: str, before: Handover) -> int:
+    """Ask `prompt` as ssh would, print the answer on standard output, and return the exit status.
+
+    Where the user's own askpass program is to ask, it takes this process over.
+    """
+    has_terminal = _has_terminal()
+    if _wants_program(before, has_terminal=has_terminal):
+        _become_program(prompt, before)
+    kind = os.environ.get(KIND, "")
+    if not has_terminal and kind == "none":
+        tell(_beginning(prompt))
+        return 0
+    if not has_terminal:
+        raise ClientError(
+            f"nobody can be asked without a terminal: {_beginning(prompt)}",
+            "run it at a terminal, or name a program that asks in SSH_ASKPASS",
+        )
+    if kind == "none":
+        with _terminal() as terminal:
+            os.write(terminal, f"{printable(prompt)}\n".encode())
+        return 0
+    if kind == "confirm":
+        return 0 if ask_yes(f"{prompt.rstrip()} (yes/no) ") else 1
+    echo = not split_prompt(prompt) and bool(YES_OR_NO.search(prompt))
+    answer = read_line(prompt, echo=echo)
+    if answer is None:
+        return 1
+    sys.stdout.buffer.write(answer + b"\n")
+    sys.stdout.buffer.flush()
+    return 0
+
+
+def ask_yes(question: str) -> bool | None:
+    """Tell whether the user types `yes` at the terminal; None where there is no terminal."""
+    try:
+        return read_line(question, echo=True) == b"yes"
+    except OSError:
+        return None
+
+
+def read_line(prompt: str, *, echo: bool) -> bytes | None:
+    """Return a line that the user types at the terminal, None at the end of input."""
+    with _terminal() as terminal:
+        saved = termios.tcgetattr(terminal)
+        quiet = termios.tcgetattr(terminal)
+        if not echo:
+            quiet[3] &= ~(termios.ECHO | termios.ECHONL)
+        try:
+            termios.tcsetattr(terminal, termios.TCSAFLUSH, quiet)
+            os.write(terminal, printable(prompt).encode())
+            line = os.read(terminal, MAX_ANSWER)
+        finally:
+            termios.tcsetattr(terminal, termios.TCSAFLUSH, saved)
+            if not echo:
+                os.write(terminal, b"\n")
+    return line.rstrip(b"\r\n") if line else None
+
+
+def _beginning(prompt: str) -> str:
+    """Return enough of a prompt to know it by; a server may have written it."""
+    return cut(" ".join(prompt.split()), MAX_SHOWN)
+
+
+def _wants_program(before: Handover, *, has_terminal: bool) -> bool:
+    """Tell whether ssh would have asked through an askpass program."""
+    display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    require = before.require.lower()
+    if require == "never":
+        return False
+    return require == "force" or (display and (require == "prefer" or not has_terminal))
+
+
+def _become_program(prompt: str, before: Handover) -> None:
+    """Exec the user's askpass program. Raises ClientError if it cannot be run."""
+    program = before.askpass or shutil.which(DEFAULT_ASKPASS) or DEFAULT_ASKPASS
+    environment = dict(os.environ)
+    before.take_out_of(environment)
+    try:
+        os.execvpe(program, [program, prompt], environment)  # noqa: S606 (no shell is the point)
+    except OSError as error:
+        raise ClientError(f"{program}: {error.strerror}") from None
+
+
+def _has_terminal() -> bool:
+    try:
+        with _terminal():
+            return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def _terminal() -> Iterator[int]:
+    descriptor = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,164 @@
+"""Whether a challenge is answered for an ssh run: by whom it names, and by who signed it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trex.cli.client.context import UNTIL, shown
+from trex.cli.client.hosts import UNKNOWN, split_port
+from trex.cli.client.services import RAISING, SSHD
+from trex.cli.errors import Refused
+from trex.openpgp.prompt import encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from trex.cli.client.message import Message
+    from trex.cli.client.names import Names
+    from trex.cli.client.pins import Pins
+    from trex.cli.client.services import Services
+    from trex.cli.client.target import Target
+
+MANY = 3  # pins of one key, shown in a line
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why a message may be another server's, or for something else; what to ask the user once."""
+
+    reason: str
+    question: str  # with `reason` before it
+    remember: Callable[[], None]
+
+
+def check_signer(message: Message, target: Target, pins: Pins) -> None:
+    """Refuse a message that not the key signed which is pinned for the host it comes from.
+
+    Where none of the names is pinned by which the user knows that host, the name in the message
+    counts.
+    """
+    named = [message.context.host.lower()]
+    _check_signer(
+        message,
+        pins.expected(target.hosts, target.port) or pins.expected(named, target.port),
+    )
+
+
+def check_pasted(message: Message, names: Names, pins: Pins) -> None:
+    """Refuse a pasted message that no key signed which is pinned for the host that it names.
+
+    The user may have pinned it under another name, and have confirmed that one for ssh.
+    """
+    theirs = message.context
+    known = [split_port(host)[0] for host in names.hosts_of(theirs.name)]
+    hosts = [theirs.host.lower(), *known]
+    _check_signer(message, {key for host in hosts for key in pins.expected([host], UNKNOWN)})
+
+
+def _check_signer(message: Message, expected: set[str]) -> None:
+    if not expected or message.signer in expected:
+        return
+    keys = " or ".join(sorted(expected))
+    if message.signer:
+        raise Refused(
+            f"SIGNED BY ANOTHER KEY: {message.signer}, and {keys} is pinned for this host",
+            "somebody may pretend to be that host: ask its administrators",
+        )
+    if message.unknown_signer:
+        raise Refused(
+            f"signed by {message.unknown_signer}, which is not in your keyring; {keys} is pinned",
+            "gpg --import the host's key, if you lost it",
+        )
+    raise Refused(
+        f"NOT SIGNED, and {keys} is pinned for this host",
+        "somebody may pretend to be that host: ask its administrators",
+    )
+
+
+def check_service(message: Message) -> None:
+    """Refuse what no login by ssh asks for, whatever the user would say."""
+    service = message.context.service
+    if service in RAISING:
+        raise Refused(
+            f"this challenge is for {service}, and ssh logs in",
+            "somebody may want to use your rights elsewhere: do not answer it",
+        )
+
+
+def doubts(
+    message: Message, target: Target, names: Names, services: Services, pins: Pins
+) -> Iterator[Doubt]:
+    """Yield what the user has to say of this message before it is answered.
+
+    It may be another server's, passed on by the one that asks, or for another program there.
+    """
+    theirs, host = message.context, target.host
+    differs = _other_name(message, target)
+    if differs and (ssh_name(target), theirs.name) not in names.confirmed:
+        yield Doubt(
+            differs,
+            "If these are not the same, another server's challenge was passed on to you, and the "
+            "answer would\nlet somebody else log in there. Are they the same?",
+            lambda: names.confirm(ssh_name(target), theirs.name),
+        )
+    if theirs.service != SSHD and (encoded(host), theirs.service) not in services.allowed:
+        yield Doubt(
+            f"The message is for the PAM service {shown(theirs.service)}, and sshd's is {SSHD}.",
+            f"If the sshd of {host} has no PAMServiceName of this name, the answer would open "
+            "something else\nthere than this login. Has it?",
+            lambda: services.allow(encoded(host), theirs.service),
+        )
+    elsewhere = pins.hosts_of(message.signer)
+    if elsewhere and message.signer not in pins.exact(target.hosts, target.port):
+        yield Doubt(
+            f"The key that signed it is pinned for {elsewhere[0]}, and not for {host}.",
+            f"If it does not sign for {host} too, another server's challenge was passed on to you. "
+            f"Pin it\nfor {host}?",
+            lambda: pins.add(host, message.signer),
+        )
+
+
+def _other_name(message: Message, target: Target) -> str:
+    """Return how the names in the message differ from those that the client has, or "".
+
+    A name without a domain is another than one with it: many hosts call themselves `web`.
+    """
+    theirs = message.context
+    if theirs.user != encoded(target.user):
+        return f"The message is for the user {shown(theirs.user)}, and ssh logs in {target.user}."
+    if theirs.host.lower() not in map(encoded, target.hosts):
+        return f"The message is for the host {shown(theirs.host)}, and ssh goes to {target.host}."
+    return ""
+
+
+def ssh_name(target: Target) -> str:
+    """Return the name of a target as it is stored when the user confirms it."""
+    return f"{encoded(target.user)}@{encoded(target.host)}"
+
+
+def describe(message: Message, target: Target, pins: Pins) -> list[tuple[str, str]]:
+    """Return what a message says about itself, ready to be shown, as names and values."""
+    asks = message.context
+    return [
+        ("user", shown(asks.user)),
+        ("host", shown(asks.host)),
+        ("service", shown(asks.service)),
+        ("from", shown(asks.origin)),
+        ("until", asks.until.strftime(UNTIL)),
+        ("signed", _signature(message, target, pins)),
+    ]
+
+
+def _signature(message: Message, target: Target, pins: Pins) -> str:
+    if message.unknown_signer:
+        return f"by {message.unknown_signer}, which is not in your keyring: not checked"
+    if not message.signer:
+        return "no"
+    if message.signer in pins.exact(target.hosts, target.port):
+        return f"by {message.signer}, pinned for this host"
+    pinned = pins.hosts_of(message.signer)
+    if not pinned:
+        return f"by {message.signer}, not pinned"
+    others = f" and {len(pinned) - MANY} others" if len(pinned) > MANY else ""
+    return f"by {message.signer}, pinned for {', '.join(pinned[:MANY])}{others}"

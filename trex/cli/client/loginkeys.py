@@ -1,0 +1,153 @@
+"""Which secret keys answer which host: `keys` in Trex's directory, `USER@HOST FINGERPRINT` a line.
+
+A message names the keys that it is for, and gpg would use any that it has. So a server could learn
+which keys somebody holds, and have the passphrase of their mail key asked for. Here the ids are
+looked at before gpg gets the message:
+
+- A host that was answered before gets answers of the keys that answered it, no others.
+- Another host gets answers of the one key that there is. Where there are several, the user is
+  asked at their own terminal which of them answers that host.
+- All else is one case, whether the key is held or not: one listing of all keys, and no gpg that
+  decrypts. A server sees no difference but that of a person who is asked a question.
+
+Accepted: whoever has one key shows each host to which they log in that it is this one, as any
+login with it does.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trex.cli.client.context import shown
+from trex.cli.client.foreign import ask_yes
+from trex.cli.client.gpg import Gpg
+from trex.cli.client.names import NAME
+from trex.cli.client.store import Table
+from trex.cli.errors import CannotDecrypt, Refused, StoreError
+from trex.cli.tell import tell
+from trex.login.audit import one_line
+from trex.openpgp.keyblock import key_id
+from trex.openpgp.keylist import parse_listing
+
+if TYPE_CHECKING:
+    from trex.cli.client.packets import Sealed
+    from trex.openpgp.keylist import Key
+
+FORM = "USER@HOST FINGERPRINT"
+EVERYWHERE = "*"  # by hand, for a key that answers every host
+PASTED = "-"  # in place of a host for `trex respond`, which knows none
+FINGERPRINT = re.compile(r"[0-9A-F]{40}(?:[0-9A-F]{24})?")
+KEY_ID, SERIAL = 4, 14  # in a colon listing (doc/DETAILS); a card's serial number, or a sign
+NOT_HERE = "#"
+CARD = re.compile(r"[0-9A-F]{8,32}")
+
+
+@dataclass(frozen=True)
+class Held:
+    """A key whose secret part is here: each of its ids for decryption, with its card or ""."""
+
+    fingerprint: str
+    user_id: str
+    cards: dict[str, str]
+
+
+class LoginKeys:
+    """The file's lines, and what they mean for a message.
+
+    Raises RecordError with the line that is wrong.
+    """
+
+    def __init__(self) -> None:
+        self._table = Table("keys", FORM)
+        self.path = self._table.path
+        self.by_host: set[tuple[str, str]] = set()
+        for number, (host, fingerprint) in self._table.read():
+            if host not in (EVERYWHERE, PASTED) and not NAME.fullmatch(host):
+                raise self._table.error(number, f'"{host}"', "USER@HOST, * or -")
+            if not FINGERPRINT.fullmatch(fingerprint):
+                raise self._table.error(number, f'"{fingerprint}"', "40 or 64 capital hex digits")
+            self.by_host.add((host, fingerprint))
+
+    def choose(self, sealed: Sealed, host: str) -> list[Held]:
+        """Return the keys of this message that answer `host`, which is `user@host` or PASTED.
+
+        The user may be asked. Raises CannotDecrypt where there is none, Refused after a no.
+        """
+        held = secret_keys()
+        there = [key for key in held if key.cards.keys() & set(sealed.ids)]
+        chosen = [key for key in there if key in self._of_host(host, held)]
+        return chosen or [_asked(there, sealed, host)]
+
+    def remember(self, host: str, keys: list[Held]) -> None:
+        """Note that these keys answered `host`. Where that cannot be written, nothing is lost."""
+        for key in keys:
+            known = {(host, key.fingerprint), (EVERYWHERE, key.fingerprint)} & self.by_host
+            try:
+                if not known:
+                    self._table.add(host, key.fingerprint)
+            except StoreError as error:
+                tell(f"not remembered: {one_line(str(error))}")
+
+    def _of_host(self, host: str, held: list[Held]) -> list[Held]:
+        """Return the keys that answer a host without a question."""
+        names = {line[0] for line in self.by_host} if host == PASTED else {host, EVERYWHERE}
+        noted = {fingerprint for name, fingerprint in self.by_host if name in names}
+        known = [key for key in held if key.fingerprint in noted]
+        return known or _only(held)
+
+
+def secret_keys() -> list[Held]:
+    """Return the keys that are here and can be encrypted to. Raises ClientError."""
+    listing = re.sub(r"^(sec|ssb):", _as_public, Gpg().list_secret(), flags=re.MULTILINE)
+    rows = [line.split(":") for line in listing.split("\n")]
+    signs = {row[KEY_ID]: row[SERIAL] for row in rows if row[0] in ("pub", "sub")}
+    if set(signs.values()) == {NOT_HERE}:  # a forwarded agent tells of none, and has them
+        signs = dict.fromkeys(signs, "")
+    found = [_held(key, signs) for key in parse_listing(listing) if key.usable]
+    return [key for key in found if key.cards]
+
+
+def _as_public(row: re.Match[str]) -> str:
+    """Return a row's name as a listing of public keys has it: all else in them is the same."""
+    return "pub:" if row[1] == "sec" else "sub:"
+
+
+def _held(key: Key, signs: dict[str, str]) -> Held:
+    ids = [key_id(subkey.fingerprint) for subkey in key.encrypting if subkey.usable]
+    cards = {one: signs[one] for one in ids if signs.get(one, NOT_HERE) != NOT_HERE}
+    return Held(
+        key.fingerprint,
+        next(iter(key.user_ids), ""),
+        {one: sign if CARD.fullmatch(sign) else "" for one, sign in cards.items()},
+    )
+
+
+def _only(held: list[Held]) -> list[Held]:
+    """Return the one key that there is, if it is one.
+
+    Another that carries no more than this one's subkeys is none: anybody can make such a key.
+    """
+    every = {one for key in held for one in key.cards}
+    return [key for key in held if key.cards.keys() == every][:1]
+
+
+def _asked(there: list[Held], sealed: Sealed, host: str) -> Held:
+    """Return the key that the user says is the right one."""
+    where = "challenges that you paste" if host == PASTED else shown(host)
+    for key in there:
+        said = ask_yes(
+            f"The message is for the key {key.fingerprint}\n({one_line(key.user_id)}). "
+            f"No challenge of this kind was answered with it yet.\nA server may ask for a key "
+            "that you use elsewhere, to learn whether you have it. "
+            f"Does it answer\n{where}? (yes/no) "
+        )
+        if said:
+            return key
+        if said is not None:
+            raise Refused(f"not answered: {key.fingerprint} is not for {where}")
+    raise CannotDecrypt(
+        f"this message is for {', '.join(sealed.ids)}, and no such key answers {where}",
+        "is it yours (gpg --list-secret-keys --keyid-format long)? Then say so once at a terminal",
+    )

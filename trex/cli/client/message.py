@@ -1,0 +1,118 @@
+"""One challenge, decrypted and read: who asks, what for, who signed it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from trex.cli.client.context import MOST_AHEAD, UNTIL, Context, parse_context
+from trex.cli.client.failures import ENDED, why_not
+from trex.cli.client.gpg import Gpg
+from trex.cli.client.signature import KEY_ID, NO_PUBLIC_KEY, read_signed
+from trex.cli.errors import Refused
+from trex.login.challenge import ALPHABET, LENGTH
+from trex.openpgp.gpg import NOTATION
+
+if TYPE_CHECKING:
+    from trex.cli.client.loginkeys import Held
+    from trex.cli.client.packets import Sealed
+    from trex.cli.client.waiting import Waiting
+
+    Status = dict[str, list[list[str]]]
+
+CHALLENGE = re.compile(rf"[{ALPHABET}]{{{LENGTH}}}\n".encode("ascii"))
+VERDICTS = ("GOODSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "BADSIG", "ERRSIG")
+FINGERPRINT = re.compile(r"[0-9A-F]{40,64}")
+NOT_OURS = "this is no challenge of Trex's, so nothing that it says is shown"
+NOT_SHOWN = "a server can send anything, also a mail that was captured on its way to you"
+
+
+@dataclass(frozen=True)
+class Message:
+    """A challenge of Trex's form; the response is in no representation of it."""
+
+    context: Context
+    response: str = field(repr=False)
+    signer: str = ""  # the primary key's fingerprint, if the signature is good
+    unknown_signer: str = ""  # the key id, where the public key is not in the keyring
+
+
+def open_message(sealed: Sealed, keys: list[Held], waiting: Waiting) -> Message:
+    """Decrypt with these of the user's keys and judge all that needs no server's name.
+
+    Raises CannotDecrypt where the secret key is not at hand, Refused for all that is not exactly
+    what Trex sends.
+    """
+    message = sealed.for_keys(key_id for key in keys for key_id in key.cards)
+    with waiting:
+        opened = Gpg().open_message(message, waiting.hear)
+    if "DECRYPTION_OKAY" not in opened.said:
+        raise why_not(opened)
+    inside = read_signed(opened.data)
+    if inside.ended:
+        raise Refused(ENDED)
+    return read_message(inside.data, _joined(opened.said, inside.said))
+
+
+def _joined(one: Status, other: Status) -> Status:
+    """Return the status lines of both, so that what must be there once is not there twice."""
+    return {keyword: one.get(keyword, []) + other.get(keyword, []) for keyword in {**one, **other}}
+
+
+def read_message(plaintext: bytes, said: Status) -> Message:
+    """Judge a decryption by its plaintext and gpg's status lines."""
+    _check_decrypted(said)
+    text = unquote(" ".join(said["PLAINTEXT"][0][2:]), errors="surrogateescape")
+    context = parse_context(text)
+    if not context or not CHALLENGE.fullmatch(plaintext):
+        raise Refused(NOT_OURS, NOT_SHOWN)
+    signer, unknown = _read_signature(said, text)
+    _check_time(context.until)
+    return Message(context, plaintext.decode("ascii").strip(), signer, unknown)
+
+
+def _check_decrypted(said: Status) -> None:
+    """Refuse all but one plaintext out of one decryption with integrity protection."""
+    once = ("BEGIN_DECRYPTION", "DECRYPTION_OKAY", "GOODMDC", "PLAINTEXT")
+    other_packets = any("proc_pkt" in " ".join(words) for words in said.get("ERROR", []))
+    if other_packets or any(len(said.get(keyword, [])) != 1 for keyword in once):
+        raise Refused(NOT_OURS, NOT_SHOWN)
+
+
+def _read_signature(said: Status, text: str) -> tuple[str, str]:
+    """Return the fingerprint of the key that signed, and the id of one that is not here."""
+    verdicts = [(keyword, words) for keyword in VERDICTS for words in said.get(keyword, [])]
+    if not verdicts and not said.keys() & {"NEWSIG", "VALIDSIG"}:
+        return "", ""
+    if len(verdicts) != 1:
+        raise Refused("the message has several signatures, or a part of one")
+    keyword, words = verdicts[0]
+    if keyword == "ERRSIG" and words[5:6] == [NO_PUBLIC_KEY] and KEY_ID.fullmatch(words[0]):
+        return "", words[0]
+    valid = said.get("VALIDSIG", [])
+    signer = valid[0][-1] if len(valid) == 1 and valid[0] else ""
+    if keyword != "GOODSIG" or not FINGERPRINT.fullmatch(signer):
+        raise Refused(f"the signature is not good: gpg says {keyword}")
+    data = "".join(part for parts in said.get("NOTATION_DATA", []) for part in parts)
+    named = said.get("NOTATION_NAME") == [[NOTATION]]
+    if not named or unquote(data, errors="surrogateescape") != text:
+        raise Refused("the signature says something else than the message about what it is for")
+    return signer, ""
+
+
+def _check_time(until: datetime) -> None:
+    now = datetime.now(UTC)
+    clocks = f"the clock here says {now.strftime(UNTIL)}"
+    if until <= now:
+        raise Refused(
+            f"this challenge was good until {until.strftime(UNTIL)}; {clocks}",
+            "log in again for a new one; if this clock is wrong, set it",
+        )
+    if until > now + MOST_AHEAD:
+        raise Refused(
+            f"this challenge is good until {until.strftime(UNTIL)}, longer than any; {clocks}",
+            "if this clock is wrong, set it",
+        )

@@ -1,0 +1,40 @@
+"""Names that the user confirmed: `names` in Trex's directory, `SSH-NAME MESSAGE-NAME` a line.
+
+Each is `user@host`: the first as ssh has it, the second as the server writes it into a message,
+both percent-encoded.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from trex.cli.client.store import Table
+from trex.errors import cut
+
+FORM = "USER@HOST USER@HOST"
+NAME = re.compile(r"[A-Za-z0-9._~@:\[\]%*-]+@[A-Za-z0-9._~:\[\]%*-]+")
+
+
+class Names:
+    """The names as they are in the file. Raises RecordError with the line that is wrong."""
+
+    def __init__(self) -> None:
+        self._table = Table("names", FORM)
+        self.path = self._table.path
+        self.confirmed: set[tuple[str, str]] = set()
+        for number, (ours, theirs) in self._table.read():
+            for name in (ours, theirs):
+                if not NAME.fullmatch(name):
+                    raise self._table.error(number, f'"{cut(name)}"', "USER@HOST")
+            self.confirmed.add((ours, theirs))
+
+    def hosts_of(self, name: str) -> list[str]:
+        """Return the hosts as ssh has them, with a port or not, that write `name`."""
+        return [unquote(ours.rpartition("@")[2]) for ours, theirs in self.confirmed
+                if theirs == name]  # fmt: skip
+
+    def confirm(self, ours: str, theirs: str) -> None:
+        """Remember that the server which is `ours` to ssh writes `theirs`."""
+        self._table.add(ours, theirs)
+        self.confirmed.add((ours, theirs))

@@ -1,0 +1,128 @@
+"""`trex respond`: the answer to a challenge that was pasted."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import termios
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trex.cli.client.answered import check_new, claim, release
+from trex.cli.client.clipboard import copy
+from trex.cli.client.judge import check_pasted, describe
+from trex.cli.client.launch import name_terminal
+from trex.cli.client.loginkeys import PASTED, LoginKeys
+from trex.cli.client.message import open_message
+from trex.cli.client.names import Names
+from trex.cli.client.packets import read_packets
+from trex.cli.client.paste import MAX_TEXT, read_message
+from trex.cli.client.pins import Pins
+from trex.cli.client.services import SSHD
+from trex.cli.client.target import ANYWHERE
+from trex.cli.client.waiting import Waiting
+from trex.cli.errors import ClientError, PasteError
+from trex.cli.terminal import answer, say
+
+if TYPE_CHECKING:
+    from trex.cli.client.packets import Sealed
+
+LOCAL, CHARACTERS = 3, 6  # in a terminal's settings (tcgetattr in termios(3))
+DISABLED = b"\0"  # for a control character (_POSIX_VDISABLE)
+QUIET_SECONDS = 0.3  # without a byte: then the paste is over
+EXAMPLES = """\b
+Examples:
+  trex respond                 paste the prompt, then Enter and Ctrl-D
+  trex respond --copy          the same, and paste the response at once
+  wl-paste | trex respond      take the prompt from the clipboard
+  trex respond prompt.txt
+"""
+
+
+@click.command(epilog=EXAMPLES, short_help="Print the response to a challenge that you paste.")
+@click.argument("file", default="-")
+@click.option("--copy", "to_clipboard", is_flag=True, help="Put the response on the clipboard.")
+def command(file: str, *, to_clipboard: bool) -> None:
+    """Decrypt the challenge in FILE, or in what you paste, and print the response.
+
+    Paste the whole prompt as it stands. What the message says about itself is shown first: is this
+    the host that you log in to? Nothing is shown of a message that is no challenge of Trex's.
+    """
+    pins, names = Pins(), Names()
+    login_keys = LoginKeys()
+    sealed = read_packets(read_message(_read(file)))
+    check_new(sealed)
+    name_terminal(os.environ)
+    keys = login_keys.choose(sealed, PASTED)
+    challenge = open_message(sealed, keys, Waiting("to answer what you pasted", keys))
+    told = dict(describe(challenge, ANYWHERE, pins))
+    for name, value in told.items():
+        say(f"{name:8} {value}")
+    check_pasted(challenge, names, pins)
+    if challenge.context.service != SSHD:
+        service = told["service"]
+        say(f"This is for {service}, not for a login by ssh: was it you who started {service}?")
+    claim(sealed)
+    login_keys.remember(PASTED, keys)
+    if to_clipboard:
+        say(f"The response is on the clipboard ({_copy(challenge.response, sealed)}).")
+    else:
+        answer(challenge.response)
+
+
+def _copy(response: str, sealed: Sealed) -> str:
+    """Copy, or leave the challenge to be answered in another way."""
+    try:
+        return copy(response)
+    except ClientError:
+        release(sealed)
+        raise
+
+
+def _read(file: str) -> str:
+    """Return the text of a file, or what comes on standard input. Raises PasteError."""
+    try:
+        if file != "-":
+            with open(file, "rb") as stream:
+                content = stream.read(MAX_TEXT + 1)
+        elif sys.stdin.isatty():
+            content = _read_paste()
+        else:
+            content = sys.stdin.buffer.read(MAX_TEXT + 1)
+    except OSError as error:
+        raise PasteError(f"{file}: {error.strerror}") from None
+    return content.decode("utf-8", "replace")
+
+
+def _read_paste() -> bytes:
+    """Return what is pasted at the terminal, and leave nothing of it for the shell to run.
+
+    Who wrote what is pasted may have put a Ctrl-D, Ctrl-Z or Ctrl-C into it, and a command behind.
+    """
+    terminal = sys.stdin.fileno()
+    saved = termios.tcgetattr(terminal)
+    quiet = termios.tcgetattr(terminal)
+    for key in (termios.VSUSP, termios.VQUIT):
+        quiet[CHARACTERS][key] = DISABLED
+    say("Paste the prompt with the message, then press Enter and Ctrl-D:")
+    termios.tcsetattr(terminal, termios.TCSADRAIN, quiet)
+    try:
+        return sys.stdin.buffer.read(MAX_TEXT + 1)
+    finally:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            _discard(terminal, quiet)
+        finally:
+            termios.tcsetattr(terminal, termios.TCSAFLUSH, saved)
+            signal.signal(signal.SIGINT, before)
+
+
+def _discard(terminal: int, settings: list[Any]) -> None:
+    """Read on until nothing more comes: a terminal hands over a long paste bit by bit."""
+    settings[LOCAL] &= ~(termios.ICANON | termios.ECHO)
+    termios.tcsetattr(terminal, termios.TCSADRAIN, settings)
+    while select.select([terminal], [], [], QUIET_SECONDS)[0] and os.read(terminal, MAX_TEXT):
+        pass

@@ -1,0 +1,134 @@
+"""Each ssh gets one challenge answered: an empty file for each that has shown one.
+
+A server can ask as often as it likes in one login, and ssh asks three times of itself. The second
+challenge ends the ssh: what it would bring is another failed attempt, or another's challenge.
+
+Several machines, or containers, may share the home. What one of them marked, no other forgets: each
+sees its own processes only, and would take an ssh that asks elsewhere for one that has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+
+from trex.cli.client.context import MOST_AHEAD
+from trex.cli.client.store import directory, make_directory
+from trex.cli.errors import Refused, StoreError
+from trex.openpgp.prompt import encoded
+
+BOOT, PROCESSES = "/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"
+STARTED = 19  # in /proc/PID/stat, behind the name (proc(5))
+SECONDS = 10
+SSH = "ssh"
+
+
+class AskedAgain(Refused):
+    """The ssh that asks has shown a challenge before."""
+
+
+def begin() -> None:
+    """Note that the ssh that asks this process shows a challenge now.
+
+    Raises AskedAgain if it has shown one before, whatever came of that, or StoreError.
+    """
+    place = os.path.join(directory("XDG_STATE_HOME", ".local/state"), "runs")
+    ssh, here = os.getppid(), _here()
+    name = f"{ssh}-{_started(ssh)}@{here}"
+    try:
+        make_directory(place)
+        _forget_ended(place, here)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        os.close(os.open(os.path.join(place, name), flags, 0o600))
+    except FileExistsError:
+        raise AskedAgain(
+            "this login has shown a challenge before, and gets no other", "log in again"
+        ) from None
+    except OSError as error:
+        raise StoreError(f"{place}: cannot be written: {error.strerror}") from None
+
+
+def end_ssh() -> None:
+    """End the ssh that asks, if it is one and no shell in which somebody tries something out."""
+    ssh = os.getppid()
+    if _name(ssh) == SSH:
+        with suppress(OSError):
+            os.kill(ssh, signal.SIGTERM)
+
+
+def _name(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as comm:
+            return comm.read().strip()
+    except OSError:
+        return os.path.basename(_ask_ps(pid, "comm"))
+
+
+def _started(pid: int) -> str:
+    """Return when a process was started, in a form that no other of that number has, `_here`.
+
+    Raises StoreError where that cannot be told.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(") ")[2].split()[STARTED]
+    except OSError:
+        told = _ask_ps(pid, "lstart").split()
+    if not told:
+        raise StoreError("it cannot be told which ssh asks", "does ps work?")
+    return "-".join(told)
+
+
+def _here() -> str:
+    """Return what tells these processes from those of another boot, machine or PID namespace."""
+    try:
+        with open(BOOT, encoding="ascii") as boot:
+            return f"{boot.read().strip()}-{os.stat(PROCESSES).st_ino}"
+    except OSError:
+        return encoded(os.uname().nodename)
+
+
+def _ask_ps(pid: int, field: str) -> str:
+    """Return what ps(1) says of a process, where there is no Linux; "" for nothing."""
+    try:
+        done = subprocess.run(  # noqa: S603 (an absolute path and a list)
+            ["/bin/ps", "-o", f"{field}=", "-p", str(pid)], capture_output=True, check=False,
+            timeout=SECONDS, env={"LC_ALL": "C", "TZ": "UTC"},
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode("utf-8", "replace").strip()
+
+
+def _forget_ended(place: str, here: str) -> None:
+    """Delete what is about processes that are not there any more.
+
+    Of those elsewhere nobody here can say that: they are forgotten when each challenge that they
+    may have shown is over.
+    """
+    oldest = time.time() - 2 * MOST_AHEAD.total_seconds()
+    for entry in os.scandir(place):
+        process, _, where = entry.name.partition("@")
+        pid, _, started = process.partition("-")
+        with suppress(FileNotFoundError):  # another process was quicker
+            if where != here:
+                is_over = entry.stat(follow_symlinks=False).st_mtime < oldest
+            else:
+                is_over = pid.isdecimal() and not _is_there(int(pid), started)
+            if is_over:
+                os.unlink(entry.path)
+
+
+def _is_there(pid: int, started: str) -> bool:
+    try:
+        os.kill(pid, 0)
+        return _started(pid) == started
+    except StoreError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # of another user: the number was given out again
+        return False

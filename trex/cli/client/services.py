@@ -1,0 +1,37 @@
+"""PAM services that a host's sshd uses: `services` in Trex's directory, `HOST SERVICE` a line.
+
+`sshd` itself is not there: it is the usual one. Both are percent-encoded, the host as known_hosts
+has it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from trex.cli.client.store import Table
+from trex.errors import cut
+
+FORM = "HOST SERVICE"
+WORD = re.compile(r"[A-Za-z0-9._~@:\[\]%*-]+")
+SSHD = "sshd"
+# They give more rights to who is logged in already: no login by ssh asks for them.
+RAISING = ("sudo", "sudo-i", "su", "su-l", "doas", "polkit-1", "runuser", "runuser-l")
+
+
+class Services:
+    """The services as they are in the file. Raises RecordError with the line that is wrong."""
+
+    def __init__(self) -> None:
+        self._table = Table("services", FORM)
+        self.path = self._table.path
+        self.allowed: set[tuple[str, str]] = set()
+        for number, (host, service) in self._table.read():
+            for word in (host, service):
+                if not WORD.fullmatch(word):
+                    raise self._table.error(number, f'"{cut(word)}"', FORM)
+            self.allowed.add((host, service))
+
+    def allow(self, host: str, service: str) -> None:
+        """Remember that this host's sshd uses this service."""
+        self._table.add(host, service)
+        self.allowed.add((host, service))

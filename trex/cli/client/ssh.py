@@ -1,0 +1,45 @@
+"""`trex ssh`: the system's ssh, with Trex answering its own challenges."""
+
+from __future__ import annotations
+
+import click
+
+from trex.cli.client.launch import run_ssh
+
+EXAMPLES = """\b
+Examples:
+  trex ssh alice@server.example.org
+  GIT_SSH_COMMAND="trex ssh" git clone server.example.org:project.git
+  rsync -e "trex ssh" -a photos/ server.example.org:photos/
+  scp -S trex-ssh file server.example.org:
+  sftp -S trex-ssh server.example.org
+"""
+
+
+class _AllToSsh(click.Command):
+    """Everything after `trex ssh` is ssh's, `--` included; but ssh knows no --help."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args[:1] == ["--help"]:
+            return super().parse_args(ctx, args)
+        ctx.params = {"arguments": tuple(args)}
+        return []
+
+
+@click.command(
+    epilog=EXAMPLES,
+    short_help="Run ssh, and answer its challenge.",
+    cls=_AllToSsh,
+    options_metavar="",
+    context_settings={"help_option_names": ["--help"]},
+)
+@click.argument("arguments", metavar="[SSH ARGUMENTS]...", nargs=-1)
+def command(arguments: tuple[str, ...]) -> None:
+    """Run ssh, and answer the challenge through gpg-agent.
+
+    A challenge is answered only if it names the user and the host that ssh goes to and the service
+    sshd, or you confirmed other names once; and if a key is pinned for that host, only if this key
+    signed it. One run answers one challenge and is one attempt. Every other question of ssh's
+    reaches you as if Trex were not there.
+    """
+    run_ssh(list(arguments))

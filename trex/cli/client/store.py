@@ -1,0 +1,141 @@
+"""The client's own files, below `$XDG_CONFIG_HOME/trex` and `$XDG_STATE_HOME/trex`.
+
+They decide what is answered, so they are read only if nobody else can have written them, and
+replaced as a whole. Directories: XDG Base Directory Specification 0.8.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import tempfile
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from trex.cli.errors import StoreError
+from trex.errors import FileUnsafe, NoRecord, RecordError, UserUnknown
+from trex.system.privilege import find_account
+from trex.system.safefile import read_safely
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def directory(variable: str, default: str) -> str:
+    """Return Trex's directory below an XDG base directory; relative ones do not count."""
+    base = os.environ.get(variable, "")
+    if not os.path.isabs(base):
+        base = os.path.join(os.path.expanduser("~"), default)
+    return os.path.join(base, "trex")
+
+
+class Table:
+    """A file of lines, each of words with spaces between; `#` starts a comment."""
+
+    def __init__(self, name: str, form: str) -> None:
+        self.path = os.path.join(directory("XDG_CONFIG_HOME", ".config"), name)
+        self.form = form  # of a line, in words
+        self.width = len(form.split())
+
+    def read(self) -> list[tuple[int, list[str]]]:
+        """Return each line's number and words. Raises RecordError for one of another form."""
+        return list(self._parse(self._content()))
+
+    def error(self, number: int, found: str, meant: str) -> RecordError:
+        """Return what to raise about a line."""
+        return RecordError(self.path, number, found, meant)
+
+    def add(self, *words: str, alone: bool = False) -> None:
+        """Add a line at the end; `alone` if no other may begin with the same word.
+
+        Raises StoreError where another process was quicker, or the file cannot be written.
+        """
+
+        def with_it(content: str) -> list[str]:
+            if alone and any(other[0] == words[0] for _, other in self._parse(content)):
+                raise StoreError(
+                    f"{self.path}: {words[0]} was added meanwhile", "look, and try again"
+                )
+            return [*content.splitlines(), " ".join(words)]
+
+        self._change(with_it)
+
+    def remove(self, chosen: Callable[[list[str]], bool]) -> None:
+        """Take away the lines whose words are `chosen`; comments and the others stay."""
+
+        def without(content: str) -> list[str]:
+            gone = {number for number, words in self._parse(content) if chosen(words)}
+            lines = enumerate(content.splitlines(), start=1)
+            return [line for number, line in lines if number not in gone]
+
+        self._change(without)
+
+    def _parse(self, content: str) -> Iterator[tuple[int, list[str]]]:
+        for number, line in enumerate(content.splitlines(), start=1):
+            words = line.split("#", maxsplit=1)[0].split()
+            if words and len(words) != self.width:
+                raise self.error(number, f"{len(words)} words", self.form)
+            if words:
+                yield number, words
+
+    def _content(self) -> str:
+        try:
+            account = find_account(pwd.getpwuid(os.geteuid()).pw_name)
+            content = read_safely(self.path, account)
+        except NoRecord:
+            return ""
+        except FileUnsafe as error:
+            raise StoreError(str(error), "mend it, or move it away") from None
+        except (KeyError, UserUnknown):
+            raise StoreError(f"uid {os.geteuid()} has no account") from None
+        try:
+            text = content.decode("ascii")
+        except UnicodeDecodeError as error:
+            number = content.count(b"\n", 0, error.start) + 1
+            raise self.error(number, "a byte that is not ASCII", self.form) from None
+        for number, line in enumerate(text.split("\n"), start=1):
+            if not line.replace("\t", " ").isprintable():
+                raise self.error(number, "a control character", self.form)
+        return text
+
+    def _change(self, change: Callable[[str], list[str]]) -> None:
+        """Replace the file by what `change` makes of it: as a whole, one process at a time."""
+        place = os.path.dirname(self.path)
+        try:
+            make_directory(place)
+            with _lock(place):
+                lines = change(self._content())
+                _replace(self.path, "".join(f"{line}\n" for line in lines))
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from None
+
+
+def make_directory(place: str) -> None:
+    """Make a directory of the user's alone. Raises OSError."""
+    os.makedirs(place, mode=0o700, exist_ok=True)
+
+
+@contextmanager
+def _lock(place: str) -> Iterator[None]:
+    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _replace(path: str, content: str) -> None:
+    """Write a file of mode 0600 beside `path`, and put it in its place when it is complete."""
+    descriptor, new = tempfile.mkstemp(prefix=".new-", dir=os.path.dirname(path))
+    try:
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(new, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(new)
+        raise

@@ -1,0 +1,98 @@
+"""What gpg waits for, when it has waited for a second: a passphrase, a PIN, a touch.
+
+A card says nothing to whoever waits, and a pinentry may be on another terminal or behind a window.
+The line goes away when it has come.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from trex.login.audit import one_line
+
+if TYPE_CHECKING:
+    from trex.cli.client.loginkeys import Held
+
+SECONDS = 1.0
+PINENTRY = b"[GNUPG:] PINENTRY_LAUNCHED "
+FLAVOR, TERMINAL = 1, 3  # of its words, with the pid first (start_pinentry in gpg-agent)
+ON_TERMINALS = ("curses", "tty")
+ERASE = "\r\x1b[K"
+SERIAL = 32  # hex digits of an OpenPGP card's whole number (4.2.1 in its specification)
+
+
+class Waiting:
+    """A line on standard error for as long as this is entered, unless it is `quiet`."""
+
+    def __init__(self, what_for: str, keys: list[Held], *, quiet: bool = False) -> None:
+        self._what_for = what_for
+        self._key = next((one for key in keys for one in key.cards), "")
+        cards = [card for key in keys for card in key.cards.values() if card]
+        self._card = _number(cards[0]) if cards else ""
+        self._quiet = quiet
+        self._on_terminal = sys.stderr.isatty()
+        self._lock = threading.Lock()
+        self._said = ""
+        self._asked = ""  # where, once a pinentry was started
+        self._is_asked = self._shown = self._due = False
+        self._timer = threading.Timer(SECONDS, self._show)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        if not self._quiet:
+            self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._quiet = True
+            self._erase()
+
+    def hear(self, line: bytes) -> None:
+        """Look at a status line of gpg's."""
+        if not line.startswith(PINENTRY):
+            return
+        words = [*line[len(PINENTRY) :].decode("utf-8", "replace").split(), "", "", "", ""]
+        terminal = words[TERMINAL] if any(one in words[FLAVOR] for one in ON_TERMINALS) else ""
+        with self._lock:
+            self._erase()
+            self._is_asked = True
+            self._asked = f", asked at {terminal}" if terminal.startswith("/") else ""
+            self._quiet |= self._on_terminal and terminal == os.ttyname(sys.stderr.fileno())
+        if self._due:
+            self._show()
+
+    def _show(self) -> None:
+        with self._lock:
+            self._due = True
+            if self._quiet or self._shown:
+                return
+            text = one_line(f"trex: {self._what_for}: waiting for {self._awaited()}")
+            if self._on_terminal:  # no longer than a row, so that it can be erased
+                text = text[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]
+            elif text == self._said:  # an agent may ask again and again for a card
+                return
+            sys.stderr.write(text if self._on_terminal else f"{text}\n")
+            sys.stderr.flush()
+            self._said, self._shown = text, True
+
+    def _awaited(self) -> str:
+        if self._card:
+            return f"the card {self._card} (its PIN, or a touch){self._asked}"
+        if self._is_asked:
+            return f"the passphrase of {self._key}{self._asked}"
+        return "gpg-agent"
+
+    def _erase(self) -> None:
+        if self._shown and self._on_terminal:
+            sys.stderr.write(ERASE)
+            sys.stderr.flush()
+        self._shown = False
+
+
+def _number(card: str) -> str:
+    """Return a card's number as gpg and the card itself show it."""
+    return f"{card[16:20]} {card[20:28]}" if len(card) == SERIAL else card

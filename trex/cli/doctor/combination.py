@@ -1,0 +1,94 @@
+"""Trex's lines beside the other modules: who comes as far as a PIN, and whose password it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trex.cli.doctor.dispatch import is_asked, lets_in, played
+from trex.cli.doctor.finding import ERROR, WARNING, Finding
+from trex.cli.doctor.module import GUARD
+
+if TYPE_CHECKING:
+    from trex.cli.doctor.stack import Rule, Stack
+    from trex.login.options import Options
+
+# Modules that ask nobody anything: whom they let pass has shown nothing, and typed no password.
+SILENT = (
+    GUARD, "pam_access.so", "pam_cap.so", "pam_debug.so", "pam_deny.so", "pam_echo.so",
+    "pam_env.so", "pam_faildelay.so", "pam_faillock.so", "pam_gnome_keyring.so", "pam_group.so",
+    "pam_issue.so", "pam_keyinit.so", "pam_kwallet5.so", "pam_limits.so", "pam_listfile.so",
+    "pam_localuser.so", "pam_loginuid.so", "pam_mail.so", "pam_motd.so", "pam_nologin.so",
+    "pam_permit.so", "pam_rootok.so", "pam_securetty.so", "pam_sepermit.so", "pam_shells.so",
+    "pam_succeed_if.so", "pam_tally.so", "pam_tally2.so", "pam_time.so", "pam_umask.so",
+    "pam_usertype.so", "pam_warn.so", "pam_wheel.so",
+)  # fmt: skip
+TAKES = ("use_first_pass", "try_first_pass")
+# Modules that take the password of an earlier one unasked, unless an argument forbids it.
+TAKES_UNASKED = {"pam_unix.so": "", "pam_sss.so": "prompt_always"}
+
+
+def check_combination(stack: Stack, rule: Rule, options: Options) -> list[Finding]:
+    """Return what is wrong with where a line of Trex's stands, for its method."""
+    mend = f"sudoedit {rule.path}, line {rule.line}"
+    if options.method == "totp":
+        return _check_passwords(stack, rule, options, mend)
+    return []
+
+
+def check_strangers(stack: Stack, rule: Rule) -> list[Finding]:
+    """Return whether a PIN is sent for somebody who can do nothing else; `rule` is method=sms."""
+    refused = {i: "auth_err" for i, other in enumerate(stack.rules) if _asks(other)}
+    runs = played(stack.rules, refused)  # the others let pass whom they like
+    if not any(is_asked(stack.rules, results, rule) for results in runs):
+        return []
+    what = f"{rule.place}: a PIN is sent before anything else was right"
+    why = "Whoever knows a name can make that telephone ring, and use up its limit."
+    mend = "before it: auth requisite pam_unix.so; with sshd the SSH key first (docs/sms.md)"
+    return [Finding("pam-sms-first", WARNING, what, why, mend)]
+
+
+def check_unasked(stack: Stack, lines: list[tuple[Rule, Options]]) -> list[Finding]:
+    """Return whether somebody gets in whom nobody asks anything: no record, and `nullok`.
+
+    `lines` are Trex's. All other modules that ask refuse; the rest let pass whom they like.
+    """
+    nullok = [rule for rule, options in lines if options.nullok]
+    answers = {
+        i: "ignore" if rule in nullok else "auth_err"
+        for i, rule in enumerate(stack.rules)
+        if rule in nullok or _asks(rule)
+    }
+    if not nullok or not any(lets_in(stack.rules, run) for run in played(stack.rules, answers)):
+        return []
+    what = f"{nullok[0].place}: nullok, and nothing else is asked of who has no record"
+    why = "Whoever knows a name that is not set up gets in: accounts of the system, too."
+    mend = "after it: auth requisite pam_unix.so; or without nullok (docs/configuration.md)"
+    return [Finding("pam-unasked", ERROR, what, why, mend)]
+
+
+def _check_passwords(stack: Stack, rule: Rule, options: Options, mend: str) -> list[Finding]:
+    place = stack.rules.index(rule)
+    if options.use_first_pass and not any(_asks(other) for other in stack.rules[:place]):
+        what = f"{rule.place}: use_first_pass, and nobody asks for a password before"
+        why = "There is nothing to take a code from: every login through this line is refused."
+        return [Finding("pam-password", ERROR, what, why, mend)]
+    if options.forward_pass and not any(_takes(other) for other in stack.rules[place + 1 :]):
+        what = f"{rule.place}: forward_pass, and no later module takes the password"
+        why = "What is typed before the code counts for nothing."
+        mend = "after it: auth required pam_unix.so use_first_pass"
+        return [Finding("pam-password", WARNING, what, why, mend)]
+    return []
+
+
+def _takes(rule: Rule) -> bool:
+    unasked = TAKES_UNASKED.get(rule.name)
+    return bool(set(rule.arguments) & set(TAKES)) or (
+        unasked is not None and unasked not in rule.arguments
+    )
+
+
+def _asks(rule: Rule) -> bool:
+    """Tell whether a module asks something; whose name is unknown is taken to do so."""
+    if rule.name == "pam_exec.so":
+        return "expose_authtok" in rule.arguments
+    return bool(rule.actions) and rule.name not in SILENT

@@ -1,0 +1,151 @@
+"""`trex doctor`: everything that would make a login fail, before it does."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pwd
+from typing import TYPE_CHECKING
+
+import click
+
+from trex.cli.doctor.clock import check_clock
+from trex.cli.doctor.combination import check_combination, check_strangers, check_unasked
+from trex.cli.doctor.finding import ERROR, NOTE, STATUS, Finding, status_of
+from trex.cli.doctor.line import Users, check_line, either, left_out, users_of
+from trex.cli.doctor.module import check_module, check_others
+from trex.cli.doctor.ntp import check_offset
+from trex.cli.doctor.programs import check_program
+from trex.cli.doctor.service import check_service, trex_rules, with_options
+from trex.cli.doctor.sshd import check_sshd, key_comes_first
+from trex.cli.doctor.stack import read_stack
+from trex.cli.terminal import CommandError, answer
+from trex.login.audit import one_line
+from trex.login.options import Options
+from trex.system.privilege import readable
+
+if TYPE_CHECKING:
+    from trex.cli.doctor.stack import Rule, Stack
+
+    Lines = list[tuple[Rule | None, Options]]
+
+EPILOG = """\b
+Examples:
+  sudo trex doctor
+  sudo trex doctor --service sudo --user alice
+  sudo trex doctor --online
+  sudo trex doctor --json | jq '.findings[].what'
+
+\b
+Exit status:
+  0  nothing was found, or notes only
+  1  warnings
+  2  a login would fail, or somebody could get in without a right response
+"""
+EITHER = (["sufficient", "required"], ["sufficient", "requisite"])  # one of the two is enough
+COLOURS = {ERROR: "red", NOTE: "cyan"}
+
+
+@click.command(epilog=EPILOG, short_help="Look for whatever would make a login fail.")
+@click.option(
+    "--service", metavar="NAME", default="sshd", show_default=True, help="Which PAM service."
+)
+@click.option(
+    "--user",
+    "users",
+    metavar="NAME",
+    multiple=True,
+    help="Whom to look at; may be repeated. Without it, all who are set up.",
+)
+@click.option("--online", is_flag=True, help="Connect to the gateways for SMS; nothing is sent.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool) -> int:
+    """Look for whatever would make a login fail, or let somebody in who has no key.
+
+    Nothing is changed. What it looks at: pam_python.so and the module's files, the PAM stack with
+    its includes, sshd's settings, each user's record and keys, the page with a QR code, each user's
+    secret for codes, what it takes to send a PIN, the clock.
+
+    Who is not root sees what can be seen of the own logins, and what was left out.
+    """
+    names = _names(users)
+    stack = read_stack(service)
+    rules = trex_rules(stack)
+    findings = [*check_module(next(iter(rules), None)), *check_others(stack.rules)]
+    findings += check_service(service, stack)
+    lines: Lines = [*with_options(rules)] if rules else [(None, Options())]
+    findings += _check_lines(service, stack, names, lines, online=online)
+    findings += check_clock([__file__])
+    if any(options.method == "totp" for _, options in lines):
+        findings += check_offset()
+    status = status_of(findings)
+    if as_json:
+        told = [dataclasses.asdict(finding) for finding in findings]
+        answer(json.dumps({"service": service, "status": status, "findings": told}, indent=2))
+    else:
+        _print(findings)
+    return status
+
+
+def _names(users: tuple[str, ...]) -> list[str]:
+    """Return who was named; without root's rights that is the caller, and nobody else."""
+    if os.geteuid() == 0:
+        return list(users)
+    own = readable(pwd.getpwuid(os.geteuid()).pw_name)
+    if any(name != own for name in users):
+        error = CommandError("root is needed to look at others' logins", "sudo trex doctor")
+        error.exit_code = STATUS[ERROR]  # 1 would say that there are warnings only
+        raise error
+    return [own]
+
+
+def _check_lines(
+    service: str, stack: Stack, names: list[str], lines: Lines, *, online: bool
+) -> list[Finding]:
+    """Look at what each line of Trex's needs, and at what sshd makes of them."""
+    findings = []
+    who = [Users(names) if names else users_of(options) for _, options in lines]
+    if service == "sshd" and os.geteuid() == 0:
+        # Where no line can be understood, for whoever was named, as if it had no arguments.
+        named = [users.names for users in who] or [names]
+        everybody = list(dict.fromkeys(name for some in named for name in some))
+        understood = [options for _, options in lines] or [Options()]
+        timeout = max(options.timeout for options in understood)
+        findings += check_sshd(everybody, understood[0].method, timeout)
+    elif service == "sshd":
+        findings.append(left_out("sshd's settings"))
+    for rule, options in lines:
+        if rule is not None:
+            findings += check_combination(stack, rule, options)
+            findings += check_program(service, rule, options)
+            if options.method == "sms" and _strangers_come(service):
+                findings += check_strangers(stack, rule)
+    asking = [(rule, options) for rule, options in lines if rule is not None]
+    if any(options.nullok for _, options in asking) and _strangers_come(service):
+        findings += check_unasked(stack, asking)
+    found = [
+        check_line(options, users, service, online=online)
+        for (_, options), users in zip(lines, who, strict=True)
+    ]
+    controls = [rule.control.lower() for rule, _ in asking]
+    if controls in EITHER:
+        found = either(found)
+    return list(dict.fromkeys([*findings, *(finding for some in found for finding in some)]))
+
+
+def _strangers_come(service: str) -> bool:
+    """Tell whether people are asked whom nothing has been asked before; sshd asks for a key.
+
+    Who is not root cannot know of sshd, and was told that its settings were left out.
+    """
+    return service != "sshd" or (os.geteuid() == 0 and not key_comes_first())
+
+
+def _print(findings: list[Finding]) -> None:
+    for finding in findings:
+        what = f"{finding.severity}: {one_line(finding.what)}"
+        answer(what, COLOURS.get(finding.severity, "yellow"))
+        answer(f"  why:  {one_line(finding.why)}\n  mend: {one_line(finding.mend)}")
+    if status_of(findings) == 0:
+        answer("Nothing was found that is wrong." if findings else "Nothing was found.")

@@ -1,0 +1,98 @@
+"""What a stack makes of its modules' results: libpam's `_pam_dispatch_aux`, played through."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trex.cli.doctor.stack import Rule
+
+# libpam's impression and status in one; a failure that was `ok` is not yet a stack that is broken.
+UNDECIDED, SUCCEEDS, FAILS, BROKEN = "undecided", "succeeds", "fails", "broken"
+MAX_PLAYED = 10  # modules whose results are varied: 1024 runs
+# What these always answer; pam_rootok's yes is for root, who needs no way in.
+FIXED = {"pam_permit.so": "success", "pam_deny.so": "auth_err", "pam_rootok.so": "auth_err"}
+
+
+def lets_in(rules: list[Rule], results: list[str]) -> bool:
+    """Tell whether the stack succeeds if its modules answer with `results`, one for each rule."""
+    return _play(rules, results)[0] == SUCCEEDS
+
+
+def is_asked(rules: list[Rule], results: list[str], rule: Rule) -> bool:
+    """Tell whether it comes to `rule` at all if the modules answer with `results`."""
+    return any(rules[index] is rule for index in _play(rules, results)[1])
+
+
+def _play(rules: list[Rule], results: list[str]) -> tuple[str, list[int]]:
+    """Return the stack's verdict, and which of its rules were asked."""
+    asked = []
+    verdict = UNDECIDED
+    entered: dict[int, str] = {}  # what it was where a substack began
+    index = 0
+    while index < len(rules):
+        rule, result = rules[index], results[index]
+        action = rule.actions.get(result, rule.actions.get("default", "bad"))
+        index += 1
+        if not rule.actions:  # a substack's own line
+            entered[rule.level + 1] = verdict
+            continue
+        asked.append(index - 1)
+        if action == "reset":
+            verdict = entered.get(rule.level, UNDECIDED)
+        elif action in ("ok", "done") and verdict in (UNDECIDED, SUCCEEDS):
+            verdict = SUCCEEDS if result == "success" else FAILS
+        elif action in ("bad", "die"):
+            verdict = BROKEN
+        elif action.isdecimal():
+            index, missing = _jump(rules, index, rule.level, int(action))
+            verdict = BROKEN if missing else verdict
+        if action == "die" or (action == "done" and verdict != BROKEN):
+            index = _leave(rules, index, rule.level)
+    return verdict, asked
+
+
+def played(rules: list[Rule], trex: dict[int, str]) -> Iterator[list[str]]:
+    """Yield results for all modules: given ones for those in `trex`, both ways for the others.
+
+    Of more than MAX_PLAYED others the last always succeed; `is_all_played` says whether there are.
+    """
+    free = _free(rules, trex)
+    for choice in product(("success", "auth_err"), repeat=min(len(free), MAX_PLAYED)):
+        varied = dict(zip(free, choice, strict=False))
+        yield [
+            trex.get(i) or varied.get(i) or FIXED.get(rule.name, "success")
+            for i, rule in enumerate(rules)
+        ]
+
+
+def is_all_played(rules: list[Rule], trex: dict[int, str]) -> bool:
+    """Tell whether `played` leaves nothing out."""
+    return len(_free(rules, trex)) <= MAX_PLAYED
+
+
+def _free(rules: list[Rule], trex: dict[int, str]) -> list[int]:
+    return [i for i, rule in enumerate(rules) if i not in trex and rule.name not in FIXED]
+
+
+def _jump(rules: list[Rule], index: int, level: int, count: int) -> tuple[int, int]:
+    """Skip `count` modules of this level; a substack is one. Return how many were not there, too.
+
+    Whoever jumps too far has failed, but after a substack libpam goes on.
+    """
+    while count and index < len(rules) and rules[index].level >= level:
+        index += 1
+        while index < len(rules) and rules[index].level > level:
+            index += 1
+        count -= 1
+    return index, count
+
+
+def _leave(rules: list[Rule], index: int, level: int) -> int:
+    """Go on after the substack; on the first level there is nothing after it."""
+    while index < len(rules) and rules[index].level >= level:
+        index += 1
+    return index if level else len(rules)

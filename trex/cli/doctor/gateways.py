@@ -1,0 +1,109 @@
+"""The gateways for messages, in their order: for whom they are, and whether they can be reached."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from trex.cli.delegate import FILE_SECONDS, run_as
+from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
+from trex.codeerrors import NotSent
+from trex.errors import NotStarted
+from trex.system.packages import is_packaged
+from trex.system.servant import have_done
+
+if TYPE_CHECKING:
+    from trex.system.privilege import Account
+
+ONLINE = "trex doctor --online"
+LACKING = "Debian's package python3-requests is missing"
+PLACES = ("kind", "server", "port", "tls", "ca")  # what is told of a gateway; no credentials
+
+
+def check_gateways(
+    settings: dict[str, Any], path: str, servant: Account, *, online: bool
+) -> list[Finding]:
+    """Return which gateways are not usable; connect to each where that was asked for."""
+    gateways = settings["gateways"]
+    if not gateways:
+        what = f"{path}: found no gateway; meant is at least one [[gateway]]"
+        why = "Nothing can be sent: every login is refused."
+        return [Finding("sms-gateway", ERROR, what, why, f"sudoedit {path}; docs/sms.md")]
+    findings = [
+        finding
+        for number, gateway in enumerate(gateways, start=1)
+        for finding in _check_authority(f"{path}: [[gateway]] {number}", gateway, servant)
+    ]
+    why = "It connects to each of them; nothing is sent."
+    if not online:
+        what = f"{path}: whether the gateways can be reached was not tried"
+        return [*findings, Finding("sms-online", NOTE, what, why, ONLINE)]
+    if not is_packaged("requests"):
+        what = f"{path}: whether the gateways can be reached could not be tried: {LACKING}"
+        mend = f"apt install python3-requests; {ONLINE}"
+        return [*findings, Finding("sms-online", NOTE, what, why, mend)]
+    return [*findings, *_reach_all(gateways, path, servant)]
+
+
+def for_user(settings: dict[str, Any], user: str) -> list[dict[str, Any]]:
+    """Return the gateways that are for this user, as `trex.sms.send` chooses them."""
+    return [gateway for gateway in settings["gateways"] if user in gateway.get("only", [user])]
+
+
+def _check_authority(where: str, gateway: dict[str, Any], servant: Account) -> list[Finding]:
+    """See whether who sends can read the certificates that it is to trust."""
+    authority = gateway.get("ca")
+    if not authority:
+        return []
+    reason = run_as(servant, lambda: _why_not_read(authority, gateway["kind"]), FILE_SECONDS)
+    if not reason:
+        return []
+    what = f"{where}: ca: {authority}: {reason}, as {servant.name}"
+    why = "No certificate can be verified, so nothing is sent."
+    mend = f"chmod a+r {authority}" if os.path.isfile(authority) else "name a file: docs/sms.md"
+    return [Finding("sms-ca", ERROR, what, why, mend)]
+
+
+def _why_not_read(path: str, kind: str) -> str:
+    try:
+        # Neither a FIFO nor a terminal makes this wait.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as file:
+            file.read(1)
+    except IsADirectoryError:  # which all but smtplib take, if it is hashed
+        return "found a directory; meant is a file" if kind == "email" else ""
+    except OSError as error:
+        return str(error.strerror)
+    return ""
+
+
+def _reach_all(gateways: list[dict[str, Any]], path: str, servant: Account) -> list[Finding]:
+    reasons = [_why_not_reached(gateway, servant) for gateway in gateways]
+    lost = all(reasons)  # then a login has no other to turn to
+    return [
+        Finding("sms-reach", ERROR if lost else WARNING,
+                f"{path}: [[gateway]] {number}, {gateway['kind']}: {reason}",
+                "Nothing can be sent: every login is refused." if lost
+                else "The next gateway is tried, after a part of the ten seconds.",
+                "the gateway's own page about its state; a firewall; ca, or the name in the URL")
+        for number, (gateway, reason) in enumerate(zip(gateways, reasons, strict=True), start=1)
+        if reason
+    ]  # fmt: skip
+
+
+def _why_not_reached(gateway: dict[str, Any], servant: Account) -> str:
+    """Have the servant connect, verify the certificate and hang up; at most ten seconds."""
+    try:
+        word, rest = have_done(servant, "sms/reach.py", {"gateway": _place_of(gateway)})
+    except (NotSent, NotStarted) as error:
+        return str(error)
+    return "" if word == "reached" else rest
+
+
+def _place_of(gateway: dict[str, Any]) -> dict[str, Any]:
+    """Return where a gateway is, without all that may be secret."""
+    told = {name: gateway[name] for name in PLACES if name in gateway}
+    for name in ("url", "api"):
+        if name in gateway:
+            told[name] = "https://" + urlsplit(gateway[name]).netloc.rpartition("@")[2]
+    return told

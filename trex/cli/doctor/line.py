@@ -1,0 +1,177 @@
+"""One line of Trex's in a PAM service: what its method needs, for each user who has it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pwd
+from typing import TYPE_CHECKING
+
+from trex.cli.doctor import sms, totp
+from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
+from trex.cli.doctor.fleet import check_fleet
+from trex.cli.doctor.record import check_record
+from trex.cli.doctor.survey import look
+from trex.cli.place import place_of
+from trex.cli.terminal import CommandError
+from trex.codeerrors import SettingsError
+from trex.errors import FileUnsafe, TrexError
+from trex.login.method import is_absent
+from trex.system.privilege import find_account, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trex.cli.doctor.survey import Survey
+    from trex.login.options import Options
+
+    Check = Callable[[str], list[Finding]]
+
+AS_ROOT = "sudo trex doctor"
+NO_RECORD = "NoRecord"
+SILENT = "the home's file system does not answer"
+# Whom a finding is named for, what nobody has, and what mends it.
+SET_UP = {
+    "openpgp": ("record", "a record", "trex enroll --user NAME"),
+    "totp": ("totp", "a secret", "as NAME: trex totp enroll"),
+    "sms": ("sms", "a telephone number", "/etc/trex/phones, docs/sms.md"),
+}
+
+
+@dataclasses.dataclass
+class Users:
+    """Whom a line is examined for, and of whom it could not be told whether they are set up."""
+
+    names: list[str]
+    untold: list[Finding] = dataclasses.field(default_factory=list)
+
+
+def users_of(options: Options) -> Users:
+    """Return all who are set up for the method; where that cannot be told, nobody."""
+    if options.method == "sms":
+        try:
+            return Users(sms.users(options))
+        except (SettingsError, FileUnsafe):
+            return Users([])
+    is_set_up = _has_record if options.method == "openpgp" else _has_secret
+    names = [readable(entry.pw_name) for entry in pwd.getpwall()]
+    survey = look(names, lambda name: is_set_up(name, options))
+    return Users(survey.found, _untold(survey))
+
+
+def _untold(survey: Survey) -> list[Finding]:
+    why = "Every login of this user hangs, and what root does with these files as this user."
+    mend = "mount; umount --force; is the server of that file system there?"
+    findings = [
+        Finding("user-silent", ERROR, f"{name}: {SILENT}", why, mend) for name in survey.silent
+    ]
+    if survey.left_out:
+        what = f"{len(survey.left_out)} accounts were not looked at: too many homes do not answer"
+        findings.append(Finding("user-silent", ERROR, what, why, f"{AS_ROOT} --user NAME; {mend}"))
+    return findings
+
+
+def check_line(options: Options, users: Users, service: str, *, online: bool) -> list[Finding]:
+    """Return what would refuse these users, and what they all need."""
+    names = users.names
+    if options.method == "sms":
+        return _check_sms(options, names, online=online)
+    findings = list(users.untold)
+    if not names and not findings:
+        findings.append(_nobody(options))
+    if options.method == "openpgp":
+        return [*findings, *_each(names, lambda name: _check_openpgp(name, options, service))]
+    findings += check_fleet(options, names) if options.fleet else []
+    return [*findings, *_each(names, lambda name: _check_totp(name, options))]
+
+
+def either(findings: list[list[Finding]]) -> list[list[Finding]]:
+    """Take it easier that a user is not set up for one line, where another line lets in.
+
+    `findings` are those of lines of which one is enough.
+    """
+    lacking = [{_whose(f) for f in found if _says_not_set_up(f)} for found in findings]
+    nowhere = set.intersection(*lacking)
+    return [
+        [_warning(f) if _says_not_set_up(f) and _whose(f) not in nowhere else f for f in found]
+        for found in findings
+    ]
+
+
+def left_out(what: str) -> Finding:
+    """Return the note for what only root can look at."""
+    return Finding("left-out", NOTE, f"{what}: not looked at", "Only root can.", AS_ROOT)
+
+
+def _says_not_set_up(finding: Finding) -> bool:
+    return finding.check.endswith((NO_RECORD, "-nobody"))
+
+
+def _whose(finding: Finding) -> str:
+    """Return the user whom such a finding is about, "" for one about all."""
+    return finding.what.partition(":")[0] if finding.check.endswith(NO_RECORD) else ""
+
+
+def _warning(finding: Finding) -> Finding:
+    why = "Only the other line of Trex's can let in."
+    return dataclasses.replace(finding, severity=WARNING, why=why)
+
+
+def _nobody(options: Options) -> Finding:
+    kind, what, mend = SET_UP[options.method]
+    why = f"Nobody can log in with method={options.method}."
+    if options.method != "sms":  # whose map names its users
+        why += " Those whom the account database does not list (getpwent(3)): ask with --user."
+    return Finding(f"{kind}-nobody", ERROR, f"no account has {what}", why, mend)
+
+
+def _each(names: list[str], check_user: Check) -> list[Finding]:
+    findings = []
+    for name in names:
+        try:
+            findings += check_user(name)
+        except (CommandError, TrexError) as error:
+            why = "PAM refuses a user who is not in the account database, or whose files hang."
+            mend = f"getent passwd {name}"
+            findings.append(Finding("user", ERROR, f"{name}: {error}", why, mend))
+    return findings
+
+
+def _has_record(name: str, options: Options) -> bool:
+    place = place_of(name, options)
+    return not is_absent(place.record, place.reader)
+
+
+def _has_secret(name: str, options: Options) -> bool:
+    return totp.has_secret(find_account(name), options)
+
+
+def _check_openpgp(name: str, options: Options, service: str) -> list[Finding]:
+    if options.run_as and os.geteuid() != 0:
+        return [left_out(f"{name}: the record of run_as={options.run_as}")]
+    place = place_of(name, options)
+    examined = check_record(place)
+    if not examined.record or not examined.record.web_qr or not options.web:
+        return examined.findings
+    if os.geteuid() != 0:
+        return [*examined.findings, left_out(f"{name}: the page with a QR code")]
+    from trex.cli.doctor.page import check_page
+
+    return [*examined.findings, *check_page(place, examined.record, examined.message, service)]
+
+
+def _check_totp(name: str, options: Options) -> list[Finding]:
+    if options.run_as and os.geteuid() not in (0, find_account(options.run_as).uid):
+        return [left_out(f"{name}: the secret of run_as={options.run_as}")]
+    return totp.check_secret(name, options)
+
+
+def _check_sms(options: Options, names: list[str], *, online: bool) -> list[Finding]:
+    if os.geteuid() != 0:
+        return [left_out(f"method=sms: {options.sms_file}, numbers and limits")]
+    findings, sender = sms.check_sender(options, online=online)
+    findings += sms.check_numbers(options)
+    if not names and not any(finding.check == "sms-phones" for finding in findings):
+        findings.append(_nobody(options))
+    known = [name for name in names if not sms.is_told(name, findings)]
+    return [*findings, *_each(known, lambda name: sms.check_user(name, options, sender))]

@@ -1,0 +1,109 @@
+"""The page with a QR code: started as for a login, and its certificate looked at."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+
+from trex.cli.delegate import FILE_SECONDS, run_as
+from trex.cli.doctor.finding import WARNING, Finding
+from trex.cli.doctor.record import WARN_DAYS
+from trex.cli.place import ROOT
+from trex.cli.terminal import CommandError
+from trex.errors import MAX_PLACE, PageUnavailable, cut
+from trex.login.challenge import now
+from trex.login.story import Login
+from trex.openpgp.keylist import DAY, day
+from trex.page.start import Page, full_name, read_pem
+
+if TYPE_CHECKING:
+    from trex.cli.place import Place
+    from trex.openpgp.record import AuthRecord
+
+PAGE_SECONDS = 30
+OPEN_SECONDS = 15.0  # to open and close it
+MOST_NAMES = 4  # that are repeated
+
+
+def check_page(place: Place, record: AuthRecord, message: str, service: str) -> list[Finding]:
+    """Return why this user's page would not be shown, or not be trusted by a browser.
+
+    A page is opened for a moment, by the login's own code: ports, account, TLS pair and handshake.
+    """
+    try:
+        # As root, like a login, but in a process that can be left where the TLS files hang.
+        warnings = run_as(ROOT, lambda: _open(place, record, message, service), OPEN_SECONDS)
+        if record.tls_certificate and not warnings:
+            return _check_certificate(place, record)
+    except CommandError as error:
+        warnings = [error.message]
+    return [
+        Finding("page", WARNING, f"{place.user.name}: {warning}",
+                "Logins go on, with the message as text alone.", "docs/troubleshooting.md")
+        for warning in warnings
+    ]  # fmt: skip
+
+
+def _open(place: Place, record: AuthRecord, message: str, service: str) -> list[str]:
+    """Open and close the page; return what a login would note in its log."""
+    login = Login(place.user.name, service, "", [])
+    with Page(login, place.options, record) as page:
+        page.open(place.reader, place.user, now() + PAGE_SECONDS)
+        page.show(message)
+    return login.warnings
+
+
+def _check_certificate(place: Place, record: AuthRecord) -> list[Finding]:
+    """Look at what the certificate says. Raises CommandError for one that cannot be read."""
+    told = run_as(place.reader, lambda: _read_certificate(record.tls_certificate), FILE_SECONDS)
+    findings = []
+    path = cut(record.tls_certificate, MAX_PLACE)
+    if told["until"] - time.time() < WARN_DAYS * DAY:
+        findings.append(
+            Finding("page-expires", WARNING, f"{path}: valid until {day(told['until'])}",
+                    "From then on there is no page.", "renew the certificate")
+        )  # fmt: skip
+    host = place.options.web_host or full_name()
+    if not any(_is_for(name, host) for name in told["names"]):
+        names = ", ".join(map(cut, told["names"][:MOST_NAMES])) or "no host"
+        findings.append(
+            Finding("page-name", WARNING, f"{path}: it is for {names}, and the page is at {host}",
+                    "Browsers warn of it.", "web_host= with a name that the certificate has")
+        )  # fmt: skip
+    return findings
+
+
+def _read_certificate(path: str) -> dict[str, Any]:
+    """Return the end of the first certificate, in seconds, and its names.
+
+    The path is the user's, who may have put another file there since the page was opened.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificate(read_pem(path)[0])
+        names = _names(certificate)
+    except (OSError, ValueError):
+        raise PageUnavailable(
+            f"{cut(path, MAX_PLACE)}: found no certificate; meant is one in PEM"
+        ) from None
+    until = getattr(certificate, "not_valid_after_utc", None)  # cryptography 42 and later
+    if until is None:
+        until = certificate.not_valid_after.replace(tzinfo=UTC)
+    return {"until": datetime.timestamp(until), "names": names}
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return [str(name.value) for name in extension.value]
+
+
+def _is_for(name: str, host: str) -> bool:
+    name, host = name.lower().rstrip("."), host.lower().rstrip(".")
+    if name.startswith("*."):
+        return name[1:] == host[host.find(".") :]
+    return name == host

@@ -1,0 +1,193 @@
+"""Where Trex stands in a PAM service, what its arguments say, and whether it can be got around."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from trex.cli.doctor import sudoers
+from trex.cli.doctor.dispatch import MAX_PLAYED, is_all_played, lets_in, played
+from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
+from trex.cli.doctor.module import GUARD
+from trex.cli.doctor.programs import CENTRAL, OWN_RECORD
+from trex.cli.place import ROOT
+from trex.errors import FileUnsafe, OptionError
+from trex.login.method import find_servant
+from trex.login.options import Options, parse_options
+from trex.system.safefile import check_writers
+
+if TYPE_CHECKING:
+    from trex.cli.doctor.stack import Rule, Stack
+
+ENTRY = "pam_trex.py"
+# Started by users with an environment of theirs (docs/configuration.md, su).
+SET_USER_ID = ("su", "su-l", "chfn", "chsh", "newgrp", "polkit-1", "passwd", "doas", "vlock")
+REFUSALS = ("auth_err", "authinfo_unavail", "user_unknown", "conv_err", "system_err")
+EXAMPLE = "auth  required  pam_python.so pam_trex.py"
+
+
+def trex_rules(stack: Stack) -> list[Rule]:
+    """Return the rules that are this module."""
+    return [
+        rule
+        for rule in stack.rules
+        if rule.name == "pam_python.so" and os.path.basename("".join(rule.arguments[:1])) == ENTRY
+    ]
+
+
+def options_of(rule: Rule) -> Options:
+    """Return the module's arguments. Raises OptionError."""
+    options = parse_options(rule.arguments[1:])
+    for name in ("run_as", "web_user"):
+        servant = getattr(options, name)
+        if servant != getattr(Options, name):
+            find_servant(name, servant)
+    return options
+
+
+def with_options(rules: list[Rule]) -> list[tuple[Rule, Options]]:
+    """Return the rules with their arguments, without those whose arguments are a finding."""
+    found = []
+    for rule in rules:
+        with suppress(OptionError):
+            found.append((rule, options_of(rule)))
+    return found
+
+
+def check_service(service: str, stack: Stack) -> list[Finding]:
+    """Return what is wrong with the stack as a whole, and with Trex in it."""
+    path = f"/etc/pam.d/{service}"
+    findings = [
+        Finding("pam-syntax", ERROR, problem,
+                "libpam refuses what it cannot read, or leaves it out.", f"sudoedit {path}")
+        for problem in stack.problems
+    ]  # fmt: skip
+    findings += _check_writers(stack)
+    rules = trex_rules(stack)
+    if not rules:
+        what = f"{path}: no auth line asks {ENTRY}"
+        why = "Trex has no say in these logins."
+        return [*findings, Finding("pam-absent", ERROR, what, why, _mend_absent(service, path))]
+    for rule, following in zip(rules, [*rules[1:], None], strict=True):
+        findings += _check_rule(rule, following)
+    methods = [options.method for _, options in with_options(rules)]
+    for method in sorted({method for method in methods if methods.count(method) > 1}):
+        what = f"{path}: Trex is asked {methods.count(method)} times with method={method}"
+        why = "A login may have to answer more than one challenge of a kind."
+        findings.append(Finding("pam-twice", WARNING, what, why, f"sudoedit {rules[1].path}"))
+    if not any(finding.check == "pam-optional" for finding in findings):
+        findings += _check_ways(stack, rules)
+    return [*findings, *_check_caller(service, stack, rules)]
+
+
+def _mend_absent(service: str, path: str) -> str:
+    """Return how Trex comes into the service: beside common-auth it would be asked as well."""
+    if not os.path.exists(path):
+        return f"there is no {path}: give the service's name with --service"
+    central = f" {CENTRAL}" if service in OWN_RECORD else ""
+    return f"in {path}, in place of @include common-auth: {EXAMPLE}{central}"
+
+
+def _check_writers(stack: Stack) -> list[Finding]:
+    """Return which of the stack's files somebody other than root could write."""
+    findings = []
+    why = "Whoever can write it decides who gets in."
+    for path in dict.fromkeys(rule.path for rule in stack.rules):
+        try:
+            check_writers(path, ROOT)
+        except FileUnsafe as error:
+            mend = f"chown root:root {error.path}; chmod go-w {error.path}"
+            findings.append(Finding("pam-writable", ERROR, str(error), why, mend))
+        except OSError:  # gone since it was read
+            continue
+    return list(dict.fromkeys(findings))
+
+
+def _check_rule(rule: Rule, following: Rule | None) -> list[Finding]:
+    """Return what is wrong with one of Trex's lines; `following` is the next of them."""
+    mend = f"sudoedit {rule.path}, line {rule.line}"
+    findings = []
+    if rule.control.lower() == "optional":
+        findings.append(
+            Finding("pam-optional", ERROR, f"{rule.place}: Trex is optional",
+                    "Beside any other module, a wrong response changes nothing.",
+                    f"{mend}: required")
+        )  # fmt: skip
+    decided = following is not None and following.control.lower() in ("required", "requisite")
+    if rule.control.lower() == "sufficient" and not decided:
+        findings.append(
+            Finding("pam-sufficient", WARNING, f"{rule.place}: Trex is sufficient",
+                    "Whoever fails here is asked by the next module.", f"{mend}: required")
+        )  # fmt: skip
+    either = rule.control.lower() == "sufficient" and decided  # there a refusal counts for nothing
+    try:
+        if options_of(rule).nullok and not either:
+            findings.append(
+                Finding("pam-nullok", WARNING, f"{rule.place}: nullok",
+                        "A user whose record is missing is not asked: deleted, or not mounted.",
+                        f"{mend}: take it away when everybody is enrolled")
+            )  # fmt: skip
+    except OptionError as error:
+        findings.append(
+            Finding("pam-arguments", ERROR, f"{rule.place}: {error}",
+                    "Every login through this service is refused.", mend)
+        )  # fmt: skip
+    return findings
+
+
+def _check_ways(stack: Stack, rules: list[Rule]) -> list[Finding]:
+    """Play all that the modules may answer through the stack."""
+    where = [i for i, rule in enumerate(stack.rules) if rule in rules]
+    first = rules[0]
+    right = dict.fromkeys(where, "success")
+    if not any(lets_in(stack.rules, results) for results in played(stack.rules, right)):
+        what = f"{first.place}: even a right response lets nobody in"
+        why = "A jump is no verdict: some module must say yes after it."
+        return [
+            Finding("pam-closed", ERROR, what, why, "end the stack: auth required pam_permit.so")
+        ]
+    for refusal in REFUSALS:
+        wrong = dict.fromkeys(where, refusal)
+        for results in played(stack.rules, wrong):
+            if lets_in(stack.rules, results):
+                return [_way_around(stack, results, first)]
+    if is_all_played(stack.rules, right):
+        return []
+    what = f"{first.place}: there are more than {MAX_PLAYED} modules beside Trex"
+    why = "Not all that they may answer was played through: a way in may have been missed."
+    return [Finding("pam-long", WARNING, what, why, "a service of its own, with fewer modules")]
+
+
+def _way_around(stack: Stack, results: list[str], first: Rule) -> Finding:
+    other = [
+        rule
+        for rule, result in zip(stack.rules, results, strict=True)
+        if result == "success" and rule.actions and rule.actions.get("success") != "ignore"
+    ]
+    by = f"{other[0].name} at {other[0].place}" if other else "no module at all"
+    return Finding(
+        "pam-around", ERROR, f"{first.place}: there is a way in around Trex: {by}",
+        "Whoever succeeds there gets in without a right response.",
+        f"Trex first and required, or take away what is sufficient: sudoedit {first.path}",
+    )  # fmt: skip
+
+
+def _check_caller(service: str, stack: Stack, rules: list[Rule]) -> list[Finding]:
+    """See whether a program that users start lets them choose Python's library."""
+    before = stack.rules[: stack.rules.index(rules[0])]
+    if any(rule.name == GUARD for rule in before):
+        return []
+    why = "Python takes its library from the caller's PATH, and runs it as root."
+    if service in SET_USER_ID:
+        what = f"{rules[0].place}: {service} asks Trex without {GUARD} before it"
+        mend = f"sudo script/install --su, and before Trex: auth requisite {GUARD}"
+        return [Finding("caller-path", ERROR, what, why, mend)]
+    if service in sudoers.SERVICES and not sudoers.can_be_read():
+        mend = "sudo trex doctor"
+        return [Finding("sudo-path", NOTE, "/etc/sudoers was not looked at", why, mend)]
+    if service in sudoers.SERVICES and not sudoers.has_secure_path():
+        what = "/etc/sudoers sets no secure_path"
+        mend = "sudo visudo: Defaults secure_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+        return [Finding("sudo-path", ERROR, what, why, mend)]
+    return []

@@ -1,0 +1,1 @@
+"""Setting a user up: records, keys and secrets."""

@@ -1,0 +1,117 @@
+"""A public key in a file of its own, which the record names: written beside, tried, renamed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from trex.cli.delegate import run_as
+from trex.cli.setup import recordfile
+from trex.cli.terminal import CommandError, say
+from trex.errors import FileUnsafe
+from trex.login.method import place as expanded
+from trex.openpgp.recipients import from_file
+from trex.system.privilege import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trex.cli.place import Place
+
+DEFAULT = "/etc/trex/keys/%u.pgp"
+MODE = 0o644  # public keys, which the module reads with other rights than root's
+
+
+def path_of(template: str, place: Place) -> str:
+    """Return the path that a record can name. Raises CommandError for one that it cannot."""
+    path = expanded(template, place.user)
+    if not path.startswith("/") or any(sign in path for sign in " \t,") or not path.isprintable():
+        raise CommandError(
+            f"{readable(path)}: expected an absolute path without spaces and commas",
+            f"--key-file {DEFAULT}",
+        )
+    return path
+
+
+def read(place: Place, path: str) -> bytes | None:
+    """Return the key that is there, None if nothing is. Raises CommandError for anything else."""
+    if path == place.record:
+        raise CommandError(f"{readable(path)}: this is the record", f"--key-file {DEFAULT}")
+
+    def read_key() -> str | None:
+        _make_directory(path, place)
+        content = recordfile.read_existing(path)
+        if content is not None:
+            from_file(readable(path), content)
+        return None if content is None else content.hex()
+
+    try:
+        text = run_as(place.writer, read_key)
+    except FileUnsafe as error:
+        raise CommandError(str(error), f"--key-file {DEFAULT}") from None
+    return None if text is None else bytes.fromhex(str(text))
+
+
+@contextmanager
+def staged(place: Place, path: str, key: bytes) -> Iterator[str]:
+    """Write `key` beside `path` for the block, to be tried out there; yield where.
+
+    Raises CommandError.
+    """
+    made = os.path.join(os.path.dirname(path), f".{secrets.token_hex(4)}.new")
+    try:
+        run_as(place.writer, lambda: _write(place, made, key, None))
+        yield made
+    finally:
+        run_as(place.writer, lambda: _remove(made))
+
+
+@contextmanager
+def replaced(place: Place, path: str, key: bytes, before: bytes | None) -> Iterator[None]:
+    """Put a key in its place, after a copy of what was there; if the block fails, take it back.
+
+    A login sees the one or the other. Raises CommandError if what is there is not `before`.
+    """
+    if key == before:
+        yield
+        return
+    run_as(place.writer, lambda: _write(place, path, key, before))
+    say(f"Written: {readable(path)}")
+    try:
+        yield
+    except BaseException:  # the record that names it may be another's, or none
+        if before is None:
+            run_as(place.writer, lambda: _remove(path))
+        else:
+            run_as(place.writer, lambda: _write(place, path, before, key))
+        say(f"Taken back: {readable(path)}")
+        raise
+
+
+def _write(place: Place, path: str, key: bytes, before: bytes | None) -> None:
+    recordfile.check_place(path, place.writer)
+    try:
+        recordfile.replace(path, key, before, MODE, place.writer.gid)
+    except OSError as error:
+        raise CommandError(f"{readable(path)}: {error.strerror}", "is there room?") from None
+
+
+def _make_directory(path: str, place: Place) -> None:
+    """Make the last directory of a path, if it is not there."""
+    directory = os.path.dirname(path)
+    recordfile.check_place(directory, place.writer)
+    try:
+        if not os.path.isdir(directory):
+            os.mkdir(directory)
+            os.chmod(directory, 0o755)  # noqa: S103 (the module reads in it with other rights)
+    except OSError as error:
+        raise CommandError(
+            f"{readable(directory)}: {error.strerror}", f"install -d {readable(directory)}"
+        ) from None
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)

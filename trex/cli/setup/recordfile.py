@@ -1,0 +1,193 @@
+"""The record's file: read before it is changed, kept beside, replaced in one step."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import stat
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from trex.cli.delegate import FILE_SECONDS, run_as
+from trex.cli.terminal import CommandError
+from trex.errors import TrexError
+from trex.openpgp.record import parse_record
+from trex.system.privilege import readable
+from trex.system.safefile import MAX_SIZE, SAFELY, check_directories
+
+if TYPE_CHECKING:
+    from trex.system.privilege import Account
+
+BACKUP = "~"
+
+
+@dataclass
+class Fields:
+    """What a record says, as it is written."""
+
+    recipients: list[str] = field(default_factory=list)
+    trust: str = "trust"
+    sign_as: str = "nosign"
+    page: list[str] = field(default_factory=list)  # mode, and the TLS files
+
+    def line(self) -> str:
+        """Return the record."""
+        return " ".join([",".join(self.recipients), self.trust, self.sign_as, *self.page])
+
+
+def read_existing(path: str) -> bytes | None:
+    """Return what is there, None if nothing is. Raises CommandError for what is no file."""
+    try:
+        descriptor = os.open(path, SAFELY)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        hint = f"rm {readable(path)}" if os.path.islink(path) else f"ls -ld {readable(path)}"
+        found = "a symbolic link" if os.path.islink(path) else error.strerror
+        raise CommandError(f"{readable(path)}: {found}; a record is a regular file", hint) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise CommandError(f"{readable(path)}: this is no regular file", f"ls -ld {readable(path)}")
+    with open(descriptor, "rb") as file:
+        content = file.read(MAX_SIZE + 1)
+    if len(content) > MAX_SIZE:
+        raise CommandError(f"{readable(path)}: this is no record, it is too large", "move it away")
+    return content
+
+
+def read_as(account: Account, path: str) -> bytes | None:
+    """Return what `read_existing` does, read with the rights of `account`."""
+
+    def read() -> str | None:
+        if account.uid == 0:
+            check_place(path, account)
+        content = read_existing(path)
+        return None if content is None else content.decode("utf-8", "surrogateescape")
+
+    text = run_as(account, read, FILE_SECONDS)
+    return None if text is None else str(text).encode("utf-8", "surrogateescape")
+
+
+def check_place(path: str, writer: Account) -> None:
+    """Check that nobody but `writer` decides where `path` leads.
+
+    A file of root's in a user's directory, or behind a user's link, would be wherever that user
+    wants it. Raises CommandError, or FileUnsafe as `check_directories` does.
+    """
+    directory = os.path.dirname(path)
+    if writer.uid == 0:
+        for part in _parts(directory):
+            owner = os.lstat(part).st_uid
+            if owner != 0:
+                raise CommandError(
+                    f"{readable(part)}: owner uid {owner}; root writes only where no user decides "
+                    "what is there",
+                    "a directory of root's, such as /etc/trex/users",
+                )
+    check_directories(directory, writer)
+
+
+def _parts(directory: str) -> list[str]:
+    """Return a directory and all those above it, as far as there are any, from the top."""
+    parts = [directory]
+    while parts[-1] not in ("/", ""):
+        parts.append(os.path.dirname(parts[-1]))
+    return [part for part in reversed(parts) if part and os.path.lexists(part)]
+
+
+def fields_of(content: bytes, path: str, home: str) -> Fields:
+    """Return what the record in `content` says; an unusable one says nothing worth keeping."""
+    try:
+        record = parse_record(content, path, home)
+    except TrexError:
+        return Fields()
+    words = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")[record.line - 1].decode().split()
+    return Fields(record.recipients, words[1], record.sign_as or "nosign", words[3:])
+
+
+def with_record(content: bytes | None, line: str, comment: str, path: str) -> bytes:
+    """Return `content` with its record replaced by `line`; comments and other lines stay.
+
+    What has no valid record is replaced as a whole.
+    """
+    try:
+        number = parse_record(content or b"", path, "/").line
+    except TrexError:
+        return f"# {comment}\n{line}\n".encode()
+    lines = (content or b"").split(b"\n")
+    lines[number - 1] = line.encode()
+    return b"\n".join(lines).rstrip(b"\n") + b"\n"
+
+
+def is_as_meant(path: str, uid: int, mode: int, gid: int) -> bool:
+    """Tell whether owner and mode are right, and the group where that is who reads it."""
+    status = os.lstat(path)
+    is_readable = status.st_gid == gid or not mode & stat.S_IRGRP
+    return status.st_uid == uid and stat.S_IMODE(status.st_mode) == mode and is_readable
+
+
+def replace(path: str, content: bytes, before: bytes | None, mode: int, gid: int) -> None:
+    """Write the record in one step, after a copy of `before`; a login sees the one or the other.
+
+    Raises OSError with nothing changed, CommandError if the file is not what it was any more.
+    """
+    if before is not None:
+        _write(path + BACKUP, before, mode, gid)
+    _check_unchanged(path, before)
+    _write(path, content, mode, gid)
+
+
+def remove(path: str, before: bytes, mode: int, gid: int) -> None:
+    """Remove the record, after a copy of it.
+
+    Raises OSError with nothing changed, CommandError if the file is not what it was any more.
+    """
+    _write(path + BACKUP, before, mode, gid)
+    _check_unchanged(path, before)
+    os.unlink(path)
+    _sync_directory(path)
+
+
+def _check_unchanged(path: str, before: bytes | None) -> None:
+    if read_existing(path) != before:
+        raise CommandError(
+            f"{readable(path)}: it was changed meanwhile", "look at it and try again"
+        )
+
+
+def _write(path: str, content: bytes, mode: int, gid: int) -> None:
+    """Write beside `path` and rename; a signal waits for that, so that it leaves no half of it."""
+    directory, name = os.path.split(path)
+    # No account has a name that begins with a dot: in a directory of all records it is nobody's.
+    made = os.path.join(directory, f".{name}.{secrets.token_hex(4)}.new")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        _write_new(made, content, mode, gid)
+        os.rename(made, path)
+        _sync_directory(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(made)
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _write_new(path: str, content: bytes, mode: int, gid: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(path, flags, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fchown(file.fileno(), -1, gid)
+        os.fchmod(file.fileno(), mode)
+        os.fsync(file.fileno())
+
+
+def _sync_directory(path: str) -> None:
+    descriptor = os.open(os.path.dirname(path), os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

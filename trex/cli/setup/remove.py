@@ -1,0 +1,49 @@
+"""`trex remove`: a user's record goes, and a copy stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from trex.cli.delegate import run_as
+from trex.cli.place import find_place, place_options
+from trex.cli.setup import recordfile
+from trex.cli.setup.questions import confirm
+from trex.cli.terminal import CommandError, say
+
+EPILOG = """\b
+Examples:
+  trex remove
+  sudo trex remove --user alice --yes
+"""
+
+
+@click.command(epilog=EPILOG, short_help="Remove a user's record.")
+@place_options
+@click.option("--yes", is_flag=True, help="Ask no questions.")
+def command(*, yes: bool, **arguments: Any) -> None:
+    """Remove a record: its user cannot log in with Trex any more.
+
+    A copy stays beside it, with a ~ at its end. Keys stay in the keyring.
+    """
+    place = find_place(**arguments)
+    before = recordfile.read_as(place.writer, place.record)
+    if before is None:
+        say(f"{place.shown}: there is no record, nothing to remove.")
+        return
+    if not yes:
+        confirm(f"Remove {place.shown}, so that {place.user.name} cannot log in with Trex?")
+
+    def remove() -> None:
+        recordfile.check_place(place.record, place.writer)
+        try:
+            recordfile.remove(place.record, before, place.mode, place.reader.gid)
+        except OSError as error:
+            raise CommandError(
+                f"{place.shown}: {error.strerror}; the record is as it was",
+                "is there room for a copy?",
+            ) from None
+
+    run_as(place.writer, remove)
+    say(f"Removed. A copy is in {place.shown}{recordfile.BACKUP}")

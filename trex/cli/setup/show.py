@@ -1,0 +1,134 @@
+"""`trex show`: a record in words, read as the module reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trex.cli.delegate import run_as
+from trex.cli.place import Place, find_place, place_options
+from trex.cli.setup.choosing import in_days, shown_user_id
+from trex.cli.terminal import CommandError, answer, say
+from trex.errors import MAX_PLACE, NoRecord, cut
+from trex.login.audit import one_line
+from trex.login.method import is_absent
+from trex.openpgp.keylist import NEVER, Key, day, parse_listing
+from trex.openpgp.keyring import Keyring
+from trex.openpgp.recipients import ONE_SUBKEY, as_named, verdict
+from trex.openpgp.record import parse_record
+from trex.system.privilege import readable
+from trex.system.safefile import read_safely
+
+if TYPE_CHECKING:
+    from trex.openpgp.errors import KeyUnusable
+    from trex.openpgp.record import AuthRecord
+
+EPILOG = """\b
+Examples:
+  trex show
+  sudo trex show --user alice
+  sudo trex show --central --user alice
+"""
+
+
+@click.command(epilog=EPILOG, short_help="Say what a user's record means.")
+@place_options
+def command(**arguments: Any) -> None:
+    """Say what a record means: who can answer, until when, and how it is shown.
+
+    The record is read by the module's own code, with the rights that a login has. What would
+    refuse a login is an error here.
+    """
+    place = find_place(**arguments)
+    told = run_as(place.reader, lambda: _read(place), place.seconds())
+    record = parse_record(told["content"].encode(), place.record, readable(place.user.home))
+    for warning in record.warnings:
+        say(f"trex: warning: {one_line(warning)}")
+    answer(f"{place.user.name}: {place.shown}, line {record.line}")
+    faults = 0
+    for name, listing in zip(record.recipients, told["listings"], strict=True):
+        faults += _show_key(name, listing, trust=record.trust)
+    answer(_said_of_trust(record))
+    answer(_said_of_signature(record))
+    answer(_said_of_page(record))
+    if faults:
+        raise CommandError("with this record every login is refused", _next(place))
+
+
+def _next(place: Place) -> str:
+    """Return the command that says what to do about it; of a central record only root's can."""
+    if place.options.run_as:
+        return f"sudo trex doctor --user {place.user.name} --service SERVICE"
+    return f"trex doctor --user {place.user.name}"
+
+
+def _read(place: Place) -> dict[str, Any]:
+    """Read record and keys; in a process of the reader's."""
+    if is_absent(place.record, place.reader):
+        raise NoRecord(f"{place.shown}: no such file")
+    content = read_safely(place.record, place.reader)
+    record = parse_record(content, place.record, readable(place.user.home))
+    options = place.options
+    with Keyring(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as keyring:
+        listings = [keyring.list_recipient(name, trust=record.trust) for name in record.recipients]
+    return {"content": content.decode(), "listings": listings}
+
+
+def _show_key(name: str, listing: str, *, trust: bool) -> int:
+    """Say one recipient; return 1 if it refuses every login."""
+    keys = parse_listing(listing)
+    key, fault = verdict(name, keys, trust=trust)
+    if key is None:
+        answer(f"Can answer: nobody, because {one_line(str(fault))}")
+        return 1
+    others = [other.fingerprint for other in keys if other is not key]
+    if others:
+        said = "carries the address" if "@" in name else "carries a copy of"
+        said = said if len(others) == 1 else said.replace("carries", "carry")
+        keys_said = "1 other key" if len(others) == 1 else f"{len(others)} other keys"
+        say(f"trex: warning: {keys_said} {said} {name}: {', '.join(others)}")
+    until = _how_long(as_named(name, key), fault)
+    answer(f"Can answer: {_who(key)}\n            {key.fingerprint}, {until}")
+    if name.endswith(ONE_SUBKEY):
+        answer(f"            with its subkey {name.removesuffix(ONE_SUBKEY)} alone")
+    return 1 if fault else 0
+
+
+def _who(key: Key) -> str:
+    return "; ".join(map(shown_user_id, key.user_ids)) or "a key without a user id"
+
+
+def _how_long(key: Key, fault: KeyUnusable | None) -> str:
+    if fault:
+        return f"but not now: {one_line(str(fault))}"
+    if key.lasts_until == NEVER:
+        return "without an end"
+    return f"until {day(key.lasts_until)}, {in_days(key.lasts_until)}"
+
+
+def _said_of_trust(record: AuthRecord) -> str:
+    return "Trust: " + (
+        "the record vouches for the keys" if record.trust else "gpg has to trust them"
+    )
+
+
+def _said_of_signature(record: AuthRecord) -> str:
+    return (
+        f"Challenges are signed by {record.sign_as}"
+        if record.sign_as
+        else "Challenges are not signed"
+    )
+
+
+def _said_of_page(record: AuthRecord) -> str:
+    if not record.web_qr:
+        return "Shown: as text"
+    who = "with a password" if record.web_qr.authentication else "open to all who know its address"
+    if not record.web_qr.tls:
+        how = "plain HTTP"
+    elif record.tls_key:
+        how = f"TLS with {cut(record.tls_certificate, MAX_PLACE)}"
+    else:
+        how = "TLS with a certificate made for each login"
+    return f"Shown: as text, and as a QR code on a page {who}, {how}"

@@ -1,0 +1,131 @@
+"""The challenge of any method: one question, one deadline, one judgement on one response."""
+
+import os
+import time
+from _operator import _compare_digest as equal_in_constant_time  # hmac's; hmac costs 4 ms
+
+from trex.errors import ACCEPTED, LATE, MISSING, WRONG, Outcome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.login.story import Conversation
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+LENGTH = 10  # 62^10 = 8.4e17 challenges, 59.5 bits
+
+
+def random_text(length: int = LENGTH) -> str:
+    """Return `length` uniform characters of `ALPHABET` from getrandom(2).
+
+    Six bits make a number below 64; 62 and 63 are thrown away, because folding them back would
+    make two characters likelier than the rest.
+    """
+    chosen = ""
+    while len(chosen) < length:
+        numbers = [byte & 63 for byte in os.getrandom(2 * length)]
+        chosen += "".join(ALPHABET[number] for number in numbers if number < len(ALPHABET))
+    return chosen[:length]
+
+
+def random_digits(length: int) -> str:
+    """Return `length` uniform digits from getrandom(2); ten to fifteen are thrown away."""
+    chosen = ""
+    while len(chosen) < length:
+        numbers = [byte & 15 for byte in os.getrandom(2 * length)]
+        chosen += "".join(str(number) for number in numbers if number < len("0123456789"))
+    return chosen[:length]
+
+
+def now() -> float:
+    """Return seconds on a clock that nobody sets and that also counts suspend."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Challenge:
+    """What one login asks, until when, and the only judgement on its response.
+
+    A method says which texts are right at the moment of the judgement (`accepted`), and remembers
+    what it has to (`settle`); it can give no verdict.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.information = ""  # shown before the question, by a message of its own
+        self.question = ""
+        self.echo = True
+        self.deadline = now() + seconds
+        self._judged = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def obtain(self, conversation: "Conversation") -> str | None:
+        """Show what stands before the question, ask, and return the response."""
+        if self.information:
+            conversation.inform(self.information)
+        return conversation.ask(self.question, echo=self.echo)
+
+    def offered(self, response: str) -> str:
+        """Return what of a response is compared, "" for nothing: its last word."""
+        return "".join(response.split()[-1:])
+
+    def accepted(self, offered: str) -> list[str]:
+        """Return the texts of which one is to be `offered`."""
+        raise NotImplementedError
+
+    def settle(self, offered: str, right: int | None) -> None:
+        """Remember the place of the right text among those accepted, or None, before the verdict.
+
+        Raises a TrexError where that cannot be done: then there is no verdict, and no success.
+        """
+
+    def judge(self, response: str | None) -> Outcome:
+        """Compare a response, once; raise RuntimeError on any second call.
+
+        This is the one place where a login can succeed.
+        """
+        arrived = now()
+        if self._judged:
+            raise RuntimeError("a challenge is judged once")
+        self._judged = True
+        words = (response or "").split()
+        offered = self.offered(response) if response and words else ""
+        if not offered:
+            return MISSING
+        # All of them, in a list: how long it takes does not tell which one is right.
+        matches = [is_equal(offered, text) for text in self.accepted(offered)]
+        if arrived >= self.deadline:
+            return LATE
+        right = matches.index(True) if True in matches else None
+        self.settle(offered, right)
+        return WRONG if right is None else ACCEPTED
+
+
+def is_equal(offered: str, text: str) -> bool:
+    """Compare without telling by time where the two differ."""
+    return equal_in_constant_time(
+        offered.encode("utf-8", "surrogatepass"), text.encode("utf-8", "surrogatepass")
+    )
+
+
+class OneText(Challenge):
+    """A challenge that one text answers, made for it alone."""
+
+    def __init__(self, text: str, seconds: float) -> None:
+        super().__init__(seconds)
+        self._text = text
+
+    def accepted(self, offered: str) -> list[str]:  # noqa: ARG002 (whatever is offered)
+        """Return that one text."""
+        return [self._text]
+
+
+class RandomText(OneText):
+    """Ten characters that whoever can decrypt them answers with."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(random_text(), seconds)
+
+    @property
+    def plaintext(self) -> bytes:
+        """What is encrypted: exactly the ten characters and a newline."""
+        return f"{self._text}\n".encode("ascii")

@@ -1,0 +1,86 @@
+"""The ways to answer a login, one file each, and what they share. `trex.login.options` lists them.
+
+A method is a module with `prepare(login, options, account, reader)`: a context manager that yields
+a `trex.login.challenge.Challenge`, which answers the three questions of the story. What to show
+is its `question`, how long it holds its `deadline`, and whether one response is right says
+`judge`. `account` logs in; `reader` is whose rights the method works with. `prepare` raises
+NoRecord for an account that is not set up for the method.
+"""
+
+import os
+
+from trex.errors import NoRecord, OptionError, UserUnknown
+from trex.login.options import expand
+from trex.system.privilege import acting_as, find_account, native, readable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from typing import Protocol
+
+    from trex.login.challenge import Challenge
+    from trex.login.options import Options
+    from trex.login.story import Login
+    from trex.system.privilege import Account
+
+    class Method(Protocol):
+        """What the story wants of a method's module."""
+
+        def prepare(
+            self, login: Login, options: Options, account: Account, reader: Account, /
+        ) -> AbstractContextManager[Challenge]:
+            """Get ready to ask, and clean up after the judgement."""
+
+
+def find_servant(argument: str, name: str) -> "Account":
+    """Return the account that an argument names to do a part of the work without root's rights.
+
+    Raises OptionError for one that does not exist, or is root.
+    """
+    try:
+        servant = find_account(name)
+    except UserUnknown as error:
+        raise OptionError(f"{argument}={name}: {error}") from None
+    if servant.uid == 0:
+        raise OptionError(f"{argument}={name}: an account without root's rights is meant")
+    servant.serves = True
+    return servant
+
+
+def find_sender(options: "Options", account: "Account") -> "Account":
+    """Return who sends messages and asks Redis: another than `account`, who logs in.
+
+    What that process is told, credentials and URLs, is no user's. Raises OptionError.
+    """
+    sender = find_servant("sms_user", options.sms_user)
+    if sender.uid == account.uid:
+        raise OptionError(f"sms_user={sender.name}: another account than who logs in is meant")
+    return sender
+
+
+def find_record(template: str, account: "Account", reader: "Account") -> str:
+    """Return the path that `template` gives for `account`, ready for `os` calls.
+
+    Raises NoRecord if there is nothing: not if what is there may not be read, or is unfit.
+    """
+    path = place(template, account)
+    if is_absent(path, reader):
+        raise NoRecord(f"{readable(path)}: no such file")
+    return path
+
+
+def is_absent(path: str, reader: "Account") -> bool:
+    """Tell whether there is nothing at `path`: not whether it may be read, or is fit to be."""
+    with acting_as(reader):
+        try:
+            os.lstat(path)
+        except FileNotFoundError:
+            return True
+        except OSError:  # whoever reads it says what is wrong
+            return False
+    return False
+
+
+def place(template: str, account: "Account") -> str:
+    """Expand a path for `account`, ready for `os` calls."""
+    return native(expand(template, user=account.name, home=readable(account.home)))

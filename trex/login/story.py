@@ -1,0 +1,82 @@
+"""The story of one login, with no PAM in it."""
+
+import os
+from contextlib import ExitStack
+
+from trex.errors import NOT_ASKED, NoRecord, Outcome
+from trex.login.method import find_servant
+from trex.login.options import parse_options
+from trex.system.privilege import find_account
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from trex.login.method import Method
+
+    class Conversation(Protocol):
+        """What the story may ask of whoever called it."""
+
+        def ask(self, question: str, *, echo: bool) -> str | None:
+            """Show a prompt and bring the response; None if there is none."""
+
+        def inform(self, text: str) -> None:
+            """Show lines that nobody answers. Raises ConversationFailed."""
+
+        def earlier_password(self) -> str | None:
+            """Return what an earlier module asked for (PAM_AUTHTOK), or None."""
+
+        def pass_on(self, password: str) -> None:
+            """Leave a password for the next module. Raises ConversationFailed."""
+
+    Reminder = Callable[[], str]  # what to tell a user who was let in
+
+
+class Login:
+    """Who asks for what, and what there is to say about it in the log."""
+
+    def __init__(self, user: str, service: str, remote_host: str, arguments: list[str]) -> None:
+        self.user = user
+        self.service = service
+        self.remote_host = remote_host
+        self.arguments = arguments  # the module's, without its name
+        self.caller = os.getpid()  # the application
+        self.method = ""  # until the arguments are read
+        self.debug = False
+        self.steps: list[str] = []
+        self.warnings: list[str] = []
+        self.fingerprints: list[str] = []
+        self.reminder: Reminder | None = None
+
+
+def log_in(login: Login, conversation: "Conversation") -> Outcome:
+    """Ask one challenge and judge one response.
+
+    Raises a TrexError where that cannot be done; its `outcome` is the verdict then.
+    """
+    options = parse_options(login.arguments)
+    login.method = options.method
+    login.debug = options.debug
+    account = find_account(login.user)
+    reader = find_servant("run_as", options.run_as) if options.run_as else account
+    login.steps.append(f"acting as {reader.name}")
+    with ExitStack() as until_judged:
+        try:
+            prepared = method_named(options.method).prepare(login, options, account, reader)
+            challenge = until_judged.enter_context(prepared)
+        except NoRecord:
+            if options.nullok:
+                return NOT_ASKED
+            raise
+        # before the prompt: an upgrade may take its file away
+        from trex.login.audit import write_notes
+
+        write_notes(login)
+        return challenge.judge(challenge.obtain(conversation))
+
+
+def method_named(name: str) -> "Method":
+    """Load one method's module and no other; `trex.login.options.METHODS` has the names."""
+    method: Method = __import__(f"trex.{name}.method", fromlist=["prepare"])
+    return method

@@ -1,0 +1,1 @@
+"""method=openpgp: a text that gpg encrypts to the user's key."""

@@ -1,0 +1,57 @@
+"""Why gpg made no message although the record's keys are in order: its status lines.
+
+Runs only where a login has failed already.
+"""
+
+from trex.errors import GpgFailed
+from trex.openpgp.errors import KeyNotTrusted, KeyUnusable, SigningKeyLocked, SigningKeyUnusable
+from trex.openpgp.keylist import parse_listing
+from trex.openpgp.recipients import fault_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.errors import OpenPGPError
+    from trex.openpgp.gpg import Gpg, Status
+    from trex.openpgp.recipients import Chosen
+
+INV_RECP_NOT_TRUSTED = "10"
+# Low 16 bits of a FAILURE line's code, from libgpg-error: BAD_PASSPHRASE, NO_PIN_ENTRY, CANCELED,
+# NO_PASSPHRASE, FULLY_CANCELED.
+MOST_CODES = 8  # that a message repeats
+WANTED_PASSPHRASE = (11, 85, 99, 177, 198)
+
+
+def diagnose(status: "Status", gpg: "Gpg") -> "OpenPGPError":
+    """Return the error that says why."""
+    for one in gpg.chosen:
+        if one.block and (fault := _fault_of_block(one, gpg)):
+            return fault
+        for code, *_ in _complaints(status, "INV_RECP", one.asked):
+            if code == INV_RECP_NOT_TRUSTED:
+                return KeyNotTrusted(one.name, "; gpg --check-trustdb may bring it up to date")
+            return KeyUnusable(one.name)
+    signer = gpg.signer
+    if signer and _complaints(status, "INV_SGNR", signer.asked):
+        return SigningKeyUnusable(
+            signer.name, ": its secret key is not in the keyring, or is not for signing"
+        )
+    numbers = [words[1] for words in status.get("FAILURE", []) if words[1:]]
+    codes = [int(number) & 0xFFFF for number in numbers if _is_number(number)]
+    if signer and any(code in WANTED_PASSPHRASE for code in codes):
+        return SigningKeyLocked(signer.name)
+    return GpgFailed(f"gpg made no message (libgpg-error codes {codes[:MOST_CODES]})")
+
+
+def _fault_of_block(one: "Chosen", gpg: "Gpg") -> KeyUnusable | None:
+    """Tell what is wrong with a key that was given to gpg: one out of a file was not listed yet."""
+    for key in parse_listing(gpg.show_block(one.block)):
+        return fault_of(one.name, key)
+    return None
+
+
+def _complaints(status: "Status", keyword: str, asked: str) -> list[list[str]]:
+    return [words for words in status.get(keyword, []) if words and words[-1] == asked]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= len("4294967295")  # 32 bits

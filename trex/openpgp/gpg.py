@@ -1,0 +1,248 @@
+"""The challenge as an armored message: one run of gpg, and what its status lines mean.
+
+Status lines: doc/DETAILS in GnuPG's source, "Format of the --status-fd output".
+"""
+
+from trex.errors import OpenPGPError
+from trex.openpgp.keyring import (
+    KEYBOXD,
+    LIST,
+    NO_HOME,
+    NO_KEYRING,
+    Keyring,
+    list_home,
+    read_key_file,
+)
+from trex.openpgp.record import is_file
+from trex.system.child import KEYS_FD
+from trex.system.privilege import readable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+    from trex.openpgp.keylist import Key
+    from trex.openpgp.recipients import Chosen
+    from trex.openpgp.record import AuthRecord
+    from trex.system.child import Filter, Finished
+
+    Status = dict[str, list[list[str]]]
+
+# RFC 4880, 5.2.3.16, wants a domain in a notation's name: one that nobody can own (RFC 2606).
+NOTATION = "login@trex-pam.invalid"
+BEGIN, END = b"-----BEGIN PGP MESSAGE-----\n", b"-----END PGP MESSAGE-----\n"
+
+ENCRYPT = ["--armor", "--encrypt"]
+SIGN_AND_ENCRYPT = ["--armor", "--sign", "--encrypt"]
+EXPORT = ["--export-options", "export-minimal,no-export-attributes", "--export"]
+
+
+class Message:
+    """An encrypted challenge, and what the log calls the keys that took part."""
+
+    __slots__ = ("armored", "keys")
+
+    def __init__(self, armored: str, keys: list[str]) -> None:
+        self.armored = armored
+        self.keys = keys
+
+
+class Gpg(Keyring):
+    """gpg for one login, started by `with` and told later what to do.
+
+    Half of its time it needs only to start. It does so while the record is parsed, its keys are
+    listed by a second gpg and the challenge is made, and reads what depends on them from a pipe
+    that it takes for its options file.
+    """
+
+    def __enter__(self) -> "Self":
+        """Start gpg. Raises NotStarted where no process can be had."""
+        try:
+            super().__enter__()
+            self._child = self.start_alone(ENCRYPT, keys=1)
+        except BaseException:
+            self._blocks.close()
+            raise
+        return self
+
+    def look_up(self, record: "AuthRecord") -> None:
+        """Begin to look the record's keys up.
+
+        Raises FileUnsafe for a keyring or key file that others can write, or an OpenPGPError.
+        """
+        self._record = record
+        self.warnings: list[str] = []
+        files = [name for name in record.recipients if is_file(name)]
+        self._files = {name: read_key_file(name, self.account) for name in files}
+        names = [name for name in record.recipients if not is_file(name)]
+        names += [record.sign_as] if record.sign_as else []
+        self._listing: Filter | None = None
+        if names:
+            self.contents = list_home(self.home, self.account)
+            _check_home(self.contents, record, self.home)
+            self._listing = self.search(LIST, names, trust=record.trust)
+
+    def encrypt(self, plaintext: bytes, context: str) -> None:
+        """Have gpg encrypt to the record's keys, and sign where it says so.
+
+        Nothing is given to gpg before these keys are known. Raises a KeyUnusable that names the
+        key, or another OpenPGPError.
+        """
+        self._choose()
+        if self._needs_blocks():
+            self._take_blocks()
+        blocks = [one.block for one in self.chosen if one.block]
+        self._restart(len(blocks))
+        self._child.feed(plaintext, self._instructions(context), blocks)
+
+    def message(self) -> Message:
+        """Wait for what `encrypt` has begun, and check it.
+
+        Raises WrongRecipients or WrongSigner, or another OpenPGPError.
+        """
+        finished = self._child.finish(self.deadline)
+        status = parse_status(finished.status)
+        if not _is_complete(finished, status, signed=bool(self.signer)):
+            from trex.openpgp.diagnosis import diagnose  # needed only where a login fails
+
+            raise diagnose(status, self)
+        from trex.openpgp.recipients import check_message
+
+        armored = finished.output.decode("ascii")
+        check_message(armored, _words(status, "KEY_CONSIDERED", 0), self.chosen, self.signer,
+                      _words(status, "SIG_CREATED", 5))  # fmt: skip
+        return Message(armored, [one.asked for one in self._taking_part()])
+
+    def _choose(self) -> None:
+        """Decide which keys are the record's: by what gpg lists, and what the key files hold."""
+        self.keys = self._parsed(self._listing) if self._listing else []
+        try:
+            self._choose_among(self.keys)
+        except OpenPGPError:
+            if not self._knows_one_of_two:
+                raise
+            self.keys = self._parsed(self.search(LIST, [], trust=self._record.trust))
+            self._choose_among(self.keys)
+
+    def _parsed(self, listing: "Filter") -> "list[Key]":
+        """Return the keys of a listing, with the user ids of which one is asked for."""
+        from trex.openpgp.keylist import Sieve, parse_listing
+
+        sieve = Sieve([*self._record.recipients, self._record.sign_as or ""])
+        return parse_listing(self.listed(listing, sieve))
+
+    @property
+    def _knows_one_of_two(self) -> bool:
+        """Tell whether a search finds one key only: keyboxd's index has one for a fingerprint.
+
+        If another key carries a copy, it has whichever was imported last.
+        """
+        return KEYBOXD in self.contents
+
+    def _choose_among(self, keys: "list[Key]") -> None:
+        from trex.openpgp.recipients import choose, choose_signer, copies_of, from_file
+
+        record = self._record
+        self.warnings = copies_of([*record.recipients, record.sign_as], keys)
+        self.chosen = [
+            from_file(name, self._files[name])
+            if name in self._files
+            else choose(name, keys, trust=record.trust)
+            for name in record.recipients
+        ]
+        self.signer = choose_signer(record.sign_as, keys) if record.sign_as else None
+
+    def _needs_blocks(self) -> bool:
+        """Tell whether gpg must not search: it might find others, or start a daemon for it.
+
+        Only what a fingerprint finds has been listed as a whole.
+        """
+        return bool(
+            self.signer or self.warnings or KEYBOXD in self.contents
+            or any("@" in one.name or one.block for one in self.chosen)
+        )  # fmt: skip
+
+    def _take_blocks(self) -> None:
+        """Take the keys out of the keyring, to give gpg these and nothing else."""
+        from trex.openpgp.recipients import take_blocks
+
+        wanted = [one for one in self._taking_part() if not one.block]
+        if not wanted:
+            return
+        try:
+            names = list(dict.fromkeys(one.fingerprint for one in wanted))
+            take_blocks(wanted, self.finish(self.search(EXPORT, names)))
+        except OpenPGPError:
+            if not self._knows_one_of_two:
+                raise
+            take_blocks(wanted, self.finish(self.search(EXPORT, [])))
+
+    def _taking_part(self) -> "list[Chosen]":
+        return [*self.chosen, *([self.signer] if self.signer else [])]
+
+    def _restart(self, keys: int) -> None:
+        """Begin again where the gpg that has started will not do."""
+        if self.signer:
+            self._child.end()
+            # It finds a signing key by its fingerprint, and others may carry that.
+            self._child = self.start_with_daemons(SIGN_AND_ENCRYPT, keys, self.signer.block)
+        elif keys > self._child.room or KEYBOXD in self.contents:
+            self._child.end()
+            self._child = self.start_alone(ENCRYPT, keys, NO_HOME)
+
+    def _instructions(self, context: str) -> bytes:
+        """Return lines for an options file (gpg(1)): no value in them can hold a newline."""
+        lines = ["utf8-strings", f"set-filename {context}"]
+        given = [one for one in self.chosen if one.block]
+        lines += [f"recipient-file /proc/self/fd/{KEYS_FD + n}" for n, _ in enumerate(given)]
+        if given and not self.signer:
+            lines += NO_KEYRING
+        lines += [f"recipient {one.asked}" for one in self.chosen if not one.block]
+        if self._record.trust or given:  # which keys are vouched for was looked at before
+            lines.append("trust-model always")
+        if self.signer:
+            notation = context.replace("%", "%%")
+            lines.append(f"local-user {self.signer.asked}")
+            lines.append(f"sig-notation {NOTATION}={notation}")
+        return "".join(f"{line}\n" for line in lines).encode("utf-8")
+
+
+def _is_complete(finished: "Finished", status: "Status", *, signed: bool) -> bool:
+    """Tell whether there is a whole message, and a signature in it if one was asked for."""
+    done = ("END_ENCRYPTION", "SIG_CREATED") if signed else ("END_ENCRYPTION",)
+    plain = finished.output.isascii() and finished.output.replace(b"\n", b"").decode().isprintable()
+    return (
+        finished.code in (0, None)
+        and plain  # it is written to a terminal
+        and finished.output.startswith(BEGIN)
+        and finished.output.endswith(END)
+        and all(keyword in status for keyword in done)
+        and "FAILURE" not in status
+    )
+
+
+def _check_home(present: list[str], record: "AuthRecord", home: str) -> None:
+    """See to it that gpg finds its files: it would make them, and nothing in a home may change."""
+    if not {"pubring.kbx", "pubring.gpg", KEYBOXD}.intersection(present):
+        from trex.openpgp.errors import KeyNotFound
+
+        raise KeyNotFound(record.recipients[0], f": {readable(home)} has no keyring")
+    if not record.trust and "trustdb.gpg" not in present:
+        from trex.openpgp.errors import KeyNotTrusted
+
+        raise KeyNotTrusted(record.recipients[0], f": {readable(home)} has no trustdb.gpg")
+
+
+def parse_status(text: bytes) -> "Status":
+    """Return `{keyword: [arguments, ...]}` of the lines that start with `[GNUPG:]`."""
+    lines: Status = {}
+    for line in text.decode("utf-8", "replace").split("\n"):
+        prefix, *words = line.split(" ")
+        if prefix == "[GNUPG:]" and words:
+            lines.setdefault(words[0], []).append(words[1:])
+    return lines
+
+
+def _words(status: "Status", keyword: str, place: int) -> set[str]:
+    """Return the words at one place of all lines with a keyword."""
+    return {words[place] for words in status.get(keyword, []) if len(words) > place}

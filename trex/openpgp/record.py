@@ -1,0 +1,194 @@
+"""`~/.auth_gpg`: one record that says who can answer and how the challenge is shown.
+
+The format, with every default, effect and limit, is in docs/auth_gpg.md.
+"""
+
+import os
+
+from trex.errors import FileUnsafe, RecordError, cut
+from trex.system.privilege import readable
+
+RECORD = "<recipients> <trust|notrust> <sign-as|nosign> [web-QR mode] [TLS key] [TLS certificate]"
+FEWEST_FIELDS, MOST_FIELDS = 3, 6
+MEANT_KEY = "an e-mail address or a fingerprint of 40 hexadecimal digits"
+MEANT_RECIPIENT = f"{MEANT_KEY}, or the absolute path of a public key"
+MAX_RECIPIENTS = 16
+MAX_ADDRESS = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
+
+HEX_DIGITS = frozenset("0123456789ABCDEF")
+FINGERPRINT_LENGTHS = (40, 64)  # of keys of version 4, and of version 5 or 6
+GROUPS = 10  # in which gpg shows 40 digits
+ONE_SUBKEY = "!"  # gpg(1), "How to specify a user ID": exactly this key or subkey
+# Of RFC 5322's atext; letters and digits of any script come with it (RFC 6531).
+ADDRESS_SIGNS = frozenset("!#$%&'*+/=?^_`{|}~.-")
+
+
+class WebQrMode:
+    """How the page with the QR code is to be protected."""
+
+    __slots__ = ("authentication", "tls")
+
+    def __init__(self, *, authentication: bool, tls: bool) -> None:
+        self.authentication = authentication
+        self.tls = tls
+
+
+WEB_QR_MODES = {
+    "webQrAuthTls": WebQrMode(authentication=True, tls=True),
+    "webQrNoAuthTls": WebQrMode(authentication=False, tls=True),
+    "webQrAuthNoTls": WebQrMode(authentication=True, tls=False),
+    "webQrNoAuthNoTls": WebQrMode(authentication=False, tls=False),
+}
+
+
+class AuthRecord:
+    """A parsed record.
+
+    Keys are addresses, or fingerprints of capital hex digits with or without `!`; recipients may
+    be absolute paths of public keys too (`is_file`).
+    """
+
+    __slots__ = (
+        "line", "recipients", "sign_as", "tls_certificate", "tls_key", "trust", "warnings", "web_qr"
+    )  # fmt: skip
+
+    def __init__(self, line: int, recipients: list[str], *, trust: bool) -> None:
+        self.line = line
+        self.recipients = recipients
+        self.trust = trust
+        self.sign_as = ""  # for nosign
+        self.web_qr: WebQrMode | None = None
+        self.tls_key = ""  # absolute, or "" where a certificate is to be made for this login
+        self.tls_certificate = ""
+        self.warnings: list[str] = []
+
+
+def parse_record(content: bytes, path: str, home: str) -> "AuthRecord":
+    """Return the first record in `content`; `path` is for messages, `home` for relative TLS paths.
+
+    Raises RecordError with the line for whatever is not as docs/auth_gpg.md says, and FileUnsafe
+    for a file without a record.
+    """
+    lines = _lines(content, readable(path))
+    if not lines:
+        raise FileUnsafe(readable(path), "no record", RECORD)
+    record = _parse_line(lines[0], home)
+    if len(lines) > 1:
+        second = lines[1]
+        record.warnings.append(
+            f"{second.path}:{second.number}: a second record is not read, only line {record.line}"
+        )
+    return record
+
+
+class _Line:
+    """A line that is neither blank nor a comment, and where it stands."""
+
+    __slots__ = ("number", "path", "text")
+
+    def __init__(self, path: str, number: int, text: str) -> None:
+        self.path = path
+        self.number = number
+        self.text = text
+
+    def error(self, found: str, meant: str) -> RecordError:
+        return RecordError(self.path, self.number, found, meant)
+
+
+def _lines(content: bytes, path: str) -> list[_Line]:
+    lines = []
+    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        try:
+            text = raw.decode("utf-8").strip(" \t\r")
+        except UnicodeDecodeError:
+            raise RecordError(path, number, "bytes that are not UTF-8", "UTF-8 text") from None
+        if text and not text.startswith("#"):
+            lines.append(_Line(path, number, text.replace("\t", " ")))
+    return lines
+
+
+def _parse_line(line: _Line, home: str) -> AuthRecord:
+    if not line.text.isprintable():
+        raise line.error("a control character", "printable text")
+    fields = [field for field in line.text.split(" ") if field]
+    if len(fields) > 1 and fields[1].lower().startswith("webqr"):
+        raise line.error(
+            "a record in the form of Trex for C++, <recipient> <web-QR mode> [key] [certificate]",
+            " ".join([fields[0], "trust", "nosign", *fields[1:]]),
+        )
+    if len(fields) > MOST_FIELDS and HEX_DIGITS.issuperset("".join(fields[:GROUPS]).upper()):
+        raise line.error("a fingerprint with spaces in it", "".join(fields[:GROUPS]) + " ...")
+    if not FEWEST_FIELDS <= len(fields) <= MOST_FIELDS:
+        raise line.error(f"{len(fields)} fields", f"{FEWEST_FIELDS} to {MOST_FIELDS}: {RECORD}")
+    recipients, trust, sign_as, *web = fields
+    if trust not in ("trust", "notrust"):
+        raise line.error(_quoted(trust), "trust or notrust")
+    record = AuthRecord(line.number, _parse_recipients(line, recipients), trust=trust == "trust")
+    if not record.trust and any(map(is_file, record.recipients)):
+        raise line.error("notrust with a key in a file", "trust: gpg vouches for no file")
+    if sign_as != "nosign":
+        record.sign_as = _parse_key(line, sign_as, f"{MEANT_KEY} to sign with, or nosign")
+    if web:
+        _parse_web_qr(record, line, web, home)
+    return record
+
+
+def _parse_recipients(line: _Line, field: str) -> list[str]:
+    names = field.split(",")
+    if len(names) > MAX_RECIPIENTS:
+        raise line.error(f"{len(names)} recipients", f"at most {MAX_RECIPIENTS}")
+    return [name if is_file(name) else _parse_key(line, name, MEANT_RECIPIENT) for name in names]
+
+
+def is_file(name: str) -> bool:
+    """Tell whether a recipient is the path of a public key, and no key of the keyring."""
+    return name.startswith("/")
+
+
+def _parse_key(line: _Line, name: str, meant: str) -> str:
+    """Return a fingerprint in capitals, or an address as it stands."""
+    fingerprint = name.removeprefix("0x").removeprefix("0X").upper()
+    digits = fingerprint.removesuffix(ONE_SUBKEY)
+    if len(digits) in FINGERPRINT_LENGTHS and HEX_DIGITS.issuperset(digits):
+        return fingerprint
+    if _is_address(name):
+        return name
+    raise line.error(_quoted(name), meant)
+
+
+def _is_address(name: str) -> bool:
+    """Tell whether `name` is a plain address, and nothing that gpg takes for an option."""
+    local, at, domain = name.rpartition("@")
+    labels = domain.split(".")
+    return (
+        bool(local and at)
+        and len(name) <= MAX_ADDRESS
+        and not name.startswith(("-", "/"))  # an option, a path
+        and all(c.isalnum() or c in ADDRESS_SIGNS for c in local)
+        and all(label and not label.startswith("-") for label in labels)
+        and all(c.isalnum() or c == "-" for label in labels for c in label)
+    )
+
+
+def _parse_web_qr(record: AuthRecord, line: _Line, fields: list[str], home: str) -> None:
+    mode, *files = fields
+    record.web_qr = WEB_QR_MODES.get(mode)
+    if record.web_qr is None:
+        if mode.lower().startswith("webqr"):
+            close = [known for known in WEB_QR_MODES if known.lower() == mode.lower()]
+            hint = f', did you mean "{close[0]}"?' if close else ""
+            record.warnings.append(
+                f"{line.path}:{line.number}: unknown web-QR mode {_quoted(mode)}, so no page{hint}"
+            )
+        return
+    if record.web_qr.tls and len(files) == 1:
+        raise line.error(
+            "a TLS key without a TLS certificate",
+            "both, or neither for a certificate that is made for each login",
+        )
+    if record.web_qr.tls and files:
+        record.tls_key, record.tls_certificate = (os.path.join(home, name) for name in files)
+
+
+def _quoted(field: str) -> str:
+    return f'"{cut(field)}"'

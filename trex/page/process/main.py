@@ -1,0 +1,98 @@
+"""The program that serves one login's page. `trex.page.start` says what is at which descriptor.
+
+It runs isolated and without site-packages: what it imports is the package that it belongs to, the
+standard library, and Debian's packages.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.page.process.settings import Settings
+
+STATUS_FD, KEY_FD, CERTIFICATE_FD = 3, 6, 7  # see trex.page.start
+BEGIN_KEY = b"-----BEGIN PRIVATE KEY-----"
+
+
+def main() -> None:
+    """Get ready, say so in one line, take the message, serve it until the deadline."""
+    from trex.errors import PageUnavailable
+    from trex.page.process.settings import read_message, read_settings
+    from trex.system.prctl import SET_DUMPABLE, prctl
+
+    prctl(SET_DUMPABLE, 0)  # other processes of this account cannot look into this one
+    settings = read_settings()
+    settings.end_at_deadline()
+    pair = None
+    if settings.tls:
+        from trex.page.process.proof import prove
+
+        try:
+            pair = key_and_certificate(settings)
+            report(f"ready {prove(*pair)}")
+        except PageUnavailable as error:
+            report(f"unavailable {error}")
+            return
+    message = read_message()
+
+    from trex.page.process.aside import Aside
+
+    def draw_message() -> bytes:
+        from trex.page.process.drawing import draw
+
+        return draw(message)
+
+    drawing = Aside(draw_message)  # while the server's library is imported
+    spare_memory()
+    from trex.page.process.document import Document
+    from trex.page.process.server import serve
+    from trex.page.process.tls import make_context
+
+    context = make_context(*pair) if pair else None
+    serve(Document(settings, message, drawing.result()), settings, context)
+
+
+def key_and_certificate(settings: "Settings") -> tuple[bytes, bytes]:
+    """Return the user's, or ones made for this login, as PEM. Raises PageUnavailable."""
+    if settings.tls == "files":
+        with open(KEY_FD, "rb") as key, open(CERTIFICATE_FD, "rb") as certificate:
+            return key.read(), certificate.read()
+    from trex.errors import PageUnavailable
+    from trex.page.process.aside import Aside
+
+    def make() -> bytes:
+        from trex.page.process.certificate import make_certificate
+
+        return make_certificate(settings.host, settings.seconds_left)
+
+    # Beside, because the memory for `cryptography` is given back so.
+    certificate_pem, begin, key_pem = (Aside(make).result() or b"").partition(BEGIN_KEY)
+    if not begin:
+        raise PageUnavailable("no certificate could be made; is python3-cryptography there?")
+    return begin + key_pem, certificate_pem
+
+
+def spare_memory() -> None:
+    """Keep Tornado from loading 1.5 MB at its import that nothing here uses.
+
+    None in `sys.modules` is the import system's sign for what is not to be had.
+    """
+    os.environ["SSL_CERT_FILE"] = os.devnull  # every authority's certificate, for a TLS client
+    for colours_of_its_log in ("curses", "colorama"):
+        sys.modules[colours_of_its_log] = None  # type: ignore[assignment]
+
+
+def report(line: str) -> None:
+    """Tell the login, once, how it stands."""
+    os.write(STATUS_FD, f"{line}\n".encode("utf-8", "backslashreplace"))
+    os.close(STATUS_FD)
+
+
+if __name__ == "__main__":
+    sys.path.append("/usr/lib/python3/dist-packages")  # Debian's packages
+    package = sys.modules["trex"] = type(sys)("trex")  # not along sys.path: see pam_trex.py
+    package.__path__ = [
+        os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    ]
+    main()

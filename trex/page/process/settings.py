@@ -1,0 +1,61 @@
+"""What the login tells the page's process: settings first, later the message."""
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # see trex.system.child
+
+MEMBERS = ("login", "server", "service", "from")  # what an authenticated page tells, in order
+
+
+class Settings:
+    """One page's settings; what is absent was not asked for."""
+
+    def __init__(self, lines: list[str]) -> None:
+        """Read lines of a name and a value each. Raises KeyError or ValueError for others."""
+        values = dict(line.split(" ", 1) for line in lines)
+        self.deadline = float(values["deadline"])  # on CLOCK_BOOTTIME, in seconds
+        self.host = values["host"]  # as in the URL
+        self.tls = values.get("tls", "")  # "files", "made" or "" for plain HTTP
+        self.user_name, _, self.password = values.get("credentials", "").partition(" ")
+        self.told = {name: values[name] for name in MEMBERS if name in values}
+
+    @property
+    def seconds_left(self) -> float:
+        """Return how long the challenge still holds."""
+        return self.deadline - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def until(self, form: str) -> str:
+        """Return the deadline in UTC, in a form that strftime(3) knows."""
+        return time.strftime(form, time.gmtime(time.time() + self.seconds_left))
+
+    def end_at_deadline(self) -> None:
+        """Have the kernel end this process, whatever it does then."""
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, max(0.001, self.seconds_left + 1))
+
+
+def read_settings() -> Settings:
+    """Read from standard input up to an empty line."""
+    lines = []
+    while line := _read_line():
+        lines.append(line)
+    return Settings(lines)
+
+
+def read_message() -> str:
+    """Read the armored message from standard input, to its end."""
+    with open(0, encoding="ascii") as stream:
+        return stream.read()
+
+
+def _read_line() -> str:
+    """Read a line and nothing beyond it: what follows comes later."""
+    line = b""
+    while (character := os.read(0, 1)) not in (b"\n", b""):
+        line += character
+    return line.decode("utf-8", "replace")

@@ -1,0 +1,255 @@
+"""The page with the QR code, seen from the login: started early, told the message, ended in time.
+
+The page itself is `trex.page.process`, a program of its own (`trex.system.servant`).
+"""
+
+import os
+import stat
+from time import monotonic
+
+from trex.errors import (
+    MAX_PLACE,
+    FileUnsafe,
+    NotStarted,
+    PageUnavailable,
+    PrivilegeError,
+    UserUnknown,
+    cut,
+)
+from trex.login.audit import one_line
+from trex.login.challenge import random_text
+from trex.page.port import listen, take_place
+from trex.system.child import STDIN_FD, Child, close_surely, write_whole
+from trex.system.privilege import acting_as, find_account, native
+from trex.system.safefile import MAX_SIZE, check_writers
+from trex.system.servant import PYTHON, first_line, start
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.login.options import Options
+    from trex.login.story import Login
+    from trex.openpgp.record import AuthRecord
+    from trex.system.privilege import Account
+
+LISTENER_FD, KEY_FD, CERTIFICATE_FD = 5, 6, 7
+PACKAGES = "/usr/lib/python3/dist-packages"
+READY = "ready"
+FINGERPRINT_LENGTH = 95  # 32 times two hexadecimal digits, with colons in between
+FINGERPRINT_SIGNS = frozenset("0123456789ABCDEF:")
+REPORT_SECONDS = 5.0  # an overloaded host's page is not worth waiting for
+HOSTS = "/etc/hosts"
+UNAVAILABLE = "There is no page with a QR code: the system's log says why.\n"
+
+
+class Page:
+    """One login's page. What keeps it from being shown is a warning in the log, not an error."""
+
+    def __init__(self, login: "Login", options: "Options", record: "AuthRecord") -> None:
+        self._login = login
+        self._options = options
+        self._record = record
+        self._has_tls = bool(record.web_qr and record.web_qr.tls)
+        self._is_made = self._has_tls and not record.tls_key
+        self._server = Child()
+        self._descriptors: list[int] = []  # as long as the page
+        self._deadline = monotonic()
+        self._available = False
+        self._address = ""
+        self._credentials: tuple[str, str] | tuple[()] = ()
+
+    def __enter__(self) -> "Page":
+        """Nothing is open yet; whatever is, ends with the block."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """End the page's process, and with it its port."""
+        self.end()
+
+    def open(self, reader: "Account", user: "Account", deadline: float) -> None:
+        """Start the page's process, for a message that is yet to come.
+
+        `reader` reads the TLS files; `deadline` is the challenge's.
+        Raises PrivilegeError, because then nothing is sure any more.
+        """
+        self._deadline = monotonic() + REPORT_SECONDS
+        try:
+            self._start(reader, user, deadline)
+            self._available = True
+        except PrivilegeError:
+            raise
+        except (PageUnavailable, FileUnsafe, NotStarted) as error:
+            self._give_up(str(error))
+        except OSError as error:
+            self._give_up(error.strerror or type(error).__name__)
+
+    def show(self, message: str) -> str:
+        """Hand the message over, and return what the prompt says about the page: whole lines."""
+        if not self._available:
+            return UNAVAILABLE
+        try:
+            self._hand_over(message)
+            fingerprint = self._fingerprint()
+        except (PageUnavailable, NotStarted) as error:
+            self._give_up(str(error))
+            return UNAVAILABLE
+        self._login.steps.append(f"page at {self._address}")
+        return self._announcement(fingerprint)
+
+    def end(self) -> None:
+        """End the page's process, and with it its port; nothing happens if there is none."""
+        self._available = False
+        try:
+            self._server.end()
+        finally:
+            while self._descriptors:
+                close_surely(self._descriptors.pop())
+
+    def _give_up(self, reason: str) -> None:
+        self._login.warnings.append(f"no page with a QR code: {reason}")
+        self.end()
+
+    def _start(self, reader: "Account", user: "Account", deadline: float) -> None:
+        if os.geteuid() != 0:
+            raise PageUnavailable("only root can give it an account of its own")
+        self._check_programs()
+        try:
+            server = find_account(self._options.web_user)
+        except UserUnknown as error:
+            raise PageUnavailable(f"web_user={self._options.web_user}: {error}") from None
+        if server.uid in (0, user.uid, reader.uid):
+            raise PageUnavailable(f"web_user={server.name} must be neither root nor who logs in")
+        server.serves = True
+        places = {}
+        if self._record.tls_key:
+            places[KEY_FD] = self._piped(self._record.tls_key, reader)
+            places[CERTIFICATE_FD] = self._piped(self._record.tls_certificate, reader)
+        self._descriptors.append(take_place(self._options.web_max))
+        listener, port = listen(self._options)
+        places[LISTENER_FD] = listener.fileno()
+        try:
+            places[STDIN_FD], self._settings = self._server.pipe()
+            start(self._server, "page/process/main.py", server, places, file_size=MAX_SIZE)
+        finally:
+            listener.close()  # the page's process has it now: the port ends with that
+        if not write_whole(self._settings, self._tell(user, deadline, port)):
+            raise PageUnavailable("its process cannot be told what it is for")
+
+    def _check_programs(self) -> None:
+        """See to it that all is there that the page's process needs only later."""
+        needed = {PYTHON: "python3"}
+        made = ["cryptography"] if self._is_made else []
+        for name in ("tornado", "qrcode", *made):
+            needed[f"{PACKAGES}/{name}/__init__.py"] = f"python3-{name}"
+        for path, package in needed.items():
+            if not os.path.exists(path):
+                raise PageUnavailable(f"Debian's package {package} is missing")
+
+    def _tell(self, user: "Account", deadline: float, port: int) -> bytes:
+        """Return the settings for trex.page.process.settings: lines, the last one empty."""
+        host = self._options.web_host or full_name()
+        mode = self._record.web_qr
+        lines = [f"deadline {deadline}", f"host {host.removesuffix('.')}"]
+        if self._has_tls:
+            lines.append("tls made" if self._is_made else "tls files")
+        if mode and mode.authentication:
+            self._credentials = random_text(), random_text()
+            lines += ["credentials {} {}".format(*self._credentials)]
+            lines += [f"login {one_line(user.name)}", f"service {one_line(self._login.service)}"]
+            lines += [f"from {one_line(self._login.remote_host)}"]
+            lines += [f"server {one_line(os.uname().nodename)}"]
+        scheme = "https" if self._has_tls else "http"
+        bracketed = f"[{host}]" if ":" in host else host
+        self._address = f"{scheme}://{bracketed}:{port}/"
+        return "".join(f"{line}\n" for line in [*lines, ""]).encode("utf-8", "backslashreplace")
+
+    def _hand_over(self, message: str) -> None:
+        if not write_whole(self._settings, message.encode("ascii")):
+            raise PageUnavailable("its process does not read what it is told")
+        self._server.close(self._settings)
+
+    def _fingerprint(self) -> str:
+        """Wait until the page's process has proved its TLS, and return its fingerprint.
+
+        Without TLS there is nothing to prove, so nothing to wait for: "".
+        """
+        if not self._has_tls:
+            return ""
+        try:
+            word, _, rest = first_line(self._server, self._deadline).partition(" ")
+        except TimeoutError:
+            reason = f"its process was not ready in {REPORT_SECONDS:.0f} seconds"
+            raise PageUnavailable(reason) from None
+        if word != READY:
+            raise PageUnavailable(rest or "its process did not get ready")
+        if len(rest) != FINGERPRINT_LENGTH or not FINGERPRINT_SIGNS.issuperset(rest):
+            raise PageUnavailable("its process said something else than a fingerprint")
+        return rest
+
+    def _announcement(self, fingerprint: str) -> str:
+        lines = [f"The same as a QR code: {self._address}"]
+        if self._credentials:
+            lines.append("User name: {}  Password: {}".format(*self._credentials))
+        if fingerprint:
+            lines.append(f"SHA-256 fingerprint of its certificate: {fingerprint}")
+        return "".join(f"{line}\n" for line in lines)
+
+    def _piped(self, path: str, reader: "Account") -> int:
+        """Return the reading end of a pipe with what `reader` may read at `path`.
+
+        A link is followed, because that is how certbot keeps its files. A pipe of root's, because
+        other processes of the page's account cannot open it through /proc: a memory file they can,
+        until the page's process has closed itself to them.
+        """
+        shown = cut(path, MAX_PLACE)
+        with acting_as(reader):
+            try:
+                check_writers(native(path), reader)
+                content, mode = read_pem(path)
+            except OSError as error:
+                raise PageUnavailable(f"{shown}: {error.strerror}") from None
+        if path == self._record.tls_key and mode & stat.S_IROTH:
+            self._login.warnings.append(f"{shown}: this TLS key can be read by everybody")
+        source, sink = self._server.pipe()
+        if not write_whole(sink, content):
+            raise PageUnavailable(f"{shown}: it could not be handed on")
+        self._server.close(sink)
+        return source
+
+
+def full_name() -> str:
+    """Return the host's full name, as far as it is known without asking the network.
+
+    A name server that does not answer would hold the login up: what only DNS knows, `web_host=`
+    has to say. Debian's installer writes the full name into /etc/hosts.
+    """
+    short = os.uname().nodename
+    if "." in short:
+        return short
+    try:
+        with open(HOSTS, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                _, *names = line.partition("#")[0].split() or [""]
+                if short in names and "." in names[0]:
+                    return names[0]
+    except OSError:
+        pass
+    return short
+
+
+def read_pem(path: str) -> tuple[bytes, int]:
+    """Return a regular file's content and mode; neither a FIFO nor a device makes this wait.
+
+    Raises PageUnavailable, OSError.
+    """
+    shown = cut(path, MAX_PLACE)
+    descriptor = os.open(native(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size == 0:  # as files in /proc say
+            raise PageUnavailable(f"{shown}: this is no regular file, or an empty one")
+        content = os.read(descriptor, MAX_SIZE + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > MAX_SIZE:
+        raise PageUnavailable(f"{shown}: more than {MAX_SIZE // 1024} KiB")
+    return content, status.st_mode

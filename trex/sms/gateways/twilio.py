@@ -1,0 +1,43 @@
+"""Twilio's Programmable Messaging: the Messages resource, basic authentication.
+
+https://www.twilio.com/docs/messaging/api/message-resource
+"""
+
+import json
+
+from trex.codeerrors import NotSent
+from trex.sms.gateways.web import connect, request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.sms.gateways.web import Answer
+    from trex.sms.settings import Table
+
+API = "https://api.twilio.com"
+CREATED = 201
+TOO_LARGE = 1_000_000  # for a code of theirs, and for the log
+
+
+def send(gateway: "Table", numbers: list[str], text: str) -> None:
+    """Send to each number. Raises NotSent with Twilio's error code."""
+    sid = gateway["account_sid"]
+    url = f"{gateway.get('api', API)}/2010-04-01/Accounts/{sid}/Messages.json"
+    for number in numbers:
+        form = {"To": number, "From": gateway["from"], "Body": text}
+        answer = request(gateway, "POST", url, data=form, auth=(sid, gateway["auth_token"]))
+        if answer.status != CREATED:
+            raise NotSent(f"HTTP status {answer.status}, error code {_code(answer)}")
+
+
+def reach(gateway: "Table") -> None:
+    """See whether a message could be sent there, and send none. Raises NotSent."""
+    connect(gateway, gateway.get("api", API))
+
+
+def _code(answer: "Answer") -> str:
+    """Return the number of https://www.twilio.com/docs/api/errors, if there is one."""
+    try:
+        code = json.loads(answer.body)["code"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "unknown"
+    return str(code) if type(code) is int and 0 < code < TOO_LARGE else "unknown"

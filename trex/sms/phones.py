@@ -1,0 +1,79 @@
+"""Whose PIN goes to which number: root's map, or what the account database says."""
+
+import pwd
+
+from trex.codeerrors import SettingsError
+from trex.errors import FileUnsafe, NoRecord, cut
+from trex.system.privilege import find_account, native, readable
+from trex.system.safefile import read_safely
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trex.system.privilege import Account
+
+FEWEST_DIGITS, MOST_DIGITS = 7, 15  # ITU-T E.164, 6.2.1; no country has numbers shorter than seven
+MAX_NUMBERS = 4
+MAX_MAP = 4 << 20  # bytes: 100,000 users and more, read by each login in a moment
+OFFICE_PHONE = 2  # the field in GECOS: full name, room, office phone, home phone (passwd(5))
+MEANT = "a user and one or more numbers such as +33612345678"
+
+
+def numbers_from_map(path: str, user: str) -> list[str]:
+    """Return the E.164 numbers of `user` in a file that only root can have written.
+
+    Raises NoRecord for a user who is not in it, SettingsError, and FileUnsafe: also for a file that
+    is missing, because `nullok` is for users and not for files of the administrator's.
+    """
+    found: list[str] = []
+    for number, name, numbers in _lines(path):
+        if name == user:
+            if found:
+                raise SettingsError(
+                    f"{path}:{number}: {cut(name)} is in line after line: once is meant"
+                )
+            found = numbers
+    if not found:
+        raise NoRecord(f"{path}: no number for {cut(user)}")
+    return found
+
+
+def users_in_map(path: str) -> list[str]:
+    """Return the users who have a number, in the order of the file; raises as above."""
+    return list(dict.fromkeys(name for _, name, _ in _lines(path)))
+
+
+def _lines(path: str) -> "Iterator[tuple[int, str, list[str]]]":
+    """Yield each line's number, user and telephone numbers."""
+    try:
+        content = read_safely(native(path), find_account("root"), MAX_MAP)
+    except NoRecord:
+        raise FileUnsafe(path, "no file", "the map of users to telephone numbers") from None
+    for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), start=1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        name, *numbers = words
+        if not 1 <= len(numbers) <= MAX_NUMBERS or not all(map(is_number, numbers)):
+            raise SettingsError(f"{path}:{number}: found another line; meant is {MEANT}")
+        yield number, name, numbers
+
+
+def number_from_gecos(account: "Account") -> list[str]:
+    """Return the office phone of the account database, which on many hosts chfn(1) may change.
+
+    Raises NoRecord.
+    """
+    fields = readable(pwd.getpwnam(native(account.name)).pw_gecos).split(",")
+    number = "".join(fields[OFFICE_PHONE : OFFICE_PHONE + 1]).strip()
+    if not is_number(number):
+        raise NoRecord(f"the account {account.name} has no office phone such as +33612345678")
+    return [number]
+
+
+def is_number(text: str) -> bool:
+    """Tell whether `text` is an international number: + and digits, the first of them no zero."""
+    digits = text.removeprefix("+")
+    plain = text.startswith("+") and digits.isascii() and digits.isdigit()
+    return plain and FEWEST_DIGITS <= len(digits) <= MOST_DIGITS and digits[0] != "0"

@@ -1,0 +1,374 @@
+"""Running one program as another account: no way back, nothing inherited, a certain end."""
+
+import fcntl
+import os
+import select
+from contextlib import suppress
+from time import monotonic, sleep
+
+from trex.errors import GpgFailed, GpgTimedOut, NotStarted
+from trex.system.privilege import become, native
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Sequence
+
+    from trex.system.privilege import Account
+
+    Leash = Callable[[int], None]
+else:
+    import _signal as signal  # signal.py builds enumerations for a millisecond: not needed here
+
+STDIN_FD, STDOUT_FD, STDERR_FD = 0, 1, 2
+STATUS_FD = 3  # where the program writes its status lines
+LIFELINE_FD = 4  # a pipe that the parent holds open as long as it lives
+INSTRUCTIONS_FD = 5  # a pipe with what became known only after the program was started
+KEYS_FD = 6  # the first of the pipes with one public key each
+PIPE_SIZE = 64 * 1024  # pipe(7): a longer text needs a larger pipe
+LARGEST_PIPE = 1 << 20  # fs.pipe-max-size, as it comes
+MAX_DESCRIPTORS = 1 << 20  # unless fs.nr_open was raised; close_range(2) takes it in one call
+ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
+MAX_OUTPUT = 256 * 1024  # sixteen recipients and a signature need less than 20 kB
+UNDISTURBED_MS = 50
+LEAST_SECONDS = 0.01  # 0 would be no timer
+GRACE_MS = 2000  # for a supervisor to end its daemons, before it is killed
+NOT_STARTED = b"TREX-NOT-STARTED "
+LINGERS = "gpg cannot be ended: the file system of its files does not answer"
+
+
+class Finished:
+    """What a program left: exit status (-N for signal N, None if unknown), and what it wrote."""
+
+    __slots__ = ("code", "output", "status")
+
+    def __init__(self, code: int | None, output: bytes, status: bytes) -> None:
+        self.code = code
+        self.output = output
+        self.status = status
+
+
+class Child:
+    """A program that runs until it ends by itself, or `end` is called, or this process is gone."""
+
+    def __init__(self) -> None:
+        self._program = ""
+        self._descriptors: set[int] = set()
+        self._pid = 0
+        self.pidfd, self._lifeline, self.status = -1, -1, -1
+        self.lingers = False  # killed, and yet there: its files' file system does not answer
+
+    def start(
+        self,
+        arguments: list[str],
+        account: "Account",
+        leash: "Leash",
+        places: "dict[int, int]",
+        separate: "Callable[[], None] | None" = None,
+    ) -> None:
+        """Fork, become `account` and exec `arguments[0]`, an absolute path.
+
+        `places` says which of this process's descriptors the child has at which number; beside
+        them it has the status pipe and the lifeline. `leash` is called in the child, with the ids
+        already dropped, and sees to it that whatever starts there ends when the lifeline closes.
+        `separate` is called there before they are dropped.
+        Raises NotStarted where not even a child can be had.
+        """
+        self._program = arguments[0]
+        step = "pipe"
+        try:
+            self.status, child_status = self.pipe()
+            child_lifeline, self._lifeline = self.pipe()
+            places = {**places, STATUS_FD: child_status, LIFELINE_FD: child_lifeline}
+            step = "fork"
+            self._pid = os.fork()
+            if self._pid == 0:
+                _exec(arguments, account, places, leash, separate)
+            step = "pidfd_open"
+            self.pidfd = os.pidfd_open(self._pid)
+        except OSError as error:
+            raise NotStarted(f"{self._program}: {step}: {error.strerror}") from None
+        self._descriptors.add(self.pidfd)
+
+    def end(self) -> int | None:
+        """Cut the lifeline, wait for the end, kill what lingers; return the exit status.
+
+        None where there is none: never started, ended before, or the caller took it away.
+        """
+        self.close(self._lifeline)
+        try:
+            return self._reap() if self._pid else None
+        finally:
+            self._pid = 0
+            for descriptor in list(self._descriptors):
+                self.close(descriptor)
+
+    def pipe(self) -> tuple[int, int]:
+        """Return a pipe's reading and writing end, both to be closed by `end` at the latest."""
+        ends = os.pipe()
+        self._descriptors.update(ends)
+        return ends
+
+    def close(self, descriptor: int) -> None:
+        """Close one of this child's descriptors; nothing happens if it is closed."""
+        if descriptor in self._descriptors:
+            self._descriptors.remove(descriptor)
+            close_surely(descriptor)
+
+    def check_started(self, status: bytes) -> None:
+        """Raise NotStarted if what came on the status pipe says so."""
+        if status.startswith(NOT_STARTED):
+            reason = status.removeprefix(NOT_STARTED).decode("utf-8", "replace").strip()
+            raise NotStarted(f"{self._program}: {reason}")
+
+    def _reap(self) -> int | None:
+        if not _ends(self.pidfd, self._pid):
+            # Not by its number: if the caller ignores its children, that may be another's now. The
+            # lifeline is cut, which kills as well.
+            with suppress(OSError):
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            self.lingers = not _ends(self.pidfd, self._pid)
+        # A file system that does not answer keeps a process from ending, and whoever traces it from
+        # being waited for: no wait without end.
+        deadline = monotonic() + (0 if self.lingers else GRACE_MS / 1000)
+        while True:
+            try:
+                ended, status = os.waitpid(self._pid, os.WNOHANG)
+            except ChildProcessError:
+                return None
+            if ended:
+                return os.waitstatus_to_exitcode(status)
+            if monotonic() >= deadline:
+                return None
+            sleep(0.002)
+
+
+def _ends(pidfd: int, pid: int) -> bool:
+    """Tell whether a process ends in time; by its number where there was no pidfd to be had."""
+    deadline = monotonic() + GRACE_MS / 1000
+    poll = select.poll()
+    if pidfd >= 0:
+        poll.register(pidfd, select.POLLIN)
+    while monotonic() < deadline:
+        try:
+            if pidfd >= 0:
+                return bool(poll.poll(milliseconds_until(deadline)))
+        except OSError:  # no memory for it: ask otherwise, and again
+            pass
+        try:
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                return True
+        except ChildProcessError:  # it has, and somebody took the status
+            return True
+        sleep(0.01)
+    return False
+
+
+def close_surely(descriptor: int) -> None:
+    """Close a descriptor. Whatever close(2) says, Linux has done it: what follows must follow."""
+    with suppress(OSError):
+        os.close(descriptor)
+
+
+class Filter(Child):
+    """A program that is told what to do, reads, writes, and ends: gpg."""
+
+    def start_filter(
+        self,
+        arguments: list[str],
+        account: "Account",
+        leash: "Leash",
+        keys: int = 0,
+        separate: "Callable[[], None] | None" = None,
+    ) -> None:
+        """Start the program with pipes for all that it reads and writes; see `start`.
+
+        `keys` is how many public keys it can be given, each in a pipe of its own.
+        """
+        step = "pipe"
+        try:
+            child_in, self._stdin = self.pipe()
+            self._output, child_out = self.pipe()
+            told = [self.pipe() for _ in range(1 + keys)]
+            step = f"give a pipe to {account.name} (CAP_CHOWN)"
+            for reading, _ in told:  # opened by its name in /proc, which follows the inode's owner
+                os.fchown(reading, account.uid, -1)
+        except OSError as error:
+            raise NotStarted(f"{arguments[0]}: {step}: {error.strerror}") from None
+        (instructions, self._instructions), *key_pipes = told
+        self._keys = [writing for _, writing in key_pipes]
+        places = {STDIN_FD: child_in, STDOUT_FD: child_out, INSTRUCTIONS_FD: instructions}
+        places |= {KEYS_FD + number: reading for number, (reading, _) in enumerate(key_pipes)}
+        self.start(arguments, account, leash, places, separate)
+
+    @property
+    def room(self) -> int:
+        """How many public keys it can be given."""
+        return len(self._keys)
+
+    def feed(self, stdin: bytes, instructions: bytes, keys: "Sequence[bytes]" = ()) -> None:
+        """Write all of them whole, the instructions after the keys, and close them.
+
+        This process still holds the reading ends too: no SIGPIPE can come of a child that is gone.
+        Raises GpgFailed if they do not fit into a pipe that nobody reads.
+        """
+        texts = [*zip(self._keys, keys, strict=False), (self._instructions, instructions),
+                 (self._stdin, stdin)]  # fmt: skip
+        for descriptor, text in texts:
+            if not write_whole(descriptor, text):
+                raise GpgFailed("gpg does not read what it is told")
+            self.close(descriptor)
+
+    def finish(
+        self, deadline: float, most: int = MAX_OUTPUT, kept: "Callable[[bytes], bytes]" = bytes
+    ) -> "Finished":
+        """Read what the program writes until it ends, at the latest at `deadline` (monotonic).
+
+        It may write `most` bytes, of which `kept` says what counts and is kept, piece by piece.
+
+        Raises NotStarted, GpgTimedOut or GpgFailed.
+        """
+        try:
+            sources = self.pidfd, self._output, self.status
+            output, status = _collect(sources, deadline, most, kept)
+        except GpgTimedOut:
+            self.end()
+            if self.lingers:
+                raise GpgTimedOut(LINGERS) from None
+            raise
+        code = self.end()
+        self.check_started(status)
+        return Finished(code, output, status)
+
+
+def write_whole(descriptor: int, text: bytes) -> bool:
+    """Write into a pipe that nobody may be reading; tell whether it has taken everything."""
+    os.set_blocking(descriptor, False)
+    try:
+        if PIPE_SIZE < len(text) <= LARGEST_PIPE:
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, len(text))
+        return os.write(descriptor, text) == len(text)
+    except (BlockingIOError, PermissionError):  # or fs.pipe-max-size is less
+        return False
+
+
+def end_with_parent(lifeline: int) -> None:
+    """Have the kernel kill this process group as soon as nobody holds the lifeline's other end.
+
+    O_ASYNC on a pipe (fcntl(2), F_SETSIG) survives exec and works without prctl(2), which Python
+    reaches through ctypes only, at 2 ms. Other than PR_SET_PDEATHSIG it follows the process and
+    not the thread that forked.
+    """
+    fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpid())  # negative: the group that setsid made
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    if lost(lifeline, 0):
+        os._exit(1)
+
+
+def end_at(deadline: float) -> "Leash":
+    """Return a leash for a program that starts nothing: it ends with its parent, or soon after.
+
+    Its parent may be stopped or frozen for good, so the kernel's timer ends it GRACE_MS after
+    `deadline` (monotonic); execve(2) keeps that.
+    """
+
+    def leash(lifeline: int) -> None:
+        seconds = deadline - monotonic() + GRACE_MS / 1000
+        signal.setitimer(signal.ITIMER_REAL, max(LEAST_SECONDS, seconds))
+        end_with_parent(lifeline)
+
+    return leash
+
+
+def lost(lifeline: int, milliseconds: int) -> bool:
+    """Wait up to `milliseconds` for the parent's end of the lifeline to close."""
+    poll = select.poll()
+    poll.register(lifeline, 0)  # POLLHUP is always reported
+    return bool(poll.poll(milliseconds))
+
+
+def _exec(
+    arguments: list[str],
+    account: "Account",
+    places: "dict[int, int]",
+    leash: "Leash",
+    separate: "Callable[[], None] | None",
+) -> None:
+    """Become the program. Returns never; what fails is told on the status pipe."""
+    step, report = "prepare", places[STATUS_FD]
+    try:
+        _place(places)
+        report = STATUS_FD
+        os.setsid()  # no controlling terminal that a pinentry could find
+        os.chdir("/")
+        os.umask(0o077)
+        # Ignored ones stay ignored after exec.
+        for number in (signal.SIGPIPE, signal.SIGCHLD, signal.SIGALRM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        if separate:
+            step = "separate"
+            separate()
+        step = f"become {account.name}"
+        become(account)
+        step = "attach"
+        leash(LIFELINE_FD)
+        step = "run"
+        os.execve(native(arguments[0]), [native(text) for text in arguments], ENVIRONMENT)
+    except BaseException as error:
+        reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+        os.write(report, NOT_STARTED + f"{step}: {reason}\n".encode())
+    finally:
+        os._exit(127)
+
+
+def _place(places: "dict[int, int]") -> None:
+    """Put each descriptor where it belongs, nothing where a standard one is not, close all else."""
+    first_free = max(places) + 1
+    null = os.open("/dev/null", os.O_RDWR)
+    wanted = {STDIN_FD: null, STDOUT_FD: null, STDERR_FD: null, **places}
+    moved = {
+        target: fcntl.fcntl(descriptor, fcntl.F_DUPFD, first_free)
+        for target, descriptor in wanted.items()
+    }
+    for target, descriptor in moved.items():
+        os.dup2(descriptor, target, inheritable=True)
+    os.closerange(first_free, MAX_DESCRIPTORS)
+
+
+def _collect(
+    sources: tuple[int, int, int], deadline: float, most: int, kept: "Callable[[bytes], bytes]"
+) -> list[bytes]:
+    """Read both pipes until the child ends: a daemon of its may hold them open for longer."""
+    pidfd, output, status = sources
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    # What gpg writes fits into its pipes, as a rule, and it ends soon: no need to wake each time.
+    poll.poll(min(UNDISTURBED_MS, milliseconds_until(deadline)))
+    for source in (output, status):
+        os.set_blocking(source, False)
+        poll.register(source, select.POLLIN)
+    texts = [bytearray(), bytearray()]
+    while True:
+        ready = [descriptor for descriptor, _ in poll.poll(milliseconds_until(deadline))]
+        texts[0] += kept(_drain(output))
+        texts[1] += _drain(status)
+        if max(map(len, texts)) > most:
+            raise GpgFailed(f"gpg wrote more than {most} bytes and was ended")
+        if pidfd in ready:
+            return list(map(bytes, texts))
+        if monotonic() >= deadline:
+            raise GpgTimedOut("gpg did not finish in time and was ended")
+
+
+def milliseconds_until(deadline: float) -> int:
+    """Return what poll(2) takes for a `deadline` on the monotonic clock."""
+    return max(0, int((deadline - monotonic()) * 1000) + 1)
+
+
+def _drain(source: int) -> bytes:
+    try:
+        return os.read(source, MAX_OUTPUT)
+    except BlockingIOError:
+        return b""

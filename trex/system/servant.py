@@ -1,0 +1,110 @@
+"""A program of this package that does a part of the work in a fresh interpreter without root.
+
+A fork alone would carry the caller's memory to whoever talks to strangers, and pam_python holds its
+lock while a prompt is open. What the program is to know comes through a pipe, never as an argument.
+"""
+
+import os
+import select
+from time import monotonic
+
+from trex.codeerrors import NotSent
+from trex.system.child import STDIN_FD, Child, end_with_parent, milliseconds_until, write_whole
+from trex.system.prctl import SET_NO_NEW_PRIVS, prctl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from trex.system.child import Leash
+    from trex.system.privilege import Account
+
+PYTHON = "/usr/bin/python3"
+# Isolated, without site-packages that root's group `staff` may write, and nothing written.
+FLAGS = ["-I", "-S", "-B"]
+MAX_DESCRIPTORS = 256
+MAX_MEMORY = 256 << 20
+MAX_REPORT = 4096
+SECONDS = 10.0  # for a program that is told what to do and says what came of it
+SPARE_SECONDS = 0.5  # in which it can still say that it has waited in vain
+MAX_STATE = 256 << 20  # bytes that it may write: a message's line is not 100
+
+
+def start(
+    child: Child, program: str, account: "Account", places: "dict[int, int]", file_size: int = 0
+) -> None:
+    """Run `program`, a path in this package, as `account`; see `Child.start` for `places`.
+
+    `file_size` is how large a file it may write, in bytes. Raises NotStarted.
+    """
+    here = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    command = [PYTHON, *FLAGS, os.path.join(here, program)]
+    child.start(command, account, _confined(file_size), places)
+
+
+def have_done(account: "Account", program: str, told: "dict[str, Any]") -> tuple[str, str]:
+    """Run `program`, tell it `told` and its `deadline`; return the first word and the rest it says.
+
+    It all goes through a pipe, as JSON. Raises NotSent where it says nothing in ten seconds.
+    """
+    import json  # not for the page
+
+    deadline = monotonic() + SECONDS
+    child = Child()
+    try:
+        reading, writing = child.pipe()
+        start(child, program, account, {STDIN_FD: reading}, MAX_STATE)
+        text = json.dumps({**told, "deadline": deadline - SPARE_SECONDS}).encode()
+        # `reading` stays open here: else a program that is gone brings the caller SIGPIPE.
+        if not write_whole(writing, text):
+            raise NotSent(f"{program} cannot be told what to do")
+        child.close(writing)
+        word, _, rest = first_line(child, deadline).partition(" ")
+    except TimeoutError:
+        raise NotSent(f"{program} was not done in {SECONDS:.0f} seconds") from None
+    finally:
+        child.end()
+    if not word:
+        raise NotSent(f"{program} ended without a word")
+    return word, rest
+
+
+def first_line(child: Child, deadline: float) -> str:
+    """Return the first line that the program reports, "" if it ended without one.
+
+    Raises TimeoutError at `deadline` (monotonic), and NotStarted.
+    """
+    poll = select.poll()
+    poll.register(child.status, select.POLLIN)
+    poll.register(child.pidfd, select.POLLIN)
+    os.set_blocking(child.status, False)
+    text = b""
+    while b"\n" not in text and len(text) < MAX_REPORT:
+        if not poll.poll(milliseconds_until(deadline)):
+            raise TimeoutError
+        try:
+            text += os.read(child.status, MAX_REPORT)
+        except BlockingIOError:  # it has ended, and said nothing more
+            break
+    child.check_started(text)
+    return text.partition(b"\n")[0].decode("utf-8", "replace")
+
+
+def _confined(file_size: int) -> "Leash":
+    def leash(lifeline: int) -> None:
+        """Bind the process to the login's life, and take from it what it does not need."""
+        end_with_parent(lifeline)
+        prctl(SET_NO_NEW_PRIVS, 1)
+        import resource  # here, in the child
+
+        for limit, most in (
+            (resource.RLIMIT_CORE, 0),  # no secret in a core file
+            (resource.RLIMIT_FSIZE, file_size),
+            (resource.RLIMIT_NOFILE, MAX_DESCRIPTORS),
+            (resource.RLIMIT_DATA, MAX_MEMORY),
+        ):
+            _, hard = resource.getrlimit(limit)
+            least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(limit, (least, least))
+
+    return leash

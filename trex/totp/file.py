@@ -1,0 +1,159 @@
+"""Reading and replacing google-authenticator's file, with its owner's rights.
+
+It is replaced as `trex.system.rewriting` says: logins take turns where they can, one at most goes
+on from what it has read, and one that is stopped on its way holds up no other for longer than a
+second at a time.
+
+google-authenticator takes no turns. It writes `<file>~XXXXXX`, looks whether the file is still the
+one that it has read, and renames (20191231). Between its look and its rename nothing holds it back,
+neither another google-authenticator nor Trex: only for Trex is one code one login.
+"""
+
+import os
+import stat
+from contextlib import ExitStack, contextmanager
+from time import monotonic
+
+from trex.codeerrors import StateNotWritten
+from trex.errors import FileUnsafe, NoRecord
+from trex.system.privilege import acting_as, readable
+from trex.system.rewriting import DIRECTORY, TURN_SECONDS, Overtaken, replace_in, take_turn
+from trex.system.safefile import MAX_SIZE, check_directories, open_safely, read_whole
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trex.system.privilege import Account
+
+FORBIDDEN = 0o3177  # all but reading and writing by the owner, as google-authenticator has it
+
+
+def read_secret(path: str, account: "Account") -> bytes:
+    """Return the file's content, if nobody but `account` may read or write it.
+
+    Raises NoRecord, FileUnsafe.
+    """
+    with acting_as(account):
+        descriptor = _open(path, account)
+        try:
+            return read_whole(descriptor, path)
+        finally:
+            os.close(descriptor)
+
+
+def create_secret(path: str, account: "Account", content: bytes) -> None:
+    """Make the file, mode 0600, where there is none.
+
+    Raises StateNotWritten, and FileUnsafe for a directory in which others could replace it.
+    """
+    with acting_as(account), ExitStack() as opened:
+        try:
+            directory = os.open(os.path.dirname(path), DIRECTORY)
+            opened.callback(os.close, directory)
+            check_directories(f"/proc/self/fd/{directory}", account)
+            replace_in(directory, os.path.basename(path), None, content)
+        except (OSError, Overtaken) as error:
+            reason = error.strerror if isinstance(error, OSError) else "another is being made"
+            if os.path.lexists(path):
+                reason = "it is there already"
+            raise StateNotWritten(f"{readable(path)} cannot be made: {reason}") from None
+
+
+class LockedFile:
+    """The file as it was read, in this login's turn until `with` ends."""
+
+    def __init__(self, path: str, account: "Account", descriptor: int, directory: int) -> None:
+        self._path = path
+        self._account = account
+        self._directory = directory
+        self._read = os.fstat(descriptor)
+        self.content = read_whole(descriptor, path)
+
+    def replace(self, content: bytes) -> None:
+        """Put `content` in its place, whole or not at all, with the same owner, group and mode.
+
+        Raises StateNotWritten, also where the next login would find it too large; or its
+        ChangedMeanwhile: then it is to be read again.
+        """
+        if len(content) > MAX_SIZE:
+            limit = f"it would be larger than {MAX_SIZE // 1024} KiB"
+            raise StateNotWritten(f"{readable(self._path)} cannot be rewritten: {limit}")
+        with acting_as(self._account):
+            try:
+                replace_in(self._directory, os.path.basename(self._path), self._read, content)
+            except Overtaken:
+                raise ChangedMeanwhile(
+                    f"{readable(self._path)} was changed by another login"
+                ) from None
+            except OSError as error:
+                reason = f"{readable(self._path)} cannot be rewritten: {error.strerror}"
+                raise StateNotWritten(reason) from None
+
+
+class ChangedMeanwhile(StateNotWritten):
+    """Another program has replaced the file since it was read."""
+
+
+@contextmanager
+def locked(path: str, account: "Account") -> "Iterator[LockedFile]":
+    """Open the file in this login's turn, or after a second without.
+
+    Raises NoRecord, FileUnsafe, StateNotWritten.
+    """
+    deadline = monotonic() + TURN_SECONDS
+    while True:
+        with ExitStack() as opened:
+            with acting_as(account):
+                descriptor = _open_to_lock(path, account)
+                opened.callback(os.close, descriptor)  # and with it goes the lock
+                directory = _open_directory(path)
+                opened.callback(os.close, directory)
+            take_turn(descriptor, deadline)
+            if _is_still_there(descriptor, path, directory, account):
+                yield LockedFile(path, account, descriptor, directory)
+                return
+
+
+def _open_directory(path: str) -> int:
+    try:
+        return os.open(os.path.dirname(path), DIRECTORY)
+    except OSError as error:
+        raise StateNotWritten(f"{readable(path)}: {error.strerror}") from None
+
+
+def _is_still_there(descriptor: int, path: str, directory: int, account: "Account") -> bool:
+    """Tell whether `path` still leads to what was opened: the one before may have replaced it."""
+    with acting_as(account):
+        try:
+            current = os.stat(os.path.basename(path), dir_fd=directory, follow_symlinks=False)
+            return os.path.samestat(os.fstat(descriptor), current)
+        except FileNotFoundError:
+            raise NoRecord(f"{readable(path)}: no such file") from None
+        except OSError as error:
+            raise StateNotWritten(f"{readable(path)}: {error.strerror}") from None
+
+
+def _open_to_lock(path: str, account: "Account") -> int:
+    """Open for writing too, which NFS wants of whoever locks (flock(2), "NFS details")."""
+    try:
+        return _open(path, account, os.O_RDWR)
+    except FileUnsafe:  # mode 0400, or worse
+        return _open(path, account)
+
+
+def _open(path: str, account: "Account", access: int = os.O_RDONLY) -> int:
+    descriptor = open_safely(path, account, access)
+    try:
+        _check_private(path, os.fstat(descriptor), account)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_private(path: str, status: os.stat_result, account: "Account") -> None:
+    if status.st_mode & FORBIDDEN or status.st_uid != account.uid:
+        found = f"mode {stat.S_IMODE(status.st_mode):04o} and owner uid {status.st_uid}"
+        meant = f"at most mode 0600, owned by {account.name}"
+        raise FileUnsafe(readable(path), found, meant)

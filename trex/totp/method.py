@@ -1,0 +1,296 @@
+"""method=totp: a code from a phone or a token, with google-authenticator's file.
+
+The arguments are pam_google_authenticator's (its manual page), but `echo` for
+echo_verification_code, `prompt=` for authtok_prompt= and `run_as=` for user=.
+"""
+
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+
+from trex.codeerrors import CodeSpent, NotSent, SettingsError, StateNotWritten, TooManyAttempts
+from trex.errors import NotStarted
+from trex.login.challenge import Challenge, is_equal, random_text
+from trex.login.method import find_record, find_sender, find_servant
+from trex.system.packages import from_debian
+from trex.system.privilege import readable
+from trex.system.rewriting import tries
+from trex.totp.file import ChangedMeanwhile, locked, read_secret
+from trex.totp.rules import (
+    adopt_skew,
+    count_attempt,
+    counters_in_window,
+    note_skew,
+    spend,
+    steps_in_window,
+    steps_that_complete,
+)
+from trex.totp.state import EMERGENCY_DIGITS, MAX_COUNTER, OtpState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pyotp import HOTP
+
+    from trex.login.options import Options
+    from trex.login.story import Conversation, Login
+    from trex.system.privilege import Account
+
+    # A text that is right, and what is to be noted if it was given.
+    Right = tuple[str, Callable[[], object]]
+
+QUESTION = "Verification code: "
+QUESTION_FOR_BOTH = "Password & verification code: "
+DIGITS = 6
+
+
+@contextmanager
+def prepare(
+    login: "Login", options: "Options", account: "Account", reader: "Account"
+) -> "Iterator[Challenge]":
+    """See whether the user's file can be used, and have what comes after the prompt at hand."""
+    path = find_record(options.secret, account, reader)
+    from_debian("pyotp", "python3-pyotp")
+    OtpState(read_secret(path, reader), readable(path))
+    if options.fleet:
+        read_fleet(options)
+        find_sender(options, account)
+    with ExitStack() as until_judged:
+        yield OneTimeCode(login, options, reader, path, until_judged)
+
+
+class OneTimeCode(Challenge):
+    """The codes that a user's file makes right at the moment of the judgement."""
+
+    def __init__(
+        self, login: "Login", options: "Options", reader: "Account", path: str, locks: ExitStack
+    ) -> None:
+        super().__init__(options.timeout)
+        self.echo = options.echo
+        self.question = options.prompt or (QUESTION_FOR_BOTH if options.forward_pass else QUESTION)
+        self._login = login
+        self._options = options
+        self._reader = reader
+        self._path = path
+        self._locks = locks
+        self._conversation: Conversation | None = None
+        self._with_password = options.forward_pass
+        self._right: list[Right] = []
+        self._counted = False
+
+    def obtain(self, conversation: "Conversation") -> str | None:
+        """Take the code from an earlier module's password, or ask."""
+        self._conversation = conversation
+        if self._options.try_first_pass or self._options.use_first_pass:
+            earlier = conversation.earlier_password()
+            if self._options.use_first_pass or (earlier and self._would_do(earlier)):
+                self._with_password = True
+                return earlier
+        return super().obtain(conversation)
+
+    def offered(self, response: str) -> str:
+        """Return the whole response: before the code may stand a password with spaces in it."""
+        return response if self._with_password else response.strip()
+
+    def accepted(self, offered: str) -> list[str]:
+        """Return the codes of this moment, behind whatever stands before the offered one.
+
+        The attempt counts, whatever comes of it.
+        """
+        self._count()
+        self._read()
+        texts = [text for text, _ in self._right]
+        return [offered[: -len(text)] + text for text in texts] if self._with_password else texts
+
+    def _read(self) -> None:
+        """Read the file in this login's turn, which ends with the judgement.
+
+        The file forgets a used step when none of its codes can be right any more. So the time is
+        taken after the file is read: who calls su can stop it for hours in between, and the codes
+        of a time before would be compared with a file that has forgotten them.
+        """
+        self._locks.close()
+        self._file = self._locks.enter_context(locked(self._path, self._reader))
+        self._state = OtpState(self._file.content, readable(self._path))
+        self._now = int(time.time())
+        self._right = self._right_texts(self._state, self._now)
+
+    def settle(self, offered: str, right: int | None) -> None:
+        """Write what this attempt changes: a spent code, a counter, a skew."""
+        if right is None:
+            code = offered[-DIGITS:] if self._with_password else offered
+            self._write(partial(self._note_failure, code))
+        else:
+            self._spend(offered, self._right[right])
+
+    def _spend(self, offered: str, right: "Right") -> None:
+        """Spend a right code, for the fleet and in the file, or not at all.
+
+        Whatever fails is a refusal, so nobody has used the code: the file is written last, and the
+        fleet gets the code back, unless another login has spent it in this file. No code can be
+        used twice by that: only the login that has claimed it can give it back, and that one is
+        refused. Where nobody can tell whether Redis has it, it may stay spent: a code of the clock
+        is over soon, and a counter's next one is good.
+        """
+        text = right[0]
+        with ExitStack() as undo:
+            if self._options.fleet:
+                undo.callback(spend_for_all(self._options, self._login, self._state, right))
+            if self._options.forward_pass and self._conversation:
+                self._conversation.pass_on(offered[: -len(text)])
+            try:
+                self._write(partial(self._note_use, text))
+            except CodeSpent:
+                undo.pop_all()
+                raise
+            undo.pop_all()
+        if len(text) == EMERGENCY_DIGITS:
+            self._warn(f"an emergency code was used, {len(self._state.emergency_codes)} left")
+
+    def _write(self, note: "Callable[[], object]") -> None:
+        """Write what `note` changes; where another login was quicker, in what that has left.
+
+        Raises StateNotWritten.
+        """
+        steps, warnings = len(self._login.steps), len(self._login.warnings)
+        for number in tries():
+            if number:
+                del self._login.steps[steps:], self._login.warnings[warnings:]
+                self._read()
+            note()
+            if self._state.content == self._file.content:
+                return
+            with suppress(ChangedMeanwhile):
+                self._file.replace(self._state.content)
+                return
+        raise StateNotWritten(f"{readable(self._path)} was changed by other logins")
+
+    def _note_use(self, text: str) -> None:
+        """Note that the code `text` is used. Raises CodeSpent."""
+        for right, note in self._right:
+            if right == text:
+                note()
+                return
+        raise CodeSpent("another login has used this code at the same moment")
+
+    def _right_texts(self, state: OtpState, now: int) -> "list[Right]":
+        codes = _codes(state)
+        right: list[Right] = []
+        if state.counter:
+            for counter in counters_in_window(state):
+                following = str(counter + 1)
+                right.append((codes.at(counter), partial(state.set, "HOTP_COUNTER", following)))
+        elif state.is_time_based:
+            used = state.used_steps
+            steps = {step: partial(spend, state, step) for step in steps_in_window(state, now)}
+            if not self._options.noskewadj:
+                for step in steps_that_complete(state, now):
+                    steps.setdefault(step, partial(adopt_skew, state, now, step))
+            right += [(codes.at(step), note) for step, note in steps.items() if step not in used]
+        for code in state.emergency_codes:
+            right.append((code, partial(state.remove_emergency_code, code)))
+        return right
+
+    def _note_failure(self, code: str) -> None:
+        """Move a counter on, or note how wrong the user's clock may be."""
+        if len(code) != DIGITS or not code.isascii() or not code.isdigit():
+            return
+        state, codes = self._state, _codes(self._state)
+        if state.counter:
+            if not self._options.no_increment_hotp and state.counter < MAX_COUNTER:
+                state.set("HOTP_COUNTER", str(state.counter + 1))
+        elif state.is_time_based:
+            if any(codes.at(step) == code for step in steps_in_window(state, self._now)):
+                self._warn("a code was offered again after its use: somebody may have seen it")
+            elif not self._options.noskewadj and note_skew(state, codes, code, self._now):
+                self._login.steps.append("that is the code of another time: its skew is noted")
+
+    def _would_do(self, text: str) -> bool:
+        """Tell whether `text` ends in a right code: no verdict, only no need to ask.
+
+        It is an attempt: whoever guesses could hang up now.
+        """
+        self._count()
+        state = OtpState(read_secret(self._path, self._reader), readable(self._path))
+        right = self._right_texts(state, int(time.time()))
+        return any([is_equal(text[-len(code) :], code) for code, _ in right])  # noqa: C419 (all)
+
+    def _count(self) -> None:
+        """Count one login once, in the file, before anything is compared.
+
+        Who calls su may end it whenever he likes (kill(2)), and have it write nothing
+        (setrlimit(2)): a guess that counts only afterwards would count when he wants it to.
+        Raises TooManyAttempts, and StateNotWritten.
+        """
+        if self._counted:
+            return
+        self._counted = True
+        for _ in tries():
+            with locked(self._path, self._reader) as file, suppress(ChangedMeanwhile):
+                state = OtpState(file.content, readable(self._path))
+                reason = count_attempt(state, int(time.time()))
+                if state.content != file.content:
+                    file.replace(state.content)
+                break
+        else:
+            raise StateNotWritten(f"{readable(self._path)} was changed by other logins")
+        if reason:
+            raise TooManyAttempts(f"{readable(self._path)}: {reason}")
+
+    def _warn(self, text: str) -> None:
+        self._login.warnings.append(f"{readable(self._path)}: {text}")
+
+
+def _codes(state: OtpState) -> "HOTP":
+    from pyotp import HOTP  # Debian's, which `prepare` has loaded
+
+    return HOTP(state.secret)
+
+
+def read_fleet(options: "Options") -> str:
+    """Return the URL of the fleet's Redis. Raises SettingsError and others."""
+    from trex.sms.settings import read_settings
+
+    state = str(read_settings(options.sms_file)["state"])
+    if state.startswith("file:"):
+        raise SettingsError(f"{options.sms_file}: state: with `fleet` a redis:// URL is meant")
+    return state
+
+
+def spend_for_all(
+    options: "Options", login: "Login", state: OtpState, right: "Right"
+) -> "Callable[[], None]":
+    """Spend a code on all hosts: files of shared homes are not the same everywhere at once.
+
+    Return what gives it back, for a login that is refused after all.
+    Raises CodeSpent, and StateNotWritten where nobody can say.
+    """
+    from hashlib import sha256  # `pyotp` has it
+
+    text, note = right
+    place = note.args[-1] if isinstance(note, partial) else ""  # the step, counter or code itself
+    name = sha256(f"{state.secret} {text} {place}".encode()).hexdigest()
+    told = {"state": read_fleet(options), "name": name, "token": random_text()}
+    servant = find_servant("sms_user", options.sms_user)
+    word, reason = _tell_fleet(servant, told, release=False)
+    if word == "spent":
+        raise CodeSpent("another host of the fleet has accepted this code")
+    if word != "claimed":
+        raise StateNotWritten(f"the code cannot be spent for the fleet: {reason}")
+
+    def give_back() -> None:
+        word, reason = _tell_fleet(servant, told, release=True)
+        if word != "released":
+            login.steps.append(f"the code could not be given back to the fleet: {reason}")
+
+    return give_back
+
+
+def _tell_fleet(servant: "Account", told: dict[str, str], *, release: bool) -> tuple[str, str]:
+    from trex.system.servant import have_done
+
+    try:
+        return have_done(servant, "totp/claim.py", {**told, "release": release})
+    except (NotSent, NotStarted) as error:
+        return "", str(error)

@@ -1,0 +1,123 @@
+"""What google-authenticator's options mean for one attempt: rate, reuse, and clocks that are wrong.
+
+The numbers are those of pam_google_authenticator, so that either module can go on where the other
+has stopped. It works on a `trex.totp.state.OtpState`, and changes nothing outside of that.
+"""
+
+from itertools import pairwise
+
+from trex.totp.state import MAX_COUNTER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyotp import HOTP
+
+    from trex.totp.state import OtpState
+
+MAX_SKEW = 25 * 60  # steps: half a day of 30 seconds
+CONSECUTIVE = 3  # codes in a row tell how wrong a clock is
+MAX_GAP = 2  # steps between two of them
+
+
+def count_attempt(state: "OtpState", now: int) -> str:
+    """Note an attempt at `now` (Unix time); return why there may be none, or ""."""
+    if not (limit := state.rate_limit):
+        return ""
+    attempts, seconds, *times = limit
+    recent = [*_recent(times, seconds, now), now]
+    state.set("RATE_LIMIT", " ".join(map(str, [attempts, seconds, *recent[-attempts:]])))
+    if len(recent) > attempts:
+        return f"more than {attempts} attempts in {seconds} seconds (RATE_LIMIT)"
+    return ""
+
+
+def blocked_until(state: "OtpState", now: int) -> int:
+    """Return when there may be an attempt again, if there is none before; `now` if there may be."""
+    if not (limit := state.rate_limit):
+        return now
+    attempts, seconds, *times = limit
+    recent = _recent(times, seconds, now)
+    return recent[-attempts] + seconds + 1 if len(recent) >= attempts else now
+
+
+def _recent(times: list[int], seconds: int, now: int) -> list[int]:
+    return sorted(time for time in times if now - seconds <= time <= now)
+
+
+def steps_in_window(state: "OtpState", now: int) -> list[int]:
+    """Return the steps whose codes are right at `now`, used ones among them."""
+    middle = now // state.step + state.skew
+    before = (state.window - 1) // 2
+    return [step for step in range(middle - before, middle + state.window // 2 + 1) if step >= 0]
+
+
+def counters_in_window(state: "OtpState") -> list[int]:
+    """Return the counters whose codes are right: after each of them the next can be written."""
+    return list(range(state.counter, min(state.counter + state.window, MAX_COUNTER)))
+
+
+def steps_that_complete(state: "OtpState", now: int) -> list[int]:
+    """Return the steps that, after two attempts just before, prove that a clock is wrong.
+
+    Such a code is the third in a row, each one to two steps after the other, and all ahead or
+    behind by the same number of steps, give or take one. Their own steps rise as well, and all of
+    them are newer than any that was accepted: of the older ones nobody knows which are used, and
+    whoever has seen three could play them again, to log in or to have the owner's codes refused.
+    """
+    here = now // state.step
+    earlier = state.resetting[1 - CONSECUTIVE :]
+    if len(earlier) < CONSECUTIVE - 1:
+        return []
+    times = [*(step for step, _ in earlier), here]
+    skews = [skew for _, skew in earlier]
+    if not all(0 < later - first <= MAX_GAP for first, later in pairwise(times)):
+        return []
+    nearby = range(max(skews) - 1, min(skews) + 2)
+    codes_of = [newest_used(state), *map(sum, earlier)]
+    if not all(first < later for first, later in pairwise(codes_of)):
+        return []
+    return [here + skew for skew in nearby if abs(skew) < MAX_SKEW and here + skew > codes_of[-1]]
+
+
+def newest_used(state: "OtpState") -> int:
+    """Return the last step whose code was accepted, -1 if none was."""
+    return max(state.used_steps, default=-1)
+
+
+def adopt_skew(state: "OtpState", now: int, step: int) -> None:
+    """Take over the skew that three codes in a row have proved, `step` that of the last."""
+    proof = [*state.resetting[1 - CONSECUTIVE :], (now // state.step, step - now // state.step)]
+    total = sum(skew for _, skew in proof)
+    state.set("TIME_SKEW", str(int(total / CONSECUTIVE)))  # towards zero, as in C
+    state.set("RESETTING_TIME_SKEW", "")
+    for at, skew in proof:  # all three were seen by whoever looked on
+        spend(state, at + skew)
+
+
+def note_skew(state: "OtpState", codes: "HOTP", offered: str, now: int) -> bool:
+    """Note the skew at which `offered` would be right, for later; tell whether there is one.
+
+    A step that is not newer than every used one proves nothing (see `steps_that_complete`).
+    """
+    here = now // state.step
+    newest = newest_used(state)
+    found = None
+    for away in range(MAX_SKEW):  # all of them: how long it takes does not tell what was found
+        for skew in (-away, away):
+            if here + skew < 0:
+                continue
+            matches = codes.at(here + skew) == offered
+            if matches and here + skew > newest and found is None:
+                found = skew
+    attempts = state.resetting[-CONSECUTIVE:]
+    if found is None or (attempts and sum(attempts[-1]) == here + found):
+        return False
+    attempts = [*attempts, (here, found)][-CONSECUTIVE:]
+    state.set("RESETTING_TIME_SKEW", " ".join(f"{step}{skew:+d}" for step, skew in attempts))
+    return True
+
+
+def spend(state: "OtpState", step: int) -> None:
+    """Remember that the code of `step` is used, and forget steps that are out of the window."""
+    near = [used for used in state.used_steps if abs(used - step) < state.window and used != step]
+    state.set_used_steps([*near, step])
