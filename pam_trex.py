@@ -12,6 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.login.pam import PamHandle
 
+PACKAGES = (
+    "trex", "trex.login", "trex.openpgp", "trex.page", "trex.sms", "trex.system", "trex.totp",
+)  # fmt: skip
+
 
 def pam_sm_authenticate(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
     """Log in. Whatever goes wrong, the import of the package included, is a refusal."""
@@ -19,8 +23,10 @@ def pam_sm_authenticate(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
     gc.disable()  # a login is too short to leave garbage; walking all of Python's modules is not
     try:
         if "trex" not in sys.modules:  # made by hand: no search along sys.path, and no change of it
-            package = sys.modules["trex"] = type(sys)("trex")
-            package.__path__ = [os.path.join(os.path.dirname(os.path.realpath(__file__)), "trex")]
+            here = os.path.dirname(os.path.realpath(__file__))
+            for name in PACKAGES:
+                package = sys.modules[name] = type(sys)(name)
+                package.__path__ = [os.path.join(here, *name.split("."))]
         from trex.login.pam import authenticate
 
         return authenticate(pamh, flags, argv[1:])

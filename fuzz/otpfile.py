@@ -20,7 +20,7 @@ from trex.totp.state import OtpState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trex.login.story import Login
+    from trex.login.method import Login
 
 PATH = "/home/alice/.google_authenticator"
 NOW = 1_700_000_000

@@ -65,13 +65,6 @@ def test_the_record_s_form_is_given_as_the_messages_give_it() -> None:
     assert f"{MAX_SIZE // 1024} KiB" in page
 
 
-def test_every_module_is_in_the_picture_of_the_house() -> None:
-    page = text("docs/architecture.md")
-    for path in (ROOT / "trex").rglob("*.py"):
-        if not path.stem.startswith("__"):
-            assert re.search(rf"trex[./](\w+[./])*{path.stem}\b|`{path.stem}`", page), path.stem
-
-
 def test_the_values_for_sshd_are_those_that_the_doctor_advises() -> None:
     for name in ("README.md", "script/install"):
         assert f"    MaxStartups {STARTUPS}\n    PerSourceMaxStartups {PER_SOURCE}\n" in text(name)

@@ -8,7 +8,23 @@ from trex.errors import ACCEPTED, LATE, MISSING, WRONG, Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from trex.login.story import Conversation
+    from typing import Protocol
+
+    class Conversation(Protocol):
+        """What the story may ask of whoever called it."""
+
+        def ask(self, question: str, *, echo: bool) -> str | None:
+            """Show a prompt and bring the response; None if there is none."""
+
+        def inform(self, text: str) -> None:
+            """Show lines that nobody answers. Raises ConversationFailed."""
+
+        def earlier_password(self) -> str | None:
+            """Return what an earlier module asked for (PAM_AUTHTOK), or None."""
+
+        def pass_on(self, password: str) -> None:
+            """Leave a password for the next module. Raises ConversationFailed."""
+
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 LENGTH = 10  # 62^10 = 8.4e17 challenges, 59.5 bits
@@ -39,6 +55,13 @@ def random_digits(length: int) -> str:
 def now() -> float:
     """Return seconds on a clock that nobody sets and that also counts suspend."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def spoken_duration(seconds: int) -> str:
+    """Return 600 as `10 minutes`, 90 as `1 minute 30 seconds`."""
+    minutes, rest = divmod(seconds, 60)
+    parts = [(minutes, "minute"), (rest, "second")]
+    return " ".join(f"{n} {unit}{'s' * (n != 1)}" for n, unit in parts if n)
 
 
 class Challenge:

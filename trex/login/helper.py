@@ -4,13 +4,20 @@ import gc
 import os
 import sys
 
+# As pam_trex.py has it.
+PACKAGES = (
+    "trex", "trex.login", "trex.openpgp", "trex.page", "trex.sms", "trex.system", "trex.totp",
+)  # fmt: skip
+
 
 def main() -> None:
     """Log in once. The exit status is 0 after a verdict, and 1 without one."""
     gc.disable()  # a login is too short to leave garbage
     try:
-        package = sys.modules["trex"] = type(sys)("trex")  # by hand: no search along sys.path
-        package.__path__ = [os.path.dirname(os.path.dirname(os.path.realpath(__file__)))]
+        here = os.path.realpath(__file__).removesuffix("/trex/login/helper.py")
+        for name in PACKAGES:  # by hand: no search along sys.path
+            package = sys.modules[name] = type(sys)(name)
+            package.__path__ = [os.path.join(here, *name.split("."))]
         from trex.login.door import log_in
 
         log_in()

@@ -15,21 +15,40 @@ from trex.system.privilege import acting_as, find_account, native, readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from typing import Protocol
 
     from trex.login.challenge import Challenge
     from trex.login.options import Options
-    from trex.login.story import Login
     from trex.system.privilege import Account
+
+    Reminder = Callable[[], str]  # what to tell a user who was let in
 
     class Method(Protocol):
         """What the story wants of a method's module."""
 
         def prepare(
-            self, login: Login, options: Options, account: Account, reader: Account, /
+            self, login: "Login", options: Options, account: Account, reader: Account, /
         ) -> AbstractContextManager[Challenge]:
             """Get ready to ask, and clean up after the judgement."""
+
+
+class Login:
+    """Who asks for what, and what there is to say about it in the log."""
+
+    def __init__(self, user: str, service: str, remote_host: str, arguments: list[str]) -> None:
+        self.user = user
+        self.service = service
+        self.remote_host = remote_host
+        self.arguments = arguments  # the module's, without its name
+        self.caller = os.getpid()  # the application
+        self.method = ""  # until the arguments are read
+        self.debug = False
+        self.steps: list[str] = []
+        self.warnings: list[str] = []
+        self.fingerprints: list[str] = []
+        self.reminder: Reminder | None = None
 
 
 def find_servant(argument: str, name: str) -> "Account":

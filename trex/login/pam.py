@@ -22,14 +22,15 @@ from trex.errors import (
     TrexError,
     UserUnknown,
 )
-from trex.login.story import Login, log_in
+from trex.login.method import Login
+from trex.login.story import log_in
 from trex.system.sigchld import OwnChildren
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from trex.login.story import Reminder
+    from trex.login.method import Reminder
 
     class Response(Protocol):
         """What the application brought back (pam_conv(3))."""

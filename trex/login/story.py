@@ -10,47 +10,11 @@ from trex.system.privilege import find_account
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Protocol
-
-    from trex.login.method import Method
-
-    class Conversation(Protocol):
-        """What the story may ask of whoever called it."""
-
-        def ask(self, question: str, *, echo: bool) -> str | None:
-            """Show a prompt and bring the response; None if there is none."""
-
-        def inform(self, text: str) -> None:
-            """Show lines that nobody answers. Raises ConversationFailed."""
-
-        def earlier_password(self) -> str | None:
-            """Return what an earlier module asked for (PAM_AUTHTOK), or None."""
-
-        def pass_on(self, password: str) -> None:
-            """Leave a password for the next module. Raises ConversationFailed."""
-
-    Reminder = Callable[[], str]  # what to tell a user who was let in
+    from trex.login.challenge import Conversation
+    from trex.login.method import Login, Method
 
 
-class Login:
-    """Who asks for what, and what there is to say about it in the log."""
-
-    def __init__(self, user: str, service: str, remote_host: str, arguments: list[str]) -> None:
-        self.user = user
-        self.service = service
-        self.remote_host = remote_host
-        self.arguments = arguments  # the module's, without its name
-        self.caller = os.getpid()  # the application
-        self.method = ""  # until the arguments are read
-        self.debug = False
-        self.steps: list[str] = []
-        self.warnings: list[str] = []
-        self.fingerprints: list[str] = []
-        self.reminder: Reminder | None = None
-
-
-def log_in(login: Login, conversation: "Conversation") -> Outcome:
+def log_in(login: "Login", conversation: "Conversation") -> Outcome:
     """Ask one challenge and judge one response.
 
     Raises a TrexError where that cannot be done; its `outcome` is the verdict then.

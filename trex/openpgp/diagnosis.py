@@ -10,9 +10,22 @@ from trex.openpgp.recipients import fault_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from trex.errors import OpenPGPError
-    from trex.openpgp.gpg import Gpg, Status
     from trex.openpgp.recipients import Chosen
+
+    Status = dict[str, list[list[str]]]
+
+    class Attempt(Protocol):
+        """A gpg that has made no message, and the keys it was given."""
+
+        chosen: list[Chosen]
+        signer: Chosen | None
+
+        def show_block(self, block: bytes, /) -> str:
+            """Return the listing of a public key that is in no keyring. Raises an OpenPGPError."""
+
 
 INV_RECP_NOT_TRUSTED = "10"
 # Low 16 bits of a FAILURE line's code, from libgpg-error: BAD_PASSPHRASE, NO_PIN_ENTRY, CANCELED,
@@ -21,7 +34,7 @@ MOST_CODES = 8  # that a message repeats
 WANTED_PASSPHRASE = (11, 85, 99, 177, 198)
 
 
-def diagnose(status: "Status", gpg: "Gpg") -> "OpenPGPError":
+def diagnose(status: "Status", gpg: "Attempt") -> "OpenPGPError":
     """Return the error that says why."""
     for one in gpg.chosen:
         if one.block and (fault := _fault_of_block(one, gpg)):
@@ -42,7 +55,7 @@ def diagnose(status: "Status", gpg: "Gpg") -> "OpenPGPError":
     return GpgFailed(f"gpg made no message (libgpg-error codes {codes[:MOST_CODES]})")
 
 
-def _fault_of_block(one: "Chosen", gpg: "Gpg") -> KeyUnusable | None:
+def _fault_of_block(one: "Chosen", gpg: "Attempt") -> KeyUnusable | None:
     """Tell what is wrong with a key that was given to gpg: one out of a file was not listed yet."""
     for key in parse_listing(gpg.show_block(one.block)):
         return fault_of(one.name, key)

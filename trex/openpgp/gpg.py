@@ -21,12 +21,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
+    from trex.openpgp.diagnosis import Status
     from trex.openpgp.keylist import Key
     from trex.openpgp.recipients import Chosen
     from trex.openpgp.record import AuthRecord
     from trex.system.child import Filter, Finished
-
-    Status = dict[str, list[list[str]]]
 
 # RFC 4880, 5.2.3.16, wants a domain in a notation's name: one that nobody can own (RFC 2606).
 NOTATION = "login@trex-pam.invalid"

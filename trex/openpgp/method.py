@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from trex.login.challenge import Challenge
-    from trex.login.story import Login
+    from trex.login.method import Login
     from trex.openpgp.record import AuthRecord
     from trex.system.privilege import Account
 

@@ -3,6 +3,8 @@
 import os
 import time
 
+from trex.login.challenge import spoken_duration
+
 MAX_CONTEXT = 255  # the file name in a literal data packet has one byte of length (RFC 4880, 5.9)
 MAX_FIELD = 60
 
@@ -21,13 +23,6 @@ def prompt_text(user: str, message: str, where: str, seconds: int, question: str
         f"You have {spoken_duration(seconds)}.\n"
         f"{question}"
     )
-
-
-def spoken_duration(seconds: int) -> str:
-    """Return 600 as `10 minutes`, 90 as `1 minute 30 seconds`."""
-    minutes, rest = divmod(seconds, 60)
-    parts = [(minutes, "minute"), (rest, "second")]
-    return " ".join(f"{n} {unit}{'s' * (n != 1)}" for n, unit in parts if n)
 
 
 def context(user: str, service: str, remote_host: str, seconds: int) -> str:

@@ -26,10 +26,33 @@ from trex.system.servant import PYTHON, first_line, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
+    from trex.login.method import Login
     from trex.login.options import Options
-    from trex.login.story import Login
-    from trex.openpgp.record import AuthRecord
     from trex.system.privilege import Account
+
+    class Protection(Protocol):
+        """How a page is to be protected."""
+
+        authentication: bool
+        tls: bool
+
+    class PageFields(Protocol):
+        """The fields of a record that say which page is asked for (docs/auth_gpg.md)."""
+
+        @property
+        def web_qr(self) -> Protection | None:
+            """None for no page."""
+
+        @property
+        def tls_key(self) -> str:
+            """A path, or "" where a certificate is to be made for this login."""
+
+        @property
+        def tls_certificate(self) -> str:
+            """A path, or ""."""
+
 
 LISTENER_FD, KEY_FD, CERTIFICATE_FD = 5, 6, 7
 PACKAGES = "/usr/lib/python3/dist-packages"
@@ -44,7 +67,7 @@ UNAVAILABLE = "There is no page with a QR code: the system's log says why.\n"
 class Page:
     """One login's page. What keeps it from being shown is a warning in the log, not an error."""
 
-    def __init__(self, login: "Login", options: "Options", record: "AuthRecord") -> None:
+    def __init__(self, login: "Login", options: "Options", record: "PageFields") -> None:
         self._login = login
         self._options = options
         self._record = record

@@ -174,15 +174,6 @@ def _wait(times: list[float], ahead: float, allowed: int) -> "float | None":
     return times[-1 - allowed] + ahead if len(times) > allowed else 0
 
 
-def open_counts(url: str) -> "Counts":
-    """Return the counts that a `state` names. Raises NotSent."""
-    if url.startswith(FILE):
-        return FileCounts(url.removeprefix(FILE))
-    from trex.sms.fleet import RedisCounts
-
-    return RedisCounts(url)
-
-
 def too_many(name: str, most: int) -> TooManyAttempts:
     """Return the error for a limit that is reached."""
     return TooManyAttempts(f"nothing is sent: the limit {name} = {most} is reached")

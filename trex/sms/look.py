@@ -14,7 +14,7 @@ def look(told: "Table") -> str:
 
     Raises NotSent where it could not be counted.
     """
-    from trex.sms.counts import open_counts
+    from trex.sms.send import open_counts
 
     counts = open_counts(told["state"])
     reached = counts.reached(told["user"], told["host"], told["messages"], told["limits"])

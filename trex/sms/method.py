@@ -5,9 +5,8 @@ from contextlib import contextmanager
 
 from trex.codeerrors import NotSent
 from trex.errors import PrivilegeError
-from trex.login.challenge import OneText, random_digits
+from trex.login.challenge import OneText, random_digits, spoken_duration
 from trex.login.method import find_sender
-from trex.openpgp.prompt import spoken_duration
 from trex.sms.phones import number_from_gecos, numbers_from_map
 from trex.sms.settings import read_settings
 from trex.system.servant import have_done
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from trex.login.challenge import Challenge
+    from trex.login.method import Login
     from trex.login.options import Options
-    from trex.login.story import Login
     from trex.sms.settings import Table
     from trex.system.privilege import Account
 

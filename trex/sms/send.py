@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
+    from trex.sms.counts import Counts
     from trex.sms.settings import Table
 
 GATEWAYS = {"free-mobile": "free_mobile", "twilio": "twilio", "http": "http", "email": "email"}
@@ -43,13 +44,23 @@ def send(told: "Table") -> str:
 def count(told: "Table") -> None:
     """Count the messages before they are sent. Raises Uncounted, and TooManyAttempts."""
     from trex.codeerrors import NotSent, Uncounted
-    from trex.sms.counts import open_counts
 
     try:
         messages = len(told["numbers"])
         open_counts(told["state"]).add(told["user"], told["host"], messages, told["limits"])
     except NotSent as error:
         raise Uncounted(f"nothing is sent, because it cannot be counted: {error}") from None
+
+
+def open_counts(url: str) -> "Counts":
+    """Return the counts that a `state` names. Raises NotSent."""
+    from trex.sms.counts import FILE, FileCounts
+
+    if url.startswith(FILE):
+        return FileCounts(url.removeprefix(FILE))
+    from trex.sms.fleet import RedisCounts
+
+    return RedisCounts(url)
 
 
 def module(kind: str) -> "ModuleType":

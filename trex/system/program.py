@@ -16,11 +16,10 @@ from trex.system.prctl import SET_DUMPABLE, prctl
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
-    from trex.sms.settings import Table
 
-
-def run(work: "Callable[[Table], str]") -> None:
+def run(work: "Callable[[dict[str, Any]], str]") -> None:
     """Do the work with what standard input tells, and write what it returns, or why it failed."""
     prctl(SET_DUMPABLE, 0)  # other processes of this account cannot look into this one
     sys.path.append(DEBIAN_PACKAGES)

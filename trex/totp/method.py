@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
     from pyotp import HOTP
 
+    from trex.login.challenge import Conversation
+    from trex.login.method import Login
     from trex.login.options import Options
-    from trex.login.story import Conversation, Login
     from trex.system.privilege import Account
 
     # A text that is right, and what is to be noted if it was given.

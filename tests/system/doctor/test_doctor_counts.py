@@ -28,7 +28,8 @@ from tests.support.examination import (
 )
 from tests.support.gateways import TOKEN, Gateway, RedisServer
 from tests.support.pins import NUMBER, PHONES
-from trex.sms.counts import FileCounts, open_counts
+from trex.sms.counts import FileCounts
+from trex.sms.send import open_counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

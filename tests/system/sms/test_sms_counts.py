@@ -15,7 +15,8 @@ from tests.support.gateways import RedisServer
 from tests.support.pins import LIMITS
 from trex.codeerrors import TooManyAttempts
 from trex.sms import counts as counting
-from trex.sms.counts import FileCounts, open_counts
+from trex.sms.counts import FileCounts
+from trex.sms.send import open_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,8 @@ from tests.support.codes import FILE, text
 from tests.support.gateways import TOKEN, RedisServer
 from tests.support.pins import LIMITS
 from trex.codeerrors import NotSent, TooManyAttempts
-from trex.sms.counts import open_counts
 from trex.sms.fleet import RedisCounts
+from trex.sms.send import open_counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trex import errors
 from trex.errors import WRONG
 from trex.login.audit import MAX_LINE, _field, one_line, write_notes, write_verdict
-from trex.login.story import Login
+from trex.login.method import Login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -30,7 +30,8 @@ from trex.login.pam import EXPLANATIONS, FAIL_DELAY_US, PAM_CODES, authenticate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trex.login.story import Conversation, Login
+    from trex.login.challenge import Conversation
+    from trex.login.method import Login
 
 
 class Handle:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trex.openpgp.prompt import MAX_CONTEXT, context, prompt_text, spoken_duration
+from trex.login.challenge import spoken_duration
+from trex.openpgp.prompt import MAX_CONTEXT, context, prompt_text
 
 MESSAGE = "-----BEGIN PGP MESSAGE-----\n\nabc\n-----END PGP MESSAGE-----\n"
 

@@ -15,8 +15,8 @@ import trex.system.servant
 from trex.codeerrors import CodeSpent, NotSent, StateNotWritten, TooManyAttempts
 from trex.errors import ACCEPTED, LATE, MISSING, WRONG, ConversationFailed, Outcome, TrexError
 from trex.login import challenge as judging
+from trex.login.method import Login
 from trex.login.options import parse_options
-from trex.login.story import Login
 from trex.system.privilege import find_account
 from trex.totp import method as totp
 from trex.totp.file import LockedFile

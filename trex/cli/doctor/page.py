@@ -15,7 +15,7 @@ from trex.cli.place import ROOT
 from trex.cli.terminal import CommandError
 from trex.errors import MAX_PLACE, PageUnavailable, cut
 from trex.login.challenge import now
-from trex.login.story import Login
+from trex.login.method import Login
 from trex.openpgp.keylist import DAY, day
 from trex.page.start import Page, full_name, read_pem
 

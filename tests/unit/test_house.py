@@ -1,0 +1,178 @@
+"""A room of the house imports from those before it in the table of docs/architecture.md, and no other."""
+
+from __future__ import annotations
+
+import ast
+import re
+from graphlib import CycleError, TopologicalSorter
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from trex.cli.main import COMMANDS
+from trex.login.options import METHODS
+from trex.sms.send import GATEWAYS
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+# The table of rooms, from the ground up: the rooms of a row, and what they import.
+ROWS = [
+    (re.findall(r"`trex\.([\w.]+)`", row[1]), set(re.findall(r"`([\w.]+)`", row[2])))
+    for row in re.finditer(
+        r"^\| (`trex\.[\w.]+`(?:, `trex\.[\w.]+`)*) \| [^|]+ \|([^|]*)\|$", PAGE, re.MULTILINE
+    )
+]
+ROOMS = [name for names, _ in ROWS for name in names]
+
+
+def module_of(path: Path, root: Path) -> str:
+    """Return a module's name without `trex.`; the package itself is ""."""
+    words = path.relative_to(root).with_suffix("").parts
+    return ".".join(words[:-1] if words[-1] == "__init__" else words)
+
+
+def imports_of(root: Path) -> dict[str, set[str]]:
+    """Return what each module imports of the package, inside functions and for annotations too."""
+    paths = {module_of(path, root): path for path in root.rglob("*.py")}
+    return {
+        name: set(named_in(ast.parse(path.read_text(encoding="utf-8")), set(paths))) - {name, ""}
+        for name, path in paths.items()
+    }
+
+
+def named_in(tree: ast.Module, modules: set[str]) -> list[str]:
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "a relative import"
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            found += [
+                name if name.removeprefix("trex.") in modules else str(node.module)
+                for name in inner
+            ]
+    return [name.removeprefix("trex.") for name in found if name.startswith("trex.")]
+
+
+def room_of(module: str, rooms: list[str]) -> str:
+    """Return the room a module lies in: the longest name that it begins with."""
+    own = [room for room in rooms if f"{module}.".startswith(f"{room}.")]
+    return max(own, key=len, default="")
+
+
+def upward(imports: dict[str, set[str]], rooms: list[str]) -> list[str]:
+    """Return `module -> module` for each import of a room above one's own; rooms go upwards."""
+    return sorted(
+        f"{module} -> {other}"
+        for module, others in imports.items()
+        for other in others
+        if rooms.index(room_of(other, rooms)) > rooms.index(room_of(module, rooms))
+    )
+
+
+def circle_in(imports: dict[str, set[str]]) -> list[str]:
+    """Return modules that import each other in a circle, [] if none do."""
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+IMPORTS = imports_of(ROOT / "trex")
+
+
+def test_every_module_has_a_room_and_every_room_modules() -> None:
+    assert [module for module in IMPORTS if module and not room_of(module, ROOMS)] == []
+    assert {room_of(module, ROOMS) for module in IMPORTS if module} == set(ROOMS)
+    assert len(ROOMS) == len(set(ROOMS))
+
+
+def test_nothing_imports_a_room_above_its_own() -> None:
+    assert upward(IMPORTS, ROOMS) == []
+
+
+def test_nothing_imports_the_command_but_the_command() -> None:
+    assert ROOMS.index("cli") > max(n for n, room in enumerate(ROOMS) if not is_of_cli(room))
+    below = {module: others for module, others in IMPORTS.items() if not is_of_cli(module)}
+    assert [module for module, others in below.items() if any(map(is_of_cli, others))] == []
+
+
+def is_of_cli(name: str) -> bool:
+    return name.partition(".")[0] == "cli"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circle_in(IMPORTS) == []
+
+
+@pytest.mark.parametrize(("names", "told"), ROWS, ids=[" ".join(names) for names, _ in ROWS])
+def test_the_table_says_what_a_room_imports(names: list[str], told: set[str]) -> None:
+    found = {
+        room_of(other, ROOMS)
+        for module, others in IMPORTS.items()
+        if room_of(module, ROOMS) in names
+        for other in others
+    }
+    assert told == found - set(names)
+
+
+def test_packages_are_empty() -> None:
+    """They are made by hand where a login starts: what they held would not run there."""
+    for path in (ROOT / "trex").rglob("*/__init__.py"):
+        [docstring] = ast.parse(path.read_text(encoding="utf-8")).body
+        assert isinstance(docstring, ast.Expr)
+
+
+def test_whoever_starts_a_login_makes_its_packages() -> None:
+    rooms = {room.partition(".")[0] for room in ROOMS} - {"cli", "errors", "codeerrors"}
+    starting = [ROOT / "pam_trex.py", *(ROOT / "trex/login").glob("helper.py")]
+    for path in starting:
+        text = path.read_text(encoding="utf-8")
+        made = re.findall(r'"trex\.(\w+)"', text.partition("PACKAGES = (")[2].partition(")")[0])
+        assert set(made) == rooms, path
+
+
+def test_what_is_loaded_by_its_name_is_there() -> None:
+    names = [
+        *(f"trex.{name}.method" for name in METHODS),
+        *(f"trex.sms.gateways.{name}" for name in GATEWAYS.values()),
+        *(f"trex.cli.{name}" for name in COMMANDS.values()),
+    ]
+    assert [name for name in names if find_spec(name) is None] == []
+
+
+def test_every_program_that_is_started_by_its_path_is_there() -> None:
+    started = {
+        found
+        for path in (ROOT / "trex").rglob("*.py")
+        for found in re.findall(r'"(\w[\w/]*/\w+\.py)"', path.read_text(encoding="utf-8"))
+    }
+    assert len(started) > 4
+    assert [name for name in sorted(started) if not (ROOT / "trex" / name).exists()] == []
+
+
+def test_the_page_lists_every_module_and_no_other() -> None:
+    table = PAGE.partition("\n| module | what it is for |\n")[2].partition("\n\n")[0]
+    rows = [line.split(" | ")[0] for line in table.split("\n")]
+    listed = [name for row in rows for name in re.findall(r"`trex\.([\w.]+)`", row)]
+    packages = {module_of(path, ROOT / "trex") for path in (ROOT / "trex").rglob("__init__.py")}
+    modules = {name for name in IMPORTS if name not in packages and not name.endswith("__main__")}
+    assert set(listed) == modules
+    assert len(listed) == len(set(listed))
+
+
+def test_a_circle_and_an_import_upwards_are_seen(tmp_path: Path) -> None:
+    for name, text in {
+        "low/a.py": "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    from trex.high import b\n",
+        "high/b.py": "def f():\n    import trex.low.c\n",
+        "low/c.py": "from trex.low.a import x\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    imports = imports_of(tmp_path)
+    assert upward(imports, ["low", "high"]) == ["low.a -> high.b"]
+    assert set(circle_in(imports)) == {"low.a", "high.b", "low.c"}
+    assert circle_in({**imports, "high.b": set()}) == []
