@@ -1,6 +1,5 @@
 """The story of one login, with no PAM in it."""
 
-import os
 from contextlib import ExitStack
 
 from trex.errors import NOT_ASKED, NoRecord, Outcome
