@@ -67,7 +67,10 @@ def test_a_key_that_a_signature_brings_along_is_not_imported(
 
 # What each of the two runs of gpg has against asking the network, and against taking a key in. The
 # first leaves signatures alone (--unwrap), the second reads no gpg.conf: here each guard is alone.
-RUNS = {"DECRYPT": ("cli.gpg", "--unwrap"), "ALONE": ("cli.signature", "--no-options")}
+RUNS = {
+    "DECRYPT": ("cli.client.gpg", "--unwrap"),
+    "ALONE": ("cli.client.signature", "--no-options"),
+}
 ASKING = ("--no-auto-key-retrieve", "--disable-dirmngr", "--no-autostart")
 TAKING = ("--no-auto-key-import",)
 
