@@ -37,6 +37,10 @@ IN_WORDS = {
 }
 
 
+# Every page that people read.
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+
+
 def text(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
@@ -89,19 +93,19 @@ def test_the_changelog_knows_this_version() -> None:
 
 def test_no_document_has_pip_install_into_debian_s_own_python() -> None:
     """PEP 668: Debian's pip refuses that since Debian 12 (`externally-managed-environment`)."""
-    for document in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+    for document in PAGES:
         assert "`pip install" not in document.read_text(), document.name
 
 
 def test_links_between_the_documents_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")]:
+    for page in PAGES:
         for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_headings_that_links_name_exist() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in PAGES:
         for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]*)\)", page.read_text("utf-8")):
             there = page if not target else page.parent / target
             headings = re.findall(r"^#+ (.*)$", there.read_text("utf-8"), re.MULTILINE)
@@ -121,7 +125,7 @@ def test_the_client_s_page_has_the_help_as_the_command_gives_it(name: str) -> No
 def shown_helps() -> dict[str, str]:
     """Return what the documents show as the output of `trex ... --help`, by command."""
     shown: dict[str, str] = {}
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in PAGES:
         blocks = re.findall(
             r"^    \$ trex ((?:\w+ )?)--help\n((?:    .*\n|\n)+)",
             page.read_text("utf-8"),
@@ -139,7 +143,6 @@ def test_the_documents_show_each_command_s_help() -> None:
         words = [command, "--help"] if command else ["--help"]
         told = CliRunner().invoke(trex, words, prog_name="trex", terminal_width=80)
         assert block.split() == told.output.split(), f"trex {command} --help"
-    assert "    $ trex --help\n" in text("README.md")
 
 
 def test_how_long_root_s_commands_wait_is_as_the_page_says() -> None:
