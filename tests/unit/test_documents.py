@@ -1,10 +1,12 @@
-"""What the documents say of arguments, verdicts and limits is what the code has."""
+"""What the documents say of arguments, verdicts, limits, commands and files is what the code has."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -18,7 +20,7 @@ from trex.cli.doctor.survey import MOST_SILENT
 from trex.cli.doctor.survey import SECONDS as SURVEY_SECONDS
 from trex.cli.main import COMMANDS, trex
 from trex.cli.manual import _contexts, man_page
-from trex.login.options import FLAGS, Options
+from trex.login.options import FLAGS, Options, parse_options
 from trex.login.pam import PAM_CODES
 from trex.openpgp.record import MAX_RECIPIENTS, RECORD, WEB_QR_MODES
 from trex.system.safefile import MAX_SIZE
@@ -165,3 +167,137 @@ def test_a_man_page_offers_the_options_that_the_command_has() -> None:
     helps = {name: ("\\-h, \\-\\-help" in page) for name, page in pages.items()}
     assert [name for name, with_h in helps.items() if not with_h] == ["trex ssh"]
     assert "\\-\\-help" in pages["trex ssh"]
+
+
+def test_the_readme_is_short_and_its_contents_are_its_headings() -> None:
+    page = text("README.md")
+    assert len(page.encode()) < 14_000
+    contents = re.findall(r"^- \[(.*)\]\(#.*\)$", page, re.MULTILINE)
+    assert [*contents, "Licence"] == re.findall(r"^## (.*)$", page, re.MULTILINE)
+    assert not re.search(r"^\|", page, re.MULTILINE)  # tables have their own page, once
+
+
+def test_every_page_is_on_the_list_of_documents() -> None:
+    listed = text("README.md").partition("## All documents")[2]
+    pages = {path.relative_to(ROOT).as_posix() for path in PAGES} - {"README.md", "SECURITY.md"}
+    assert {page for page in pages if f"]({page})" not in listed} == set()
+    assert "](SECURITY.md)" in text("README.md")
+
+
+def test_each_line_for_a_pam_service_has_arguments_that_the_module_takes() -> None:
+    lines = [
+        line.partition("pam_python.so pam_trex.py")[2].partition("  #")[0]
+        for page in [*PAGES, ROOT / "script/install"]
+        for line in page.read_text("utf-8").split("\n")
+        if re.match(r"    auth .*pam_python\.so pam_trex\.py", line)
+    ]
+    assert len(lines) > 15
+    for line in lines:
+        parse_options([one or more for one, more in re.findall(r"\[(.*?)\]|(\S+)", line)])
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    """Return each run of `trex` that a document shows, with the page's name, as words."""
+    found = []
+    for page in PAGES:
+        content = page.read_text("utf-8")
+        shown = re.findall(
+            r"^    (?:\$ )?(?:sudo )?(trex [a-z].*?)(?:  .*)?$", content, re.MULTILINE
+        )
+        inline = re.findall(r"`(?:sudo )?(trex [a-z][^`]*)`", content)
+        for line in [*shown, *(" ".join(text.split()) for text in inline)]:
+            words = re.split(r"[;|<>]", line.replace("'", ""), maxsplit=1)[0]
+            found.append((page.name, shlex.split(words)[1:]))
+    return found
+
+
+def command_of(words: list[str]) -> click.Command:
+    """Return the command that the words name: `totp enroll` is one. Raises KeyError."""
+    command: click.Command = trex
+    context = click.Context(trex)
+    for word in words:
+        inner = command.get_command(context, word) if isinstance(command, click.Group) else None
+        if inner is None:
+            if command is trex:
+                raise KeyError(word)
+            break
+        command = inner
+    return command
+
+
+def test_each_command_that_is_shown_exists_and_takes_its_options() -> None:
+    shown = commands()
+    assert len(shown) > 60
+    for page, words in shown:
+        command = command_of(words)
+        if words[0] == "ssh":  # its options are ssh's
+            continue
+        known = {
+            name for option in command.params for name in (*option.opts, *option.secondary_opts)
+        }
+        given = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert given <= known | {"--help", "-h"}, f"{page}: trex {' '.join(words)}"
+
+
+def test_each_script_that_is_shown_exists_and_takes_its_options() -> None:
+    shown = [
+        (page.name, *run)
+        for page in PAGES
+        for run in re.findall(r"\b(script/[\w-]+)((?: --[a-z]+)*)", page.read_text("utf-8"))
+    ]
+    assert len(shown) > 30
+    for page, script, options in shown:
+        assert (ROOT / script).is_file(), f"{page}: {script}"
+        assert all(one in text(script) for one in options.split()), f"{page}: {script}{options}"
+
+
+def test_each_file_of_the_project_that_is_named_exists() -> None:
+    """Where a path begins with one of its folders."""
+    folders = "trex|tests|docs|script|fixtures|native|fuzz|benchmarks"
+    named = {
+        (page.name, path.rstrip("/."))
+        for page in PAGES
+        for path in re.findall(
+            rf"[`\s]((?:{folders})/[\w./-]*\w/?)(?=[`:\s])", page.read_text("utf-8")
+        )
+    }
+    assert len(named) > 100
+    assert [one for one in sorted(named) if not (ROOT / one[1]).exists()] == []
+
+
+def test_the_examples_for_contributors_are_the_code_as_it_is() -> None:
+    examples = re.findall(r"```python\n(.*?)```", text("CONTRIBUTING.md"), re.DOTALL)
+    code = [path.read_text("utf-8") for path in ROOT.glob("trex/**/*.py")]
+    assert len(examples) == 3
+    assert [example for example in examples if not any(example in one for one in code)] == []
+
+
+def test_what_contributors_are_told_to_extend_is_there() -> None:
+    page = text("CONTRIBUTING.md")
+    table = page.partition("| what you add |")[2].partition("\n\n")[0]
+    named = [
+        (name, path)
+        for names, path in re.findall(r"((?:`[A-Z]\w+`(?:, | and )?)+) of `([\w/]+\.py)`", table)
+        for name in re.findall(r"`(\w+)`", names)
+    ]
+    assert len(named) >= 7
+    for name, path in named:
+        assert re.search(rf"^(class )?{name}\b", text(path), re.MULTILINE), f"{path}: {name}"
+    [module] = re.findall(r"tests\.proof\.mutants --only ([\w/]+)", page)
+    assert f'    "{module}": (' in text("tests/proof/mutants.py")
+    [path, word] = re.search(r"pytest (tests/\S+) -k (\w+)", page).groups()  # type: ignore[union-attr]
+    assert re.search(rf"def test_\w*{word}", text(path))
+
+
+def test_shellcheck_reads_every_script_of_a_shell() -> None:
+    scripts = {
+        path.relative_to(ROOT).as_posix()
+        for path in [*ROOT.glob("script/*"), *ROOT.glob(".ci/*")]
+        if path.is_file()
+        and re.match(r"#!/bin/(ba)?sh|# shellcheck shell", path.read_text("utf-8"))
+    }
+    [listed] = re.findall(
+        r"shellcheck --external-sources script/\{(.*)\} (.*)", text("script/common.sh")
+    )
+    assert {*(f"script/{name}" for name in listed[0].split(",")), listed[1]} == scripts
+    assert all("lint_shell" in text(f"script/{name}") for name in ("check", "test"))
