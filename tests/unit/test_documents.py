@@ -301,3 +301,37 @@ def test_shellcheck_reads_every_script_of_a_shell() -> None:
     )
     assert {*(f"script/{name}" for name in listed[0].split(",")), listed[1]} == scripts
     assert all("lint_shell" in text(f"script/{name}") for name in ("check", "test"))
+
+
+def test_each_program_of_python_s_that_is_shown_exists_and_takes_its_options() -> None:
+    shown = [
+        run
+        for page in PAGES
+        for run in re.findall(
+            r"python3 -m ((?:tests|fuzz|benchmarks)[\w.]*)([^\n`]*)", page.read_text("utf-8")
+        )
+    ]
+    assert len(shown) > 5
+    for module, rest in shown:
+        path = module.replace(".", "/")
+        code = text(f"{path}.py" if (ROOT / f"{path}.py").exists() else f"{path}/__main__.py")
+        assert all(f'"{one}"' in code for one in re.findall(r"--[a-z]+", rest)), f"{module}{rest}"
+
+
+def test_the_tables_of_mutants_name_what_is_broken() -> None:
+    told = text("docs/attacks.md").partition("\n## Mutation testing\n")[2].partition("\n## ")[0]
+    table, _, survivors = told.partition("\nWhy each survivor may:\n")
+    named = [
+        name
+        for row in re.findall(r"^\| (`.*?) \| \d+ \|", table, re.MULTILINE)
+        for name in re.findall(r"`([\w/]+)`", row)
+    ]
+    why = [
+        name
+        for row in re.findall(r"^- (`.*?), \w", survivors, re.MULTILINE)
+        for name in re.findall(r"`([\w/]+)`", row)
+    ]
+    core = set(re.findall(r'^    "([\w/]+)": \(', text("tests/proof/mutants.py"), re.MULTILINE))
+    assert len(named) > 35
+    assert {*named, *why} - core == set()
+    assert core - set(named) == {"sms/fleet", "system/rewriting"}  # the page says so
