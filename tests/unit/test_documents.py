@@ -20,9 +20,11 @@ from trex.cli.doctor.survey import MOST_SILENT
 from trex.cli.doctor.survey import SECONDS as SURVEY_SECONDS
 from trex.cli.main import COMMANDS, trex
 from trex.cli.manual import _contexts, man_page
-from trex.login.options import FLAGS, Options, parse_options
+from trex.login.options import ELSEWHERE, FLAGS, Options, parse_options
 from trex.login.pam import PAM_CODES
 from trex.openpgp.record import MAX_RECIPIENTS, RECORD, WEB_QR_MODES
+from trex.sms.send import GATEWAYS
+from trex.sms.settings import KINDS
 from trex.system.safefile import MAX_SIZE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -335,3 +337,22 @@ def test_the_tables_of_mutants_name_what_is_broken() -> None:
     assert len(named) > 35
     assert {*named, *why} - core == set()
     assert core - set(named) == {"sms/fleet", "system/rewriting"}  # the page says so
+
+
+def test_each_kind_of_gateway_is_in_the_table_with_its_keys() -> None:
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (`.*) \|$", text("docs/sms.md"), re.MULTILINE))
+    assert set(rows) == set(GATEWAYS)
+    for kind, (needed, possible) in KINDS.items():
+        outside = re.sub(r"\(.*?\)", "", rows[kind])
+        assert set(re.findall(r"`(\w+)`", outside.partition(":")[0])) >= set(needed), kind
+        assert {key for key in possible if f"`{key}`" not in rows[kind]} == set(), kind
+
+
+def test_each_argument_of_google_s_module_is_on_the_page_of_codes() -> None:
+    table = (
+        text("docs/totp.md")
+        .partition("\n| pam_google_authenticator | Trex |\n")[2]
+        .partition("\n\n")[0]
+    )
+    spelled = {name.replace("-", "_") for name in ELSEWHERE}
+    assert spelled - set(re.findall(r"`(\w+)", table)) == set()

@@ -1,4 +1,4 @@
-"""What docs/troubleshooting.md quotes are messages that the code has, and outcomes that the log has."""
+"""What docs/troubleshooting.md and docs/auth_gpg.md quote are messages that the code has."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ QUOTED = [
     for row in re.findall(r"^\| (.*?) \| ", PAGE, re.MULTILINE)
     for quote in re.findall(r"`([^`]+)`", row)
 ]
+# And the second cell, on the page of the record.
+ERRORS = (ROOT / "docs/auth_gpg.md").read_text(encoding="utf-8").partition("\n## Errors\n")[2]
+QUOTED += re.findall(r"^\| .*? \| `([^`]+)`", ERRORS, re.MULTILINE)
 # Words of the kernel's, of pam_python, libpam, doas, su, ssh, sshd and OpenSSL.
 NOT_OURS = [
     *map(os.strerror, errno.errorcode),
