@@ -356,3 +356,20 @@ def test_each_argument_of_google_s_module_is_on_the_page_of_codes() -> None:
     )
     spelled = {name.replace("-", "_") for name in ELSEWHERE}
     assert spelled - set(re.findall(r"`(\w+)", table)) == set()
+
+
+def test_people_are_they_and_faults_are_fixed() -> None:
+    """In prose: what is quoted from the program is held to the program."""
+    odd = re.compile(
+        r"\b(he|his|him|himself|mend(s|ed|ing)?|(is|are|was) meant|dear(er)?)\b", re.IGNORECASE
+    )
+    found = []
+    for page in [*PAGES, *ROOT.glob("script/*"), ROOT / ".ci/run"]:
+        content = page.read_text("utf-8")
+        prose = (
+            re.sub(r"^    .*$|`[^`]*`", "", content, flags=re.MULTILINE)
+            if page.suffix == ".md"
+            else content
+        )
+        found += [f"{page.name}: {word[0]}" for word in odd.finditer(prose)]
+    assert found == []
