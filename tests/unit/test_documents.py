@@ -373,3 +373,25 @@ def test_people_are_they_and_faults_are_fixed() -> None:
         )
         found += [f"{page.name}: {word[0]}" for word in odd.finditer(prose)]
     assert found == []
+
+
+def test_files_are_as_editorconfig_has_editors_write_them() -> None:
+    kinds = ("py", "c", "h", "toml", "css", "html", "js", "md", "sh")
+    folders = ("trex", "tests", "docs", "script", "native", "fuzz", "benchmarks", ".ci")
+    files = [
+        path for folder in folders for kind in kinds for path in ROOT.glob(f"{folder}/**/*.{kind}")
+    ]
+    files += [
+        *PAGES,
+        *ROOT.glob("*.py"),
+        ROOT / "pyproject.toml",
+        ROOT / ".ci/run",
+        ROOT / "script/test",
+    ]
+    assert len(files) > 400
+    for path in files:
+        content = path.read_bytes().decode("utf-8")
+        assert "\r" not in content, path
+        assert "\t" not in content, path
+        assert content.endswith("\n") or not content, path
+        assert path.suffix == ".md" or not re.search(r"[ \t]$", content, re.MULTILINE), path
