@@ -7,7 +7,7 @@ planted link leads nowhere that this account could not go by itself.
 import os
 import stat
 
-from trex.errors import FileUnsafe, NoRecord
+from trex.errors import OWNER, WRITABLE, FileUnsafe, NoRecord
 from trex.system.privilege import native, readable
 
 TYPE_CHECKING = False
@@ -109,16 +109,21 @@ MEANT_FILE = "a regular file, no link, that its user may read"
 def _check_writers(path: str, status: os.stat_result, account: "Account", where: int | str) -> None:
     if status.st_uid not in (0, account.uid):
         raise FileUnsafe(
-            readable(path), f"owner uid {status.st_uid}", f"owned by {account.name} or root"
+            readable(path),
+            f"owner uid {status.st_uid}",
+            f"owned by {account.name} or root",
+            OWNER,
+            account.name,
         )
     mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
     if status.st_mode & stat.S_IWOTH:
-        raise FileUnsafe(readable(path), mode, "writable by its owner only")
+        raise FileUnsafe(readable(path), mode, "writable by its owner only", WRITABLE)
     if status.st_mode & stat.S_IWGRP and not _is_private_group(status.st_gid, account, where):
         raise FileUnsafe(
             readable(path),
             f"{mode} with group {status.st_gid}",
             "writable by its owner, or by the owner's private group without other members",
+            WRITABLE,
         )
 
 

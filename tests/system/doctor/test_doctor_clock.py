@@ -140,9 +140,9 @@ def test_what_keeps_the_clock_right_is_switched_on_or_installed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(clock, "SERVICES", (str(tmp_path),))
-    assert clock._mend() == "timedatectl set-ntp true"
+    assert clock._fix() == "timedatectl set-ntp true"
     monkeypatch.setattr(clock, "SERVICES", (str(tmp_path / "chronyd"),))
-    assert clock._mend() == "apt install chrony"
+    assert clock._fix() == "apt install chrony"
 
 
 def test_a_file_from_the_future(host: Account) -> None:

@@ -24,7 +24,7 @@ from tests.support.forked import in_a_child
 from trex.cli import delegate
 from trex.cli.delegate import hint_for, run_as, scratch_directory
 from trex.cli.terminal import CommandError
-from trex.errors import FileUnsafe, TrexError
+from trex.errors import OTHER, OWNER, READABLE, WRITABLE, FileUnsafe, TrexError
 from trex.system import supervisor
 from trex.system.privilege import Account, find_account
 
@@ -178,7 +178,7 @@ def fail(error: BaseException) -> Any:
 
 def test_what_it_raises_is_raised_here_in_words() -> None:
     assert fail(CommandError("a", "b")) == ("a", "b")
-    unsafe = FileUnsafe("/x y", "mode 0777", "writable by its owner only")
+    unsafe = FileUnsafe("/x y", "mode 0777", "writable by its owner only", WRITABLE)
     assert fail(unsafe) == (str(unsafe), "chmod go-w '/x y'")
     assert fail(TrexError("c")) == ("c", "")
     assert fail(OSError(errno.ENOENT, "No such file or directory", "/x")) == (
@@ -263,7 +263,7 @@ def test_a_process_that_cannot_be_ended_is_left_and_told(monkeypatch: pytest.Mon
     stays.wait()
     error = delegate._overdue(SOMEBODY, 2.0, has_ended=False)
     assert error.message == (
-        "the work on somebody's files was not done in 2 seconds, and its process cannot be ended: "
+        "the work on somebody's files did not finish in 2 seconds, and its process cannot be ended: "
         "their file system does not answer"
     )
     assert error.hint.startswith("df /nonexistent: ")
@@ -493,9 +493,11 @@ def test_what_was_said_before_is_said_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "meant", "hint"),
-    [("mode 0777", "writable by its owner only", "chmod go-w '/a b'"),
-     ("owner uid 7", "owned by alice or root", "chown alice: '/a b'"), ("a FIFO", "a regular file", "ls -ld '/a b'")],
+    ("kind", "owner", "hint"),
+    [(WRITABLE, "", "chmod go-w '/a b'"), (READABLE, "", "chmod 600 '/a b'"),
+     (OWNER, "alice", "chown alice: '/a b'"), (OTHER, "", "ls -ld '/a b'")],
 )  # fmt: skip
-def test_a_hint_is_what_mends_it(found: str, meant: str, hint: str) -> None:
-    assert hint_for(FileUnsafe("/a b", found, meant)) == hint
+def test_a_hint_follows_from_the_kind_and_not_from_the_words(
+    kind: str, owner: str, hint: str
+) -> None:
+    assert hint_for(FileUnsafe("/a b", "mode 7", "owned by nobody", kind, owner)) == hint

@@ -56,7 +56,7 @@ def test_a_narrower_limit_stays() -> None:
 
 
 def test_a_report_without_an_end_is_refused() -> None:
-    with pytest.raises(CommandError, match="the work reports more than 16 MiB"):
+    with pytest.raises(CommandError, match="expected a report of at most 16 MiB"):
         as_nobody(lambda: "x" * (MAX_REPORT + 1))
 
 
@@ -65,7 +65,7 @@ def test_work_without_an_end_is_ended_and_told() -> None:
     with pytest.raises(CommandError) as caught:
         as_nobody(lambda: time.sleep(60), 0.2)
     assert time.monotonic() - begun < 30
-    assert "on nobody's files was not done in 0 seconds and was ended" in caught.value.message
+    assert "on nobody's files did not finish in 0 seconds and was ended" in caught.value.message
 
 
 @pytest.mark.usefixtures("impatient")

@@ -172,9 +172,9 @@ def copies_in(home: str) -> list[list[str]]:
     for key in keys:
         for subkey in (sub.fingerprint for sub in key.subkeys[1:]):
             if subkey in primaries:
-                found.append([key.fingerprint, subkey, subkey, "primary"])
+                found.append([key.fingerprint, subkey, subkey, True])
             elif subkey in seen:
-                found.append([key.fingerprint, subkey, seen[subkey], ""])
+                found.append([key.fingerprint, subkey, seen[subkey], False])
             seen.setdefault(subkey, key.fingerprint)
     return found
 
