@@ -118,7 +118,7 @@ def test_a_chrony_that_knows_no_better(coder: Account, chrony: Callable[..., Non
     assert (check, severity) == ("clock-unknown", "warning")
     assert what.endswith("no source has answered")
     chrony("local stratum 8")
-    assert clock_says()[0][2].endswith("it takes the local clock for the reference")
+    assert clock_says()[0][2].endswith("its reference is the local clock")
 
 
 def test_without_a_time_service_it_says_so(coder: Account) -> None:

@@ -95,7 +95,7 @@ def test_a_secret_that_a_login_would_refuse(
     assert asked.verdict == "PAM_AUTHINFO_UNAVAIL", "the login says the same"
 
 
-@pytest.mark.parametrize("mode", [0o600, 0o644])
+@pytest.mark.parametrize("mode", [0o604, 0o644])
 def test_the_fix_for_a_secret_that_root_owns_is_a_command_that_works(
     coder: Account, mode: int
 ) -> None:

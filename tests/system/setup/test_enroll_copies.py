@@ -64,7 +64,10 @@ def test_a_copy_of_somebody_s_key_is_left_out_loudly(
     assert enroll("bob", honest).returncode == 0
     done = enroll("carol", carrying(mallory, hers, honest, AUTHENTICATE))
     assert done.returncode == 0, done.stderr
-    assert f"warning: LEFT OUT of {hers}: {keys['cv25519']}, which is the key of" in done.stderr
+    assert (
+        f"warning: LEFT OUT of {hers}: {keys['cv25519']}, which is another person's key"
+        in done.stderr
+    )
     assert keyring("--with-colons", "--list-keys").count(keys["cv25519"]) == 1
     hers_answers = ("--answer-with", mallory.command())
     assert ask("carol", *hers_answers, arguments=tuple(central)).verdict == "PAM_SUCCESS"
@@ -183,7 +186,7 @@ def test_root_writes_no_key_and_no_record_where_a_user_decides(
     ):
         done = enroll("bob", honest, *options)
         assert done.returncode == 1
-        assert "root writes only where no user decides what is there" in done.stderr
+        assert "root writes only where no user can change the path" in done.stderr
         assert "a directory of root's" in done.stderr
     assert list(precious.iterdir()) == []
     assert not (bob.home / "new").exists()

@@ -76,9 +76,15 @@ def test_a_wrong_mode_is_mended(alice: Account) -> None:
     ("options", "reason"),
     [
         (["--page", "webQrTLS"], "--page: one of webQrAuthTls"),
-        (["--page", "webQrAuthTls", "--tls-key", "k"], "go together"),
-        (["--tls-key", "k", "--tls-certificate", "c"], "go with --page"),
-        (["--page", "webQrAuthTls", "--tls-key", "a b", "--tls-certificate", "c"], "a space in it"),
+        (
+            ["--page", "webQrAuthTls", "--tls-key", "k"],
+            "expected --tls-key and --tls-certificate together",
+        ),
+        (["--tls-key", "k", "--tls-certificate", "c"], "need --page"),
+        (
+            ["--page", "webQrAuthTls", "--tls-key", "a b", "--tls-certificate", "c"],
+            "must not contain spaces",
+        ),
         (["--sign-as", "yes"], 'found "yes"; meant is'),
         (["--key", "x", "--locate", "a@example.org"], "one of them"),
     ],

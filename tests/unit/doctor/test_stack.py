@@ -86,7 +86,7 @@ def test_includes_stand_in_their_place_and_substacks_have_a_level(
         ("auth", "a control and a module"),
         ("auth required", "a control and a module"),
         ("auht required a.so", "expected one of auth"),
-        ("auth requird a.so", "is no"),
+        ("auth requird a.so", "expected result=action"),
         ("auth [success=1 a.so", "not closed"),
         ("@include nowhere", "no such file"),
         ("@include", "the name of a file"),
