@@ -31,10 +31,8 @@ def test_nullok_is_for_users_and_not_for_files_of_the_administrator_s(
     missing.unlink()
     sms(arguments=("nullok",))
     assert ": could not check: " in sms.log.verdict()
-    assert (
-        f"{missing}: expected the map of users to telephone numbers, found no file"
-        in sms.log.verdict()
-    )
+    assert f"{missing}: expected the " in sms.log.verdict()
+    assert ", found no file" in sms.log.verdict()
 
 
 def test_several_numbers(sms: Sms) -> None:
@@ -77,6 +75,6 @@ def test_files_that_others_may_write_or_read_are_refused(sms: Sms, path: Path, m
     path.chmod(mode)
     assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
     assert f"{path}: expected " in sms.log.verdict()
-    assert f"found mode {mode:04o}" in sms.log.verdict()
+    assert f", found mode {mode:04o}" in sms.log.verdict()
     assert sms.gateway.requests == []
     path.chmod(0o600)

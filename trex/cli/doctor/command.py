@@ -47,7 +47,7 @@ EITHER = (["sufficient", "required"], ["sufficient", "requisite"])  # one of two
 COLOURS = {ERROR: "red", NOTE: "cyan"}
 
 
-@click.command(epilog=EPILOG, short_help="Find what would make a login fail.")
+@click.command(epilog=EPILOG, short_help="Look for whatever would make a login fail.")
 @click.option(
     "--service", metavar="NAME", default="sshd", show_default=True, help="Which PAM service."
 )

@@ -46,13 +46,13 @@ def check_directory(state: str, servant: Account) -> list[Finding]:
         status = os.stat(directory)
     except FileUnsafe as error:
         why = "Others could remove counts, and so send without a limit."
-        return [Finding("sms-place", WARNING, str(error), why, fix)]
+        return [Finding("sms-directory", WARNING, str(error), why, fix)]
     except OSError:  # the program that counts reports it
         return []
     if status.st_uid == servant.uid and status.st_mode & OTHERS:
         what = f"{directory}: expected mode 0700, found {stat.S_IMODE(status.st_mode):04o}"
         why = "Others can see who gets messages, and when."
-        return [Finding("sms-place", WARNING, what, why, f"chmod 700 {directory}")]
+        return [Finding("sms-directory", WARNING, what, why, f"chmod 700 {directory}")]
     return []
 
 

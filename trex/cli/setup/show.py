@@ -32,7 +32,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG, short_help="Explain a user's record.")
+@click.command(epilog=EPILOG, short_help="Say what a user's record means.")
 @place_options
 def command(**arguments: Any) -> None:
     """Explain a record: who can answer, until when, and how a challenge is shown.
