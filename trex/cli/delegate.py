@@ -120,7 +120,7 @@ def _unpack(text: bytes) -> Any:
         told = json.loads(text)
     except (ValueError, RecursionError):
         raise CommandError(
-            "the work ended without a result; is the memory or the disk full?"
+            "the work ended without a result; is memory or disk space exhausted?"
         ) from None
     if "error" in told:
         raise CommandError(told["error"], told["hint"])

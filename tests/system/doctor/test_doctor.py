@@ -1,4 +1,4 @@
-"""`trex doctor`: a sound host, who may look at it, and the module's own files."""
+"""`trex doctor`: a sound host, a run without root, and the module's own files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_what_is_printed_and_the_exit_status(host: Account) -> None:
 
 
 def test_who_is_not_root_sees_what_can_be_seen(host: Account) -> None:
-    """And what was not checked: nothing is an error only because it could not be read."""
+    """And notes for the rest: nothing is an error only because it could not be read."""
     before = sandbox.listing(host.home)
     report = examine(account=host)
     assert [(f["check"], f["severity"]) for f in report["findings"]] == [("left-out", "note")]

@@ -59,7 +59,7 @@ def test_limits_that_are_reached(sender: Account, configure: Callable[..., None]
 
 
 def said_end(what: str) -> float:
-    """Return in how many seconds a limit ends."""
+    """Return the seconds until a limit ends."""
     text = what.partition("until ")[2]
     if " " not in text:
         text = time.strftime("%Y-%m-%d ") + text
@@ -175,7 +175,7 @@ def test_no_code_is_spent_by_who_logs_in(
     redis_server: RedisServer,
     client: Path,
 ) -> None:
-    """That process is told the Redis' URL, and with it whoever is the same account."""
+    """That process knows the URL of Redis, and so does every process of the same account."""
     configure(by_http(gateway), state=redis_server.url)
     for name in ("alice", "bob"):
         (sender if name == "alice" else account(name)).write(secret(), FILE)

@@ -199,7 +199,7 @@ def test_numbers_and_users_without_one(sender: Account, account: Callable[[str],
 
 @pytest.fixture
 def chfn(sender: Account) -> Iterator[Callable[[str], None]]:
-    """Write the line CHFN_RESTRICT of login.defs anew; the user's number is in GECOS."""
+    """Set CHFN_RESTRICT in login.defs; the user's number is in GECOS."""
     write_stack("requisite pam_unix.so", "required {trex} method=sms gecos_phone")
     subprocess.run(["usermod", "--comment", "Alice,,+4930123455,", "alice"], check=True)
     defs = Path("/etc/login.defs")

@@ -1,4 +1,4 @@
-"""`trex doctor` for sshd's settings, as sshd itself says that they hold."""
+"""`trex doctor` for sshd's effective settings, as sshd itself reports them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`trex doctor` for the stack: what libpam makes of it, and lines of several methods."""
+"""`trex doctor` for the stack: libpam's verdict, and lines with several methods."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_what_is_advised_for_a_service_without_trex(host: Account) -> None:
 
 
 def test_the_stack_is_played_as_libpam_plays_it(client: Path) -> None:
-    """pam-u2f #330: a stack that had worked was another one. Two hundred of them, asked for real."""
+    """pam-u2f #330: stacks that libpam reads differently. Two hundred, run by the real libpam."""
     draw = random.Random(4)  # noqa: S311 (the same stacks at each run)
     controls = ["required", "requisite", "sufficient", "optional", "[success=1 default=ignore]",
                 "[success=2 default=bad]", "[default=1]", "[success=done default=die]",

@@ -85,10 +85,10 @@ def test_a_spare_key_is_added(bob: Account, key_file: Path, holder: Holder, keys
     assert record_of(bob) == f"{keys['cv25519']},{keys['rsa2048']} trust nosign"
 
 
-def test_a_record_that_its_reader_cannot_read_is_mended(
+def test_a_record_that_its_reader_cannot_read_is_fixed(
     bob: Account, key_file: Path, central: list[str], log_in: Callable[..., Asked]
 ) -> None:
-    """As a configuration tool leaves it that knows of owner and mode only."""
+    """As a configuration tool leaves it that sets only owner and mode."""
     enroll = ["enroll", "--central", *options_of(central), "--user", "bob", "--key", "-", "--yes"]
     assert trex(*enroll, stdin=key_file.read_bytes()).returncode == 0
     record = sandbox.PLACE / "central/users/bob"
@@ -102,7 +102,7 @@ def test_a_record_that_its_reader_cannot_read_is_mended(
 def test_of_a_keyring_that_many_share_no_key_is_taken_unasked(
     bob: Account, carol: Account, key_file: Path, central: list[str], keys: Keys
 ) -> None:
-    """Or whoever is in it alone could log in as the next who is set up."""
+    """Otherwise the only user in it could log in as the next one who is set up."""
     enroll = ["enroll", "--central", *options_of(central), "--user"]
     assert trex(*enroll, "bob", "--key", "-", "--yes", stdin=key_file.read_bytes()).returncode == 0
     for source in ([], ["--from-keyring"]):

@@ -1,4 +1,4 @@
-"""`trex enroll` and keys that carry a copy of somebody else's: central mode shares one keyring."""
+"""`trex enroll` and keys that carry a copy of another person's: central mode shares one keyring."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_key_file_for_each_user(
     enroll: Callable[..., subprocess.CompletedProcess[str]], central: list[str],
     ask: Callable[..., Asked], log_in: Callable[..., Asked],
 ) -> None:  # fmt: skip
-    """Two files of root's a user; nobody else's key is beside them, and no keyring is needed."""
+    """Two files of root's for each user, without other keys and without a keyring."""
     files = sandbox.PLACE / "central/keys"
     option = ("--key-file", f"{files}/%u.pgp")
     honest = holder.public(keys["cv25519"])
@@ -173,7 +173,7 @@ def test_root_writes_no_key_and_no_record_where_a_user_decides(
     bob: Account, holder: Holder, keys: Keys, place: Path,
     enroll: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:  # fmt: skip
-    """A link of the user's would put them anywhere, a key's user id being shell text."""
+    """A user's link could put them anywhere, with a key's user id as shell text."""
     precious = place / "precious.d"
     precious.mkdir()
     os.symlink(precious, bob.home / "link")

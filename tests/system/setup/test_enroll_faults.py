@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def full_disk(alice: Account) -> Iterator[Account]:
-    """alice's home on a file system of its own, with no byte free."""
+    """alice's home on a separate file system that is full."""
     kept = sandbox.PLACE / "kept"
     subprocess.run(["cp", "-a", alice.home, kept], check=True)
     subprocess.run(
@@ -97,7 +97,7 @@ def test_what_is_no_file_is_not_replaced(alice: Account, kind: str) -> None:
 def test_root_reads_a_user_s_record_with_the_user_s_rights(
     alice: Account, command: list[str]
 ) -> None:
-    """Else a link, or a home on a file server, would lead root to what the user may not read."""
+    """Otherwise a link, or a home on a file server, leads root to what the user may not read."""
     old = alice.record.read_bytes()
     os.chown(alice.record, 0, 0)
     done = trex(*command, "--user", "alice", "--yes")
@@ -141,7 +141,7 @@ def test_an_unreadable_home(bob: Account, key_file: Path) -> None:
 
 @pytest.fixture
 def temporary() -> Iterator[Path]:
-    """Give this test an empty /tmp of its own: other tests use the machine's meanwhile."""
+    """Give this test an empty, private /tmp: other tests use the machine's at the same time."""
     place = Path("/tmp")
     with mounted(place, "-t", "tmpfs", "-o", "mode=1777", "trex-tmp"):
         yield place
@@ -151,7 +151,7 @@ def temporary() -> Iterator[Path]:
 def test_a_signal_at_any_moment_leaves_a_whole_record(
     alice: Account, holder: Holder, keys: Keys, temporary: Path, number: int
 ) -> None:
-    """And no process, which the fixture `nothing_left` looks for."""
+    """Nor a process, which the fixture `nothing_left` looks for."""
     alice.write(holder.public(keys["nistp256"]), "new.asc")
     old = alice.record.read_text()
     whole = {old, old.replace(keys["cv25519"], keys["nistp256"])}

@@ -1,4 +1,4 @@
-"""`trex enroll` with keys that are refused, or that would steer the terminal."""
+"""`trex enroll` with keys that are refused, or that would control the terminal."""
 
 from __future__ import annotations
 

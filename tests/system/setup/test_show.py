@@ -1,4 +1,4 @@
-"""`trex show` and `trex remove`: the record in words, and gone, with a copy."""
+"""`trex show` explains a record, and `trex remove` removes it and keeps a copy."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_a_picture_of_a_secret_that_nothing_takes_goes_again(bob: Account) -> No
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
 def test_a_picture_goes_with_a_run_that_is_ended(bob: Account, number: int) -> None:
-    """Also where the terminal is closed: its secret is one that nothing takes."""
+    """Also if the terminal is closed: its secret is of no use."""
     picture = bob.home / "qr.svg"
     enroll = totp(bob, "enroll", "--svg", str(picture))
     enroll.expect("the phone shows now: ")
@@ -127,7 +127,7 @@ def test_a_picture_goes_with_a_run_that_is_ended(bob: Account, number: int) -> N
 def test_a_file_with_another_group_serves_both_modules(
     bob: Account, otp: Callable[..., bool]
 ) -> None:
-    """As `sudo cp` and `chown bob` leave it: the group may do nothing, and cannot be given on."""
+    """As `sudo cp` and `chown bob` leave it: the group has no rights, and cannot be kept."""
     for step, stack in enumerate(("google", "trex", "google")):
         bob.write(text('" WINDOW_SIZE 9', '" TOTP_AUTH'), FILE)
         os.chown(otp_file(bob), bob.uid, 0)

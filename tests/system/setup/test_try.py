@@ -1,4 +1,4 @@
-"""`trex try`: a login against the real stack in this terminal, and no session after it."""
+"""`trex try`: a login with the real stack in this terminal, without a session."""
 
 from __future__ import annotations
 

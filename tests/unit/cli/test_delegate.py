@@ -1,4 +1,4 @@
-"""Work as somebody else: what that process is and has, how it ends, and what comes back of it."""
+"""Work as another account: what the process is and has, how it ends, and what it returns."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ROOT = find_account("root")
 
 @pytest.fixture(autouse=True)
 def nothing_stays() -> Iterator[None]:
-    """Neither a process nor a descriptor nor a blocked signal nor a handler."""
+    """No process, descriptor, blocked signal or signal handler is left."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     before = os.listdir("/proc/self/fd"), signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield
@@ -52,7 +52,7 @@ def nothing_stays() -> Iterator[None]:
 
 
 def facts() -> dict[str, Any]:
-    """Return what a process is, as the kernel has it."""
+    """Return what the kernel says about this process."""
     with open("/proc/self/status", encoding="ascii") as file:
         status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
     with open("/proc/self/stat", encoding="ascii") as file:
@@ -93,7 +93,7 @@ def test_the_process_is_the_account_for_good_and_has_nothing_of_root_s(
 
 
 def at_a_terminal(work: Callable[[], object]) -> Any:
-    """Return what `work` returns in a session whose terminal is 0 to 2, as root's shell has it."""
+    """Return the result of `work` in a session with a terminal as 0 to 2, as in root's shell."""
 
     def with_terminal() -> object:
         _, terminal = pty.openpty()
@@ -107,7 +107,7 @@ def at_a_terminal(work: Callable[[], object]) -> Any:
 
 
 def test_the_process_cannot_reach_root_s_terminal() -> None:
-    """Else a program of the user's could type into root's shell there (TIOCSTI)."""
+    """Otherwise a user's program could type into root's shell (TIOCSTI)."""
 
     def reach() -> Any:
         def look() -> list[Any]:
@@ -187,7 +187,7 @@ def test_what_it_raises_is_raised_here_in_words() -> None:
     )
     assert fail(OSError(errno.ENOSPC, "No space left on device")) == ("No space left on device", "")
     assert fail(ValueError("secret")) == ("unforeseen error: ValueError", "please report it")
-    lost = ("the work ended without a result; is the memory or the disk full?", "")
+    lost = ("the work ended without a result; is memory or disk space exhausted?", "")
     assert fail(SystemExit(0)) == lost
     assert fail(KeyboardInterrupt()) == lost
 
@@ -251,7 +251,7 @@ def test_work_that_does_not_end_politely_is_killed(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_process_that_cannot_be_ended_is_left_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one in state D: a file system that does not answer keeps it from a SIGKILL, too."""
+    """Like one in state D: a file system that does not answer keeps it even from SIGKILL."""
     monkeypatch.setattr(delegate, "END_SECONDS", 0.1)
     monkeypatch.setattr(delegate, "KILL_SECONDS", 0.1)
     stays = subprocess.Popen(["sleep", "60"])
@@ -278,7 +278,7 @@ def alive(pid: int) -> bool:
 
 
 def test_what_it_starts_ends_with_it() -> None:
-    """Daemons too, which have a session of their own and no parent any more."""
+    """Daemons too, which have their own session and no parent."""
 
     def start() -> list[int]:
         source, sink = os.pipe()
@@ -358,7 +358,7 @@ def test_what_cannot_be_removed_keeps_nothing_else() -> None:
 
 
 def test_clearing_up_that_is_interrupted_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGTERM may come at any moment, also at that one."""
+    """SIGTERM may come at any moment, even then."""
     end, calls = supervisor.end_descendants, []
 
     def interrupted_once() -> None:
@@ -374,7 +374,7 @@ def test_clearing_up_that_is_interrupted_is_done_again(monkeypatch: pytest.Monke
 
 
 def test_a_signal_while_it_clears_up_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs as the user may send more than one."""
+    """A process of the user's may send more than one."""
     end = supervisor.end_descendants
 
     def signalled() -> None:
@@ -388,7 +388,7 @@ def test_a_signal_while_it_clears_up_is_not_heard(monkeypatch: pytest.MonkeyPatc
 
 
 def pipes() -> list[str]:
-    """Return the pipes that this process has an end of, an entry for each end."""
+    """Return the pipes of this process, one entry for each end."""
     ends = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
     return [name for name in map(os.readlink, filter(os.path.islink, ends)) if "pipe:" in name]
 
@@ -426,7 +426,7 @@ def test_a_signal_while_the_work_is_ended_waits_until_it_has_ended() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_work_and_then_goes_on(number: signal.Signals) -> None:
-    """What the work has begun is taken back, and the command says that it was interrupted."""
+    """What the work has begun is undone, and the command says that it was interrupted."""
 
     def interrupted() -> list[Any]:
         source, sink = os.pipe()
@@ -481,7 +481,7 @@ def test_when_the_command_is_killed_the_work_ends() -> None:
 
 
 def test_what_was_said_before_is_said_once() -> None:
-    """A fork carries what is not written yet."""
+    """A fork copies buffers that are not written yet."""
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from trex.cli.delegate import run_as\nfrom trex.system.privilege import find_account\n"

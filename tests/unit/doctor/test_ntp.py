@@ -1,4 +1,4 @@
-"""What time services say: systemd-timesyncd's form, recorded, and chrony's where it is odd."""
+"""The output of time services: recorded from systemd-timesyncd, and odd cases of chrony's."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def tool(path: Path, text: str) -> str:
 def test_the_tools_are_asked_with_nothing_of_the_caller_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A program in the tool's place writes down what it was given."""
+    """A program in the tool's place records its arguments and environment."""
     said = tmp_path / "said"
     text = f'env > {said}; printf "%s\\n" "$*" >> {said}; printf %s "{TRACKING.format(3).strip()}"'
     monkeypatch.setattr(ntp, "CHRONYC", tool(tmp_path / "chronyc", text))

@@ -1,4 +1,4 @@
-"""The record's file as `trex enroll` reads and replaces it: by whom, what it follows, what stays."""
+"""The record's file as `trex enroll` reads and replaces it: rights, links, what stays."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ RECORD = f"{FPR} trust nosign\n".encode()
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory that everybody can reach and somebody owns."""
+    """A directory that everybody can reach and SOMEBODY owns."""
     with tempfile.TemporaryDirectory(prefix="trex-records-") as name:
         os.chmod(name, 0o755)  # noqa: S103 (as a home is)
         home = Path(name) / "home"
@@ -59,7 +59,7 @@ def left(place: Path) -> list[str]:
 
 
 def test_a_record_is_read_with_the_rights_of_its_owner_and_not_with_root_s(place: Path) -> None:
-    """Whatever lies there and could be read by root alone, or through a link of the user's."""
+    """Neither files that only root can read nor files behind a user's link."""
     record = place / ".auth_gpg"
     assert read_as(SOMEBODY, str(record)) is None
     record.write_bytes(b"\xff\n" + RECORD)
@@ -230,7 +230,7 @@ def test_who_may_read_a_private_record(
 
 
 def test_who_may_read_a_record_of_central_mode(place: Path) -> None:
-    """There the group is who reads it."""
+    """There the reader is the group."""
     path = place / "record"
     path.touch()
     path.chmod(0o640)
@@ -280,7 +280,7 @@ def test_what_was_changed_meanwhile_is_left_alone(place: Path) -> None:
 
 
 def known_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for a neighbour who guesses 32 bits, or plants all the names that there are."""
+    """For a neighbour who guesses 32 bits, or creates all possible names."""
     monkeypatch.setattr(secrets, "token_hex", lambda count: "ab" * count)
 
 
@@ -306,7 +306,7 @@ def test_what_is_planted_where_the_new_record_is_written_is_not_written_to(
 
 
 def test_a_new_file_is_opened_so_that_nothing_else_can_be_opened(place: Path) -> None:
-    """O_EXCL alone follows no link; O_NOFOLLOW holds where a file server does not know that (open(2))."""
+    """O_EXCL alone follows no link; O_NOFOLLOW protects where a file server lacks it (open(2))."""
     flags, mode = opened(place)
     wanted = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     assert flags & wanted == wanted
@@ -315,7 +315,7 @@ def test_a_new_file_is_opened_so_that_nothing_else_can_be_opened(place: Path) ->
 
 
 def opened(place: Path) -> tuple[int, int]:
-    """Return flags and first mode of the file that becomes the record."""
+    """Return the flags and the first mode of the file that becomes the record."""
 
     def write() -> list[int]:
         seen: list[int] = []
@@ -384,7 +384,7 @@ def test_a_signal_waits_until_the_record_is_whole(place: Path, number: signal.Si
 def test_the_record_is_on_the_disk_before_it_takes_the_place_and_then_its_name(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a crash there is the old one or the new one, and not an empty file."""
+    """After a crash there is the old or the new record, not an empty file."""
     steps: list[str] = []
     fsync, rename, unlink = os.fsync, os.rename, os.unlink
 

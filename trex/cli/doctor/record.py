@@ -79,7 +79,7 @@ def check_record(place: Place) -> Examined:
     for warning in told["warnings"]:
         examined.findings.append(
             Finding("record-odd", WARNING, f"{subject}: {warning}",
-                    "A part of the record has no effect.", _enroll(place), subject)
+                    "Part of the record has no effect.", _enroll(place), subject)
         )  # fmt: skip
     if told["gpg"] and not GNUPG.match(told["gpg"]):
         examined.findings.append(_foreign(place.options.gpg, told["gpg"]))
@@ -209,7 +209,7 @@ def _check_key(place: Place, name: str, listing: str, *, is_signer: bool) -> lis
         findings.append(
             Finding("key-ambiguous", WARNING,
                     f"{place.user.name}: {len(keys)} keys carry the address {name}",
-                    "One is chosen, and whoever can add a key to the keyring may be that one.",
+                    "gpg chooses one of them, perhaps a key that another person has added.",
                     f"name the fingerprint: {_enroll(place)} --from-keyring",
                     place.user.name)
         )  # fmt: skip

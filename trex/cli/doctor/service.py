@@ -174,7 +174,7 @@ def _way_around(stack: Stack, results: list[str], first: Rule) -> Finding:
     by = f"{other[0].name} at {other[0].where}" if other else "no module at all"
     return Finding(
         "pam-around", ERROR, f"{first.where}: there is a way in around Trex: {by}",
-        "Whoever succeeds there gets in without a right response.",
+        "A user who succeeds there gets in without a right response.",
         f"put Trex first and required, or remove what is sufficient: sudoedit {first.path}",
     )  # fmt: skip
 

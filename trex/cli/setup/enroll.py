@@ -241,7 +241,7 @@ def _apply(fields: Fields, options: EnrollOptions) -> None:
     if mode is None and tls:
         raise click.UsageError("--tls-key and --tls-certificate need --page")
     if mode not in (None, "none", *WEB_QR_MODES):
-        raise click.UsageError(f"--page: expected one of {', '.join(WEB_QR_MODES)}, none")
+        raise click.UsageError(f"--page: expected {', '.join(WEB_QR_MODES)} or none")
     if len(tls) == 1:
         raise click.UsageError("expected --tls-key and --tls-certificate together")
     if any(" " in path or "\t" in path for path in tls):

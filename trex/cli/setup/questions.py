@@ -46,7 +46,7 @@ def _answers() -> Iterator[TextIO]:
         descriptor = os.open(TERMINAL, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         raise CommandError(
-            "a question cannot be asked without a terminal", "--yes answers all questions"
+            "a question cannot be asked without a terminal", "--yes asks no questions"
         ) from None
     with open(descriptor, encoding="utf-8", errors="replace") as terminal:
         yield terminal

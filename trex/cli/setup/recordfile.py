@@ -33,7 +33,7 @@ class Fields:
     page: list[str] = field(default_factory=list)  # mode, then the TLS files
 
     def line(self) -> str:
-        """Return the record."""
+        """Return the record's line."""
         return " ".join([",".join(self.recipients), self.trust, self.sign_as, *self.page])
 
 
