@@ -27,6 +27,7 @@ from trex.cli.terminal import CommandError
 from trex.errors import OTHER, OWNER, READABLE, WRITABLE, FileUnsafe, TrexError
 from trex.system import supervisor
 from trex.system.privilege import Account, find_account
+from trex.system.safefile import check_writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -501,3 +502,17 @@ def test_a_hint_follows_from_the_kind_and_not_from_the_words(
     kind: str, owner: str, hint: str
 ) -> None:
     assert hint_for(FileUnsafe("/a b", "mode 7", "owned by nobody", kind, owner)) == hint
+
+
+@pytest.mark.parametrize(("owner", "mode"), [(7, 0o600), (0, 0o602)])
+def test_the_hint_for_a_file_that_was_checked_is_a_command_that_works(
+    tmp_path: Path, owner: int, mode: int
+) -> None:
+    path = tmp_path / "it's a file"
+    path.touch()
+    os.chown(path, owner, -1)
+    path.chmod(mode)
+    with pytest.raises(FileUnsafe) as caught:
+        check_writers(str(path), ROOT)
+    subprocess.run(["sh", "-c", hint_for(caught.value)], check=True)
+    check_writers(str(path), ROOT)

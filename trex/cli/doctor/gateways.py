@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -61,7 +62,9 @@ def _check_authority(where: str, gateway: dict[str, Any], servant: Account) -> l
         return []
     what = f"{where}: ca: {authority}: {reason}, as {servant.name}"
     why = "No certificate can be verified, so nothing is sent."
-    fix = f"chmod a+r {authority}" if os.path.isfile(authority) else "name a file: docs/sms.md"
+    fix = "name a file: docs/sms.md"
+    if os.path.isfile(authority):
+        fix = f"chmod a+r {shlex.quote(authority)}"
     return [Finding("sms-ca", ERROR, what, why, fix)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +126,7 @@ def _check_readers(path: str) -> list[Finding]:
         return []
     what = f"{path}: expected mode 0600, found {stat.S_IMODE(status.st_mode):04o}"
     why = "Local users can read everybody's telephone number."
-    return [Finding("sms-readable", WARNING, what, why, CLOSE.format(path=path))]
+    return [Finding("sms-readable", WARNING, what, why, CLOSE.format(path=shlex.quote(path)))]
 
 
 def _check_gecos() -> list[Finding]:
@@ -215,5 +216,5 @@ def _fix(error: TrexError, edit: str) -> str:
     if error.kind == ABSENT:
         return INSTALL
     if os.path.isfile(error.path):
-        return CLOSE.format(path=error.path)
+        return CLOSE.format(path=shlex.quote(error.path))
     return hint_for(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,8 @@ def check_directory(state: str, servant: Account) -> list[Finding]:
     if not state.startswith("file:"):
         return []
     directory = os.path.dirname(state.removeprefix("file:"))
-    fix = f"install -d -m 0700 -o {servant.name} -g {servant.name} {directory}"
+    quoted = shlex.quote(directory)
+    fix = f"install -d -m 0700 -o {servant.name} -g {servant.name} {quoted}"
     try:
         check_directories(directory, servant)
         status = os.stat(directory)
@@ -52,7 +54,7 @@ def check_directory(state: str, servant: Account) -> list[Finding]:
     if status.st_uid == servant.uid and status.st_mode & OTHERS:
         what = f"{directory}: expected mode 0700, found {stat.S_IMODE(status.st_mode):04o}"
         why = "Others can see who gets messages, and when."
-        return [Finding("sms-directory", WARNING, what, why, f"chmod 700 {directory}")]
+        return [Finding("sms-directory", WARNING, what, why, f"chmod 700 {quoted}")]
     return []
 
 
