@@ -88,7 +88,7 @@ def test_what_online_lacks_is_named(sender: Account) -> None:
     with without_package("requests"):
         finding = found("sms-online", "--user", "alice", "--online")
     assert finding["what"].endswith(
-        "could not be tried: Debian's package python3-requests is missing"
+        "could not be connected to: Debian's package python3-requests is missing"
     )
     assert finding["fix"] == "apt install python3-requests; trex doctor --online"
 
