@@ -91,6 +91,7 @@ def test_a_secret_that_a_login_would_refuse(
     assert finding["severity"] == "error"
     assert what in finding["what"]
     assert finding["what"].startswith("alice: ")
+    assert finding["subject"] == "alice"
     asked = ask("alice", "--answer", "000000", arguments=("method=totp",))
     assert asked.verdict == "PAM_AUTHINFO_UNAVAIL", "the login says the same"
 

@@ -105,6 +105,7 @@ def test_a_user_who_could_not_log_in(
     finding = only("--user", "alice")
     assert (finding["check"], finding["severity"]) == (check, "error")
     assert finding["what"].startswith("alice: ")
+    assert finding["subject"] == "alice"
 
 
 def test_nullok_makes_a_missing_record_a_warning(host: Account) -> None:
