@@ -104,7 +104,7 @@ def test_a_crash_before_the_rename_leaves_the_old_file(
     """
     service = write_altered_service(
         "otp-crash",
-        "rewriting.py",
+        "system/rewriting.py",
         "os.rename(new, name, src_dir_fd=beside, dst_dir_fd=directory)",
         "os.kill(os.getpid(), 9)",
     )
