@@ -1,4 +1,4 @@
-"""The map of users to telephones, and GECOS, which on many hosts its user may change."""
+"""The map of users to phones, and GECOS, which on many hosts its user may change."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def check_numbers(numbers: list[str], user: str, content: bytes) -> None:
 
 
 def check_error(error: Exception, user: str, content: bytes) -> None:
-    """See to it that the error names a line of the file, and nobody's number."""
-    text = str(error).replace(phones.MEANT, "").replace(cut(user), "")
+    """See to it that the error names a line of the file, and no phone number."""
+    text = str(error).replace(phones.EXPECTED, "").replace(cut(user), "")
     assert not re.search(r"\+[0-9]{5}", text)
     if isinstance(error, SettingsError):
         place = re.match(rf"{PATH}:([0-9]+): ", str(error))

@@ -19,8 +19,8 @@ PATH = "/etc/trex/sms.toml"
 SECRET = "s3cret-V4lue"  # noqa: S105 (what the seeds have in the place of a credential)
 # Words of the errors' own, which a value may happen to repeat.
 OURS = "\n".join(
-    [f"kind: one of {', '.join(settings.KINDS)} is meant", "names and lines of HTTP are meant"]
-    + [f"{name}: {meant}" for name, (_, meant) in settings.MEANT.items()]
+    [f"kind: expected one of {', '.join(settings.KINDS)}", "HTTP field names and one-line values"]
+    + [f"{name}: expected {expected}" for name, (_, expected) in settings.CHECKS.items()]
 )
 AS_KEY = re.compile(
     rf"{SECRET}[\"']?[ \t]*[=.\]]|[.\[{{,][ \t]*[\"']?{SECRET}|^[ \t]*[\"']?{SECRET}", re.MULTILINE

@@ -1,4 +1,4 @@
-"""The program that tells `trex.cli.doctor.state` which limits are reached. It counts nothing."""
+"""The program that reports, for `trex.cli.doctor.state`, which limits are reached."""
 
 import json
 import os
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def look(told: "Table") -> str:
-    """Say `reached` and a JSON object, as `trex.sms.counts.Counts.reached` has it.
+    """Return `reached` and a JSON object, the result of `trex.sms.counts.Counts.reached`.
 
-    Raises NotSent where it could not be counted.
+    Raises NotSent if a message could not be counted.
     """
     from trex.sms.send import open_counts
 

@@ -1,6 +1,6 @@
-"""The program that sees whether a gateway can be reached: `trex.cli.doctor.gateways` says which.
+"""The program that checks whether a gateway can be reached, for `trex.cli.doctor.gateways`.
 
-It connects, with TLS and a verified certificate, and hangs up. It knows no credentials.
+It connects with TLS, verifies the certificate, and disconnects. It is given no credentials.
 """
 
 import os
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def reach(told: "Table") -> str:
-    """Say `reached`, or raise NotSent with what a login would say."""
+    """Return `reached`, or raise NotSent with the message that a login would log."""
     from trex.codeerrors import NotSent
     from trex.sms.send import at_most, module
 

@@ -1,4 +1,4 @@
-"""The program that sends one PIN: `trex.sms.method` tells it all."""
+"""The program that sends one PIN, for `trex.sms.method`."""
 
 import os
 import signal
@@ -19,18 +19,18 @@ MIN_SECONDS = 0.01
 
 
 def send(told: "Table") -> str:
-    """Try the gateways in their order; say which is the first that takes all messages.
+    """Try the gateways in order; return which is the first that accepts all messages.
 
-    Raises NotSent with what each of them said, and TooManyAttempts.
+    Raises NotSent with the reason of each gateway, and TooManyAttempts.
     """
     from trex.codeerrors import NotSent
 
     user, until = told["user"], told["deadline"]
     able = [gateway for gateway in told["gateways"] if user in gateway.get("only", [user])]
     reasons = []
-    for place, gateway in enumerate(able):
+    for tried, gateway in enumerate(able):
         kind = gateway["kind"]
-        share = (until - monotonic()) / (len(able) - place)
+        share = (until - monotonic()) / (len(able) - tried)
         try:
             with at_most(share, NotSent("no answer in time")):
                 count(told)
@@ -53,7 +53,7 @@ def count(told: "Table") -> None:
 
 
 def open_counts(url: str) -> "Counts":
-    """Return the counts that a `state` names. Raises NotSent."""
+    """Return the counts at a `state` URL (docs/sms.md). Raises NotSent."""
     from trex.sms.counts import FILE, FileCounts
 
     if url.startswith(FILE):
@@ -64,7 +64,7 @@ def open_counts(url: str) -> "Counts":
 
 
 def module(kind: str) -> "ModuleType":
-    """Load one gateway's module and none of the others."""
+    """Import the module of one kind of gateway, and no other."""
     from importlib import import_module
 
     return import_module(f"trex.sms.gateways.{GATEWAYS[kind]}")
@@ -72,7 +72,7 @@ def module(kind: str) -> "ModuleType":
 
 @contextmanager
 def at_most(seconds: float, error: Exception) -> "Iterator[None]":
-    """Raise `error` when the block has not ended in time, whatever it waits for."""
+    """Raise `error` if the block does not end in time, whatever it waits for."""
 
     def ring(*_: object) -> None:
         raise error

@@ -1,4 +1,4 @@
-"""The program that spends a code for a whole fleet, or gives it back: `trex.totp.method` says."""
+"""The program that spends a code for a whole fleet, or gives it back, for `trex.totp.method`."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def claim(told: "Table") -> str:
-    """Say whether the code was new: `claimed` or `spent`; or `released`. Raises NotSent."""
+    """Return `claimed` for a new code, `spent` for a used one, or `released`. Raises NotSent."""
     from trex.sms.fleet import RedisCounts
 
     fleet = RedisCounts(told["state"])

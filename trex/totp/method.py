@@ -50,7 +50,7 @@ DIGITS = 6
 def prepare(
     login: "Login", options: "Options", account: "Account", reader: "Account"
 ) -> "Iterator[Challenge]":
-    """See whether the user's file can be used, and have what comes after the prompt at hand."""
+    """Check that the user's file can be used, and load what is needed after the prompt."""
     path = find_record(options.secret, account, reader)
     from_debian("pyotp", "python3-pyotp")
     OtpState(read_secret(path, reader), readable(path))
@@ -62,7 +62,7 @@ def prepare(
 
 
 class OneTimeCode(Challenge):
-    """The codes that a user's file makes right at the moment of the judgement."""
+    """The codes that are right at the moment of the judgement, by the user's file."""
 
     def __init__(
         self, login: "Login", options: "Options", reader: "Account", path: str, locks: ExitStack
@@ -91,13 +91,13 @@ class OneTimeCode(Challenge):
         return super().obtain(conversation)
 
     def offered(self, response: str) -> str:
-        """Return the whole response: before the code may stand a password with spaces in it."""
+        """Return the whole response: a password with spaces may stand before the code."""
         return response if self._with_password else response.strip()
 
     def accepted(self, offered: str) -> list[str]:
-        """Return the codes of this moment, behind whatever stands before the offered one.
+        """Return the codes of this moment, each after the text that stands before the offered code.
 
-        The attempt counts, whatever comes of it.
+        The attempt counts, whatever its result.
         """
         self._count()
         self._read()
@@ -107,9 +107,9 @@ class OneTimeCode(Challenge):
     def _read(self) -> None:
         """Read the file in this login's turn, which ends with the judgement.
 
-        The file forgets a used step when none of its codes can be right any more. So the time is
-        taken after the file is read: who calls su can stop it for hours in between, and the codes
-        of a time before would be compared with a file that has forgotten them.
+        The file drops a used step once its code is out of the window. So the time is taken after
+        the file is read: a user can stop their own su for hours in between, and codes of the
+        earlier time would be compared with a file that no longer lists them as used.
         """
         self._locks.close()
         self._file = self._locks.enter_context(locked(self._path, self._reader))
@@ -118,7 +118,7 @@ class OneTimeCode(Challenge):
         self._right = self._right_texts(self._state, self._now)
 
     def settle(self, offered: str, right: int | None) -> None:
-        """Write what this attempt changes: a spent code, a counter, a skew."""
+        """Write what this attempt changes: a used code, a counter, a skew."""
         if right is None:
             code = offered[-DIGITS:] if self._with_password else offered
             self._write(partial(self._note_failure, code))
@@ -128,11 +128,11 @@ class OneTimeCode(Challenge):
     def _spend(self, offered: str, right: "Right") -> None:
         """Spend a right code, for the fleet and in the file, or not at all.
 
-        Whatever fails is a refusal, so nobody has used the code: the file is written last, and the
-        fleet gets the code back, unless another login has spent it in this file. No code can be
-        used twice by that: only the login that has claimed it can give it back, and that one is
-        refused. Where nobody can tell whether Redis has it, it may stay spent: a code of the clock
-        is over soon, and a counter's next one is good.
+        A failure refuses the login, so the code is not used: the file is written last, and the
+        fleet gets the code back, unless another login has spent it in this file. This lets no code
+        be used twice: only the login that has claimed it can give it back, and that login is
+        refused. If it is unknown whether Redis has it, it may stay spent: a TOTP code expires
+        soon, and the next HOTP code is valid.
         """
         text = right[0]
         with ExitStack() as undo:
@@ -150,7 +150,7 @@ class OneTimeCode(Challenge):
             self._warn(f"an emergency code was used, {len(self._state.emergency_codes)} left")
 
     def _write(self, note: "Callable[[], object]") -> None:
-        """Write what `note` changes; where another login was quicker, in what that has left.
+        """Write what `note` changes; if another login was faster, read its file and note again.
 
         Raises StateNotWritten.
         """
@@ -168,7 +168,7 @@ class OneTimeCode(Challenge):
         raise StateNotWritten(f"{readable(self._path)} was changed by other logins")
 
     def _note_use(self, text: str) -> None:
-        """Note that the code `text` is used. Raises CodeSpent."""
+        """Mark the code `text` as used. Raises CodeSpent."""
         for right, note in self._right:
             if right == text:
                 note()
@@ -194,7 +194,7 @@ class OneTimeCode(Challenge):
         return right
 
     def _note_failure(self, code: str) -> None:
-        """Move a counter on, or note how wrong the user's clock may be."""
+        """Advance a counter, or note how wrong the user's clock may be."""
         if len(code) != DIGITS or not code.isascii() or not code.isdigit():
             return
         state, codes = self._state, _codes(self._state)
@@ -203,14 +203,14 @@ class OneTimeCode(Challenge):
                 state.set("HOTP_COUNTER", str(state.counter + 1))
         elif state.is_time_based:
             if any(codes.at(step) == code for step in steps_in_window(state, self._now)):
-                self._warn("a code was offered again after its use: somebody may have seen it")
+                self._warn("a code was offered again after its use: someone may have seen it")
             elif not self._options.noskewadj and note_skew(state, codes, code, self._now):
                 self._login.steps.append("that is the code of another time: its skew is noted")
 
     def _would_do(self, text: str) -> bool:
-        """Tell whether `text` ends in a right code: no verdict, only no need to ask.
+        """Tell whether `text` ends in a right code: this is no verdict, it only saves a question.
 
-        It is an attempt: whoever guesses could hang up now.
+        It counts as an attempt: someone who guesses could disconnect now.
         """
         self._count()
         state = OtpState(read_secret(self._path, self._reader), readable(self._path))
@@ -220,8 +220,8 @@ class OneTimeCode(Challenge):
     def _count(self) -> None:
         """Count one login once, in the file, before anything is compared.
 
-        Who calls su may end it whenever he likes (kill(2)), and have it write nothing
-        (setrlimit(2)): a guess that counts only afterwards would count when he wants it to.
+        A user can end their own su at any time (kill(2)), and keep it from writing
+        (setrlimit(2)): a guess that is counted only afterwards would count when they choose.
         Raises TooManyAttempts, and StateNotWritten.
         """
         if self._counted:
@@ -255,17 +255,17 @@ def read_fleet(options: "Options") -> str:
 
     state = str(read_settings(options.sms_file)["state"])
     if state.startswith("file:"):
-        raise SettingsError(f"{options.sms_file}: state: with `fleet` a redis:// URL is meant")
+        raise SettingsError(f"{options.sms_file}: state: `fleet` needs a redis:// URL")
     return state
 
 
 def spend_for_all(
     options: "Options", login: "Login", state: OtpState, right: "Right"
 ) -> "Callable[[], None]":
-    """Spend a code on all hosts: files of shared homes are not the same everywhere at once.
+    """Spend a code on all hosts: a shared home does not show the same file everywhere at once.
 
-    Return what gives it back, for a login that is refused after all.
-    Raises CodeSpent, and StateNotWritten where nobody can say.
+    Return a function that gives it back, for a login that is refused after all.
+    Raises CodeSpent, and StateNotWritten if it is unknown whether the code was spent.
     """
     from hashlib import sha256  # `pyotp` has it
 

@@ -128,7 +128,7 @@ def test_a_web_user_that_cannot_be_is_refused_like_any_argument(
 def test_the_user_who_logs_in_is_no_web_user(with_page: WithPage, prompt: Prompt, log: Log) -> None:
     with_page("webQrNoAuthNoTls")
     assert prompt("alice", arguments=("web_user=alice",)).shown.about.startswith(UNAVAILABLE)
-    assert log.trex("web_user=alice must be neither root nor who logs in")
+    assert log.trex("web_user=alice must be neither root nor the user who logs in")
 
 
 @pytest.mark.parametrize("user", ["alice", "reader"])
@@ -143,5 +143,5 @@ def test_in_central_mode_too_whoever_logs_in_or_reads_is_no_web_user(
     central = (f"auth_file={reader.record}", f"gnupg_home={reader.gnupg}", "run_as=reader")
     login = prompt("alice", arguments=(*central, f"web_user={user}"))
     assert login.shown.about.startswith(UNAVAILABLE)
-    assert log.trex(f"web_user={user} must be neither root nor who logs in")
+    assert log.trex(f"web_user={user} must be neither root nor the user who logs in")
     assert prompt("alice", arguments=central).shown.url

@@ -183,10 +183,10 @@ def test_a_key_that_everybody_can_read_is_warned_of(
     key, _ = pair(alice, "page")
     key.chmod(0o640)
     assert prompt("alice").shown.url
-    assert not log.trex("can be read by everybody")
+    assert not log.trex("can be read by everyone")
     key.chmod(0o644)
     assert prompt("alice").shown.url
-    assert log.trex("this TLS key can be read by everybody")
+    assert log.trex("this TLS key can be read by everyone")
 
 
 def test_what_openssl_calls_trusted_is_no_plain_certificate(
@@ -213,4 +213,4 @@ def test_in_central_mode_the_account_that_reads_the_record_reads_the_tls_files_t
     assert prompt("alice", arguments=arguments).shown.fingerprint == fingerprint(files[1])
     login = prompt("alice", arguments=(*arguments, "web_user=reader"))
     assert login.shown.about.startswith(UNAVAILABLE)
-    assert log.trex("web_user=reader must be neither root nor who logs in")
+    assert log.trex("web_user=reader must be neither root nor the user who logs in")

@@ -30,9 +30,9 @@ def test_a_pin_comes_and_lets_in(sms: Sms) -> None:
     [text] = sms.gateway.texts
     host = os.uname().nodename
     assert re.fullmatch(
-        rf"\d{{8}} is the PIN for a login at {host}\. It holds for 10 minutes\.", text
+        rf"\d{{8}} is the PIN for a login at {host}\. It is valid for 10 minutes\.", text
     )
-    assert asked.prompt == "\nTrex: a PIN was sent to ..78. It holds for 10 minutes.\nPIN: "
+    assert asked.prompt == "\nTrex: a PIN was sent to ..78. It is valid for 10 minutes.\nPIN: "
     assert asked.facts["style"] == ["1"], "PAM_PROMPT_ECHO_OFF"
     [(method, path, body)] = sms.gateway.requests
     assert (method, path) == ("POST", "/json?to=%2B33612345678")

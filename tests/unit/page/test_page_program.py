@@ -192,7 +192,7 @@ def test_where_no_certificate_can_be_made_it_says_what_is_missing() -> None:
             return str(error)
         return ""
 
-    assert in_a_child(try_to) == "no certificate could be made; is python3-cryptography there?"
+    assert in_a_child(try_to) == "no certificate could be made; is python3-cryptography installed?"
 
 
 def test_the_server_s_library_is_loaded_without_what_nobody_uses() -> None:

@@ -17,8 +17,8 @@ from tests.support.forked import in_a_child
 from tests.support.network import enter_network
 from trex.errors import PageUnavailable
 from trex.login.options import parse_options
-from trex.page import port as webport
-from trex.page.port import listen, take_place
+from trex.page import port as page_port
+from trex.page.port import listen, take_slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ ALL = "0.0.0.0"  # noqa: S104 (what a host without IPv6 listens at)
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "pages"
-    monkeypatch.setattr(webport, "PLACES", str(path))
+    monkeypatch.setattr(page_port, "SLOTS", str(path))
     return path
 
 
@@ -52,15 +52,15 @@ def options(*arguments: str) -> Options:
 
 def test_there_are_as_many_places_as_the_administrator_says(places: Path) -> None:
     with pytest.raises(PageUnavailable, match=r"^0 pages are open already \(web_max=\)$"):
-        take_place(0)
-    taken = [take_place(3) for _ in range(3)]
+        take_slot(0)
+    taken = [take_slot(3) for _ in range(3)]
     with pytest.raises(PageUnavailable, match=r"^3 pages are open already \(web_max=\)$"):
-        take_place(3)
+        take_slot(3)
     os.close(taken.pop(1))
-    taken.append(take_place(3))
+    taken.append(take_slot(3))
     with pytest.raises(PageUnavailable):
-        take_place(3)
-    taken.append(take_place(4))
+        take_slot(3)
+    taken.append(take_slot(4))
     for descriptor in taken:
         os.close(descriptor)
 
@@ -69,16 +69,16 @@ def test_a_place_is_free_again_however_its_process_ends(places: Path) -> None:
     source, sink = os.pipe()
     child = os.fork()
     if child == 0:
-        take_place(1)
+        take_slot(1)
         os.write(sink, b".")
         while True:
             signal.pause()
     assert os.read(source, 1)
     with pytest.raises(PageUnavailable):
-        take_place(1)
+        take_slot(1)
     os.kill(child, 9)
     os.waitpid(child, 0)
-    os.close(take_place(1))
+    os.close(take_slot(1))
     os.close(source)
     os.close(sink)
 
@@ -87,7 +87,7 @@ def test_a_place_belongs_to_one_login_and_closing_another_file_gives_none_back(
     places: Path,
 ) -> None:
     """A lock of the process's would be gone with the first of its descriptors (fcntl(2))."""
-    taken = take_place(1)
+    taken = take_slot(1)
     os.close(os.open(places, os.O_RDWR))
     assert in_a_child(refused)
     assert refused()
@@ -96,16 +96,16 @@ def test_a_place_belongs_to_one_login_and_closing_another_file_gives_none_back(
 
 def refused() -> bool:
     try:
-        os.close(take_place(1))
+        os.close(take_slot(1))
     except PageUnavailable:
         return True
     return False
 
 
-def test_nobody_but_root_can_take_places_away(places: Path) -> None:
+def test_nobody_but_root_can_take_slots_away(places: Path) -> None:
     before = os.umask(0)
     try:
-        descriptor = take_place(1)
+        descriptor = take_slot(1)
     finally:
         os.umask(before)
     assert stat.S_IMODE(places.stat().st_mode) == 0o600
@@ -121,14 +121,14 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(places: Path, tmp_path:
         places.symlink_to(target)
         (tmp_path / "other").touch()
         with pytest.raises(OSError, match="Too many levels of symbolic links"):
-            take_place(1)
+            take_slot(1)
         assert not (tmp_path / "none").exists()
 
 
 def test_a_file_that_cannot_be_had_is_an_error_and_no_place(places: Path) -> None:
     places.mkdir()
     with pytest.raises(IsADirectoryError):
-        take_place(1)
+        take_slot(1)
 
 
 def test_an_error_while_a_place_is_taken_leaves_nothing_open(
@@ -139,14 +139,14 @@ def test_an_error_while_a_place_is_taken_leaves_nothing_open(
 
     monkeypatch.setattr(fcntl, "fcntl", fail)
     with pytest.raises(OSError, match="no locks available"):
-        take_place(1)
+        take_slot(1)
 
     def deny(*_: object) -> None:
         raise PermissionError(errno.EACCES, "as fcntl(2) also says for a lock that another holds")
 
     monkeypatch.setattr(fcntl, "fcntl", deny)
     with pytest.raises(PageUnavailable):
-        take_place(1)
+        take_slot(1)
 
 
 def first_random(monkeypatch: pytest.MonkeyPatch, number: int) -> None:

@@ -144,14 +144,14 @@ def test_what_a_mail_server_refuses_is_told_by_its_code_alone(
     box = mailbox("starttls")
     table = mail_table(authority, box, "starttls")
     for changed, reason in (
-        ({"password": "wrong"}, "SMTP code 535"), ({"from": "a@b\nTo: c@d"}, "no SMTP with it (ValueError)"),
+        ({"password": "wrong"}, "SMTP code 535"), ({"from": "a@b\nTo: c@d"}, "SMTP failed (ValueError)"),
         ({"server": "::1"}, "no connection (ConnectionRefusedError)"),
     ):  # fmt: skip
         with pytest.raises(NotSent) as caught:
             email.send({**table, **changed}, [NUMBER], TEXT)
         assert str(caught.value) == reason
     box.knows_nobody = True
-    with pytest.raises(NotSent, match=r"^the address is refused$"):
+    with pytest.raises(NotSent, match=r"^the recipient was refused$"):
         email.send(table, [NUMBER], TEXT)
     box.knows_nobody, box.refuse = False, "452 too much"
     with pytest.raises(NotSent, match=r"^SMTP code 452$"):
@@ -252,9 +252,9 @@ def test_free_mobile_is_asked_once_with_the_subscriber_s_words(
     assert gateway.texts == [TEXT]
     assert [method for method, *_ in gateway.requests] == ["GET"]
     for status, reason in ((400, "HTTP status 400, a parameter is missing"), (418, "HTTP status 418"),
-                           (402, "HTTP status 402, too many messages in too little time"),
-                           (403, "HTTP status 403, the service is not enabled, or user and key are wrong"),
-                           (500, "HTTP status 500, an error of the carrier's, try later")):  # fmt: skip
+                           (402, "HTTP status 402, too many messages in a short time"),
+                           (403, "HTTP status 403, the service is not enabled, or user or key is wrong"),
+                           (500, "HTTP status 500, an error at the carrier, try later")):  # fmt: skip
         gateway.status = status
         with pytest.raises(NotSent) as caught:
             free_mobile.send(table, [NUMBER], TEXT)

@@ -171,7 +171,7 @@ def test_who_is_overtaken_counts_again_and_not_for_ever(
     assert len(rows(path)) == 4
     times[0] = 1000
     monkeypatch.setattr("trex.system.rewriting.sleep", lambda _: None)
-    with pytest.raises(NotSent, match="cannot be used: too many others count"):
+    with pytest.raises(NotSent, match="cannot be used: too many logins count at once"):
         FileCounts(str(path)).add("bob", "", 1, {})
 
 

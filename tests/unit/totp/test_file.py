@@ -388,7 +388,7 @@ def test_no_descriptor_stays_where_the_file_cannot_be_looked_at(
 
 def test_what_is_there_is_not_made_again(secret_file: Path) -> None:
     before = descriptors()
-    with pytest.raises(StateNotWritten, match="it is there already"):
+    with pytest.raises(StateNotWritten, match="it already exists"):
         create_secret(str(secret_file), me(), b"x")
     assert secret_file.read_bytes() == BEFORE
     assert not beside(secret_file).exists()
@@ -404,7 +404,7 @@ def test_where_it_cannot_be_made_there_is_none(
 ) -> None:
     fail(name)
     before = descriptors()
-    with pytest.raises(StateNotWritten, match=r"secret cannot be made: Input/output"):
+    with pytest.raises(StateNotWritten, match=r"secret cannot be created: Input/output"):
         create_secret(f"{tmp_path}/secret", me(), b"x")
     assert list(tmp_path.iterdir()) == []
     assert descriptors() == before

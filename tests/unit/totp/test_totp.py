@@ -28,7 +28,7 @@ SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEE"  # noqa: S105 (a test's)
 NOW = 1_700_000_000
 HERE = NOW // 30
 SKEW_NOTED = "that is the code of another time: its skew is noted"
-WARNING = "a code was offered again after its use: somebody may have seen it"
+WARNING = "a code was offered again after its use: someone may have seen it"
 
 
 def code(at: int) -> str:
