@@ -16,15 +16,7 @@ from trex.system.packages import from_debian
 from trex.system.privilege import readable
 from trex.system.rewriting import tries
 from trex.totp.file import ChangedMeanwhile, locked, read_secret
-from trex.totp.rules import (
-    adopt_skew,
-    count_attempt,
-    counters_in_window,
-    note_skew,
-    spend,
-    steps_in_window,
-    steps_that_complete,
-)
+from trex.totp.rules import accepted_codes, count_attempt, note_skew, steps_in_window
 from trex.totp.state import EMERGENCY_DIGITS, MAX_COUNTER, OtpState
 
 TYPE_CHECKING = False
@@ -37,9 +29,7 @@ if TYPE_CHECKING:
     from trex.login.method import Login
     from trex.login.options import Options
     from trex.system.privilege import Account
-
-    # A text that is right, and what is to be noted if it was given.
-    Right = tuple[str, Callable[[], object]]
+    from trex.totp.rules import AcceptedCode
 
 QUESTION = "Verification code: "
 QUESTION_FOR_BOTH = "Password & verification code: "
@@ -77,7 +67,7 @@ class OneTimeCode(Challenge):
         self._locks = locks
         self._conversation: Conversation | None = None
         self._with_password = options.forward_pass
-        self._right: list[Right] = []
+        self._accepted: list[AcceptedCode] = []
         self._counted = False
 
     def obtain(self, conversation: "Conversation") -> str | None:
@@ -101,7 +91,7 @@ class OneTimeCode(Challenge):
         """
         self._count()
         self._read()
-        texts = [text for text, _ in self._right]
+        texts = [code.text for code in self._accepted]
         return [offered[: -len(text)] + text for text in texts] if self._with_password else texts
 
     def _read(self) -> None:
@@ -115,7 +105,7 @@ class OneTimeCode(Challenge):
         self._file = self._locks.enter_context(locked(self._path, self._reader))
         self._state = OtpState(self._file.content, readable(self._path))
         self._now = int(time.time())
-        self._right = self._right_texts(self._state, self._now)
+        self._accepted = self._accepted_codes(self._state, self._now)
 
     def settle(self, offered: str, right: int | None) -> None:
         """Write what this attempt changes: a used code, a counter, a skew."""
@@ -123,9 +113,9 @@ class OneTimeCode(Challenge):
             code = offered[-DIGITS:] if self._with_password else offered
             self._write(partial(self._note_failure, code))
         else:
-            self._spend(offered, self._right[right])
+            self._spend(offered, self._accepted[right])
 
-    def _spend(self, offered: str, right: "Right") -> None:
+    def _spend(self, offered: str, accepted: "AcceptedCode") -> None:
         """Spend a right code, for the fleet and in the file, or not at all.
 
         A failure refuses the login, so the code is not used: the file is written last, and the
@@ -134,10 +124,10 @@ class OneTimeCode(Challenge):
         refused. If it is unknown whether Redis has it, it may stay spent: a TOTP code expires
         soon, and the next HOTP code is valid.
         """
-        text = right[0]
+        text = accepted.text
         with ExitStack() as undo:
             if self._options.fleet:
-                undo.callback(spend_for_all(self._options, self._login, self._state, right))
+                undo.callback(spend_for_all(self._options, self._login, self._state, accepted))
             if self._options.forward_pass and self._conversation:
                 self._conversation.pass_on(offered[: -len(text)])
             try:
@@ -169,29 +159,15 @@ class OneTimeCode(Challenge):
 
     def _note_use(self, text: str) -> None:
         """Mark the code `text` as used. Raises CodeSpent."""
-        for right, note in self._right:
-            if right == text:
-                note()
+        for accepted in self._accepted:
+            if accepted.text == text:
+                accepted.note_use()
                 return
         raise CodeSpent("another login has used this code at the same moment")
 
-    def _right_texts(self, state: OtpState, now: int) -> "list[Right]":
-        codes = _codes(state)
-        right: list[Right] = []
-        if state.counter:
-            for counter in counters_in_window(state):
-                following = str(counter + 1)
-                right.append((codes.at(counter), partial(state.set, "HOTP_COUNTER", following)))
-        elif state.is_time_based:
-            used = state.used_steps
-            steps = {step: partial(spend, state, step) for step in steps_in_window(state, now)}
-            if not self._options.noskewadj:
-                for step in steps_that_complete(state, now):
-                    steps.setdefault(step, partial(adopt_skew, state, now, step))
-            right += [(codes.at(step), note) for step, note in steps.items() if step not in used]
-        for code in state.emergency_codes:
-            right.append((code, partial(state.remove_emergency_code, code)))
-        return right
+    def _accepted_codes(self, state: OtpState, now: int) -> "list[AcceptedCode]":
+        adjust_skew = not self._options.noskewadj
+        return accepted_codes(state, _codes(state), now, adjust_skew=adjust_skew)
 
     def _note_failure(self, code: str) -> None:
         """Advance a counter, or note how wrong the user's clock may be."""
@@ -214,8 +190,8 @@ class OneTimeCode(Challenge):
         """
         self._count()
         state = OtpState(read_secret(self._path, self._reader), readable(self._path))
-        right = self._right_texts(state, int(time.time()))
-        return any([is_equal(text[-len(code) :], code) for code, _ in right])  # noqa: C419 (all)
+        texts = [code.text for code in self._accepted_codes(state, int(time.time()))]
+        return any([is_equal(text[-len(code) :], code) for code in texts])  # noqa: C419 (all)
 
     def _count(self) -> None:
         """Count one login once, in the file, before anything is compared.
@@ -260,7 +236,7 @@ def read_fleet(options: "Options") -> str:
 
 
 def spend_for_all(
-    options: "Options", login: "Login", state: OtpState, right: "Right"
+    options: "Options", login: "Login", state: OtpState, accepted: "AcceptedCode"
 ) -> "Callable[[], None]":
     """Spend a code on all hosts: a shared home does not show the same file everywhere at once.
 
@@ -269,9 +245,8 @@ def spend_for_all(
     """
     from hashlib import sha256  # `pyotp` has it
 
-    text, note = right
-    place = note.args[-1] if isinstance(note, partial) else ""  # the step, counter or code itself
-    name = sha256(f"{state.secret} {text} {place}".encode()).hexdigest()
+    identified = f"{state.secret} {accepted.text} {accepted.identity}"
+    name = sha256(identified.encode()).hexdigest()
     told = {"state": read_fleet(options), "name": name, "token": random_text()}
     servant = find_servant("sms_user", options.sms_user)
     word, reason = _tell_fleet(servant, told, release=False)

@@ -4,12 +4,15 @@ The numbers are those of pam_google_authenticator, so that either module can con
 other's file. Everything here works on a `trex.totp.state.OtpState` and changes nothing else.
 """
 
+from functools import partial
 from itertools import pairwise
 
 from trex.totp.state import MAX_COUNTER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyotp import HOTP
 
     from trex.totp.state import OtpState
@@ -17,6 +20,59 @@ if TYPE_CHECKING:
 MAX_SKEW = 25 * 60  # steps: half a day of 30 seconds
 CONSECUTIVE = 3  # codes in a row tell how wrong a clock is
 MAX_GAP = 2  # steps between two of them
+
+
+class AcceptedCode:
+    """A code that is right now, and what its use changes in the state."""
+
+    __slots__ = ("identity", "note_use", "text")
+
+    def __init__(self, text: str, identity: str, note_use: "Callable[[], object]") -> None:
+        self.text = text  # what the user types
+        # Tells it from an equal code of another moment: the step, the next counter, or the code.
+        self.identity = identity
+        self.note_use = note_use
+
+    def __repr__(self) -> str:
+        return "<AcceptedCode>"
+
+
+def accepted_codes(
+    state: "OtpState", codes: "HOTP", now: int, *, adjust_skew: bool
+) -> list[AcceptedCode]:
+    """Return the codes that are right at `now` (Unix time) and not used yet.
+
+    `codes` computes them; `adjust_skew` also accepts the code that proves another time skew.
+    """
+    if state.counter:
+        accepted = [_of_counter(state, codes, counter) for counter in counters_in_window(state)]
+    elif state.is_time_based:
+        accepted = _of_clock(state, codes, now, adjust_skew=adjust_skew)
+    else:
+        accepted = []
+    for text in state.emergency_codes:
+        accepted.append(AcceptedCode(text, text, partial(state.remove_emergency_code, text)))
+    return accepted
+
+
+def _of_counter(state: "OtpState", codes: "HOTP", counter: int) -> AcceptedCode:
+    following = str(counter + 1)
+    return AcceptedCode(codes.at(counter), following, partial(state.set, "HOTP_COUNTER", following))
+
+
+def _of_clock(
+    state: "OtpState", codes: "HOTP", now: int, *, adjust_skew: bool
+) -> list[AcceptedCode]:
+    used = state.used_steps
+    uses = {step: partial(spend, state, step) for step in steps_in_window(state, now)}
+    if adjust_skew:
+        for step in steps_that_complete(state, now):
+            uses.setdefault(step, partial(adopt_skew, state, now, step))
+    return [
+        AcceptedCode(codes.at(step), str(step), note_use)
+        for step, note_use in uses.items()
+        if step not in used
+    ]
 
 
 def count_attempt(state: "OtpState", now: int) -> str:

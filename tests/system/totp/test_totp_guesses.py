@@ -22,7 +22,7 @@ def ended(place: Path) -> str:
     """A service of Trex's that is killed where it would compare."""
     return write_altered_service(
         "otp-ended", "totp/method.py",
-        "        self._right = self._right_texts(self._state, self._now)\n",
+        "        self._accepted = self._accepted_codes(self._state, self._now)\n",
         "        __import__('os').kill(__import__('os').getpid(), 9)\n",
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def slow(place: Path) -> str:
     """A service of Trex's that takes its time between reading the file and comparing."""
-    read = "        self._right = self._right_texts(self._state, self._now)\n"
+    read = "        self._accepted = self._accepted_codes(self._state, self._now)\n"
     return write_altered_service(
         "otp-slow", "totp/method.py", read, f"        time.sleep(0.2)\n{read}"
     )
