@@ -75,6 +75,7 @@ CORE = {
     "sms/gateways/free_mobile": ((), ("unit/sms/test_gateways",)),
     "sms/gateways/http": ((), ("unit/sms/test_sms", "unit/sms/test_gateways")),
     "sms/look": ((), ("unit/sms/test_sms_programs",)),
+    "system/launch": ((), ("unit/sms/test_sms_programs",)),
     "system/program": ((), ("unit/sms/test_sms_programs",)),
     "sms/reach": ((), ("unit/sms/test_sms_programs",)),
     "sms/send": ((), ("unit/sms/test_sms_counts", "unit/sms/test_gateways", "unit/sms/test_sms_programs")),

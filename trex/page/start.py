@@ -20,6 +20,7 @@ from trex.login.audit import one_line
 from trex.login.challenge import random_text
 from trex.page.port import listen, take_slot
 from trex.system.child import STDIN_FD, Child, close_surely, write_whole
+from trex.system.packages import DEBIAN_PACKAGES
 from trex.system.privilege import acting_as, find_account, native
 from trex.system.safefile import MAX_SIZE, check_writers
 from trex.system.servant import PYTHON, first_line, start
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 
 
 LISTENER_FD, KEY_FD, CERTIFICATE_FD = 5, 6, 7
-PACKAGES = "/usr/lib/python3/dist-packages"
 READY = "ready"
 FINGERPRINT_LENGTH = 95  # 32 pairs of hexadecimal digits, with colons between them
 FINGERPRINT_SIGNS = frozenset("0123456789ABCDEF:")
@@ -152,7 +152,7 @@ class Page:
         inherited[LISTENER_FD] = listener.fileno()
         try:
             inherited[STDIN_FD], self._settings = self._server.pipe()
-            start(self._server, "page/process/main.py", server, inherited, file_size=MAX_SIZE)
+            start(self._server, "trex.page.process.main", server, inherited, file_size=MAX_SIZE)
         finally:
             listener.close()  # only the page's process has it now, so the port closes with it
         if not write_whole(self._settings, self._tell(user, deadline, port)):
@@ -163,7 +163,7 @@ class Page:
         needed = {PYTHON: "python3"}
         made = ["cryptography"] if self._is_made else []
         for name in ("tornado", "qrcode", *made):
-            needed[f"{PACKAGES}/{name}/__init__.py"] = f"python3-{name}"
+            needed[f"{DEBIAN_PACKAGES}/{name}/__init__.py"] = f"python3-{name}"
         for path, package in needed.items():
             if not os.path.exists(path):
                 raise PageUnavailable(f"Debian's package {package} is missing")

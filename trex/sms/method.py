@@ -61,7 +61,7 @@ def send(servant: "Account", user: str, numbers: list[str], text: str, settings:
     told = {
         **settings, "user": user, "host": os.uname().nodename, "numbers": numbers, "text": text,
     }  # fmt: skip
-    word, reason = have_done(servant, "sms/send.py", told)
+    word, reason = have_done(servant, "trex.sms.send", told)
     if word != SENT:
         raise NotSent(reason)
     return f"the PIN was sent: {reason}"

@@ -3,9 +3,11 @@
 It connects with TLS, verifies the certificate, and disconnects. It is given no credentials.
 """
 
-import os
-import sys
 from time import monotonic
+
+from trex.codeerrors import NotSent
+from trex.sms.send import at_most, module
+from trex.system.program import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,18 +16,12 @@ if TYPE_CHECKING:
 
 def reach(told: "Table") -> str:
     """Return `reached`, or raise NotSent with the message that a login would log."""
-    from trex.codeerrors import NotSent
-    from trex.sms.send import at_most, module
-
     gateway = told["gateway"]
     with at_most(told["deadline"] - monotonic(), NotSent("no answer in time")):
         module(gateway["kind"]).reach(gateway)
     return "reached"
 
 
-if __name__ == "__main__":
-    package = sys.modules["trex"] = type(sys)("trex")  # not along sys.path: see pam_trex.py
-    package.__path__ = [os.path.dirname(os.path.dirname(os.path.realpath(__file__)))]
-    from trex.system.program import run
-
+def main() -> None:
+    """Run as a program: see `trex.system.launch`."""
     run(reach)

@@ -1,10 +1,13 @@
 """The program that sends one PIN, for `trex.sms.method`."""
 
-import os
 import signal
-import sys
 from contextlib import contextmanager
+from importlib import import_module
 from time import monotonic
+
+from trex.codeerrors import NotSent, Uncounted
+from trex.sms.counts import FILE, FileCounts
+from trex.system.program import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +26,6 @@ def send(told: "Table") -> str:
 
     Raises NotSent with the reason of each gateway, and TooManyAttempts.
     """
-    from trex.codeerrors import NotSent
-
     user, until = told["user"], told["deadline"]
     able = [gateway for gateway in told["gateways"] if user in gateway.get("only", [user])]
     reasons = []
@@ -43,8 +44,6 @@ def send(told: "Table") -> str:
 
 def count(told: "Table") -> None:
     """Count the messages before they are sent. Raises Uncounted, and TooManyAttempts."""
-    from trex.codeerrors import NotSent, Uncounted
-
     try:
         messages = len(told["numbers"])
         open_counts(told["state"]).add(told["user"], told["host"], messages, told["limits"])
@@ -54,19 +53,15 @@ def count(told: "Table") -> None:
 
 def open_counts(url: str) -> "Counts":
     """Return the counts at a `state` URL (docs/sms.md). Raises NotSent."""
-    from trex.sms.counts import FILE, FileCounts
-
     if url.startswith(FILE):
         return FileCounts(url.removeprefix(FILE))
-    from trex.sms.fleet import RedisCounts
+    from trex.sms.fleet import RedisCounts  # needs python3-redis: `run` reports its absence
 
     return RedisCounts(url)
 
 
 def module(kind: str) -> "ModuleType":
     """Import the module of one kind of gateway, and no other."""
-    from importlib import import_module
-
     return import_module(f"trex.sms.gateways.{GATEWAYS[kind]}")
 
 
@@ -85,9 +80,6 @@ def at_most(seconds: float, error: Exception) -> "Iterator[None]":
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-if __name__ == "__main__":
-    package = sys.modules["trex"] = type(sys)("trex")  # not along sys.path: see pam_trex.py
-    package.__path__ = [os.path.dirname(os.path.dirname(os.path.realpath(__file__)))]
-    from trex.system.program import run
-
+def main() -> None:
+    """Run as a program: see `trex.system.launch`."""
     run(send)

@@ -267,6 +267,6 @@ def _tell_fleet(servant: "Account", told: dict[str, str], *, release: bool) -> t
     from trex.system.servant import have_done
 
     try:
-        return have_done(servant, "totp/claim.py", {**told, "release": release})
+        return have_done(servant, "trex.totp.claim", {**told, "release": release})
     except (NotSent, NotStarted) as error:
         return "", str(error)

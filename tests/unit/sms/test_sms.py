@@ -71,7 +71,7 @@ def test_where_it_can_be_counted(written: Callable[[str], str], state: str) -> N
         *((f'state = "{state}"\n{HTTP}', "state: expected file:/path, redis://, rediss:// or unix:///path")
           for state in ("mysql://x", "file:x", "unix:/x", "unix://run/x", "unix://:s3cret@run/x",
                         "unix://", "unix:///", "redis://[x/0", "redis://:s3cret/3@x/0")),
-        (HTTP.replace('"http"', '"htpp"'), "[[gateway]] 1: kind: one of"),
+        (HTTP.replace('"http"', '"htpp"'), "[[gateway]] 1: kind: expected one of"),
         (HTTP.replace("https:", "http:"), "[[gateway]] 1: url: expected https:// and a host"),
         (HTTP.replace("sms.", "[::1/sms."), "[[gateway]] 1: url: expected https:// and a host"),
         (HTTP.replace("org/", "org:abc/"), "[[gateway]] 1: url: expected https:// and a host"),
@@ -86,7 +86,7 @@ def test_where_it_can_be_counted(written: Callable[[str], str], state: str) -> N
         (f'{HTTP}headers = {{ x = "a\\r\\nb" }}', "headers: expected HTTP field names and one-line values"),
         (f"{HTTP}headers = {{ 'a b' = 'x' }}", "headers: expected HTTP field names and one-line values"),
         (f"{HTTP}headers = {{ '' = 'x' }}", "headers: expected HTTP field names and one-line values"),
-        ("[[gateway]]\nkind = []", "[[gateway]] 1: kind: one of"),
+        ("[[gateway]]\nkind = []", "[[gateway]] 1: kind: expected one of"),
         ("x = " + "9" * 5000, "a number with too many digits"),
         ("x = " + "[" * 5000, "brackets nested too deeply"),
         ("k" * 2000 + " = 1", 'unknown key "' + "k" * 40 + '..."'),
@@ -100,7 +100,7 @@ def test_where_it_can_be_counted(written: Callable[[str], str], state: str) -> N
         (f'{TWILIO}api = "http://x"', "[[gateway]] 1: api: expected https:// and a host"),
         (f"{HTTP}x = \n", "(at line 4, column 5)"),
         ('[[gateway]]\nkind = "free-mobile"\nuser = "1"\npass = "2"', "only is missing"),
-        ('[[gateway]]\nkind = "email"\nserver = "x"\nfrom = "a@b"\nto = "c@d"\ntls = "none"', "tls: one"),
+        ('[[gateway]]\nkind = "email"\nserver = "x"\nfrom = "a@b"\nto = "c@d"\ntls = "none"', "tls: expected one"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_the_settings_is_named_with_its_place(

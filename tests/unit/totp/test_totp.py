@@ -337,7 +337,7 @@ def answer_with(
     monkeypatch: pytest.MonkeyPatch, told: list[dict[str, str]], said: tuple[str, str] | Exception
 ) -> None:
     def have_done(servant: object, program: str, tells: dict[str, str]) -> tuple[str, str]:
-        assert (servant, program) == (("sms_user", "nobody"), "totp/claim.py")
+        assert (servant, program) == (("sms_user", "nobody"), "trex.totp.claim")
         told.append(tells)
         if isinstance(said, Exception):
             raise said

@@ -94,7 +94,7 @@ def _reach_all(gateways: list[dict[str, Any]], path: str, servant: Account) -> l
 def _why_not_reached(gateway: dict[str, Any], servant: Account) -> str:
     """Have the servant connect, verify the certificate and hang up; at most ten seconds."""
     try:
-        word, rest = have_done(servant, "sms/reach.py", {"gateway": _place_of(gateway)})
+        word, rest = have_done(servant, "trex.sms.reach", {"gateway": _place_of(gateway)})
     except (NotSent, NotStarted) as error:
         return str(error)
     return "" if word == "reached" else rest

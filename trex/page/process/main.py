@@ -1,7 +1,6 @@
 """The program that serves one login's page. `trex.page.start` passes it the descriptors.
 
-It runs isolated and without site-packages: what it imports is the package that it belongs to, the
-standard library, and Debian's packages.
+`trex.system.launch` calls its `main`. Imports come late, so that the first report comes early.
 """
 
 import os
@@ -19,9 +18,7 @@ def main() -> None:
     """Get ready, report it in one line, read the message, and serve it until the deadline."""
     from trex.errors import PageUnavailable
     from trex.page.process.settings import read_message, read_settings
-    from trex.system.prctl import SET_DUMPABLE, prctl
 
-    prctl(SET_DUMPABLE, 0)  # other processes of this account cannot look into this one
     settings = read_settings()
     settings.end_at_deadline()
     pair = None
@@ -87,12 +84,3 @@ def report(line: str) -> None:
     """Report the state to the login, once."""
     os.write(STATUS_FD, f"{line}\n".encode("utf-8", "backslashreplace"))
     os.close(STATUS_FD)
-
-
-if __name__ == "__main__":
-    sys.path.append("/usr/lib/python3/dist-packages")  # Debian's packages
-    package = sys.modules["trex"] = type(sys)("trex")  # not along sys.path: see pam_trex.py
-    package.__path__ = [
-        os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-    ]
-    main()
