@@ -14,8 +14,7 @@ import pytest
 from tests.support.gateways import RedisServer
 from tests.support.pins import LIMITS
 from trex.codeerrors import TooManyAttempts
-from trex.sms import counts as counting
-from trex.sms.counts import FileCounts
+from trex.sms.counts import FileCounts, _times
 from trex.sms.send import open_counts
 
 if TYPE_CHECKING:
@@ -64,18 +63,17 @@ def test_nobody_else_counts_between_counting_and_adding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_locks: bool
 ) -> None:
     """A hundred at once rarely meet in that moment: here it is a long one."""
-    times = counting._times
 
     def count_slowly(
         rows: list[tuple[float, str]], user: str, name: str, now: float
     ) -> list[float]:
-        counted = times(rows, user, name, now)
+        counted = _times(rows, user, name, now)
         time.sleep(0.05)
         return counted
 
-    monkeypatch.setattr(counting, "_times", count_slowly)
+    monkeypatch.setattr("trex.sms.counts._times", count_slowly)
     if not has_locks:
-        monkeypatch.setattr(counting, "take_turn", lambda *_: False)
+        monkeypatch.setattr("trex.sms.counts.take_turn", lambda *_: False)
     sent = []
 
     def send(_: int) -> None:

@@ -22,7 +22,7 @@ from tests.support.page import fingerprint, make_certificate
 from tests.support.tls import PERMISSIVE, issue_chain
 from trex.errors import PageUnavailable
 from trex.page.process import certificate, proof
-from trex.page.process.certificate import make_certificate as make_for_a_login
+from trex.page.process.certificate import make_certificate as make_login_certificate
 from trex.page.process.proof import prove
 from trex.page.process.tls import make_context
 
@@ -34,7 +34,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.a
 
 
 def made(host: str, seconds: float = 300) -> x509.Certificate:
-    return x509.load_pem_x509_certificate(make_for_a_login(host, seconds))
+    return x509.load_pem_x509_certificate(make_login_certificate(host, seconds))
 
 
 def split(both: bytes) -> tuple[bytes, bytes]:
@@ -64,7 +64,7 @@ def test_a_certificate_holds_for_one_login_and_can_vouch_for_no_other() -> None:
     assert key.curve.name == "secp256r1"
     assert one.serial_number != other.serial_number
     assert key.public_numbers() != other.public_key().public_numbers()  # type: ignore[union-attr]
-    assert prove(*split(make_for_a_login("x", 60)))
+    assert prove(*split(make_login_certificate("x", 60)))
 
 
 def test_a_long_name_is_cut_where_a_certificate_has_no_room_and_whole_where_it_has() -> None:

@@ -1,4 +1,4 @@
-"""A place for a page and its port: who may take them, what they are, and that they come back."""
+"""Slots and ports for pages: who can take them, what they are, and that they are released."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from tests.support.forked import in_a_child
 from tests.support.network import enter_network
 from trex.errors import PageUnavailable
 from trex.login.options import parse_options
-from trex.page import port as page_port
 from trex.page.port import listen, take_slot
 
 if TYPE_CHECKING:
@@ -33,9 +32,9 @@ ALL = "0.0.0.0"  # noqa: S104 (what a host without IPv6 listens at)
 
 
 @pytest.fixture
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "pages"
-    monkeypatch.setattr(page_port, "SLOTS", str(path))
+    monkeypatch.setattr("trex.page.port.SLOTS", str(path))
     return path
 
 
@@ -50,7 +49,7 @@ def options(*arguments: str) -> Options:
     return parse_options(list(arguments))
 
 
-def test_there_are_as_many_places_as_the_administrator_says(places: Path) -> None:
+def test_there_are_as_many_slots_as_the_administrator_says(slots: Path) -> None:
     with pytest.raises(PageUnavailable, match=r"^0 pages are open already \(web_max=\)$"):
         take_slot(0)
     taken = [take_slot(3) for _ in range(3)]
@@ -65,7 +64,7 @@ def test_there_are_as_many_places_as_the_administrator_says(places: Path) -> Non
         os.close(descriptor)
 
 
-def test_a_place_is_free_again_however_its_process_ends(places: Path) -> None:
+def test_a_slot_is_free_again_however_its_process_ends(slots: Path) -> None:
     source, sink = os.pipe()
     child = os.fork()
     if child == 0:
@@ -83,12 +82,12 @@ def test_a_place_is_free_again_however_its_process_ends(places: Path) -> None:
     os.close(sink)
 
 
-def test_a_place_belongs_to_one_login_and_closing_another_file_gives_none_back(
-    places: Path,
+def test_a_slot_belongs_to_one_login_and_closing_another_file_gives_none_back(
+    slots: Path,
 ) -> None:
     """A lock of the process's would be gone with the first of its descriptors (fcntl(2))."""
     taken = take_slot(1)
-    os.close(os.open(places, os.O_RDWR))
+    os.close(os.open(slots, os.O_RDWR))
     assert in_a_child(refused)
     assert refused()
     os.close(taken)
@@ -102,37 +101,37 @@ def refused() -> bool:
     return False
 
 
-def test_nobody_but_root_can_take_slots_away(places: Path) -> None:
+def test_nobody_but_root_can_take_slots_away(slots: Path) -> None:
     before = os.umask(0)
     try:
         descriptor = take_slot(1)
     finally:
         os.umask(before)
-    assert stat.S_IMODE(places.stat().st_mode) == 0o600
+    assert stat.S_IMODE(slots.stat().st_mode) == 0o600
     assert fcntl.fcntl(descriptor, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
     os.close(descriptor)
-    assert places.read_bytes() == b""
+    assert slots.read_bytes() == b""
 
 
-def test_a_link_in_the_place_of_the_file_is_not_followed(places: Path, tmp_path: Path) -> None:
+def test_a_link_in_the_place_of_the_file_is_not_followed(slots: Path, tmp_path: Path) -> None:
     """Neither to a file that is there nor to one that it would make."""
     for target in (tmp_path / "other", tmp_path / "none"):
-        places.unlink(missing_ok=True)
-        places.symlink_to(target)
+        slots.unlink(missing_ok=True)
+        slots.symlink_to(target)
         (tmp_path / "other").touch()
         with pytest.raises(OSError, match="Too many levels of symbolic links"):
             take_slot(1)
         assert not (tmp_path / "none").exists()
 
 
-def test_a_file_that_cannot_be_had_is_an_error_and_no_place(places: Path) -> None:
-    places.mkdir()
+def test_a_file_that_cannot_be_had_is_an_error_and_no_slot(slots: Path) -> None:
+    slots.mkdir()
     with pytest.raises(IsADirectoryError):
         take_slot(1)
 
 
-def test_an_error_while_a_place_is_taken_leaves_nothing_open(
-    places: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_error_while_a_slot_is_taken_leaves_nothing_open(
+    slots: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise OSError(errno.ENOLCK, "no locks available")

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import trex.totp.file
 from trex.codeerrors import StateNotWritten
 from trex.errors import FileUnsafe, NoRecord, TrexError
 from trex.system import rewriting
 from trex.system.privilege import Account, find_account
 from trex.system.safefile import MAX_SIZE, check_directories
-from trex.totp import file as otpfile
 from trex.totp.file import ChangedMeanwhile, create_secret, locked, read_secret
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Half a second passes with each pause."""
     clock = Clock()
-    for module in (otpfile, rewriting):
+    for module in (trex.totp.file, rewriting):
         monkeypatch.setattr(module, "monotonic", clock.ask)
     monkeypatch.setattr(rewriting, "sleep", clock.wait)
     monkeypatch.setattr(rewriting, "PAUSE_SECONDS", 0.5)
@@ -140,9 +140,9 @@ def test_another_s_file_is_refused(secret_file: Path) -> None:
     """Root's, too: `open_safely` would take that."""
     mine = me()
     other = Account("other", mine.uid + 1, mine.gid, mine.home, [])
-    otpfile._check_private(str(secret_file), secret_file.stat(), mine)
+    trex.totp.file._check_private(str(secret_file), secret_file.stat(), mine)
     with pytest.raises(FileUnsafe, match="owned by other"):
-        otpfile._check_private(str(secret_file), secret_file.stat(), other)
+        trex.totp.file._check_private(str(secret_file), secret_file.stat(), other)
 
 
 def test_a_file_may_have_so_many_bytes_and_no_more(secret_file: Path) -> None:
@@ -228,7 +228,7 @@ def test_a_link_to_the_file_that_was_opened_is_not_that_file(
             secret_file.symlink_to(f"{secret_file}.x")
         return True
 
-    monkeypatch.setattr(otpfile, "take_turn", swap)
+    monkeypatch.setattr("trex.totp.file.take_turn", swap)
     with pytest.raises(FileUnsafe, match="a symbolic link"), locked(str(secret_file), me()):
         pass
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from pyotp import HOTP
 
+import trex.login.challenge
 import trex.system.servant
 from trex.codeerrors import CodeSpent, NotSent, StateNotWritten, TooManyAttempts
 from trex.errors import ACCEPTED, LATE, MISSING, WRONG, ConversationFailed, Outcome, TrexError
-from trex.login import challenge as judging
 from trex.login.method import Login
 from trex.login.options import parse_options
 from trex.system.privilege import find_account
@@ -227,7 +227,7 @@ def test_an_attempt_counts_before_it_is_judged(
         seen.append(phone.lines)
         return offered == text
 
-    monkeypatch.setattr(judging, "is_equal", compare)
+    monkeypatch.setattr(trex.login.challenge, "is_equal", compare)
     assert phone.answer(answer) is (ACCEPTED if answer == code(HERE) else WRONG)
     assert seen == [[f'" RATE_LIMIT 2 30 {NOW}', '" TOTP_AUTH']] * 3
     assert phone.path.read_text().count(str(NOW)) == 1, "and once"
@@ -235,9 +235,9 @@ def test_an_attempt_counts_before_it_is_judged(
 
 def test_what_is_late_spends_nothing(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
     phone.write('" TOTP_AUTH')
-    boot = judging.now()
+    boot = trex.login.challenge.now()
     moments = iter([boot, boot + 600])
-    monkeypatch.setattr(judging, "now", lambda: next(moments))
+    monkeypatch.setattr(trex.login.challenge, "now", lambda: next(moments))
     assert phone.answer(code(HERE)) is LATE
     assert phone.lines == ['" TOTP_AUTH']
 
@@ -400,9 +400,9 @@ def test_what_is_late_is_not_claimed(
     phone: Phone, fleet: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     phone.write('" TOTP_AUTH')
-    boot = judging.now()
+    boot = trex.login.challenge.now()
     moments = iter([boot, boot + 600])
-    monkeypatch.setattr(judging, "now", lambda: next(moments))
+    monkeypatch.setattr(trex.login.challenge, "now", lambda: next(moments))
     assert phone.answer(code(HERE), "fleet") is LATE
     assert fleet == []
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import trex.totp.file
 from tests.unit.totp.test_totp import HERE, NOW, Phone, code
 from trex.codeerrors import CodeSpent, StateNotWritten, TooManyAttempts
 from trex.errors import ACCEPTED, WRONG
 from trex.system import rewriting, servant
-from trex.totp import file as otpfile
 from trex.totp import method as totp
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def overtake(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> Overtake:
                 phone.write(*lines)
             original(directory, name, read, content)
 
-        monkeypatch.setattr(otpfile, "replace_in", replace)
+        monkeypatch.setattr("trex.totp.file.replace_in", replace)
 
     return set_up
 
@@ -161,14 +161,14 @@ def test_a_code_is_judged_by_the_time_at_which_the_file_is_read(
     """Who has seen a code stops su there, till the file has forgotten that it is spent."""
     is_spent = function == "take_turn"
     phone.write(f'" DISALLOW_REUSE{f" {HERE}" if is_spent else ""}', '" TOTP_AUTH')
-    original, calls = getattr(otpfile, function), count(1)
+    original, calls = getattr(trex.totp.file, function), count(1)
 
     def stopped(*arguments: object) -> object:
         if next(calls) == nth:
             later(phone)
         return original(*arguments)
 
-    monkeypatch.setattr(otpfile, function, stopped)
+    monkeypatch.setattr(trex.totp.file, function, stopped)
     if is_spent:
         assert phone.answer(code(HERE), "noskewadj") is WRONG
     else:
