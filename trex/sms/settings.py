@@ -158,7 +158,7 @@ NAMES = {str: "a string", int: "a number", list: "a list", dict: "a table"}
 def _read(path: str) -> str:
     try:
         descriptor = open_safely(native(path), find_account("root"))
-    except NoRecord:  # nullok is about users, not about the administrator's files
+    except NoRecord:  # nullok is for users, not for a file of the administrator's
         raise FileUnsafe(path, "no file", "the settings of method=sms") from None
     try:
         mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
