@@ -1,4 +1,4 @@
-"""A decrypted message: its plaintext, and what gpg says about it."""
+"""A decrypted message: its plaintext, and gpg's status lines about it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PINS: tuple[dict[str, str], ...] = (
 
 
 class Known(Names, Services, Pins):
-    """What the user confirmed, allowed and pinned, without the files."""
+    """What the user has confirmed, allowed and pinned, without the files."""
 
     def __init__(self, pins: dict[str, str], confirmed: set[tuple[str, str]]) -> None:
         self.by_host, self.confirmed = pins, confirmed
@@ -46,7 +46,7 @@ class Known(Names, Services, Pins):
 
 
 def check(data: bytes) -> None:
-    """Answered only if all that docs/client.md lists holds; each told in other words than there.
+    """Answered only if everything docs/client.md promises is true; checked independently.
 
     `data` is a byte of choices, then status lines, plaintext and context, NUL between them; an
     empty one of these is a right one. UNTIL stands for a time in ten minutes.
@@ -79,7 +79,7 @@ def check(data: bytes) -> None:
 
 
 def check_message(message: Message, plaintext: bytes, said: bytes) -> None:
-    """See to promises 1 to 4."""
+    """Check promises 1 to 4."""
     assert re.fullmatch(rb"[A-Za-z0-9]{10}\n", plaintext)
     assert message.response.encode() + b"\n" == plaintext
     assert message.response not in repr(message).replace(repr(message.context), "")
@@ -106,7 +106,7 @@ def check_message(message: Message, plaintext: bytes, said: bytes) -> None:
 
 
 def check_signature(signer: str, told: list[bytes], verdicts: list[bytes], text: str) -> None:
-    """See to it that it is good, the only one, and for this very context."""
+    """Check that it is good, the only one, and for this context."""
     assert len(verdicts) == 1
     assert verdicts[0].startswith(b"GOODSIG")
     assert re.fullmatch(r"[0-9A-F]{40,64}", signer)
@@ -118,7 +118,7 @@ def check_signature(signer: str, told: list[bytes], verdicts: list[bytes], text:
 
 
 def check_judged(message: Message, reasons: list[str], known: Known, target: Target) -> None:
-    """See to promises 5 to 8."""
+    """Check promises 5 to 8."""
     ported = [f"[{host}]:{target.port}" for host in target.hosts] if target.port != "22" else []
     pinned = [known.by_host[name] for name in [*ported, *target.hosts] if name in known.by_host]
     assert not pinned or message.signer == pinned[0]
@@ -135,7 +135,7 @@ def check_judged(message: Message, reasons: list[str], known: Known, target: Tar
 
 
 def check_shown(message: Message, known: Known, target: Target) -> None:
-    """See to it that a terminal is safe of what is shown."""
+    """Check that the output is safe for a terminal."""
     for name, value in describe(message, target, known):
         assert name.isalpha()
         assert value.isprintable()
@@ -144,7 +144,7 @@ def check_shown(message: Message, known: Known, target: Target) -> None:
 
 
 def check_error(error: str, plaintext: bytes) -> None:
-    """See to it that nothing of a plaintext is in it: that would be what a server wants."""
+    """Check that it contains no plaintext, which is what a hostile server wants."""
     assert error.isprintable()
     hidden = plaintext.decode("latin-1").strip()
     assert len(hidden) < 10 or hidden == RESPONSE.decode() or hidden not in error

@@ -136,7 +136,7 @@ def test_in_central_mode_too_whoever_logs_in_or_reads_is_no_web_user(
     user: str, alice: Account, account: Callable[[str], Account], prompt: Prompt, holder: Holder,
     keys: Keys, log: Log,
 ) -> None:  # fmt: skip
-    """Processes of either could end the page, or show another one at its port."""
+    """Processes of either account could end the page, or serve another one at its port."""
     reader = account("reader")
     reader.import_keys(holder.public(keys["cv25519"]))
     reader.write(f"{keys['cv25519']} trust nosign webQrNoAuthNoTls\n")

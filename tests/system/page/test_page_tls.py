@@ -62,7 +62,7 @@ def test_a_made_certificate_holds_for_the_login_only(with_page: WithPage, prompt
 
 @pytest.fixture
 def permissive_openssl() -> Iterator[None]:
-    """A host whose openssl.cnf allows all, for old clients of another service."""
+    """A host whose openssl.cnf allows everything, for old clients of another service."""
     path = Path("/etc/ssl/openssl.cnf")
     kept = path.read_bytes()
     path.write_text(PERMISSIVE)
@@ -84,7 +84,7 @@ def test_protocol_versions(
     shown = prompt("alice").shown
     names = {ssl.TLSVersion.TLSv1: "tls1", ssl.TLSVersion.TLSv1_1: "tls1_1",
              ssl.TLSVersion.TLSv1_2: "tls1_2", ssl.TLSVersion.TLSv1_3: "tls1_3"}  # fmt: skip
-    # openssl's lowest security level: it is the server that has to refuse.
+    # openssl's lowest security level: the server has to refuse.
     done = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{shown.port}", f"-{names[version]}",
          "-cipher", "ALL@SECLEVEL=0"],
@@ -137,7 +137,7 @@ def test_links_are_followed_and_absolute_paths_taken(
 
 
 def test_a_chain_of_any_length_is_served(with_page: WithPage, prompt: Prompt, place: Path) -> None:
-    """The C++ trex-pam had 2,000 bytes for a PEM file: here are more than 16 kB."""
+    """The C++ trex-pam read 2,000 bytes of a PEM file: this one has more than 16 kB."""
     directory = place / "chain"
     directory.mkdir()
     issue_chain(directory, LENGTH)

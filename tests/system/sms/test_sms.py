@@ -1,4 +1,4 @@
-"""A PIN that is sent, answered, and lets in: through PAM, and through ssh."""
+"""A PIN that is sent, answered and accepted: through PAM, and through ssh."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def test_a_pin_comes_and_lets_in(sms: Sms) -> None:
-    """ezauth #195: codes from before stayed good, and a number could be asked for without a pause."""
+    """ezauth #195: old codes stayed valid, and requests for a number had no limit."""
     sms.configure(by_http(sms.gateway))
     asked = sms()
     assert asked.verdict == "PAM_SUCCESS", sms.log.everything()
@@ -89,7 +89,7 @@ def test_the_password_and_then_a_pin_through_ssh(
 ) -> None:
     """The stack of the README, alone and after a public key.
 
-    Nobody makes a telephone ring who does not know the password, or has not the key.
+    Without the password or the key no one can make a phone ring.
     """
     configure(by_http(gateway))
     subprocess.run(["chpasswd"], input="bob:correct", text=True, check=True)

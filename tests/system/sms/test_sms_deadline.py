@@ -33,7 +33,7 @@ def test_the_next_gateway_is_tried_when_one_is_down_or_slow(
 
 
 def test_after_ten_seconds_it_is_refused_and_nothing_is_left(sms: Sms) -> None:
-    """The fixture `nothing_left` looks for the process; meanwhile it is looked at closely."""
+    """The fixture `nothing_left` checks that it ends; this test inspects it while it runs."""
     sms.gateway.seconds = 30
     sms.configure(by_http(sms.gateway), free_mobile(sms.gateway))
     seen: list[dict[str, str]] = []

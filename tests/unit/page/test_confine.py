@@ -1,4 +1,4 @@
-"""What is taken from the page's process before it starts, and how its files are read."""
+"""What the page's process loses before it starts, and how its files are read."""
 
 from __future__ import annotations
 

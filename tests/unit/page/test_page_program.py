@@ -1,4 +1,4 @@
-"""The program that serves a page, as a login starts it: what it says, and what it lets nobody see."""
+"""The program that serves a page, as a login starts it: its reports, and what it hides."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def package() -> Iterator[Path]:
 
 
 class Page:
-    """A page's process, told as `trex.page.start` tells it."""
+    """A page's process, with the same input as from `trex.page.start`."""
 
     def __init__(self, package: Path, *lines: str, seconds: float = 60,
                  files: tuple[Path, Path] | tuple[()] = ()) -> None:  # fmt: skip
@@ -162,7 +162,7 @@ def test_a_long_message_has_no_code(begin: Callable[..., Page]) -> None:
 def test_no_other_process_of_its_account_can_look_into_it(
     begin: Callable[..., Page], tmp_path: Path
 ) -> None:
-    """Else another service that runs as this account would read keys and passwords here."""
+    """Otherwise another service with this account could read keys and passwords here."""
     page = begin("tls files", "credentials user word", files=make_certificate(tmp_path))
     assert page.says().startswith("ready ")
     account = find_account(NOBODY)

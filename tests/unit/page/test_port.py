@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 if os.geteuid() != 0:
     pytest.skip("only root has pages", allow_module_level=True)
 
-ALL = "0.0.0.0"  # noqa: S104 (what a host without IPv6 listens at)
+ALL = "0.0.0.0"  # noqa: S104 (as on a host without IPv6)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_slot_is_free_again_however_its_process_ends(slots: Path) -> None:
 def test_a_slot_belongs_to_one_login_and_closing_another_file_gives_none_back(
     slots: Path,
 ) -> None:
-    """A lock of the process's would be gone with the first of its descriptors (fcntl(2))."""
+    """A lock of the process would be released with the first of its descriptors (fcntl(2))."""
     taken = take_slot(1)
     os.close(os.open(slots, os.O_RDWR))
     assert in_a_child(refused)
@@ -114,7 +114,7 @@ def test_nobody_but_root_can_take_slots_away(slots: Path) -> None:
 
 
 def test_a_link_in_the_place_of_the_file_is_not_followed(slots: Path, tmp_path: Path) -> None:
-    """Neither to a file that is there nor to one that it would make."""
+    """Neither to an existing file nor to one that it would create."""
     for target in (tmp_path / "other", tmp_path / "none"):
         slots.unlink(missing_ok=True)
         slots.symlink_to(target)
@@ -155,7 +155,7 @@ def first_random(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 def test_the_first_port_is_one_of_all_and_the_rest_are_tried_in_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """So nobody can wait at the port at which the next page will be."""
+    """So no one can wait at the port of the next page."""
 
     def listened() -> list[list[int]]:
         enter_network()
@@ -201,7 +201,7 @@ def test_a_port_is_free_again_at_once_after_its_last_connection() -> None:
             listener, port = listen(options("web_ports=8440-8440"))
             visitor = socket.create_connection(("127.0.0.1", port))
             served, _ = socket.socket(listener.family, listener.type, 0, listener.detach()).accept()
-            served.close()  # first: so it is here that TIME_WAIT stays
+            served.close()  # first, so TIME_WAIT stays on this side
             assert visitor.recv(1) == b""
             visitor.close()
             ports.append(port)
@@ -231,7 +231,7 @@ def test_it_listens_where_web_bind_says_and_nowhere_else(bind: str, served: list
 
 
 def test_a_host_without_ipv6_serves_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unless an IPv6 address was asked for: another one would not be what was meant."""
+    """Unless an IPv6 address was configured: then no other one is used."""
     import _socket
 
     make = _socket.socket
@@ -259,7 +259,7 @@ def test_an_address_that_this_host_does_not_have_is_an_error_and_no_port_that_is
 
 
 def test_ports_that_this_process_may_not_have_are_passed_over_and_others_found() -> None:
-    """As a port below 1024 is to an account that is not root (ip(7))."""
+    """Like a port below 1024 for an account that is not root (ip(7))."""
 
     def listened() -> list[object]:
         enter_network()
@@ -276,7 +276,7 @@ def test_ports_that_this_process_may_not_have_are_passed_over_and_others_found()
 
 
 def test_visitors_who_come_at_once_wait_in_a_queue() -> None:
-    """`ss` shows how many may wait at a listening socket as its Send-Q."""
+    """`ss` shows a listening socket's backlog as its Send-Q."""
     import subprocess
 
     listener, port = listen(options("web_bind=127.0.0.1"))

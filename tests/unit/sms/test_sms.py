@@ -1,4 +1,4 @@
-"""`/etc/trex/sms.toml`, the map of numbers, PINs, and what gateways answer."""
+"""`/etc/trex/sms.toml`, the map of numbers, PINs, and gateways' responses."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_mistake_in_the_settings_is_named_with_its_place(
 
 
 def test_an_authority_that_is_not_there_is_one_gateway_s_fault(tmp_path: Path) -> None:
-    """So the next one is tried."""
+    """The next gateway is tried then."""
     with pytest.raises(NotSent, match="ca cannot be read"):
         request({"ca": f"{tmp_path}/none"}, "GET", "https://localhost:9/")
 
@@ -204,7 +204,7 @@ def test_a_pin_s_length(length: int) -> None:
 
 
 def test_who_reaches_a_gateway_learns_no_credentials() -> None:
-    """`trex doctor --online`: the program is told where a gateway is, and nothing else."""
+    """`trex doctor --online`: the program is told only where a gateway is."""
     http_gateway = {
         "kind": "http", "url": "https://s3cret@sms.example.org:8443/s3cret?key=s3cret", "ca": "/ca",
         "headers": {"Authorization": "s3cret"}, "body": "s3cret",

@@ -1,4 +1,4 @@
-"""The programs that a login has count, send, spend and look: as accounts of their own, told by a pipe."""
+"""The programs that count, send, spend and look for a login: with their own accounts and a pipe."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def package() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def counts(package: Path) -> str:
-    """A place where that account counts."""
+    """A directory in which that account counts."""
     directory = package.parent / "counts"
     directory.mkdir(mode=0o700)
     os.chown(directory, NOBODY.uid, NOBODY.gid)
@@ -116,7 +116,7 @@ def test_a_pin_is_sent(package: Path, counts: str, gateway: tuple[Gateway, dict[
 
 
 def test_an_error_that_nobody_has_foreseen_is_told_by_its_kind_alone(package: Path) -> None:
-    """Its message may hold a URL with a password."""
+    """Its message may contain a URL with a password."""
     assert done(package, "trex.sms.send", user="bob") == ("failed", "with an unforeseen KeyError")
     with pytest.raises(NotSent, match="ended without a word"):
         done(package, "trex.sms.none")

@@ -1,4 +1,4 @@
-"""The verdict on a code, and what each attempt leaves in the file; tests/system has it through PAM."""
+"""The verdict on a code, and what each attempt writes; tests/system does the same through PAM."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def code(at: int) -> str:
 
 
 class Application:
-    """Whoever asks the user, with an answer at hand."""
+    """A conversation with a prepared answer."""
 
     def __init__(self, answer: str | None, earlier: str | None = None) -> None:
         self.answer = answer
@@ -59,7 +59,7 @@ class Application:
 
 
 class Phone:
-    """A user's file, a clock that the test sets, and one login after the other."""
+    """A user's file, a clock that the test sets, and logins one after another."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -159,7 +159,7 @@ def test_a_counter_moves_on_with_each_code(
 
 @pytest.mark.parametrize("counter", [2**31 - 1, 2**31, 2**63 - 2, 2**63 - 1])
 def test_whatever_a_counter_says_what_is_written_is_read_again(phone: Phone, counter: int) -> None:
-    """google-authenticator has it in a long: after 2147483647 comes another."""
+    """google-authenticator keeps it in a long, so it can exceed 2147483647."""
     for answer in (code(counter), "000000"):
         phone.write(f'" HOTP_COUNTER {counter}', "12345678")
         last = counter == 2**63 - 1
@@ -219,7 +219,7 @@ def test_each_attempt_counts_and_past_the_limit_none_is_right(phone: Phone) -> N
 def test_an_attempt_counts_before_it_is_judged(
     phone: Phone, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
-    """Whoever calls su can end it there, or have it write nothing."""
+    """A user can end their own su there, or keep it from writing."""
     phone.write('" RATE_LIMIT 2 30', '" TOTP_AUTH')
     seen = []
 
@@ -325,7 +325,7 @@ def test_what_is_shown(phone: Phone, argument: str) -> None:
 
 @pytest.fixture
 def fleet(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
-    """What the fleet's servant was told; it says that nobody has had the code."""
+    """What the fleet's program was told; it answers that the code is new."""
     told: list[dict[str, str]] = []
     monkeypatch.setattr(totp, "read_fleet", lambda _options: "redis://x")
     monkeypatch.setattr(totp, "find_servant", lambda *named: named)
@@ -363,7 +363,7 @@ def test_each_code_is_claimed_under_a_name_of_its_own(
 
 
 def test_one_code_at_two_times_is_two_codes(phone: Phone, fleet: list[dict[str, str]]) -> None:
-    """Else the second would pass for used: once in a million times."""
+    """Otherwise the second would count as used, once in a million times."""
     seen: dict[str, int] = {}
     later = next(step for step in count(HERE) if seen.setdefault(code(step), step) < step)
     for step in (seen[code(later)], later):
@@ -412,7 +412,7 @@ def test_a_code_that_is_refused_because_of_the_file_is_given_back(
     phone: Phone, fleet: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch,
     arguments: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Else it would be spent, although nobody was let in with it."""
+    """Otherwise it would be spent, although no login succeeded with it."""
     phone.write('" TOTP_AUTH', "12345678")
     for answer in (code(HERE), "12345678"):
         fleet.clear()
