@@ -79,7 +79,7 @@ def check(data: bytes) -> None:
 
 
 def check_message(message: Message, plaintext: bytes, said: bytes) -> None:
-    """Check promises 1 to 4."""
+    """See to promises 1 to 4."""
     assert re.fullmatch(rb"[A-Za-z0-9]{10}\n", plaintext)
     assert message.response.encode() + b"\n" == plaintext
     assert message.response not in repr(message).replace(repr(message.context), "")
@@ -118,7 +118,7 @@ def check_signature(signer: str, told: list[bytes], verdicts: list[bytes], text:
 
 
 def check_judged(message: Message, reasons: list[str], known: Known, target: Target) -> None:
-    """Check promises 5 to 8."""
+    """See to promises 5 to 8."""
     ported = [f"[{host}]:{target.port}" for host in target.hosts] if target.port != "22" else []
     pinned = [known.by_host[name] for name in [*ported, *target.hosts] if name in known.by_host]
     assert not pinned or message.signer == pinned[0]
@@ -135,7 +135,7 @@ def check_judged(message: Message, reasons: list[str], known: Known, target: Tar
 
 
 def check_shown(message: Message, known: Known, target: Target) -> None:
-    """Check that the output is safe for a terminal."""
+    """See to it that a terminal is safe of what is shown."""
     for name, value in describe(message, target, known):
         assert name.isalpha()
         assert value.isprintable()

@@ -53,7 +53,7 @@ def test_what_a_text_browser_shows_decrypts(
 def test_trex_respond_finds_the_message_in_what_a_text_browser_shows(
     browser: list[str], login: OpenPrompt, holder: Holder
 ) -> None:
-    """Links puts a space before each line, so that gpg finds nothing."""
+    """Links puts a space before each line, with which gpg finds nothing."""
     found = read_message(dump(browser, login.shown.url))
     assert found == read_message(login.shown.message)
     assert login.answer(answer_to(holder, login)).verdict == "PAM_SUCCESS"
