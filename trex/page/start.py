@@ -19,6 +19,7 @@ from trex.errors import (
 from trex.login.audit import one_line
 from trex.login.challenge import random_text
 from trex.page.port import listen, take_slot
+from trex.page.process.settings import CERTIFICATE_FD, KEY_FD, LISTENER_FD
 from trex.system.child import STDIN_FD, Child, close_surely, write_whole
 from trex.system.packages import DEBIAN_PACKAGES
 from trex.system.privilege import acting_as, find_account, native
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
             """A path, or ""."""
 
 
-LISTENER_FD, KEY_FD, CERTIFICATE_FD = 5, 6, 7
 READY = "ready"
 FINGERPRINT_LENGTH = 95  # 32 pairs of hexadecimal digits, with colons between them
 FINGERPRINT_SIGNS = frozenset("0123456789ABCDEF:")

@@ -17,7 +17,8 @@ from tests.support.forked import in_a_child
 from tests.support.page import fingerprint, make_certificate, read_all
 from tests.support.readable import readable_package
 from trex.page.process import main
-from trex.page.start import CERTIFICATE_FD, FINGERPRINT_LENGTH, KEY_FD, LISTENER_FD
+from trex.page.process.settings import CERTIFICATE_FD, KEY_FD, LISTENER_FD
+from trex.page.start import FINGERPRINT_LENGTH
 from trex.system import servant
 from trex.system.child import STDIN_FD, Child, write_whole
 from trex.system.privilege import find_account

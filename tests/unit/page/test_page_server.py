@@ -20,7 +20,7 @@ from tests.support.network import enter_network
 from tests.support.page import make_certificate
 from trex.page.process import server
 from trex.page.process.document import Document
-from trex.page.process.settings import Settings
+from trex.page.process.settings import LISTENER_FD, Settings
 from trex.page.process.tls import make_context
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def now() -> float:
 def _serve(listener: socket.socket, lines: list[str], patience: float, message: str,
            context: ssl.SSLContext | None) -> None:  # fmt: skip
     try:
-        os.dup2(listener.fileno(), server.LISTENER_FD)
+        os.dup2(listener.fileno(), LISTENER_FD)
         logging.getLogger().handlers.clear()  # pytest's, and its standard error
         sys.stderr = open(2, "w", closefd=False, encoding="utf-8")  # noqa: SIM115 (until the end)
         server.CONNECTION_SECONDS = patience

@@ -6,18 +6,21 @@
 import os
 import sys
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from trex.page.process.settings import Settings
+from trex.page.process.settings import (
+    CERTIFICATE_FD,
+    KEY_FD,
+    Settings,
+    read_message,
+    read_settings,
+)
 
-STATUS_FD, KEY_FD, CERTIFICATE_FD = 3, 6, 7  # see trex.page.start
+STATUS_FD = 3  # as in trex.system.child, which takes longer to import
 BEGIN_KEY = b"-----BEGIN PRIVATE KEY-----"
 
 
 def main() -> None:
     """Get ready, report it in one line, read the message, and serve it until the deadline."""
     from trex.errors import PageUnavailable
-    from trex.page.process.settings import read_message, read_settings
 
     settings = read_settings()
     settings.end_at_deadline()
@@ -50,7 +53,7 @@ def main() -> None:
     serve(Document(settings, message, drawing.result()), settings, context)
 
 
-def key_and_certificate(settings: "Settings") -> tuple[bytes, bytes]:
+def key_and_certificate(settings: Settings) -> tuple[bytes, bytes]:
     """Return the user's pair, or one made for this login, as PEM. Raises PageUnavailable."""
     if settings.tls == "files":
         with open(KEY_FD, "rb") as key, open(CERTIFICATE_FD, "rb") as certificate:

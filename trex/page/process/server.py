@@ -23,6 +23,8 @@ from tornado.httputil import (
     format_timestamp,
 )
 
+from trex.page.process.settings import LISTENER_FD, Settings
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
@@ -31,9 +33,7 @@ if TYPE_CHECKING:
     from tornado.iostream import IOStream
 
     from trex.page.process.document import Document, Response
-    from trex.page.process.settings import Settings
 
-LISTENER_FD = 5
 MAX_CONNECTIONS = 96  # with one more, the oldest is closed
 CONNECTION_SECONDS = 10.0  # from the accept to the end, TLS handshake included
 MAX_HEADERS = 16 * 1024
@@ -43,7 +43,7 @@ REALM = 'Basic realm="Trex", charset="UTF-8"'  # RFC 7617
 NOT_SHOWN = "User name and password are shown at the prompt in your terminal.\n"
 
 
-def serve(document: "Document", settings: "Settings", context: "ssl.SSLContext | None") -> None:
+def serve(document: "Document", settings: Settings, context: "ssl.SSLContext | None") -> None:
     """Serve the document until the deadline."""
     for limit in (resource.RLIMIT_NPROC, resource.RLIMIT_FSIZE):
         resource.setrlimit(limit, (0, 0))  # from now on no process can start and no file grow
@@ -51,7 +51,7 @@ def serve(document: "Document", settings: "Settings", context: "ssl.SSLContext |
     asyncio.run(_serve(_Door(document, settings), settings, context))
 
 
-async def _serve(door: "_Door", settings: "Settings", context: "ssl.SSLContext | None") -> None:
+async def _serve(door: "_Door", settings: Settings, context: "ssl.SSLContext | None") -> None:
     server = _Server(
         door,
         ssl_options=context,
@@ -120,7 +120,7 @@ def _origin(address: str) -> str:
 class _Door(HTTPServerConnectionDelegate):
     """Decides which response each request gets."""
 
-    def __init__(self, document: "Document", settings: "Settings") -> None:
+    def __init__(self, document: "Document", settings: Settings) -> None:
         self._document = document
         self._expected = b64encode(f"{settings.user_name}:{settings.password}".encode("ascii"))
         self._is_open = not settings.user_name

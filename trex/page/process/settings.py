@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # see trex.system.child
 
+# The descriptors that `trex.page.start` passes, beside those of `trex.system.child`.
+LISTENER_FD, KEY_FD, CERTIFICATE_FD = 5, 6, 7
 MEMBERS = ("login", "server", "service", "from")  # what an authenticated page shows, in order
 
 
