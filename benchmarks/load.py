@@ -180,5 +180,5 @@ def _refused(host: Host, report: Report) -> bool:
     report.text(f"{refused} of {REFUSED} attempts were refused, by one process: "
                 f"{cpu / REFUSED * 1000:.1f} ms of processor time each, gpg's included. It grew by "
                 f"{growth:.0f} kB each (docs/architecture.md, on libpython), which makes each fork "
-                "dearer than the one before; there was one gpg at a time.")  # fmt: skip
+                "more expensive than the one before; there was one gpg at a time.")  # fmt: skip
     return refused == REFUSED

@@ -46,7 +46,7 @@ def check(data: bytes) -> None:
     for finding in findings:
         assert finding.severity in (ERROR, WARNING)
         assert finding.what
-        assert finding.mend
+        assert finding.fix
         assert DIRECTORY in finding.what
     check_plain_lines(files["x"], read)
     found = {finding.check for finding in findings}
@@ -103,7 +103,7 @@ def check_plain_lines(content: str, read: Stack) -> None:
             assert any(
                 (rule.control, rule.module, rule.arguments) == expected
                 for rule in read.rules
-                if rule.place == place
+                if rule.where == place
             ) or any(problem.startswith(f"{place}: more than ") for problem in read.problems)
 
 

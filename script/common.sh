@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the scripts beside this file share. To be sourced, after `set -euo pipefail`.
 
-# Where the checkout lies, whatever directory the caller is in, and whatever CDPATH he has exported.
+# Where the checkout lies, whatever directory the caller is in, and whatever CDPATH they have exported.
 # shellcheck disable=SC2034  # the scripts use it
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 
@@ -34,4 +34,9 @@ exit_on_signals() {
 
 ignore_signals() {
   trap '' HUP INT PIPE TERM
+}
+
+# Check the scripts, for script/check and script/test: one list, so that neither leaves one out.
+lint_shell() {
+  shellcheck --external-sources script/{common.sh,bootstrap,check,debian,debian-tree,demo,demo-askpass,fuzz,install,test} .ci/run
 }

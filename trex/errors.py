@@ -89,15 +89,27 @@ class RecordError(TrexError):
         self.meant = meant
 
 
-class FileUnsafe(TrexError):
-    """A file or directory cannot be trusted, or not be read."""
+ABSENT, OWNER, WRITABLE, READABLE, OTHER = "absent", "owner", "writable", "readable", "other"
 
-    def __init__(self, path: str, found: str, meant: str) -> None:
-        told = f"found {cut(found, MAX_PLACE)}; meant is {cut(meant, MAX_PLACE)}"
+
+class FileUnsafe(TrexError):
+    """A file or directory cannot be trusted, or cannot be read.
+
+    `kind` is one of the words above. ABSENT: there is none. OWNER: it belongs to another account
+    than `owner` (for every other kind ""). WRITABLE: others can write it. READABLE: its mode allows
+    more than 0600.
+    """
+
+    def __init__(
+        self, path: str, found: str, expected: str, kind: str = OTHER, owner: str = ""
+    ) -> None:
+        told = f"expected {cut(expected, MAX_PLACE)}, found {cut(found, MAX_PLACE)}"
         super().__init__(f"{cut(path, MAX_PLACE)}: {told}")
         self.path = path
         self.found = found
-        self.meant = meant
+        self.expected = expected
+        self.kind = kind
+        self.owner = owner
 
 
 class PrivilegeError(TrexError):

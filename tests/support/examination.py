@@ -57,7 +57,7 @@ def examine(*arguments: str, account: Account | None = None) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(done.stdout)
     assert done.returncode == report["status"]
     for finding in report["findings"]:
-        assert all(finding[part] for part in ("check", "severity", "what", "why", "mend"))
+        assert all(finding[part] for part in ("check", "severity", "what", "why", "fix"))
     synchronized = clock._is_synchronized()
     names = [finding["check"] for finding in report["findings"]]
     assert ("clock-unsynchronized" in names) == (not synchronized)

@@ -1,10 +1,12 @@
-"""What the documents say of arguments, verdicts and limits is what the code has."""
+"""What the documents say of arguments, verdicts, limits, commands and files is what the code has."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -18,9 +20,11 @@ from trex.cli.doctor.survey import MOST_SILENT
 from trex.cli.doctor.survey import SECONDS as SURVEY_SECONDS
 from trex.cli.main import COMMANDS, trex
 from trex.cli.manual import _contexts, man_page
-from trex.login.options import FLAGS, Options
+from trex.login.options import ELSEWHERE, FLAGS, Options, parse_options
 from trex.login.pam import PAM_CODES
 from trex.openpgp.record import MAX_RECIPIENTS, RECORD, WEB_QR_MODES
+from trex.sms.send import GATEWAYS
+from trex.sms.settings import KINDS
 from trex.system.safefile import MAX_SIZE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +39,10 @@ IN_WORDS = {
     "web_ports": "any free one",
     "web_host": "the host's full name",
 }
+
+
+# Every page that people read.
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 
 
 def text(name: str) -> str:
@@ -89,19 +97,19 @@ def test_the_changelog_knows_this_version() -> None:
 
 def test_no_document_has_pip_install_into_debian_s_own_python() -> None:
     """PEP 668: Debian's pip refuses that since Debian 12 (`externally-managed-environment`)."""
-    for document in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+    for document in PAGES:
         assert "`pip install" not in document.read_text(), document.name
 
 
 def test_links_between_the_documents_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")]:
+    for page in PAGES:
         for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_headings_that_links_name_exist() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in PAGES:
         for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]*)\)", page.read_text("utf-8")):
             there = page if not target else page.parent / target
             headings = re.findall(r"^#+ (.*)$", there.read_text("utf-8"), re.MULTILINE)
@@ -121,7 +129,7 @@ def test_the_client_s_page_has_the_help_as_the_command_gives_it(name: str) -> No
 def shown_helps() -> dict[str, str]:
     """Return what the documents show as the output of `trex ... --help`, by command."""
     shown: dict[str, str] = {}
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in PAGES:
         blocks = re.findall(
             r"^    \$ trex ((?:\w+ )?)--help\n((?:    .*\n|\n)+)",
             page.read_text("utf-8"),
@@ -139,7 +147,6 @@ def test_the_documents_show_each_command_s_help() -> None:
         words = [command, "--help"] if command else ["--help"]
         told = CliRunner().invoke(trex, words, prog_name="trex", terminal_width=80)
         assert block.split() == told.output.split(), f"trex {command} --help"
-    assert "    $ trex --help\n" in text("README.md")
 
 
 def test_how_long_root_s_commands_wait_is_as_the_page_says() -> None:
@@ -162,3 +169,229 @@ def test_a_man_page_offers_the_options_that_the_command_has() -> None:
     helps = {name: ("\\-h, \\-\\-help" in page) for name, page in pages.items()}
     assert [name for name, with_h in helps.items() if not with_h] == ["trex ssh"]
     assert "\\-\\-help" in pages["trex ssh"]
+
+
+def test_the_readme_is_short_and_its_contents_are_its_headings() -> None:
+    page = text("README.md")
+    assert len(page.encode()) < 14_000
+    contents = re.findall(r"^- \[(.*)\]\(#.*\)$", page, re.MULTILINE)
+    assert [*contents, "Licence"] == re.findall(r"^## (.*)$", page, re.MULTILINE)
+    assert not re.search(r"^\|", page, re.MULTILINE)  # tables have their own page, once
+
+
+def test_every_page_is_on_the_list_of_documents() -> None:
+    listed = text("README.md").partition("## All documents")[2]
+    pages = {path.relative_to(ROOT).as_posix() for path in PAGES} - {"README.md", "SECURITY.md"}
+    assert {page for page in pages if f"]({page})" not in listed} == set()
+    assert "](SECURITY.md)" in text("README.md")
+
+
+def test_each_line_for_a_pam_service_has_arguments_that_the_module_takes() -> None:
+    lines = [
+        line.partition("pam_python.so pam_trex.py")[2].partition("  #")[0]
+        for page in [*PAGES, ROOT / "script/install"]
+        for line in page.read_text("utf-8").split("\n")
+        if re.match(r"    auth .*pam_python\.so pam_trex\.py", line)
+    ]
+    assert len(lines) > 15
+    for line in lines:
+        parse_options([one or more for one, more in re.findall(r"\[(.*?)\]|(\S+)", line)])
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    """Return each run of `trex` that a document shows, with the page's name, as words."""
+    found = []
+    for page in PAGES:
+        content = page.read_text("utf-8")
+        shown = re.findall(
+            r"^    (?:\$ )?(?:sudo )?(trex [a-z].*?)(?:  .*)?$", content, re.MULTILINE
+        )
+        inline = re.findall(r"`(?:sudo )?(trex [a-z][^`]*)`", content)
+        for line in [*shown, *(" ".join(text.split()) for text in inline)]:
+            words = re.split(r"[;|<>]", line.replace("'", ""), maxsplit=1)[0]
+            found.append((page.name, shlex.split(words)[1:]))
+    return found
+
+
+def command_of(words: list[str]) -> click.Command:
+    """Return the command that the words name: `totp enroll` is one. Raises KeyError."""
+    command: click.Command = trex
+    context = click.Context(trex)
+    for word in words:
+        inner = command.get_command(context, word) if isinstance(command, click.Group) else None
+        if inner is None:
+            if command is trex:
+                raise KeyError(word)
+            break
+        command = inner
+    return command
+
+
+def test_each_command_that_is_shown_exists_and_takes_its_options() -> None:
+    shown = commands()
+    assert len(shown) > 60
+    for page, words in shown:
+        command = command_of(words)
+        if words[0] == "ssh":  # its options are ssh's
+            continue
+        known = {
+            name for option in command.params for name in (*option.opts, *option.secondary_opts)
+        }
+        given = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert given <= known | {"--help", "-h"}, f"{page}: trex {' '.join(words)}"
+
+
+def test_each_script_that_is_shown_exists_and_takes_its_options() -> None:
+    shown = [
+        (page.name, *run)
+        for page in PAGES
+        for run in re.findall(r"\b(script/[\w-]+)((?: --[a-z]+)*)", page.read_text("utf-8"))
+    ]
+    assert len(shown) > 30
+    for page, script, options in shown:
+        assert (ROOT / script).is_file(), f"{page}: {script}"
+        assert all(one in text(script) for one in options.split()), f"{page}: {script}{options}"
+
+
+def test_each_file_of_the_project_that_is_named_exists() -> None:
+    """Where a path begins with one of its folders."""
+    folders = "trex|tests|docs|script|fixtures|native|fuzz|benchmarks"
+    named = {
+        (page.name, path.rstrip("/."))
+        for page in PAGES
+        for path in re.findall(
+            rf"[`\s]((?:{folders})/[\w./-]*\w/?)(?=[`:\s])", page.read_text("utf-8")
+        )
+    }
+    assert len(named) > 100
+    assert [one for one in sorted(named) if not (ROOT / one[1]).exists()] == []
+
+
+def test_the_examples_for_contributors_are_the_code_as_it_is() -> None:
+    examples = re.findall(r"```python\n(.*?)```", text("CONTRIBUTING.md"), re.DOTALL)
+    code = [path.read_text("utf-8") for path in ROOT.glob("trex/**/*.py")]
+    assert len(examples) == 3
+    assert [example for example in examples if not any(example in one for one in code)] == []
+
+
+def test_what_contributors_are_told_to_extend_is_there() -> None:
+    page = text("CONTRIBUTING.md")
+    table = page.partition("| what you add |")[2].partition("\n\n")[0]
+    named = [
+        (name, path)
+        for names, path in re.findall(r"((?:`[A-Z]\w+`(?:, | and )?)+) of `([\w/]+\.py)`", table)
+        for name in re.findall(r"`(\w+)`", names)
+    ]
+    assert len(named) >= 7
+    for name, path in named:
+        assert re.search(rf"^(class )?{name}\b", text(path), re.MULTILINE), f"{path}: {name}"
+    [module] = re.findall(r"tests\.proof\.mutants --only ([\w/]+)", page)
+    assert f'    "{module}": (' in text("tests/proof/mutants.py")
+    [path, word] = re.search(r"pytest (tests/\S+) -k (\w+)", page).groups()  # type: ignore[union-attr]
+    assert re.search(rf"def test_\w*{word}", text(path))
+
+
+def test_shellcheck_reads_every_script_of_a_shell() -> None:
+    scripts = {
+        path.relative_to(ROOT).as_posix()
+        for path in [*ROOT.glob("script/*"), *ROOT.glob(".ci/*")]
+        if path.is_file()
+        and re.match(r"#!/bin/(ba)?sh|# shellcheck shell", path.read_text("utf-8"))
+    }
+    [listed] = re.findall(
+        r"shellcheck --external-sources script/\{(.*)\} (.*)", text("script/common.sh")
+    )
+    assert {*(f"script/{name}" for name in listed[0].split(",")), listed[1]} == scripts
+    assert all("lint_shell" in text(f"script/{name}") for name in ("check", "test"))
+
+
+def test_each_program_of_python_s_that_is_shown_exists_and_takes_its_options() -> None:
+    shown = [
+        run
+        for page in PAGES
+        for run in re.findall(
+            r"python3 -m ((?:tests|fuzz|benchmarks)[\w.]*)([^\n`]*)", page.read_text("utf-8")
+        )
+    ]
+    assert len(shown) > 5
+    for module, rest in shown:
+        path = module.replace(".", "/")
+        code = text(f"{path}.py" if (ROOT / f"{path}.py").exists() else f"{path}/__main__.py")
+        assert all(f'"{one}"' in code for one in re.findall(r"--[a-z]+", rest)), f"{module}{rest}"
+
+
+def test_the_tables_of_mutants_name_what_is_broken() -> None:
+    told = text("docs/attacks.md").partition("\n## Mutation testing\n")[2].partition("\n## ")[0]
+    table, _, survivors = told.partition("\nWhy each survivor may:\n")
+    named = [
+        name
+        for row in re.findall(r"^\| (`.*?) \| \d+ \|", table, re.MULTILINE)
+        for name in re.findall(r"`([\w/]+)`", row)
+    ]
+    why = [
+        name
+        for row in re.findall(r"^- (`.*?), \w", survivors, re.MULTILINE)
+        for name in re.findall(r"`([\w/]+)`", row)
+    ]
+    core = set(re.findall(r'^    "([\w/]+)": \(', text("tests/proof/mutants.py"), re.MULTILINE))
+    assert len(named) > 35
+    assert {*named, *why} - core == set()
+    assert [name for name in sorted(core - set(named)) if f"`{name}`" not in told] == []
+
+
+def test_each_kind_of_gateway_is_in_the_table_with_its_keys() -> None:
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (`.*) \|$", text("docs/sms.md"), re.MULTILINE))
+    assert set(rows) == set(GATEWAYS)
+    for kind, (needed, possible) in KINDS.items():
+        outside = re.sub(r"\(.*?\)", "", rows[kind])
+        assert set(re.findall(r"`(\w+)`", outside.partition(":")[0])) >= set(needed), kind
+        assert {key for key in possible if f"`{key}`" not in rows[kind]} == set(), kind
+
+
+def test_each_argument_of_google_s_module_is_on_the_page_of_codes() -> None:
+    table = (
+        text("docs/totp.md")
+        .partition("\n| pam_google_authenticator | Trex |\n")[2]
+        .partition("\n\n")[0]
+    )
+    spelled = {name.replace("-", "_") for name in ELSEWHERE}
+    assert spelled - set(re.findall(r"`(\w+)", table)) == set()
+
+
+def test_people_are_they_and_faults_are_fixed() -> None:
+    """In prose: what is quoted from the program is held to the program."""
+    odd = re.compile(
+        r"\b(he|his|him|himself|mend(s|ed|ing)?|(is|are|was) meant|dear(er)?)\b", re.IGNORECASE
+    )
+    found = []
+    for page in [*PAGES, *ROOT.glob("script/*"), ROOT / ".ci/run"]:
+        content = page.read_text("utf-8")
+        prose = (
+            re.sub(r"^    .*$|`[^`]*`", "", content, flags=re.MULTILINE)
+            if page.suffix == ".md"
+            else content
+        )
+        found += [f"{page.name}: {word[0]}" for word in odd.finditer(prose)]
+    assert found == []
+
+
+def test_files_are_as_editorconfig_has_editors_write_them() -> None:
+    kinds = ("py", "c", "h", "toml", "css", "html", "js", "md", "sh")
+    folders = ("trex", "tests", "docs", "script", "native", "fuzz", "benchmarks", ".ci")
+    files = [
+        path for folder in folders for kind in kinds for path in ROOT.glob(f"{folder}/**/*.{kind}")
+    ]
+    files += [
+        *PAGES,
+        *ROOT.glob("*.py"),
+        ROOT / "pyproject.toml",
+        ROOT / ".ci/run",
+        ROOT / "script/test",
+    ]
+    assert len(files) > 400
+    for path in files:
+        content = path.read_bytes().decode("utf-8")
+        assert "\r" not in content, path
+        assert "\t" not in content, path
+        assert content.endswith("\n") or not content, path
+        assert path.suffix == ".md" or not re.search(r"[ \t]$", content, re.MULTILINE), path

@@ -1,9 +1,9 @@
-"""Work that is done as somebody else: in a process that has become that account, for good.
+"""Work done as another account: in a child process that becomes that account for good.
 
-Root opens no user's file and runs no program on a user's files: it asks here. What the work
-starts, gpg's daemons among it, ends with it. What the work takes is bounded: time, memory, and what
-it reports. A process whose file system does not answer cannot even be killed (state D, proc(5)):
-then the command says so, and leaves it.
+Root opens no user's file and runs no program on one; it delegates that to such a process. All that
+the work starts ends with it, gpg's daemons too. Its time, memory and report are bounded. A process
+that waits for a dead file system cannot be killed (state D, proc(5)): the command then says so and
+leaves it behind.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from trex.cli.terminal import CommandError
-from trex.errors import FileUnsafe, NotStarted, TrexError
+from trex.errors import OWNER, READABLE, WRITABLE, FileUnsafe, NotStarted, TrexError
 from trex.system.child import end_with_parent, milliseconds_until
 from trex.system.prctl import SET_CHILD_SUBREAPER, prctl
 from trex.system.privilege import become, readable
@@ -32,28 +32,33 @@ if TYPE_CHECKING:
     from trex.system.privilege import Account
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-NO_PROGRAM = "is it installed? Debian: apt install gnupg"  # all that is started there is gpg's
-MAX_REPORT = 16 << 20
-MAX_MEMORY = 1 << 30  # bytes of data, for the work and for each program that it starts
+NO_PROGRAM = "is it installed? Debian: apt install gnupg"  # only gpg is started there
+FIXES = {
+    OWNER: "chown {owner}: {path}",
+    WRITABLE: "chmod go-w {path}",
+    READABLE: "chmod 600 {path}",
+}
+MAX_REPORT = 16 << 20  # bytes
+MAX_MEMORY = 1 << 30  # bytes of data, for the work and for each program it starts
 WORK_SECONDS = 120.0
-FILE_SECONDS = 10.0  # for work that looks at a few files and runs nothing
+FILE_SECONDS = 10.0  # for work that reads a few files and runs no program
 END_SECONDS, KILL_SECONDS = 5.0, 2.0
-_scratch: list[str] = []  # in a process that works: see scratch_directory
+_scratch: list[str] = []  # used in the child only: see scratch_directory
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 KEPT = ("TERM", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "LANG", "LC_ALL", "LC_CTYPE")
 
 
 def run_as(account: Account, work: Callable[[], Any], seconds: float = WORK_SECONDS) -> Any:
-    """Return what `work` returns (plain data, as JSON has it) when `account` does it.
+    """Run `work` as `account` and return its result, which must be plain JSON data.
 
-    Raises CommandError for what it raised, and if it takes longer than `seconds`; on Ctrl-C it is
-    ended before that goes on. Either takes END_SECONDS and KILL_SECONDS more at most.
+    Raises CommandError if the work raises, or takes longer than `seconds`. On Ctrl-C the child is
+    ended before KeyboardInterrupt goes on. Either takes at most END_SECONDS + KILL_SECONDS more.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)  # as Ctrl-C: what was begun is taken back
+        signal.signal(number, _stop)  # like Ctrl-C: unfinished changes are undone
     report, sink = os.pipe()
     lifeline, held = os.pipe()
-    # A signal waits until the process is there to be ended, and again until it has ended.
+    # Block signals until the child exists and can be ended, and again while it is being ended.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     try:
         pid = os.fork()
@@ -83,7 +88,7 @@ def run_as(account: Account, work: Callable[[], Any], seconds: float = WORK_SECO
 
 
 def _read(report: int, deadline: float) -> bytes | None:
-    """Return what the work reports, None if it has not by the deadline."""
+    """Return the whole report, or None if it is not complete by the deadline."""
     poll = select.poll()
     poll.register(report, select.POLLIN)
     text = b""
@@ -94,16 +99,19 @@ def _read(report: int, deadline: float) -> bytes | None:
         if not more:
             return text
         text += more
-    raise CommandError(f"the work reports more than {MAX_REPORT >> 20} MiB", "is the keyring huge?")
+    raise CommandError(
+        f"expected a report of at most {MAX_REPORT >> 20} MiB, found a larger one",
+        "is the keyring very large?",
+    )
 
 
 def _overdue(account: Account, seconds: float, *, has_ended: bool) -> CommandError:
-    took = f"the work on {account.name}'s files was not done in {seconds:.0f} seconds"
+    took = f"the work on {account.name}'s files did not finish in {seconds:.0f} seconds"
     if has_ended:
-        return CommandError(f"{took} and was ended", "gpg --list-keys: does it hang?")
+        return CommandError(f"{took} and was ended", "does gpg --list-keys hang?")
     return CommandError(
         f"{took}, and its process cannot be ended: their file system does not answer",
-        f"df {shlex.quote(readable(account.home))}: does it hang? mount; umount --force",
+        f"df {shlex.quote(readable(account.home))}: does it hang? see mount, umount --force",
     )
 
 
@@ -112,7 +120,7 @@ def _unpack(text: bytes) -> Any:
         told = json.loads(text)
     except (ValueError, RecursionError):
         raise CommandError(
-            "the work ended without a result; is the memory or the disk full?"
+            "the work ended without a result; is memory or disk space exhausted?"
         ) from None
     if "error" in told:
         raise CommandError(told["error"], told["hint"])
@@ -120,9 +128,10 @@ def _unpack(text: bytes) -> Any:
 
 
 def _end(pid: int) -> bool:
-    """Have the process end politely: it removes what it has not finished, and its daemons.
+    """End the child and return whether it has ended.
 
-    Tell whether it has ended: a file system can keep it even from a SIGKILL.
+    SIGTERM lets it remove its unfinished files and end its daemons. Even after SIGKILL, a process
+    that waits for a file system can remain.
     """
     pidfd = os.pidfd_open(pid)
     poll = select.poll()
@@ -139,9 +148,9 @@ def _end(pid: int) -> bool:
 
 
 def _serve(account: Account, work: Callable[[], Any], lifeline: int, sink: int) -> NoReturn:
-    """Be the process that works. Its end is `os._exit`: nothing of the command goes on here.
+    """Do the work in the child. It ends in `os._exit`, so no code of the command runs here.
 
-    SIGTERM comes once, at any moment: where it interrupts the clearing up, that is done again.
+    SIGTERM comes once, at any moment. If it interrupts the cleanup, the cleanup runs again.
     """
     try:
         try:
@@ -158,8 +167,8 @@ def _serve(account: Account, work: Callable[[], Any], lifeline: int, sink: int) 
 
 
 def _settle(account: Account, lifeline: int) -> None:
-    """Become the account, with nothing of the caller's but what a pinentry needs."""
-    os.setsid()  # a program that runs as a user must not reach into root's terminal
+    """Become the account. Nothing of the caller's stays but what a pinentry needs."""
+    os.setsid()  # a user's program must not reach root's terminal
     prctl(SET_CHILD_SUBREAPER, 1)
     environment = _environment(account)
     null = os.open(os.devnull, os.O_RDWR)
@@ -178,14 +187,14 @@ def _settle(account: Account, lifeline: int) -> None:
 
 
 def _limit_memory() -> None:
-    """Have what a user's file makes grow fail here, and not use up the host."""
+    """Limit memory: a user's file must not be able to exhaust the host's."""
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     most = MAX_MEMORY if hard == resource.RLIM_INFINITY else min(MAX_MEMORY, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def scratch_directory() -> str:
-    """Return a new directory for the work at hand; it goes when that has ended, with all in it."""
+    """Return a new directory, which is removed with its content when the work ends."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     _scratch.append(tempfile.mkdtemp(prefix="trex-"))
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -193,7 +202,7 @@ def scratch_directory() -> str:
 
 
 def _leave_nothing() -> None:
-    """End what was started, and only then remove the directories in which it may still write."""
+    """End all child processes, then remove the directories in which they could still write."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     end_descendants()
     for directory in _scratch:
@@ -213,7 +222,7 @@ def _told(work: Callable[[], Any]) -> dict[str, Any]:
 
 
 def _described(error: Exception) -> tuple[str, str]:
-    """Return what the command says of an error, and the next thing to do."""
+    """Return the command's message for an error, and its hint."""
     match error:
         case CommandError():
             return error.message, error.hint
@@ -223,7 +232,7 @@ def _described(error: Exception) -> tuple[str, str]:
             return str(error), NO_PROGRAM if isinstance(error, NotStarted) else ""
         case OSError():
             where = f"{error.filename}: " if error.filename else ""
-            # One that a library raises has a text, and no number.
+            # Libraries raise OSError with a text and without a number.
             return f"{where}{error.strerror or error}", ""
         case MemoryError():
             return f"it needs more than {MAX_MEMORY >> 20} MiB of memory", ""
@@ -231,20 +240,16 @@ def _described(error: Exception) -> tuple[str, str]:
 
 
 def hint_for(error: FileUnsafe) -> str:
-    """Return the command that mends a file or directory which is not as it must be.
+    """Return the shell command that fixes an unsafe file or directory, or that shows it.
 
-    A user's link may lead to a path of any name, and root is to paste this into a shell.
+    The path is quoted: a user's link may lead to a path of any name, and root pastes the command.
     """
-    path = shlex.quote(error.path)
-    if error.found.startswith("mode"):
-        return f"chmod go-w {path}"
-    if error.found.startswith("owner"):
-        return f"chown {error.meant.split()[2]}: {path}"
-    return f"ls -ld {path}"
+    command = FIXES.get(error.kind, "ls -ld {path}")
+    return command.format(path=shlex.quote(error.path), owner=shlex.quote(error.owner))
 
 
 def _environment(account: Account) -> dict[str, str]:
-    """Return an environment made from nothing; for oneself also what a pinentry needs."""
+    """Return a new environment; for the caller's own account, with what a pinentry needs."""
     made = {"HOME": account.home, "USER": account.name, "LOGNAME": account.name, "PATH": PATH}
     made["LC_ALL"] = "C.UTF-8"
     if account.uid != os.getuid():

@@ -3,7 +3,7 @@
 import pwd
 
 from trex.codeerrors import SettingsError
-from trex.errors import FileUnsafe, NoRecord, cut
+from trex.errors import ABSENT, FileUnsafe, NoRecord, cut
 from trex.system.privilege import find_account, native, readable
 from trex.system.safefile import read_safely
 
@@ -47,7 +47,7 @@ def _lines(path: str) -> "Iterator[tuple[int, str, list[str]]]":
     try:
         content = read_safely(native(path), find_account("root"), MAX_MAP)
     except NoRecord:
-        raise FileUnsafe(path, "no file", "the map of users to telephone numbers") from None
+        raise FileUnsafe(path, "no file", "the map of users to telephone numbers", ABSENT) from None
     for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), start=1):
         words = line.partition("#")[0].split()
         if not words:

@@ -8,7 +8,7 @@ from string import ascii_letters, digits
 from urllib.parse import urlsplit
 
 from trex.codeerrors import SettingsError
-from trex.errors import FileUnsafe, NoRecord, cut
+from trex.errors import ABSENT, READABLE, FileUnsafe, NoRecord, cut
 from trex.login.audit import one_line
 from trex.system.privilege import find_account, native
 from trex.system.safefile import open_safely, read_whole
@@ -159,11 +159,13 @@ def _read(path: str) -> str:
     try:
         descriptor = open_safely(native(path), find_account("root"))
     except NoRecord:  # nullok is for users, not for a file of the administrator's
-        raise FileUnsafe(path, "no file", "the settings of method=sms") from None
+        raise FileUnsafe(path, "no file", "the settings of method=sms", ABSENT) from None
     try:
         mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
         if mode & OTHERS:
-            raise FileUnsafe(path, f"mode {mode:04o}", "mode 0600, because of the passwords in it")
+            raise FileUnsafe(
+                path, f"mode {mode:04o}", "mode 0600, because of the passwords in it", READABLE
+            )
         return read_whole(descriptor, path).decode("utf-8")
     finally:
         os.close(descriptor)

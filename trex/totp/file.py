@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from time import monotonic
 
 from trex.codeerrors import StateNotWritten
-from trex.errors import FileUnsafe, NoRecord
+from trex.errors import OWNER, READABLE, FileUnsafe, NoRecord
 from trex.system.privilege import acting_as, readable
 from trex.system.rewriting import DIRECTORY, TURN_SECONDS, Overtaken, replace_in, take_turn
 from trex.system.safefile import MAX_SIZE, check_directories, open_safely, read_whole
@@ -156,4 +156,6 @@ def _check_private(path: str, status: os.stat_result, account: "Account") -> Non
     if status.st_mode & FORBIDDEN or status.st_uid != account.uid:
         found = f"mode {stat.S_IMODE(status.st_mode):04o} and owner uid {status.st_uid}"
         meant = f"at most mode 0600, owned by {account.name}"
-        raise FileUnsafe(readable(path), found, meant)
+        if status.st_uid != account.uid:
+            raise FileUnsafe(readable(path), found, meant, OWNER, account.name)
+        raise FileUnsafe(readable(path), found, meant, READABLE)

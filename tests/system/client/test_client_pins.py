@@ -98,7 +98,9 @@ def test_a_damaged_file_of_pins(
 def test_a_file_of_pins_that_others_can_write(laptop: Client, signer: str) -> None:
     laptop.run("trex", "pin", "--yes", "web", signer)
     laptop.pins.chmod(0o666)
-    assert "mode 0666; meant is writable by its owner only" in laptop.run("trex", "pins").stderr
+    assert (
+        "expected writable by its owner only, found mode 0666" in laptop.run("trex", "pins").stderr
+    )
 
 
 def test_a_directory_that_cannot_be_read(laptop: Client, holder: Holder, to: str) -> None:

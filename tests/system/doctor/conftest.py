@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def coder(host: Account) -> Account:
-    """A user with a code from a phone, on a host that is sound."""
+    """A user with codes from a phone, on a sound host."""
     write_stack("required {trex} method=totp")
     host.write(secret(), FILE)
     return host

@@ -1,4 +1,4 @@
-"""`trex doctor`: a sound host, who may look at it, and the module's own files."""
+"""`trex doctor`: a sound host, a run without root, and the module's own files."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def test_what_is_printed_and_the_exit_status(host: Account) -> None:
     write_service("nullok")
     done = trex("doctor")
     assert done.returncode == 1
-    assert "warning: /etc/pam.d/sshd:1: nullok\n  why:  A user whose" in done.stdout
+    assert "warning: /etc/pam.d/sshd:1: nullok\n  why: A user whose" in done.stdout
     write_service("nulok")
     done = trex("doctor")
     assert done.returncode == 2
     assert 'error: /etc/pam.d/sshd:1: argument "nulok" is unknown, did you mean' in done.stdout
-    assert "  mend: sudoedit /etc/pam.d/sshd, line 1\n" in done.stdout
+    assert "  fix: sudoedit /etc/pam.d/sshd, line 1\n" in done.stdout
 
 
 def test_who_is_not_root_sees_what_can_be_seen(host: Account) -> None:
-    """And what was not looked at: nothing is an error only because it could not be read."""
+    """And notes for the rest: nothing is an error only because it could not be read."""
     before = sandbox.listing(host.home)
     report = examine(account=host)
     assert [(f["check"], f["severity"]) for f in report["findings"]] == [("left-out", "note")]
-    assert report["findings"][0]["what"] == "sshd's settings: not looked at"
+    assert report["findings"][0]["what"] == "sshd's settings: not checked"
     assert sandbox.listing(host.home) == before
     host.record.chmod(0o666)
     checks = [finding["check"] for finding in examine(account=host)["findings"]]
@@ -74,7 +74,7 @@ def test_files_that_others_may_write(host: Account) -> None:
     finally:
         path.chmod(0o644)
     assert finding["check"] == "module-writable"
-    assert f"chmod go-w {path}" in finding["mend"]
+    assert f"chmod go-w {path}" in finding["fix"]
     os.chown(path, host.uid, -1)
     try:
         assert only()["check"] == "module-writable"

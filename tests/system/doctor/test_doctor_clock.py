@@ -118,7 +118,7 @@ def test_a_chrony_that_knows_no_better(coder: Account, chrony: Callable[..., Non
     assert (check, severity) == ("clock-unknown", "warning")
     assert what.endswith("no source has answered")
     chrony("local stratum 8")
-    assert clock_says()[0][2].endswith("it takes the local clock for the reference")
+    assert clock_says()[0][2].endswith("its reference is the local clock")
 
 
 def test_without_a_time_service_it_says_so(coder: Account) -> None:
@@ -140,9 +140,9 @@ def test_what_keeps_the_clock_right_is_switched_on_or_installed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(clock, "SERVICES", (str(tmp_path),))
-    assert clock._mend() == "timedatectl set-ntp true"
+    assert clock._fix() == "timedatectl set-ntp true"
     monkeypatch.setattr(clock, "SERVICES", (str(tmp_path / "chronyd"),))
-    assert clock._mend() == "apt install chrony"
+    assert clock._fix() == "apt install chrony"
 
 
 def test_a_file_from_the_future(host: Account) -> None:

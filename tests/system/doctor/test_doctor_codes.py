@@ -73,7 +73,7 @@ def _used(user: Account) -> None:
     [
         (_readable, "totp-FileUnsafe", "found mode 0644 and owner uid"),
         (_others, "totp-FileUnsafe", "found "),
-        (_open_home, "totp-FileUnsafe", "/home/alice: found mode 0777"),
+        (_open_home, "totp-FileUnsafe", "/home/alice: expected writable by its owner only, found mode 0777"),
         (_link, "totp-FileUnsafe", "found a symbolic link"),
         (_gone, "totp-NoRecord", "no such file"),
         (_step, "totp-RecordError", f"{FILE}:6: found another STEP_SIZE"),
@@ -91,8 +91,21 @@ def test_a_secret_that_a_login_would_refuse(
     assert finding["severity"] == "error"
     assert what in finding["what"]
     assert finding["what"].startswith("alice: ")
+    assert finding["subject"] == "alice"
     asked = ask("alice", "--answer", "000000", arguments=("method=totp",))
     assert asked.verdict == "PAM_AUTHINFO_UNAVAIL", "the login says the same"
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o644])
+def test_the_fix_for_a_secret_that_root_owns_is_a_command_that_works(
+    coder: Account, mode: int
+) -> None:
+    path = coder.home / FILE
+    os.chown(path, 0, 0)
+    path.chmod(mode)
+    command = found("totp-FileUnsafe", "--user", "alice")["fix"].partition("; if ")[0]
+    subprocess.run(["sh", "-c", command], check=True)
+    assert checks("--user", "alice") == []
 
 
 def test_nullok_makes_a_missing_secret_a_warning(coder: Account) -> None:
@@ -183,7 +196,7 @@ def test_central_secrets(coder: Account, account: Callable[[str], Account], plac
     assert checks() == [("totp-FileUnsafe", "error")]
     report = examine(account=coder)
     told = [finding["what"] for finding in report["findings"]]
-    assert "alice: the secret of run_as=codes: not looked at" in told
+    assert "alice: the secret of run_as=codes: not checked" in told
     assert {finding["severity"] for finding in report["findings"]} == {"note"}
     shutil.rmtree(directory)
 

@@ -55,11 +55,11 @@ def test_limits_that_are_reached(sender: Account, configure: Callable[..., None]
         "this host: the limit host_hour = 3", "alice: the limit user_hour = 2",
     ]  # fmt: skip
     configure(by_http(gateway), before="[limits]\nuser_day = 0")
-    assert found("sms-limit")["what"] == "alice: the limit user_day = 0 is reached, for ever"
+    assert found("sms-limit")["what"] == "alice: the limit user_day = 0 is reached, and never ends"
 
 
 def said_end(what: str) -> float:
-    """Return in how many seconds a limit ends."""
+    """Return the seconds until a limit ends."""
     text = what.partition("until ")[2]
     if " " not in text:
         text = time.strftime("%Y-%m-%d ") + text
@@ -102,7 +102,7 @@ def test_a_fleet_without_redis(sender: Account) -> None:
     write_stack("required {trex} method=totp fleet")
     assert "with `fleet` a redis:// URL is meant" in found("totp-fleet")["what"]
     told = [f["what"] for f in examine(account=sender)["findings"]]
-    assert "the Redis of the fleet: not looked at" in told
+    assert "the Redis of the fleet: not checked" in told
 
 
 def test_a_redis_that_takes_nothing(
@@ -175,7 +175,7 @@ def test_no_code_is_spent_by_who_logs_in(
     redis_server: RedisServer,
     client: Path,
 ) -> None:
-    """That process is told the Redis' URL, and with it whoever is the same account."""
+    """That process knows the URL of Redis, and so does every process of the same account."""
     configure(by_http(gateway), state=redis_server.url)
     for name in ("alice", "bob"):
         (sender if name == "alice" else account(name)).write(secret(), FILE)

@@ -88,9 +88,9 @@ def test_what_online_lacks_is_named(sender: Account) -> None:
     with without_package("requests"):
         finding = found("sms-online", "--user", "alice", "--online")
     assert finding["what"].endswith(
-        "could not be tried: Debian's package python3-requests is missing"
+        "could not be connected to: Debian's package python3-requests is missing"
     )
-    assert finding["mend"] == "apt install python3-requests; trex doctor --online"
+    assert finding["fix"] == "apt install python3-requests; trex doctor --online"
 
 
 def test_an_authority_that_is_a_directory(
@@ -101,5 +101,5 @@ def test_an_authority_that_is_a_directory(
     SETTINGS.write_text(SETTINGS.read_text().replace(str(authority.ca), "/etc/ssl/certs"))
     [finding] = defects("--user", "alice")
     assert (finding["check"], finding["severity"]) == ("sms-ca", "error")
-    assert "ca: /etc/ssl/certs: found a directory; meant is a file" in finding["what"]
-    assert "chmod" not in finding["mend"]
+    assert "ca: /etc/ssl/certs: expected a file, found a directory" in finding["what"]
+    assert "chmod" not in finding["fix"]

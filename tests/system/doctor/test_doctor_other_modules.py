@@ -1,4 +1,4 @@
-"""`trex doctor` and the modules beside Trex: who stops strangers, gives a password or takes one."""
+"""`trex doctor` and the modules beside Trex: which stop strangers, pass on a password or take one."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def test_a_sound_sender_has_notes_only_and_nothing_is_sent_or_changed(
     assert [(f["check"], f["severity"]) for f in report["findings"]] == [
         ("sms-online", "note"), ("sms-number", "note"),
     ]  # fmt: skip
-    assert "was not tried" in report["findings"][0]["what"]
+    assert "the gateways were not connected to" in report["findings"][0]["what"]
     assert report["findings"][1]["what"] == "alice: a PIN goes to ..78"
     assert report["status"] == (1 if report["status"] else 0), (
         "this machine's clock may be to blame"
@@ -137,20 +137,20 @@ def _only_others(place: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("breaks", "check", "severity", "what", "mend"),
+    ("breaks", "check", "severity", "what", "fix"),
     [
         (_toml, "sms-settings", "error", r"sms.toml: .*\(at .*\)", "sudoedit /etc/trex/sms.toml"),
         (_unknown, "sms-settings", "error", r'\[\[gateway\]\] 1: unknown key "token"', "sudoedit"),
-        (_mode, "sms-settings", "error", "sms.toml: found mode 0640; meant is mode 0600", "chmod 600"),
+        (_mode, "sms-settings", "error", "sms.toml: expected mode 0600, because of the passwords in it, found mode 0640", "chmod 600"),
         (_no_settings, "sms-settings", "error", "found no file", "sudo script/install --sms"),
         (_no_gateway, "sms-gateway", "error", "found no gateway", "docs/sms.md"),
         (_map, "sms-phones", "error", "/etc/trex/phones:2: found another line", "sudoedit"),
-        (_map_mode, "sms-phones", "error", "phones: found mode 0666", "chmod 600"),
+        (_map_mode, "sms-phones", "error", "phones: expected writable by its owner only, found mode 0666", "chmod 600"),
         (_no_map, "sms-phones", "error", "found no file", "sudo script/install --sms"),
         (_no_directory, "sms-state", "error", "doctor-nowhere: No such file", "script/install --sms"),
         (_directory_of_root_s, "sms-state", "error", "(Permission denied|cannot be written)$", "install --sms"),
-        (_directory_of_all, "sms-place", "warning", "found mode 0777", "install -d -m 0700"),
-        (_directory_seen, "sms-place", "warning", "found mode 0755; meant is 0700", "chmod 700"),
+        (_directory_of_all, "sms-directory", "warning", "found mode 0777", "install -d -m 0700"),
+        (_directory_seen, "sms-directory", "warning", "expected mode 0700, found 0755", "chmod 700"),
         (_counts_of_root_s, "sms-state", "error", "cannot be used: Permission denied", "--sms"),
         (_no_counts, "sms-state", "error", "counts holds no counts", "install --sms"),
         (_authority_hidden, "sms-ca", "error", "Permission denied, as _trex-sms", "chmod a.r"),
@@ -159,13 +159,13 @@ def _only_others(place: Path) -> None:
 )  # fmt: skip
 def test_what_would_keep_a_pin_from_being_sent(
     sender: Account, place: Path, breaks: Callable[[Path], None], check: str, severity: str,
-    what: str, mend: str, ask: Callable[..., sandbox.Asked],
+    what: str, fix: str, ask: Callable[..., sandbox.Asked],
 ) -> None:  # fmt: skip
     breaks(place)
     finding = found(check)
     assert finding["severity"] == severity
     assert re.search(what, finding["what"])
-    assert re.search(mend, finding["mend"])
+    assert re.search(fix, finding["fix"])
     if severity == "error":
         asked = ask("alice", "--answer", "1", arguments=("method=sms",))
         assert asked.verdict == "PAM_AUTHINFO_UNAVAIL", "the login says the same"
@@ -199,7 +199,7 @@ def test_numbers_and_users_without_one(sender: Account, account: Callable[[str],
 
 @pytest.fixture
 def chfn(sender: Account) -> Iterator[Callable[[str], None]]:
-    """Write the line CHFN_RESTRICT of login.defs anew; the user's number is in GECOS."""
+    """Set CHFN_RESTRICT in login.defs; the user's number is in GECOS."""
     write_stack("requisite pam_unix.so", "required {trex} method=sms gecos_phone")
     subprocess.run(["usermod", "--comment", "Alice,,+4930123455,", "alice"], check=True)
     defs = Path("/etc/login.defs")
@@ -236,10 +236,10 @@ def test_a_map_that_others_can_read(sender: Account) -> None:
         assert [check for check, _ in checks("--user", "alice")] == expected
     [finding] = defects("--user", "alice")
     assert finding["severity"] == "warning"
-    assert finding["what"] == "/etc/trex/phones: found mode 0640; meant is 0600"
-    assert finding["mend"] == "chown root:root /etc/trex/phones; chmod 600 /etc/trex/phones"
+    assert finding["what"] == "/etc/trex/phones: expected mode 0600, found 0640"
+    assert finding["fix"] == "chown root:root /etc/trex/phones; chmod 600 /etc/trex/phones"
     PHONES.write_text("")
     assert [check for check, _ in checks("--user", "alice")] == ["sms-readable", "sms-NoRecord"]
     assert "sms-nobody" in [check for check, _ in checks()]
     PHONES.chmod(0o666)
-    assert found("sms-phones", "--user", "alice")["mend"] == finding["mend"]
+    assert found("sms-phones", "--user", "alice")["fix"] == finding["fix"]

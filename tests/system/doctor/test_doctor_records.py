@@ -105,6 +105,7 @@ def test_a_user_who_could_not_log_in(
     finding = only("--user", "alice")
     assert (finding["check"], finding["severity"]) == (check, "error")
     assert finding["what"].startswith("alice: ")
+    assert finding["subject"] == "alice"
 
 
 def test_nullok_makes_a_missing_record_a_warning(host: Account) -> None:
@@ -193,8 +194,10 @@ def test_a_key_that_carries_another_s_is_named_and_the_printed_command_takes_it_
     host.import_keys(carrying(mallory, hers, holder.public(keys["cv25519"])))
     copy = found("key-copied", "--user", "alice")
     assert copy["severity"] == "error"
-    assert f"the key {hers} carries {keys['cv25519']}, which is the key of somebody" in copy["what"]
-    command = copy["mend"].rpartition(": ")[2]
+    assert (
+        f"the key {hers} carries {keys['cv25519']}, which is another person's key" in copy["what"]
+    )
+    command = copy["fix"].rpartition(": ")[2]
     subprocess.run(command, shell=True, check=True, cwd="/")  # noqa: S602 (as it stands)
     assert "key-copied" not in [check for check, _ in checks("--user", "alice")]
 
@@ -210,7 +213,7 @@ def test_two_keys_that_share_a_subkey_are_both_named(
     assert "which is also in " in copy["what"]
     for key in (hers, keys["cv25519"]):
         assert key in copy["what"]
-        assert key in copy["mend"]
+        assert key in copy["fix"]
 
 
 def test_a_program_that_is_not_gnupg(host: Account) -> None:

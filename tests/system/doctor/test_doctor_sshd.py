@@ -1,4 +1,4 @@
-"""`trex doctor` for sshd's settings, as sshd itself says that they hold."""
+"""`trex doctor` for sshd's effective settings, as sshd itself reports them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_line_that_is_advised_takes_the_finding_away(
     host: Account, setting: str, value: str, check: str
 ) -> None:
     write_sshd(**{setting: value})
-    place, _, line = found(check)["mend"].partition(": ")
+    place, _, line = found(check)["fix"].partition(": ")
     assert place.startswith(str(SSHD))
     assert line.split()[0] == setting
     kept = SSHD.read_text().splitlines()

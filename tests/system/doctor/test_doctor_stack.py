@@ -1,4 +1,4 @@
-"""`trex doctor` for the stack: what libpam makes of it, and lines of several methods."""
+"""`trex doctor` for the stack: libpam's verdict, and lines with several methods."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_sudo_in_central_mode_is_sound(
     host: Account, stack: Callable[..., Path], central: list[str], holder: Holder, keys: Keys
 ) -> None:
     stack("sudo")
-    assert "auth_file=/etc/trex/users/%u" in only("--service", "sudo")["mend"]
+    assert "auth_file=/etc/trex/users/%u" in only("--service", "sudo")["fix"]
     key = holder.public(keys["cv25519"])
     words = ["--central", *options_of(central), "--user", "alice", "--key", "-", "--yes"]
     assert trex("enroll", *words, stdin=key).returncode == 0
@@ -102,16 +102,14 @@ def test_a_module_that_is_not_there_refuses_and_is_found(
 
 def test_what_is_advised_for_a_service_without_trex(host: Account) -> None:
     SERVICE.write_text("@include common-auth\n")
-    assert found("pam-absent")["mend"].startswith(
-        f"in {SERVICE}, in place of @include common-auth:"
-    )
-    advice = found("pam-absent", "--service", "sudo")["mend"]
+    assert found("pam-absent")["fix"].startswith(f"in {SERVICE}, replace @include common-auth by:")
+    advice = found("pam-absent", "--service", "sudo")["fix"]
     assert advice.endswith(" run_as=_trex")
-    assert "there is no /etc/pam.d/sshe" in found("pam-absent", "--service", "sshe")["mend"]
+    assert "/etc/pam.d/sshe does not exist" in found("pam-absent", "--service", "sshe")["fix"]
 
 
 def test_the_stack_is_played_as_libpam_plays_it(client: Path) -> None:
-    """pam-u2f #330: a stack that had worked was another one. Two hundred of them, asked for real."""
+    """pam-u2f #330: stacks that libpam reads differently. Two hundred, run by the real libpam."""
     draw = random.Random(4)  # noqa: S311 (the same stacks at each run)
     controls = ["required", "requisite", "sufficient", "optional", "[success=1 default=ignore]",
                 "[success=2 default=bad]", "[default=1]", "[success=done default=die]",

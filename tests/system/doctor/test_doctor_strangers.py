@@ -1,4 +1,4 @@
-"""`trex doctor` where somebody gets in whom nobody asks anything, held against libpam."""
+"""`trex doctor` where a user gets in without being asked, compared with libpam."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def test_nullok_where_nobody_else_asks(
 
 
 def test_nullok_behind_an_ssh_key_is_a_warning_only(host: Account) -> None:
-    """So users are enrolled who had an SSH key before: a way in that sshd knows."""
+    """Users with an SSH key are enrolled like this: sshd asks for the key."""
     write_stack("required {trex} nullok", "required pam_permit.so")
     assert checks() == [("pam-nullok", "warning")]
     write_sshd(**WITHOUT_A_KEY)
-    assert "accounts of the system" in found("pam-unasked")["why"]
+    assert "system accounts" in found("pam-unasked")["why"]

@@ -1,4 +1,4 @@
-"""`trex doctor` and secure_path, held against what sudo itself says."""
+"""`trex doctor` and secure_path, compared with what sudo itself reports."""
 
 from __future__ import annotations
 

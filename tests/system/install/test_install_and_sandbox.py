@@ -26,7 +26,7 @@ TRACES = [
 LOOK = f"""\
 import subprocess
 from pathlib import Path
-from tests import sandbox
+from tests.support import sandbox
 
 sandbox.enter()
 for path in {[*map(str, TRACES)]}:

@@ -79,7 +79,7 @@ def test_the_doctor_finds_passprompt_override_and_what_it_advises_lets_in(
     finding, own = examine("--service", "sudo")["findings"]
     assert own["check"] == "own-record"
     assert (finding["check"], finding["severity"]) == ("sudo-prompt", "error")
-    place, _, argument = finding["mend"].partition(": ")
+    place, _, argument = finding["fix"].partition(": ")
     assert place == f"sudoedit {path}, line 1"
     stack("sudo", argument)
     assert examine("--service", "sudo")["findings"] == [own]
@@ -101,7 +101,7 @@ def test_the_doctor_knows_programs_that_cannot_show_a_challenge(
 ) -> None:
     path = stack(service, f"method={method}")
     found = [f for f in examine("--service", service)["findings"] if f["check"] == "program-blind"]
-    assert [(f["severity"], f["mend"]) for f in found] == (
+    assert [(f["severity"], f["fix"]) for f in found] == (
         [("error", f"sudoedit {path}, line 1: method=totp")] if blind else []
     )
 

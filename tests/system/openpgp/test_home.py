@@ -1,4 +1,4 @@
-"""A user's home: nothing in it changes, and nothing in it keeps its owner out."""
+"""A user's home: nothing in it is changed, and nothing in it locks its owner out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_broken_gpg_conf_locks_nobody_out(alice: Account, log_in: Callable[...
 def test_nothing_in_the_home_changes(
     alice: Account, holder: Holder, keys: Keys, log_in: Callable[..., Asked], kind: str
 ) -> None:
-    """Advisory CVE-2024-47191, google-authenticator-libpam #13: no file made, none rewritten."""
+    """Advisory CVE-2024-47191, google-authenticator-libpam #13: no file is created or rewritten."""
     if kind == "signed":
         alice.import_keys(holder.secret(keys["signing"]))
         alice.write(f"{keys['cv25519']} trust signing@example.org\n")
@@ -61,7 +61,7 @@ def test_a_stale_lock_keeps_nobody_out(alice: Account, log_in: Callable[..., Ask
 def test_a_lock_on_the_keyring_s_directory_keeps_nobody_out(
     alice: Account, holder: Holder, keys: Keys, log_in: Callable[..., Asked]
 ) -> None:
-    """Any local user can hold one on a directory that he may open."""
+    """Any local user can hold one on a directory that they may open."""
     alice.import_keys(holder.secret(keys["signing"]))
     alice.write(f"{keys['cv25519']} trust signing@example.org\n")
     alice.gnupg.chmod(0o755)
@@ -85,7 +85,11 @@ def test_a_home_whose_name_is_not_utf_8(
         assert log_in("alice").verdict == "PAM_SUCCESS"
         Path(os.fsdecode(odd), ".auth_gpg").chmod(0o666)
         log.clear()
-        refused(log_in("alice"), log, r"/home/al\udcefce/.auth_gpg: found mode 0666")
+        refused(
+            log_in("alice"),
+            log,
+            r"/home/al\udcefce/.auth_gpg: expected writable by its owner only, found mode 0666",
+        )
     finally:
         passwd.write_bytes(passwd.read_bytes().replace(b":" + odd + b":", b":/home/alice:"))
         os.rename(odd, alice.home)

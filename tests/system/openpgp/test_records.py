@@ -59,7 +59,7 @@ def sparse_file(path: Path) -> None:
         (device, "found a character device"),
         (Path.mkdir, "found a directory"),
         (unix_socket, "found a socket"),
-        (sparse_file, "found a larger file; meant is at most 64 KiB"),
+        (sparse_file, "expected at most 64 KiB, found a larger file"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -70,7 +70,7 @@ def test_only_a_regular_file_is_read(
     plant: Callable[[Path], None],
     reason: str,
 ) -> None:
-    """Advisory CVE-2019-12209: no hang, and nothing of another file in a prompt or log."""
+    """Advisory CVE-2019-12209: no hang, and no content of another file in a prompt or log."""
     if plant is not link_to_own_file:
         alice.record.unlink()
     plant(alice.record)
@@ -105,14 +105,14 @@ def test_modes(
     if accepted:
         assert log_in("alice").verdict == "PAM_SUCCESS"
     else:
-        refused(log_in("alice"), log, f"found mode {mode:04o}; meant is writable by its owner only")
+        refused(log_in("alice"), log, f"expected writable by its owner only, found mode {mode:04o}")
 
 
 def test_a_record_that_its_user_may_not_read(
     alice: Account, log_in: Callable[..., Asked], log: Log
 ) -> None:
     alice.record.chmod(0o000)
-    refused(log_in("alice"), log, '/home/alice/.auth_gpg: found "Permission denied"')
+    refused(log_in("alice"), log, 'that its user may read, found "Permission denied"')
 
 
 def test_owners(
@@ -124,7 +124,7 @@ def test_owners(
     mallory = account("mallory")
     os.chown(alice.record, mallory.uid, alice.gid)
     log.clear()
-    refused(log_in("alice"), log, f"found owner uid {mallory.uid}; meant is owned by alice or root")
+    refused(log_in("alice"), log, f"expected owned by alice or root, found owner uid {mallory.uid}")
 
 
 def test_group_writable_by_another_group(
@@ -159,7 +159,7 @@ def test_group_writable_and_the_private_group_is_another_account_s_primary(
 def test_an_access_control_list_is_no_private_group(
     alice: Account, account: Callable[[str], Account], log_in: Callable[..., Asked], log: Log
 ) -> None:
-    """The mask of a list shows as the group's bits, and says nothing of the group."""
+    """The mask of a list appears as the group's bits, and says nothing about the group."""
     account("mallory")
     subprocess.run(["setfacl", "-m", "u:mallory:rw", alice.record], check=True)
     refused(log_in("alice"), log, "private group without other members")

@@ -31,7 +31,7 @@ def test_enrolling_makes_a_login_work(
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert keys["cv25519"] in done.stderr
     assert "cv25519@example.org" in done.stderr
-    assert "was not tried out" in done.stderr
+    assert "was not tested" in done.stderr
     assert record_of(bob) == f"{keys['cv25519']} trust nosign"
     assert stat.S_IMODE(bob.gnupg.stat().st_mode) == 0o700
     assert {path.stat().st_uid for path in bob.gnupg.rglob("*")} == {bob.uid}
@@ -49,7 +49,7 @@ def test_without_a_network_wkd_fails_with_a_hint(bob: Account) -> None:
     done = trex("enroll", "--locate", "nobody@invalid.invalid", "--yes", account=bob, seconds=90)
     assert done.returncode == 1
     assert "trex: error: no key for nobody@invalid.invalid" in done.stderr
-    assert "trex: hint: WKD needs the network" in done.stderr
+    assert "trex: hint: a Web Key Directory needs the network" in done.stderr
     assert not bob.record.exists()
 
 
@@ -85,10 +85,10 @@ def test_a_spare_key_is_added(bob: Account, key_file: Path, holder: Holder, keys
     assert record_of(bob) == f"{keys['cv25519']},{keys['rsa2048']} trust nosign"
 
 
-def test_a_record_that_its_reader_cannot_read_is_mended(
+def test_a_record_that_its_reader_cannot_read_is_fixed(
     bob: Account, key_file: Path, central: list[str], log_in: Callable[..., Asked]
 ) -> None:
-    """As a configuration tool leaves it that knows of owner and mode only."""
+    """As a configuration tool leaves it that sets only owner and mode."""
     enroll = ["enroll", "--central", *options_of(central), "--user", "bob", "--key", "-", "--yes"]
     assert trex(*enroll, stdin=key_file.read_bytes()).returncode == 0
     record = sandbox.PLACE / "central/users/bob"
@@ -102,13 +102,13 @@ def test_a_record_that_its_reader_cannot_read_is_mended(
 def test_of_a_keyring_that_many_share_no_key_is_taken_unasked(
     bob: Account, carol: Account, key_file: Path, central: list[str], keys: Keys
 ) -> None:
-    """Or whoever is in it alone could log in as the next who is set up."""
+    """Otherwise the only user in it could log in as the next one who is set up."""
     enroll = ["enroll", "--central", *options_of(central), "--user"]
     assert trex(*enroll, "bob", "--key", "-", "--yes", stdin=key_file.read_bytes()).returncode == 0
     for source in ([], ["--from-keyring"]):
         done = trex(*enroll, "carol", *source, "--yes")
         assert done.returncode == 1
-        assert "other users' keys may be here; which is meant?" in done.stderr
+        assert "the keyring may hold other users' keys: which one?" in done.stderr
         assert f"--fingerprint with one of: {keys['cv25519']}" in done.stderr
     record = sandbox.PLACE / "central/users/carol"
     assert not record.exists()

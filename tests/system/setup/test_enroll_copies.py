@@ -1,4 +1,4 @@
-"""`trex enroll` and keys that carry a copy of somebody else's: central mode shares one keyring."""
+"""`trex enroll` and keys that carry a copy of another person's: central mode shares one keyring."""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ def test_a_copy_of_somebody_s_key_is_left_out_loudly(
     assert enroll("bob", honest).returncode == 0
     done = enroll("carol", carrying(mallory, hers, honest, AUTHENTICATE))
     assert done.returncode == 0, done.stderr
-    assert f"warning: LEFT OUT of {hers}: {keys['cv25519']}, which is the key of" in done.stderr
+    assert (
+        f"warning: LEFT OUT of {hers}: {keys['cv25519']}, which is another person's key"
+        in done.stderr
+    )
     assert keyring("--with-colons", "--list-keys").count(keys["cv25519"]) == 1
     hers_answers = ("--answer-with", mallory.command())
     assert ask("carol", *hers_answers, arguments=tuple(central)).verdict == "PAM_SUCCESS"
@@ -108,7 +111,7 @@ def test_a_key_file_for_each_user(
     enroll: Callable[..., subprocess.CompletedProcess[str]], central: list[str],
     ask: Callable[..., Asked], log_in: Callable[..., Asked],
 ) -> None:  # fmt: skip
-    """Two files of root's a user; nobody else's key is beside them, and no keyring is needed."""
+    """Two files of root's for each user, without other keys and without a keyring."""
     files = sandbox.PLACE / "central/keys"
     option = ("--key-file", f"{files}/%u.pgp")
     honest = holder.public(keys["cv25519"])
@@ -170,7 +173,7 @@ def test_root_writes_no_key_and_no_record_where_a_user_decides(
     bob: Account, holder: Holder, keys: Keys, place: Path,
     enroll: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:  # fmt: skip
-    """A link of the user's would put them anywhere, a key's user id being shell text."""
+    """A user's link could put them anywhere, with a key's user id as shell text."""
     precious = place / "precious.d"
     precious.mkdir()
     os.symlink(precious, bob.home / "link")
@@ -183,7 +186,7 @@ def test_root_writes_no_key_and_no_record_where_a_user_decides(
     ):
         done = enroll("bob", honest, *options)
         assert done.returncode == 1
-        assert "root writes only where no user decides what is there" in done.stderr
+        assert "root writes only where no user can change the path" in done.stderr
         assert "a directory of root's" in done.stderr
     assert list(precious.iterdir()) == []
     assert not (bob.home / "new").exists()

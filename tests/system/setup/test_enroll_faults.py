@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def full_disk(alice: Account) -> Iterator[Account]:
-    """alice's home on a file system of its own, with no byte free."""
+    """alice's home on a separate file system that is full."""
     kept = sandbox.PLACE / "kept"
     subprocess.run(["cp", "-a", alice.home, kept], check=True)
     subprocess.run(
@@ -50,7 +50,7 @@ def test_a_full_disk_leaves_the_record_as_it_was(full_disk: Account, keys: Keys)
     old = full_disk.record.read_bytes()
     done = trex("enroll", "--from-keyring", "--notrust", "--no-proof", "--yes", account=full_disk)
     assert done.returncode == 1
-    assert "No space left on device; the record is as it was" in done.stderr
+    assert "No space left on device; the record is unchanged" in done.stderr
     assert full_disk.record.read_bytes() == old
     assert not leftovers(full_disk)
     removed = trex("remove", "--yes", account=full_disk)
@@ -74,7 +74,7 @@ def test_a_keyring_that_cannot_be_written_leaves_the_record_as_it_was(
     alice.gnupg.chmod(0o500)
     done = trex("enroll", "--key", "-", "--yes", account=alice, stdin=holder.public(keys["rsa4096"]))  # fmt: skip
     assert done.returncode == 1
-    assert "trex: error: gpg did not take the key: " in done.stderr
+    assert "trex: error: gpg did not import the key: " in done.stderr
     assert alice.record.read_bytes() == old
 
 
@@ -97,13 +97,14 @@ def test_what_is_no_file_is_not_replaced(alice: Account, kind: str) -> None:
 def test_root_reads_a_user_s_record_with_the_user_s_rights(
     alice: Account, command: list[str]
 ) -> None:
-    """Else a link, or a home on a file server, would lead root to what the user may not read."""
+    """Otherwise a link, or a home on a file server, leads root to what the user may not read."""
     old = alice.record.read_bytes()
     os.chown(alice.record, 0, 0)
     done = trex(*command, "--user", "alice", "--yes")
     assert done.returncode == 1
     assert (
-        f"trex: error: {alice.record}: Permission denied; a record is a regular file" in done.stderr
+        f'trex: error: {alice.record}: expected a regular file, found "Permission denied"'
+        in done.stderr
     )
     assert alice.record.read_bytes() == old
     assert not (alice.home / ".auth_gpg~").exists()
@@ -113,7 +114,7 @@ def test_a_home_that_others_may_write_is_refused(bob: Account, key_file: Path) -
     bob.home.chmod(0o777)
     done = trex("enroll", "--key", "key.asc", "--yes", "--no-proof", account=bob)
     assert done.returncode == 1
-    assert "found mode 0777; meant is writable by its owner only" in done.stderr
+    assert "expected writable by its owner only, found mode 0777" in done.stderr
     assert f"trex: hint: chmod go-w {bob.home}\n" in done.stderr
     assert not bob.record.exists()
 
@@ -125,7 +126,7 @@ def test_a_home_that_others_may_write_is_refused_where_nothing_changes(alice: Ac
     alice.home.chmod(0o777)
     done = trex(*enroll, account=alice)
     assert done.returncode == 1
-    assert "found mode 0777; meant is writable by its owner only" in done.stderr
+    assert "expected writable by its owner only, found mode 0777" in done.stderr
 
 
 def test_an_unreadable_home(bob: Account, key_file: Path) -> None:
@@ -140,7 +141,7 @@ def test_an_unreadable_home(bob: Account, key_file: Path) -> None:
 
 @pytest.fixture
 def temporary() -> Iterator[Path]:
-    """Give this test an empty /tmp of its own: other tests use the machine's meanwhile."""
+    """Give this test an empty, private /tmp: other tests use the machine's at the same time."""
     place = Path("/tmp")
     with mounted(place, "-t", "tmpfs", "-o", "mode=1777", "trex-tmp"):
         yield place
@@ -150,7 +151,7 @@ def temporary() -> Iterator[Path]:
 def test_a_signal_at_any_moment_leaves_a_whole_record(
     alice: Account, holder: Holder, keys: Keys, temporary: Path, number: int
 ) -> None:
-    """And no process, which the fixture `nothing_left` looks for."""
+    """Nor a process, which the fixture `nothing_left` looks for."""
     alice.write(holder.public(keys["nistp256"]), "new.asc")
     old = alice.record.read_text()
     whole = {old, old.replace(keys["cv25519"], keys["nistp256"])}

@@ -65,7 +65,7 @@ def test_another_mode_with_tls_keeps_the_certificate(alice: Account, keys: Keys)
         assert record_of(alice) == f"{keys['cv25519']} trust nosign {mode}{files}"
 
 
-def test_a_wrong_mode_is_mended(alice: Account) -> None:
+def test_a_wrong_mode_is_fixed(alice: Account) -> None:
     alice.record.chmod(0o622)
     done = trex("enroll", "--from-keyring", "--yes", account=alice)
     assert done.returncode == 0, done.stderr
@@ -75,12 +75,18 @@ def test_a_wrong_mode_is_mended(alice: Account) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--page", "webQrTLS"], "--page: one of webQrAuthTls"),
-        (["--page", "webQrAuthTls", "--tls-key", "k"], "go together"),
-        (["--tls-key", "k", "--tls-certificate", "c"], "go with --page"),
-        (["--page", "webQrAuthTls", "--tls-key", "a b", "--tls-certificate", "c"], "a space in it"),
+        (["--page", "webQrTLS"], "--page: expected webQrAuthTls, "),
+        (
+            ["--page", "webQrAuthTls", "--tls-key", "k"],
+            "expected --tls-key and --tls-certificate together",
+        ),
+        (["--tls-key", "k", "--tls-certificate", "c"], "need --page"),
+        (
+            ["--page", "webQrAuthTls", "--tls-key", "a b", "--tls-certificate", "c"],
+            "must not contain spaces",
+        ),
         (["--sign-as", "yes"], 'found "yes"; meant is'),
-        (["--key", "x", "--locate", "a@example.org"], "one of them"),
+        (["--key", "x", "--locate", "a@example.org"], "expected only one of --key, --from-keyring"),
     ],
 )
 def test_options_that_make_no_record(alice: Account, options: list[str], reason: str) -> None:

@@ -1,4 +1,4 @@
-"""What a user has written does not command the terminal, or the shell, of the root who reads it."""
+"""A user's text controls neither the terminal nor the shell of root, who reads it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_comments_in_a_record_are_shown_escaped(alice: Account, keys: Keys) -> N
 
 
 def test_a_path_that_a_user_has_chosen_is_shown_escaped_and_quoted(alice: Account) -> None:
-    """Root is to paste the hint into a shell."""
+    """Root pastes the hint into a shell."""
     planted = alice.home / f"x;id {TITLE}"
     alice.gnupg.rename(planted)
     alice.gnupg.symlink_to(planted)

@@ -1,4 +1,4 @@
-"""`trex show` and `trex remove`: the record in words, and gone, with a copy."""
+"""`trex show` explains a record, and `trex remove` removes it and keeps a copy."""
 
 from __future__ import annotations
 
@@ -80,6 +80,6 @@ def test_a_record_that_changed_while_the_question_stood_is_not_removed(
     newer = f"# from another terminal\n{keys['cv25519']} trust nosign\n"
     alice.write(newer)
     terminal.sendline("yes")
-    terminal.expect("it was changed meanwhile")
+    terminal.expect("another program has changed it")
     assert finish(terminal) == 1
     assert alice.record.read_text() == newer

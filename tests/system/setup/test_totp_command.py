@@ -56,14 +56,14 @@ def what_a_camera_reads(shown: str) -> tuple[str, dict[str, list[str]]]:
 
 def test_a_file_of_trex_s_serves_both_modules(bob: Account, otp: Callable[..., bool]) -> None:
     enroll = totp(bob, "enroll", "--svg", f"{bob.home}/qr.svg")
-    enroll.expect("where there is no camera: ([A-Z2-7 ]+)\r\n")
+    enroll.expect("Without a camera, type: ([A-Z2-7 ]+)\r\n")
     secret = enroll.match.group(1).replace(" ", "")
     assert what_a_camera_reads(enroll.before) == (
         "totp", {"secret": [secret], "issuer": [os.uname().nodename]}
     )  # fmt: skip
     enroll.expect("the phone shows now: ")
     enroll.sendline("000000")
-    enroll.expect("That is not it.*the phone shows now: ")
+    enroll.expect("Wrong code.*the phone shows now: ")
     assert not otp_file(bob).exists(), "nothing is written before a code is right"
     now = here()
     enroll.sendline(f"{code(now, secret)[:3]} {code(now, secret)[3:]}")
@@ -90,7 +90,7 @@ def test_a_file_of_trex_s_serves_both_modules(bob: Account, otp: Callable[..., b
     assert otp("trex", bob, fresh[1])
 
     shown = totp(bob, "show")
-    shown.expect("where there is no camera: ([A-Z2-7 ]+)\r\n")
+    shown.expect("Without a camera, type: ([A-Z2-7 ]+)\r\n")
     assert shown.match.group(1).replace(" ", "") == secret
     assert finish(shown) == 0
 
@@ -114,7 +114,7 @@ def test_a_picture_of_a_secret_that_nothing_takes_goes_again(bob: Account) -> No
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
 def test_a_picture_goes_with_a_run_that_is_ended(bob: Account, number: int) -> None:
-    """Also where the terminal is closed: its secret is one that nothing takes."""
+    """Also if the terminal is closed: its secret is of no use."""
     picture = bob.home / "qr.svg"
     enroll = totp(bob, "enroll", "--svg", str(picture))
     enroll.expect("the phone shows now: ")
@@ -127,7 +127,7 @@ def test_a_picture_goes_with_a_run_that_is_ended(bob: Account, number: int) -> N
 def test_a_file_with_another_group_serves_both_modules(
     bob: Account, otp: Callable[..., bool]
 ) -> None:
-    """As `sudo cp` and `chown bob` leave it: the group may do nothing, and cannot be given on."""
+    """As `sudo cp` and `chown bob` leave it: the group has no rights, and cannot be kept."""
     for step, stack in enumerate(("google", "trex", "google")):
         bob.write(text('" WINDOW_SIZE 9', '" TOTP_AUTH'), FILE)
         os.chown(otp_file(bob), bob.uid, 0)
@@ -138,7 +138,7 @@ def test_a_file_with_another_group_serves_both_modules(
 def test_what_is_there_is_not_replaced(bob: Account) -> None:
     before = bob.write(text('" TOTP_AUTH'), FILE).read_bytes()
     refused = totp(bob, "enroll")
-    refused.expect("trex: error: .*is there already.*trex totp show")
+    refused.expect("trex: error: .*exists already.*trex totp show")
     assert finish(refused) == 1
     missing = totp(bob, "enroll", "--if-missing")
     assert finish(missing) == 0
@@ -177,7 +177,7 @@ def test_a_first_login_through_ssh_enrolls_and_the_next_is_asked_for_a_code(
                               dimensions=(60, 200))  # fmt: skip
         first.expect("Password: ")
         first.sendline("correct")
-        first.expect("where there is no camera: ([A-Z2-7 ]+)\r\n")
+        first.expect("Without a camera, type: ([A-Z2-7 ]+)\r\n")
         secret = first.match.group(1).replace(" ", "")
         now = here()
         first.expect("the phone shows now: ")
@@ -203,14 +203,14 @@ def test_a_counter_s_file_of_trex_s_serves_both_modules(
 ) -> None:
     """The first code may be that of a token that was tried before, and the counter goes on."""
     enroll = totp(bob, "enroll", "--counter")
-    enroll.expect("where there is no camera: ([A-Z2-7 ]+)\r\n")
+    enroll.expect("Without a camera, type: ([A-Z2-7 ]+)\r\n")
     secret = enroll.match.group(1).replace(" ", "")
     kind, told = what_a_camera_reads(enroll.before)
     assert (kind, told["secret"], told["counter"]) == ("hotp", [secret], ["1"])
     for wrong in (0, 4):
         enroll.expect("the phone shows now: ")
         enroll.sendline(code(wrong, secret))
-        enroll.expect("That is not it. Is it one of the first codes")
+        enroll.expect("Wrong code. Is it one of the first codes")
         assert not otp_file(bob).exists(), "nothing is written before a code is right"
     enroll.expect("the phone shows now: ")
     enroll.sendline(code(2, secret))
@@ -229,7 +229,7 @@ def test_a_counter_s_file_of_trex_s_serves_both_modules(
     assert not otp("google", bob, emergency)
 
     shown = totp(bob, "show")
-    shown.expect("only one device can count on")
+    shown.expect("only one device can use this secret")
     kind, told = what_a_camera_reads(shown.before)
     [counter] = re.findall(r'" HOTP_COUNTER (\d+)', otp_file(bob).read_text())
     assert (kind, told["secret"], told["counter"]) == ("hotp", [secret], [counter])
@@ -239,7 +239,7 @@ def test_a_counter_s_file_of_trex_s_serves_both_modules(
 def test_a_step_that_is_not_the_usual_one_is_in_the_code_that_is_shown(bob: Account) -> None:
     bob.write(text('" TOTP_AUTH', '" STEP_SIZE 60'), FILE)
     shown = totp(bob, "show")
-    shown.expect("where there is no camera")
+    shown.expect("Without a camera, type")
     kind, told = what_a_camera_reads(shown.before)
     assert (kind, told["secret"], told["period"]) == ("totp", [SECRET], ["60"])
     assert finish(shown) == 0
@@ -250,7 +250,9 @@ def test_a_file_that_makes_no_codes_is_not_shown_as_one_that_does(
 ) -> None:
     bob.write(text('" HOTP_COUNTER 0'), FILE)
     shown = totp(bob, "show")
-    shown.expect("trex: error: .* says neither TOTP_AUTH nor HOTP_COUNTER: no code is right")
+    shown.expect(
+        "trex: error: .* expected TOTP_AUTH or HOTP_COUNTER, found neither: no code is right"
+    )
     assert finish(shown) == 1
     assert not otp("google", bob, code(here()))
     assert not otp("trex", bob, code(here()))

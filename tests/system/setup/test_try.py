@@ -1,4 +1,4 @@
-"""`trex try`: a login against the real stack in this terminal, and no session after it."""
+"""`trex try`: a login with the real stack in this terminal, without a session."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def test_the_account_part_counts_too(alice: Account, holder: Holder) -> None:
     ("arguments", "reason"),
     [
         (["nobody-there"], "there is no such account"),
-        (["alice", "--service", "../../etc/passwd"], "the name of a PAM service"),
-        (["alice", "--service=-v"], "the name of a PAM service"),
+        (["alice", "--service", "../../etc/passwd"], "expected a PAM service"),
+        (["alice", "--service=-v"], "expected a PAM service"),
         (["--", "-v"], "there is no such account"),
     ],
 )

@@ -47,7 +47,7 @@ def test_root_is_told_and_goes_on(host: Account) -> None:
         runs = list(at_once.map(lambda command: trex(*command, seconds=100), commands))
     for command, done, seconds in zip(commands, runs, (25, 10, 10, 12), strict=True):
         said = done.stdout if command[0] == "doctor" else done.stderr
-        assert f"the work on alice's files was not done in {seconds} seconds, {SILENT}" in said
+        assert f"the work on alice's files did not finish in {seconds} seconds, {SILENT}" in said
         assert done.returncode == (2 if command[0] == "doctor" else 1)
 
 
@@ -83,7 +83,7 @@ def test_doctor_does_not_wait_for_every_home_of_a_dead_server(
     told = [f["what"] for f in findings if f["check"] == "user-silent"]
     assert [what.partition(":")[0] for what in told[:-1]] == names[: len(told) - 1]
     assert len(told) == MOST_SILENT + 1
-    assert "accounts were not looked at: too many homes do not answer" in told[-1]
+    assert "accounts were not checked: too many homes do not answer" in told[-1]
 
 
 def test_a_page_s_certificate_that_hangs_is_a_finding(host: Account, place: Path) -> None:

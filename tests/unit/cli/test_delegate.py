@@ -1,4 +1,4 @@
-"""Work as somebody else: what that process is and has, how it ends, and what comes back of it."""
+"""Work as another account: what the process is and has, how it ends, and what it returns."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from tests.support.forked import in_a_child
 from trex.cli import delegate
 from trex.cli.delegate import hint_for, run_as, scratch_directory
 from trex.cli.terminal import CommandError
-from trex.errors import FileUnsafe, TrexError
+from trex.errors import OTHER, OWNER, READABLE, WRITABLE, FileUnsafe, TrexError
 from trex.system import supervisor
 from trex.system.privilege import Account, find_account
+from trex.system.safefile import check_writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +41,7 @@ ROOT = find_account("root")
 
 @pytest.fixture(autouse=True)
 def nothing_stays() -> Iterator[None]:
-    """Neither a process nor a descriptor nor a blocked signal nor a handler."""
+    """No process, descriptor, blocked signal or signal handler is left."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     before = os.listdir("/proc/self/fd"), signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield
@@ -52,7 +53,7 @@ def nothing_stays() -> Iterator[None]:
 
 
 def facts() -> dict[str, Any]:
-    """Return what a process is, as the kernel has it."""
+    """Return what the kernel says about this process."""
     with open("/proc/self/status", encoding="ascii") as file:
         status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
     with open("/proc/self/stat", encoding="ascii") as file:
@@ -93,7 +94,7 @@ def test_the_process_is_the_account_for_good_and_has_nothing_of_root_s(
 
 
 def at_a_terminal(work: Callable[[], object]) -> Any:
-    """Return what `work` returns in a session whose terminal is 0 to 2, as root's shell has it."""
+    """Return the result of `work` in a session with a terminal as 0 to 2, as in root's shell."""
 
     def with_terminal() -> object:
         _, terminal = pty.openpty()
@@ -107,7 +108,7 @@ def at_a_terminal(work: Callable[[], object]) -> Any:
 
 
 def test_the_process_cannot_reach_root_s_terminal() -> None:
-    """Else a program of the user's could type into root's shell there (TIOCSTI)."""
+    """Otherwise a user's program could type into root's shell (TIOCSTI)."""
 
     def reach() -> Any:
         def look() -> list[Any]:
@@ -178,7 +179,7 @@ def fail(error: BaseException) -> Any:
 
 def test_what_it_raises_is_raised_here_in_words() -> None:
     assert fail(CommandError("a", "b")) == ("a", "b")
-    unsafe = FileUnsafe("/x y", "mode 0777", "writable by its owner only")
+    unsafe = FileUnsafe("/x y", "mode 0777", "writable by its owner only", WRITABLE)
     assert fail(unsafe) == (str(unsafe), "chmod go-w '/x y'")
     assert fail(TrexError("c")) == ("c", "")
     assert fail(OSError(errno.ENOENT, "No such file or directory", "/x")) == (
@@ -187,7 +188,7 @@ def test_what_it_raises_is_raised_here_in_words() -> None:
     )
     assert fail(OSError(errno.ENOSPC, "No space left on device")) == ("No space left on device", "")
     assert fail(ValueError("secret")) == ("unforeseen error: ValueError", "please report it")
-    lost = ("the work ended without a result; is the memory or the disk full?", "")
+    lost = ("the work ended without a result; is memory or disk space exhausted?", "")
     assert fail(SystemExit(0)) == lost
     assert fail(KeyboardInterrupt()) == lost
 
@@ -251,7 +252,7 @@ def test_work_that_does_not_end_politely_is_killed(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_process_that_cannot_be_ended_is_left_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one in state D: a file system that does not answer keeps it from a SIGKILL, too."""
+    """Like one in state D: a file system that does not answer keeps it even from SIGKILL."""
     monkeypatch.setattr(delegate, "END_SECONDS", 0.1)
     monkeypatch.setattr(delegate, "KILL_SECONDS", 0.1)
     stays = subprocess.Popen(["sleep", "60"])
@@ -263,7 +264,7 @@ def test_a_process_that_cannot_be_ended_is_left_and_told(monkeypatch: pytest.Mon
     stays.wait()
     error = delegate._overdue(SOMEBODY, 2.0, has_ended=False)
     assert error.message == (
-        "the work on somebody's files was not done in 2 seconds, and its process cannot be ended: "
+        "the work on somebody's files did not finish in 2 seconds, and its process cannot be ended: "
         "their file system does not answer"
     )
     assert error.hint.startswith("df /nonexistent: ")
@@ -278,7 +279,7 @@ def alive(pid: int) -> bool:
 
 
 def test_what_it_starts_ends_with_it() -> None:
-    """Daemons too, which have a session of their own and no parent any more."""
+    """Daemons too, which have their own session and no parent."""
 
     def start() -> list[int]:
         source, sink = os.pipe()
@@ -358,7 +359,7 @@ def test_what_cannot_be_removed_keeps_nothing_else() -> None:
 
 
 def test_clearing_up_that_is_interrupted_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGTERM may come at any moment, also at that one."""
+    """SIGTERM may come at any moment, even then."""
     end, calls = supervisor.end_descendants, []
 
     def interrupted_once() -> None:
@@ -374,7 +375,7 @@ def test_clearing_up_that_is_interrupted_is_done_again(monkeypatch: pytest.Monke
 
 
 def test_a_signal_while_it_clears_up_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs as the user may send more than one."""
+    """A process of the user's may send more than one."""
     end = supervisor.end_descendants
 
     def signalled() -> None:
@@ -388,7 +389,7 @@ def test_a_signal_while_it_clears_up_is_not_heard(monkeypatch: pytest.MonkeyPatc
 
 
 def pipes() -> list[str]:
-    """Return the pipes that this process has an end of, an entry for each end."""
+    """Return the pipes of this process, one entry for each end."""
     ends = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
     return [name for name in map(os.readlink, filter(os.path.islink, ends)) if "pipe:" in name]
 
@@ -426,7 +427,7 @@ def test_a_signal_while_the_work_is_ended_waits_until_it_has_ended() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_work_and_then_goes_on(number: signal.Signals) -> None:
-    """What the work has begun is taken back, and the command says that it was interrupted."""
+    """What the work has begun is undone, and the command says that it was interrupted."""
 
     def interrupted() -> list[Any]:
         source, sink = os.pipe()
@@ -481,7 +482,7 @@ def test_when_the_command_is_killed_the_work_ends() -> None:
 
 
 def test_what_was_said_before_is_said_once() -> None:
-    """A fork carries what is not written yet."""
+    """A fork copies buffers that are not written yet."""
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from trex.cli.delegate import run_as\nfrom trex.system.privilege import find_account\n"
@@ -493,9 +494,25 @@ def test_what_was_said_before_is_said_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "meant", "hint"),
-    [("mode 0777", "writable by its owner only", "chmod go-w '/a b'"),
-     ("owner uid 7", "owned by alice or root", "chown alice: '/a b'"), ("a FIFO", "a regular file", "ls -ld '/a b'")],
+    ("kind", "owner", "hint"),
+    [(WRITABLE, "", "chmod go-w '/a b'"), (READABLE, "", "chmod 600 '/a b'"),
+     (OWNER, "alice", "chown alice: '/a b'"), (OTHER, "", "ls -ld '/a b'")],
 )  # fmt: skip
-def test_a_hint_is_what_mends_it(found: str, meant: str, hint: str) -> None:
-    assert hint_for(FileUnsafe("/a b", found, meant)) == hint
+def test_a_hint_follows_from_the_kind_and_not_from_the_words(
+    kind: str, owner: str, hint: str
+) -> None:
+    assert hint_for(FileUnsafe("/a b", "mode 7", "owned by nobody", kind, owner)) == hint
+
+
+@pytest.mark.parametrize(("owner", "mode"), [(7, 0o600), (0, 0o602)])
+def test_the_hint_for_a_file_that_was_checked_is_a_command_that_works(
+    tmp_path: Path, owner: int, mode: int
+) -> None:
+    path = tmp_path / "it's a file"
+    path.touch()
+    os.chown(path, owner, -1)
+    path.chmod(mode)
+    with pytest.raises(FileUnsafe) as caught:
+        check_writers(str(path), ROOT)
+    subprocess.run(["sh", "-c", hint_for(caught.value)], check=True)
+    check_writers(str(path), ROOT)

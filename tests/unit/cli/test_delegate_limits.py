@@ -1,4 +1,4 @@
-"""Work that is done as somebody else is bounded: in time, in memory, and in what it reports."""
+"""Work as another account is bounded: its time, its memory, its report."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_narrower_limit_stays() -> None:
 
 
 def test_a_report_without_an_end_is_refused() -> None:
-    with pytest.raises(CommandError, match="the work reports more than 16 MiB"):
+    with pytest.raises(CommandError, match="expected a report of at most 16 MiB"):
         as_nobody(lambda: "x" * (MAX_REPORT + 1))
 
 
@@ -65,13 +65,13 @@ def test_work_without_an_end_is_ended_and_told() -> None:
     with pytest.raises(CommandError) as caught:
         as_nobody(lambda: time.sleep(60), 0.2)
     assert time.monotonic() - begun < 30
-    assert "on nobody's files was not done in 0 seconds and was ended" in caught.value.message
+    assert "on nobody's files did not finish in 0 seconds and was ended" in caught.value.message
 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("kind", ["fifo", "zero", "large", "directory", "empty", "text", "gone"])
 def test_a_certificate_is_read_like_a_login_reads_it(kind: str, tmp_path: Path) -> None:
-    """Its path is the user's: swapped since the page was opened, it waits or grows for nobody."""
+    """The path is the user's: a file swapped since the page was opened neither blocks nor grows."""
     path = tmp_path / "cert.pem"
     if kind == "fifo":
         os.mkfifo(path)
@@ -96,7 +96,7 @@ def test_a_survey_says_who_is_set_up_and_leaves_out_who_cannot_be_asked() -> Non
 
 
 def test_a_survey_goes_on_behind_who_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And stops at the third: a dead server has a thousand homes."""
+    """It stops at the third: a dead server may hold a thousand homes."""
     monkeypatch.setattr("trex.cli.doctor.survey.SECONDS", 0.3)
 
     def is_set_up(name: str) -> bool:

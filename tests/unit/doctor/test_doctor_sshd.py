@@ -1,4 +1,4 @@
-"""What `trex doctor` makes of sshd's settings that the installed sshd may be too old to have."""
+"""What `trex doctor` finds in sshd's settings that an older sshd does not have."""
 
 from __future__ import annotations
 

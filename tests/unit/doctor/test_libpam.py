@@ -73,7 +73,7 @@ def control(chosen: random.Random) -> str:
 
 
 def authenticates(place: Path) -> bool:
-    """Tell what pam_authenticate(3) says of the service `x` in this directory."""
+    """Return the result of pam_authenticate(3) for the service `x` in this directory."""
     libpam = ctypes.CDLL("libpam.so.0")
     handle = ctypes.c_void_p()
     conversation = Conversation(SAY_NOTHING, None)

@@ -1,4 +1,4 @@
-"""What time services say: systemd-timesyncd's form, recorded, and chrony's where it is odd."""
+"""The output of time services: recorded from systemd-timesyncd, and odd cases of chrony's."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_timesyncd_s_offsets(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["+1.027", "soon", "1ms later", "+1parsec", "+", "--1s"])
 def test_another_form_is_no_offset(text: str) -> None:
-    with pytest.raises(Unsure, match="another form"):
+    with pytest.raises(Unsure, match="unknown format"):
         read_status(STATUS.format(text))
 
 
@@ -78,9 +78,9 @@ def test_chrony_s_offset() -> None:
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        (TRACKING.format("much"), "another form"),
-        (TRACKING.format("1").replace(",Normal", ""), "another form"),
-        ("", "another form"),
+        (TRACKING.format("much"), "unknown format"),
+        (TRACKING.format("1").replace(",Normal", ""), "unknown format"),
+        ("", "unknown format"),
         (TRACKING.format("1").replace("Normal", "Not synchronised"), "no source"),
         (TRACKING.format("1").replace("7F000001,127.0.0.1", "7F7F0101,"), "local clock"),
     ],
@@ -99,7 +99,7 @@ def tool(path: Path, text: str) -> str:
 def test_the_tools_are_asked_with_nothing_of_the_caller_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A program in the tool's place writes down what it was given."""
+    """A program in the tool's place records its arguments and environment."""
     said = tmp_path / "said"
     text = f'env > {said}; printf "%s\\n" "$*" >> {said}; printf %s "{TRACKING.format(3).strip()}"'
     monkeypatch.setattr(ntp, "CHRONYC", tool(tmp_path / "chronyc", text))

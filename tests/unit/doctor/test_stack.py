@@ -1,4 +1,4 @@
-"""The PAM stack as libpam reads it, and what it makes of its modules' answers."""
+"""The PAM stack as libpam reads it, and its verdict on its modules' results."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_bracket_that_is_not_closed() -> None:
                                      "success=-1", "success=\u0661", "success= ok",
                                      "success=0", "success=00", "success=4294967297"])  # fmt: skip
 def test_controls_that_libpam_does_not_know(control: str) -> None:
-    with pytest.raises(ValueError, match="is no "):
+    with pytest.raises(ValueError, match=r"^expected "):
         parse_control(control)
 
 
@@ -85,8 +85,8 @@ def test_includes_stand_in_their_place_and_substacks_have_a_level(
     [
         ("auth", "a control and a module"),
         ("auth required", "a control and a module"),
-        ("auht required a.so", "is none of auth"),
-        ("auth requird a.so", "is no"),
+        ("auht required a.so", "expected one of auth"),
+        ("auth requird a.so", "expected result=action"),
         ("auth [success=1 a.so", "not closed"),
         ("@include nowhere", "no such file"),
         ("@include", "the name of a file"),
@@ -95,7 +95,7 @@ def test_includes_stand_in_their_place_and_substacks_have_a_level(
         ("@include x", "more than 16 deep"),
     ],
 )
-def test_what_libpam_stumbles_over_is_named_with_its_line(
+def test_what_libpam_cannot_read_is_named_with_its_line(
     write: Callable[..., None], line: str, problem: str
 ) -> None:
     write("x", f"auth required {TREX}", line)
@@ -155,7 +155,7 @@ def test_any_text_gives_rules_or_problems(content: str) -> None:
     )
 )  # fmt: skip
 def test_nobody_gets_in_where_no_module_says_yes(rows: list[tuple[str, str, int]]) -> None:
-    """pam-u2f #330: whoever says what a stack does must read it as libpam does."""
+    """pam-u2f #330: a check of a stack must read it as libpam does."""
     rules = [Rule("x", 1, control, parse_control(control), "m.so", [], level)
              for control, _, level in rows]  # fmt: skip
     results = [result for _, result, _ in rows]

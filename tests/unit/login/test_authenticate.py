@@ -1,4 +1,4 @@
-"""From what PAM's handle says to one code: the boundary, with a handle that stands in."""
+"""From PAM's handle to one code: the boundary, with a replacement for the handle."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_silence(
 @pytest.mark.parametrize(
     ("error", "code", "told"),
     [
-        (FileUnsafe("/x", "a", "b"), "PAM_AUTHINFO_UNAVAIL", "/x: found a; meant is b"),
+        (FileUnsafe("/x", "a", "b"), "PAM_AUTHINFO_UNAVAIL", "/x: expected b, found a"),
         (UserUnknown("nobody"), "PAM_USER_UNKNOWN", "nobody"),
         (ConversationFailed("no"), "PAM_CONV_ERR", "no"),
         (MemoryError(), "PAM_SYSTEM_ERR", "MemoryError at "),

@@ -1,4 +1,4 @@
-"""Which of the keys that gpg lists a record's name stands for, and why one cannot be used."""
+"""Which of gpg's keys a record's name stands for, and why a key cannot be used."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_without_trust_a_key_is_used_that_gpg_vouches_for(validity: str) -> None
 
 @pytest.mark.parametrize("validity", ["-", "q", "o", "", "mf"])
 def test_without_trust_no_other_key_is_used(validity: str) -> None:
-    """Neither one of which gpg says nothing at all, as with --fast-list-mode."""
+    """Nor one without any data, as with --fast-list-mode."""
     unknown = key(A, uid(validity), sub(), validity=validity)
     for name in (A, ADDRESS, f"{SUB}!"):
         with pytest.raises(KeyNotTrusted, match="gpg --check-trustdb may bring it up to date"):
@@ -115,7 +115,7 @@ def test_of_several_with_an_address_the_best_vouched_for_is_taken_and_then_the_n
 
 
 def test_of_several_with_one_subkey_the_one_that_lasts_longest_is_taken() -> None:
-    """Its subkey's end or its own, whichever comes first; an end that is none is the last."""
+    """The end of its subkey or its own, whichever comes first; without an end comes last."""
     short, long = key(A, sub(ends=SOON), made=OLD + 9), key(B, sub(ends=LATER))
     for order in ((short, long), (long, short)):
         assert chosen(f"{SUB}!", *order) == B
@@ -249,7 +249,7 @@ def test_who_carries_a_copy_is_told_and_of_many_the_first_three() -> None:
 
 
 def test_only_a_fingerprint_has_copies() -> None:
-    """Whatever stands in a listing: a subkey's row may come without one."""
+    """In any listing: a subkey's row may come without one."""
     listed = keys(key(A, sub()), key(B, sub()))
     for one in listed:
         one.subkeys[-1].fingerprint = ADDRESS

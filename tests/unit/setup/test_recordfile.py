@@ -1,4 +1,4 @@
-"""The record's file as `trex enroll` reads and replaces it: by whom, what it follows, what stays."""
+"""The record's file as `trex enroll` reads and replaces it: rights, links, what stays."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from trex.cli.setup.recordfile import (
     Fields,
     _parts,
     _sync_directory,
-    check_place,
+    check_parents,
     fields_of,
-    is_as_meant,
+    has_right_access,
     read_as,
     read_existing,
     remove,
@@ -45,7 +45,7 @@ RECORD = f"{FPR} trust nosign\n".encode()
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory that everybody can reach and somebody owns."""
+    """A directory that everybody can reach and SOMEBODY owns."""
     with tempfile.TemporaryDirectory(prefix="trex-records-") as name:
         os.chmod(name, 0o755)  # noqa: S103 (as a home is)
         home = Path(name) / "home"
@@ -59,7 +59,7 @@ def left(place: Path) -> list[str]:
 
 
 def test_a_record_is_read_with_the_rights_of_its_owner_and_not_with_root_s(place: Path) -> None:
-    """Whatever lies there and could be read by root alone, or through a link of the user's."""
+    """Neither files that only root can read nor files behind a user's link."""
     record = place / ".auth_gpg"
     assert read_as(SOMEBODY, str(record)) is None
     record.write_bytes(b"\xff\n" + RECORD)
@@ -67,11 +67,11 @@ def test_a_record_is_read_with_the_rights_of_its_owner_and_not_with_root_s(place
     record.chmod(0o400)
     assert read_as(SOMEBODY, str(record)) == b"\xff\n" + RECORD
     os.chown(record, 0, 0)
-    with pytest.raises(CommandError, match=r"\.auth_gpg: Permission denied"):
+    with pytest.raises(CommandError, match=r"\.auth_gpg: .*Permission denied"):
         read_as(SOMEBODY, str(record))
     above = place.parent
     above.chmod(0o700)
-    with pytest.raises(CommandError, match=r"\.auth_gpg: Permission denied"):
+    with pytest.raises(CommandError, match=r"\.auth_gpg: .*Permission denied"):
         read_as(SOMEBODY, str(record))
 
 
@@ -83,31 +83,34 @@ def test_root_reads_and_writes_only_where_no_user_decides_what_is_there(place: P
     link = place / "link"
     link.symlink_to(own)
     os.lchown(link, SOMEBODY.uid, -1)
-    check_place(f"{own}/record", root)
+    check_parents(f"{own}/record", root)
     for directory, found in ((place, place), (link, place)):
-        for act in (check_place, lambda path, account: read_as(account, path)):
+        for act in (check_parents, lambda path, account: read_as(account, path)):
             with pytest.raises(CommandError) as caught:
                 act(f"{directory}/record", root)
             assert caught.value.message == (
-                f"{found}: owner uid {SOMEBODY.uid}; root writes only where no user decides what is there"
+                f"{found}: expected owner root, found owner uid {SOMEBODY.uid}: "
+                "root writes only where no user can change the path"
             )
     os.chown(place, 1, -1)
-    with pytest.raises(CommandError, match="owner uid 1; root writes only"):
-        check_place(f"{place}/record", root)
+    with pytest.raises(CommandError, match="owner uid 1: root writes only"):
+        check_parents(f"{place}/record", root)
     os.chown(place, 0, -1)
-    with pytest.raises(CommandError, match=f"^{link}: owner uid {SOMEBODY.uid}; root writes only"):
-        check_place(f"{link}/record", root)
+    with pytest.raises(
+        CommandError, match=f"^{link}: expected owner root, found owner uid {SOMEBODY.uid}: root"
+    ):
+        check_parents(f"{link}/record", root)
     own.chmod(0o757)
     with pytest.raises(FileUnsafe, match="mode 0757"):
-        check_place(f"{own}/record", root)
+        check_parents(f"{own}/record", root)
 
 
 def test_a_user_writes_where_nobody_but_that_user_and_root_decides(place: Path) -> None:
-    check_place(f"{place}/record", SOMEBODY)
+    check_parents(f"{place}/record", SOMEBODY)
     assert read_as(SOMEBODY, f"{place}/record") is None
     place.chmod(0o777)
     with pytest.raises(FileUnsafe, match="mode 0777"):
-        check_place(f"{place}/record", SOMEBODY)
+        check_parents(f"{place}/record", SOMEBODY)
 
 
 def test_the_directories_above_are_those_that_are_there(place: Path) -> None:
@@ -155,11 +158,11 @@ def test_what_is_no_regular_file_is_not_read_and_not_waited_for(place: Path, kin
     message, hint = in_a_child(read)
     if "link" in kind:
         assert (message, hint) == (
-            f"{path}: a symbolic link; a record is a regular file",
+            f"{path}: expected a regular file, found a symbolic link",
             f"rm {path}",
         )
     else:
-        assert (message, hint) == (f"{path}: this is no regular file", f"ls -ld {path}")
+        assert (message, hint) == (f"{path}: expected a regular file", f"ls -ld {path}")
     with pytest.raises(CommandError):
         read_existing(str(path))
     assert os.listdir("/proc/self/fd") == before
@@ -173,7 +176,7 @@ def test_a_record_has_a_size(place: Path) -> None:
     with pytest.raises(CommandError) as caught:
         read_existing(str(path))
     assert (caught.value.message, caught.value.hint) == (
-        f"{path}: this is no record, it is too large", "move it away",
+        f"{path}: expected at most 64 KiB, found a larger file", "move it away",
     )  # fmt: skip
 
 
@@ -182,7 +185,8 @@ def test_a_path_that_leads_nowhere_is_told_as_the_system_does(place: Path) -> No
     with pytest.raises(CommandError) as caught:
         read_existing(f"{place}/file/record")
     assert (
-        caught.value.message == f"{place}/file/record: Not a directory; a record is a regular file"
+        caught.value.message
+        == f'{place}/file/record: expected a regular file, found "Not a directory"'
     )
     assert caught.value.hint == f"ls -ld {place}/file/record"
 
@@ -222,21 +226,21 @@ def test_who_may_read_a_private_record(
     path.touch()
     os.chown(path, uid, gid)
     path.chmod(mode)
-    assert is_as_meant(str(path), 7, 0o600, 8) is right
+    assert has_right_access(str(path), 7, 0o600, 8) is right
 
 
 def test_who_may_read_a_record_of_central_mode(place: Path) -> None:
-    """There the group is who reads it."""
+    """There the reader is the group."""
     path = place / "record"
     path.touch()
     path.chmod(0o640)
     for gid, right in ((8, True), (9, False)):
         os.chown(path, 0, gid)
-        assert is_as_meant(str(path), 0, 0o640, 8) is right
+        assert has_right_access(str(path), 0, 0o640, 8) is right
     link = place / "link"
     link.symlink_to(path)
     os.chown(path, 0, 8)
-    assert not is_as_meant(str(link), 0, 0o640, 8), "a link is none"
+    assert not has_right_access(str(link), 0, 0o640, 8), "a link is none"
 
 
 def test_a_record_is_written_whole_with_owner_and_mode_and_a_copy(place: Path) -> None:
@@ -267,16 +271,16 @@ def test_what_was_changed_meanwhile_is_left_alone(place: Path) -> None:
     for act in acts:
         with pytest.raises(CommandError) as caught:
             act()
-        assert caught.value.message == f"{path}: it was changed meanwhile"
+        assert caught.value.message == f"{path}: another program has changed it"
         assert path.read_bytes() == b"another's\n"
     path.unlink()
-    with pytest.raises(CommandError, match="it was changed meanwhile"):
+    with pytest.raises(CommandError, match="another program has changed it"):
         replace(str(path), b"new\n", RECORD, 0o600, 0)
     assert left(place) == ["record~"]
 
 
 def known_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for a neighbour who guesses 32 bits, or plants all the names that there are."""
+    """For a neighbour who guesses 32 bits, or creates all possible names."""
     monkeypatch.setattr(secrets, "token_hex", lambda count: "ab" * count)
 
 
@@ -302,7 +306,7 @@ def test_what_is_planted_where_the_new_record_is_written_is_not_written_to(
 
 
 def test_a_new_file_is_opened_so_that_nothing_else_can_be_opened(place: Path) -> None:
-    """O_EXCL alone follows no link; O_NOFOLLOW holds where a file server does not know that (open(2))."""
+    """O_EXCL alone follows no link; O_NOFOLLOW protects where a file server lacks it (open(2))."""
     flags, mode = opened(place)
     wanted = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     assert flags & wanted == wanted
@@ -311,7 +315,7 @@ def test_a_new_file_is_opened_so_that_nothing_else_can_be_opened(place: Path) ->
 
 
 def opened(place: Path) -> tuple[int, int]:
-    """Return flags and first mode of the file that becomes the record."""
+    """Return the flags and the first mode of the file that becomes the record."""
 
     def write() -> list[int]:
         seen: list[int] = []
@@ -380,7 +384,7 @@ def test_a_signal_waits_until_the_record_is_whole(place: Path, number: signal.Si
 def test_the_record_is_on_the_disk_before_it_takes_the_place_and_then_its_name(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a crash there is the old one or the new one, and not an empty file."""
+    """After a crash there is the old or the new record, not an empty file."""
     steps: list[str] = []
     fsync, rename, unlink = os.fsync, os.rename, os.unlink
 

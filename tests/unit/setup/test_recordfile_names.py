@@ -1,4 +1,4 @@
-"""A record's file is replaced in one step, and what is beside it is no account's."""
+"""A record's file is replaced in one step; no file beside it has the name of an account."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RECORD = b"alice@example.org trust nosign\n"
 
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Note the names of all files and directories that are made; pytest's own is there by now."""
+    """Record the names of all new files and directories; pytest's own exists by now."""
     names: list[str] = []
     original, make = os.open, os.mkdir
 

@@ -1,4 +1,4 @@
-"""The SVG of a secret: its owner's alone, gone where the run fails, and nothing else with it."""
+"""The SVG of a secret: private, and removed if the run fails, without any other file."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_an_older_file_is_kept(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_swapped_directory_costs_nobody_a_file(tmp_path: Path) -> None:
-    """Root may run this in a user's directory, who swaps it for one of root's meanwhile."""
+    """Root may run this in the directory of a user, who swaps it for one of root's meanwhile."""
     here, root_s = tmp_path / "here", tmp_path / "root's"
     here.mkdir()
     root_s.mkdir()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trex.cli.doctor.gateways import _place_of
+from trex.cli.doctor.gateways import _address_of
 from trex.codeerrors import NotSent, SettingsError
 from trex.errors import FileUnsafe, NoRecord, TrexError
 from trex.login.challenge import random_digits
@@ -210,8 +210,8 @@ def test_who_reaches_a_gateway_learns_no_credentials() -> None:
         "headers": {"Authorization": "s3cret"}, "body": "s3cret",
     }  # fmt: skip
     told = {"kind": "http", "url": "https://sms.example.org:8443", "ca": "/ca"}
-    assert _place_of(http_gateway) == told
+    assert _address_of(http_gateway) == told
     for kind, (needed, possible) in KINDS.items():
         secret = dict.fromkeys({**needed, **possible}, "https://s3cret@host/s3cret")
-        place = _place_of({**secret, "kind": kind, "server": "host", "tls": "tls", "port": "465"})
+        place = _address_of({**secret, "kind": kind, "server": "host", "tls": "tls", "port": "465"})
         assert "s3cret" not in str(place)

@@ -10,39 +10,39 @@ from trex.cli.doctor.finding import ERROR, WARNING, Finding
 from trex.openpgp.keylist import day
 
 TIME_ERROR = 5  # adjtimex(2): the clock is not synchronized
-# What Debian's packages for it bring, each a service that is started with them.
+# The services of Debian's packages for it; each starts when its package is installed.
 SERVICES = ("/usr/lib/systemd/systemd-timesyncd", "/usr/sbin/chronyd", "/usr/sbin/ntpd")
-TIMEX_BYTES = 512  # more than a struct timex has on any platform
+TIMEX_BYTES = 512  # larger than struct timex on any platform
 
 
 def check_clock(files: list[str]) -> list[Finding]:
-    """Return what is wrong with the clock; none of `files` can have been written later than now."""
+    """Return what is wrong with the clock; none of `files` can be newer than now."""
     written = [os.stat(path).st_mtime for path in files if os.path.exists(path)]
     return judge(time.time(), max(written, default=0), synchronized=_is_synchronized())
 
 
 def judge(now: float, written: float, *, synchronized: bool) -> list[Finding]:
-    """Return what follows from the time, the newest file's time, and what the kernel says."""
-    mend = _mend()
+    """Return the findings; times are seconds since the epoch, `written` is the newest file's."""
+    fix = _fix()
     if now < written:
-        what = f"the clock says {day(now)}, but a file is from {day(written)}"
-        why = "A key that was made after today is refused, and an expired one may be taken."
-        return [Finding("clock-behind", ERROR, what, why, mend)]
+        what = f"the clock shows {day(now)}, but a file is from {day(written)}"
+        why = "A key created after that day is refused, and an expired key may be accepted."
+        return [Finding("clock-behind", ERROR, what, why, fix)]
     if not synchronized:
-        what = "nothing keeps the clock right, says the kernel"
-        why = "Keys and certificates expire by it, and users are told when a challenge ends."
-        return [Finding("clock-unsynchronized", WARNING, what, why, mend)]
+        what = "the kernel reports that the clock is not synchronized"
+        why = "Keys and certificates expire by it, and prompts say until when they are valid."
+        return [Finding("clock-unsynchronized", WARNING, what, why, fix)]
     return []
 
 
-def _mend() -> str:
-    """Return how the clock is kept right: timedatectl(1) can switch on only what is installed."""
+def _fix() -> str:
+    """Return how to synchronize the clock; timedatectl(1) enables only what is installed."""
     installed = any(map(os.path.exists, SERVICES))
     return "timedatectl set-ntp true" if installed else "apt install chrony"
 
 
 def until(seconds: float) -> str:
-    """Return the local time in so many seconds, and the day if it is not today's."""
+    """Return the local time in `seconds` seconds, with the date if that is not today."""
     now = time.time()
     then, today = time.localtime(now + seconds), time.localtime(now)
     same = then[:3] == today[:3]
@@ -50,6 +50,6 @@ def until(seconds: float) -> str:
 
 
 def _is_synchronized() -> bool:
-    """Ask the kernel; to ask only is open to everybody and changes nothing."""
+    """Ask the kernel. Anybody may ask, and asking changes nothing."""
     buffer = ctypes.create_string_buffer(TIMEX_BYTES)
     return ctypes.CDLL(None).adjtimex(buffer) not in (TIME_ERROR, -1)

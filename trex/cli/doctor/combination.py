@@ -1,4 +1,4 @@
-"""Trex's lines beside the other modules: who comes as far as a PIN, and whose password it is."""
+"""Trex's lines among the other modules: who is sent a PIN, and whose password is passed on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trex.cli.doctor.stack import Rule, Stack
     from trex.login.options import Options
 
-# Modules that ask nobody anything: whom they let pass has shown nothing, and typed no password.
+# Modules that ask nothing: their success proves nothing, and no password was typed.
 SILENT = (
     GUARD, "pam_access.so", "pam_cap.so", "pam_debug.so", "pam_deny.so", "pam_echo.so",
     "pam_env.so", "pam_faildelay.so", "pam_faillock.so", "pam_gnome_keyring.so", "pam_group.so",
@@ -23,34 +23,34 @@ SILENT = (
     "pam_usertype.so", "pam_warn.so", "pam_wheel.so",
 )  # fmt: skip
 TAKES = ("use_first_pass", "try_first_pass")
-# Modules that take the password of an earlier one unasked, unless an argument forbids it.
+# Modules that take an earlier module's password by default, unless this argument forbids it.
 TAKES_UNASKED = {"pam_unix.so": "", "pam_sss.so": "prompt_always"}
 
 
 def check_combination(stack: Stack, rule: Rule, options: Options) -> list[Finding]:
-    """Return what is wrong with where a line of Trex's stands, for its method."""
-    mend = f"sudoedit {rule.path}, line {rule.line}"
+    """Return what is wrong with the position of a line of Trex's, for its method."""
+    fix = f"sudoedit {rule.path}, line {rule.line}"
     if options.method == "totp":
-        return _check_passwords(stack, rule, options, mend)
+        return _check_passwords(stack, rule, options, fix)
     return []
 
 
 def check_strangers(stack: Stack, rule: Rule) -> list[Finding]:
-    """Return whether a PIN is sent for somebody who can do nothing else; `rule` is method=sms."""
+    """Return whether a PIN is sent before anything is proved; `rule` has method=sms."""
     refused = {i: "auth_err" for i, other in enumerate(stack.rules) if _asks(other)}
-    runs = played(stack.rules, refused)  # the others let pass whom they like
+    runs = played(stack.rules, refused)  # the others may succeed
     if not any(is_asked(stack.rules, results, rule) for results in runs):
         return []
-    what = f"{rule.place}: a PIN is sent before anything else was right"
-    why = "Whoever knows a name can make that telephone ring, and use up its limit."
-    mend = "before it: auth requisite pam_unix.so; with sshd the SSH key first (docs/sms.md)"
-    return [Finding("pam-sms-first", WARNING, what, why, mend)]
+    what = f"{rule.where}: a PIN is sent before anything else is proved"
+    why = "Whoever knows a user name can send messages to that telephone, and use up its limit."
+    fix = "before it: auth requisite pam_unix.so; with sshd, the SSH key first (docs/sms.md)"
+    return [Finding("pam-sms-first", WARNING, what, why, fix)]
 
 
 def check_unasked(stack: Stack, lines: list[tuple[Rule, Options]]) -> list[Finding]:
-    """Return whether somebody gets in whom nobody asks anything: no record, and `nullok`.
+    """Return whether a user without a record gets in unasked, because of `nullok`.
 
-    `lines` are Trex's. All other modules that ask refuse; the rest let pass whom they like.
+    `lines` are Trex's. All other modules that ask refuse; the rest may succeed.
     """
     nullok = [rule for rule, options in lines if options.nullok]
     answers = {
@@ -60,23 +60,23 @@ def check_unasked(stack: Stack, lines: list[tuple[Rule, Options]]) -> list[Findi
     }
     if not nullok or not any(lets_in(stack.rules, run) for run in played(stack.rules, answers)):
         return []
-    what = f"{nullok[0].place}: nullok, and nothing else is asked of who has no record"
-    why = "Whoever knows a name that is not set up gets in: accounts of the system, too."
-    mend = "after it: auth requisite pam_unix.so; or without nullok (docs/configuration.md)"
-    return [Finding("pam-unasked", ERROR, what, why, mend)]
+    what = f"{nullok[0].where}: nullok, and a user without a record is asked nothing else"
+    why = "Whoever knows the name of an account that is not set up gets in; system accounts too."
+    fix = "after it: auth requisite pam_unix.so; or remove nullok (docs/configuration.md)"
+    return [Finding("pam-unasked", ERROR, what, why, fix)]
 
 
-def _check_passwords(stack: Stack, rule: Rule, options: Options, mend: str) -> list[Finding]:
-    place = stack.rules.index(rule)
-    if options.use_first_pass and not any(_asks(other) for other in stack.rules[:place]):
-        what = f"{rule.place}: use_first_pass, and nobody asks for a password before"
-        why = "There is nothing to take a code from: every login through this line is refused."
-        return [Finding("pam-password", ERROR, what, why, mend)]
-    if options.forward_pass and not any(_takes(other) for other in stack.rules[place + 1 :]):
-        what = f"{rule.place}: forward_pass, and no later module takes the password"
-        why = "What is typed before the code counts for nothing."
-        mend = "after it: auth required pam_unix.so use_first_pass"
-        return [Finding("pam-password", WARNING, what, why, mend)]
+def _check_passwords(stack: Stack, rule: Rule, options: Options, fix: str) -> list[Finding]:
+    index = stack.rules.index(rule)
+    if options.use_first_pass and not any(_asks(other) for other in stack.rules[:index]):
+        what = f"{rule.where}: use_first_pass, and no earlier module asks for a password"
+        why = "There is no password to take a code from: this line refuses every login."
+        return [Finding("pam-password", ERROR, what, why, fix)]
+    if options.forward_pass and not any(_takes(other) for other in stack.rules[index + 1 :]):
+        what = f"{rule.where}: forward_pass, and no later module takes the password"
+        why = "What is typed before the code has no effect."
+        fix = "after it: auth required pam_unix.so use_first_pass"
+        return [Finding("pam-password", WARNING, what, why, fix)]
     return []
 
 
@@ -88,7 +88,7 @@ def _takes(rule: Rule) -> bool:
 
 
 def _asks(rule: Rule) -> bool:
-    """Tell whether a module asks something; whose name is unknown is taken to do so."""
+    """Return whether a module asks something; an unknown module counts as one that does."""
     if rule.name == "pam_exec.so":
         return "expose_authtok" in rule.arguments
     return bool(rule.actions) and rule.name not in SILENT

@@ -1,4 +1,4 @@
-"""`trex doctor`: everything that would make a login fail, before it does."""
+"""`trex doctor`: find what would make a login fail, before it does."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ Examples:
 
 \b
 Exit status:
-  0  nothing was found, or notes only
+  0  nothing was found, or only notes
   1  warnings
   2  a login would fail, or somebody could get in without a right response
 """
-EITHER = (["sufficient", "required"], ["sufficient", "requisite"])  # one of the two is enough
+EITHER = (["sufficient", "required"], ["sufficient", "requisite"])  # one of two is enough
 COLOURS = {ERROR: "red", NOTE: "cyan"}
 
 
@@ -56,18 +56,19 @@ COLOURS = {ERROR: "red", NOTE: "cyan"}
     "users",
     metavar="NAME",
     multiple=True,
-    help="Whom to look at; may be repeated. Without it, all who are set up.",
+    help="Check this user; may be repeated. Default: all who are set up.",
 )
 @click.option("--online", is_flag=True, help="Connect to the gateways for SMS; nothing is sent.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool) -> int:
-    """Look for whatever would make a login fail, or let somebody in who has no key.
+    """Find what would make a login fail, or let in somebody without a right response.
 
-    Nothing is changed. What it looks at: pam_python.so and the module's files, the PAM stack with
-    its includes, sshd's settings, each user's record and keys, the page with a QR code, each user's
-    secret for codes, what it takes to send a PIN, the clock.
+    Nothing is changed. It checks pam_python.so and the module's files, the PAM stack with its
+    includes, sshd's settings, each user's record and keys, the page with a QR code, each user's
+    secret for codes, the settings for sending a PIN, and the clock.
 
-    Who is not root sees what can be seen of the own logins, and what was left out.
+    Without root's rights it checks what it can of the caller's own logins, and names what it
+    leaves out.
     """
     names = _names(users)
     stack = read_stack(service)
@@ -89,13 +90,13 @@ def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool
 
 
 def _names(users: tuple[str, ...]) -> list[str]:
-    """Return who was named; without root's rights that is the caller, and nobody else."""
+    """Return the named users; without root's rights, only the caller."""
     if os.geteuid() == 0:
         return list(users)
     own = readable(pwd.getpwuid(os.geteuid()).pw_name)
     if any(name != own for name in users):
-        error = CommandError("root is needed to look at others' logins", "sudo trex doctor")
-        error.exit_code = STATUS[ERROR]  # 1 would say that there are warnings only
+        error = CommandError("only root can check other users' logins", "sudo trex doctor")
+        error.exit_code = STATUS[ERROR]  # 1 would mean only warnings
         raise error
     return [own]
 
@@ -103,11 +104,11 @@ def _names(users: tuple[str, ...]) -> list[str]:
 def _check_lines(
     service: str, stack: Stack, names: list[str], lines: Lines, *, online: bool
 ) -> list[Finding]:
-    """Look at what each line of Trex's needs, and at what sshd makes of them."""
+    """Check what each line of Trex's needs, and sshd's settings for them."""
     findings = []
     who = [Users(names) if names else users_of(options) for _, options in lines]
     if service == "sshd" and os.geteuid() == 0:
-        # Where no line can be understood, for whoever was named, as if it had no arguments.
+        # If no line can be understood: for the named users, as if it had no arguments.
         named = [users.names for users in who] or [names]
         everybody = list(dict.fromkeys(name for some in named for name in some))
         understood = [options for _, options in lines] or [Options()]
@@ -135,9 +136,9 @@ def _check_lines(
 
 
 def _strangers_come(service: str) -> bool:
-    """Tell whether people are asked whom nothing has been asked before; sshd asks for a key.
+    """Return whether PAM asks people who have proved nothing yet; sshd may ask for a key first.
 
-    Who is not root cannot know of sshd, and was told that its settings were left out.
+    Without root's rights sshd's settings are unknown, which a note says.
     """
     return service != "sshd" or (os.geteuid() == 0 and not key_comes_first())
 
@@ -146,6 +147,6 @@ def _print(findings: list[Finding]) -> None:
     for finding in findings:
         what = f"{finding.severity}: {one_line(finding.what)}"
         answer(what, COLOURS.get(finding.severity, "yellow"))
-        answer(f"  why:  {one_line(finding.why)}\n  mend: {one_line(finding.mend)}")
+        answer(f"  why: {one_line(finding.why)}\n  fix: {one_line(finding.fix)}")
     if status_of(findings) == 0:
-        answer("Nothing was found that is wrong." if findings else "Nothing was found.")
+        answer("Nothing wrong was found." if findings else "Nothing was found.")

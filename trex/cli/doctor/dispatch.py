@@ -1,4 +1,4 @@
-"""What a stack makes of its modules' results: libpam's `_pam_dispatch_aux`, played through."""
+"""The verdict of a stack on its modules' results, as libpam's `_pam_dispatch_aux` computes it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ if TYPE_CHECKING:
 
     from trex.cli.doctor.stack import Rule
 
-# libpam's impression and status in one; a failure that was `ok` is not yet a stack that is broken.
+# libpam's impression and status in one. FAILS: a failure with the action `ok`.
 UNDECIDED, SUCCEEDS, FAILS, BROKEN = "undecided", "succeeds", "fails", "broken"
-MAX_PLAYED = 10  # modules whose results are varied: 1024 runs
-# What these always answer; pam_rootok's yes is for root, who needs no way in.
+MAX_PLAYED = 10  # modules whose results are varied: 1024 combinations
+# Modules with one result; pam_rootok succeeds only for root, who needs no way in.
 FIXED = {"pam_permit.so": "success", "pam_deny.so": "auth_err", "pam_rootok.so": "auth_err"}
 
 
 def lets_in(rules: list[Rule], results: list[str]) -> bool:
-    """Tell whether the stack succeeds if its modules answer with `results`, one for each rule."""
+    """Return whether the stack succeeds with these `results`, one for each rule."""
     return _play(rules, results)[0] == SUCCEEDS
 
 
 def is_asked(rules: list[Rule], results: list[str], rule: Rule) -> bool:
-    """Tell whether it comes to `rule` at all if the modules answer with `results`."""
+    """Return whether `rule` is reached with these `results`."""
     return any(rules[index] is rule for index in _play(rules, results)[1])
 
 
@@ -31,7 +31,7 @@ def _play(rules: list[Rule], results: list[str]) -> tuple[str, list[int]]:
     """Return the stack's verdict, and which of its rules were asked."""
     asked = []
     verdict = UNDECIDED
-    entered: dict[int, str] = {}  # what it was where a substack began
+    entered: dict[int, str] = {}  # the verdict at the start of each substack
     index = 0
     while index < len(rules):
         rule, result = rules[index], results[index]
@@ -56,9 +56,9 @@ def _play(rules: list[Rule], results: list[str]) -> tuple[str, list[int]]:
 
 
 def played(rules: list[Rule], trex: dict[int, str]) -> Iterator[list[str]]:
-    """Yield results for all modules: given ones for those in `trex`, both ways for the others.
+    """Yield results for all rules: as in `trex`, and all combinations for the others.
 
-    Of more than MAX_PLAYED others the last always succeed; `is_all_played` says whether there are.
+    Beyond MAX_PLAYED others, the rest always succeeds; see `is_all_played`.
     """
     free = _free(rules, trex)
     for choice in product(("success", "auth_err"), repeat=min(len(free), MAX_PLAYED)):
@@ -70,7 +70,7 @@ def played(rules: list[Rule], trex: dict[int, str]) -> Iterator[list[str]]:
 
 
 def is_all_played(rules: list[Rule], trex: dict[int, str]) -> bool:
-    """Tell whether `played` leaves nothing out."""
+    """Return whether `played` yields all combinations."""
     return len(_free(rules, trex)) <= MAX_PLAYED
 
 
@@ -79,9 +79,10 @@ def _free(rules: list[Rule], trex: dict[int, str]) -> list[int]:
 
 
 def _jump(rules: list[Rule], index: int, level: int, count: int) -> tuple[int, int]:
-    """Skip `count` modules of this level; a substack is one. Return how many were not there, too.
+    """Skip `count` modules of this level, a substack counting as one.
 
-    Whoever jumps too far has failed, but after a substack libpam goes on.
+    Return the new index, and how many modules were missing. A jump too far fails the stack; after
+    a substack libpam goes on.
     """
     while count and index < len(rules) and rules[index].level >= level:
         index += 1
@@ -92,7 +93,7 @@ def _jump(rules: list[Rule], index: int, level: int, count: int) -> tuple[int, i
 
 
 def _leave(rules: list[Rule], index: int, level: int) -> int:
-    """Go on after the substack; on the first level there is nothing after it."""
+    """Return the index after the substack; on the first level, the end of the stack."""
     while index < len(rules) and rules[index].level >= level:
         index += 1
     return index if level else len(rules)

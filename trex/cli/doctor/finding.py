@@ -1,24 +1,28 @@
-"""One thing that was found, and what it means for the run."""
+"""One finding, and what it means for the exit status."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 # ERROR: a login would fail, or somebody could get in without a right response.
-# NOTE: what was not looked at, and what is good to know; nothing is wrong.
+# NOTE: something was not checked, or is good to know; nothing is wrong.
 ERROR, WARNING, NOTE = "error", "warning", "note"
 STATUS = {NOTE: 0, WARNING: 1, ERROR: 2}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found, why it matters, and what mends it; `check` is a name for programs."""
+    """What was found, why it matters, and how to fix it.
+
+    `check` is a name for programs, `subject` the user it is about, "" for the whole host.
+    """
 
     check: str
     severity: str
     what: str
     why: str
-    mend: str
+    fix: str
+    subject: str = ""
 
 
 def status_of(findings: list[Finding]) -> int:

@@ -19,9 +19,9 @@ ALL = "No code is accepted: every login is refused."
 
 
 def check_fleet(options: Options, names: list[str]) -> list[Finding]:
-    """Return why no code could be spent for all hosts, or none of these users'."""
+    """Return why no code could be spent in the fleet, for anybody or for one of these users."""
     if os.geteuid() != 0:
-        what = "the Redis of the fleet: not looked at"
+        what = "the Redis of the fleet: not checked"
         return [Finding("left-out", NOTE, what, "Only root can.", "sudo trex doctor")]
     try:
         servant = servant_of(options)
@@ -30,8 +30,8 @@ def check_fleet(options: Options, names: list[str]) -> list[Finding]:
     try:
         state = read_fleet(options)
     except (SettingsError, FileUnsafe) as error:
-        mend = f"sudoedit {options.sms_file}; docs/totp.md"
-        return [Finding("totp-fleet", ERROR, str(error), ALL, mend)]
+        fix = f"sudoedit {options.sms_file}; docs/totp.md"
+        return [Finding("totp-fleet", ERROR, str(error), ALL, fix)]
     if missing := check_packages(state, sending=False):
         return missing
     try:
@@ -40,7 +40,7 @@ def check_fleet(options: Options, names: list[str]) -> list[Finding]:
         return [unreachable(state, error)]
     return [
         Finding("totp-fleet", ERROR, f"{name}: sms_user= is the account that logs in",
-                "This user is refused.", "another account")
+                "This user is refused.", "another account", name)
         for name in names if _uid_of(name) == servant.uid
     ]  # fmt: skip
 
@@ -48,5 +48,5 @@ def check_fleet(options: Options, names: list[str]) -> list[Finding]:
 def _uid_of(name: str) -> int | None:
     try:
         return find_account(name).uid
-    except UserUnknown:  # the user's own examination says so
+    except UserUnknown:  # the check of this user reports it
         return None

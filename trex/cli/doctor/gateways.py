@@ -1,8 +1,9 @@
-"""The gateways for messages, in their order: for whom they are, and whether they can be reached."""
+"""The gateways for messages, in their order: their users, and whether they can be reached."""
 
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
 
 ONLINE = "trex doctor --online"
 LACKING = "Debian's package python3-requests is missing"
-PLACES = ("kind", "server", "port", "tls", "ca")  # what is told of a gateway; no credentials
+ADDRESS = ("kind", "server", "port", "tls", "ca")  # the settings passed on; no credentials
 
 
 def check_gateways(
     settings: dict[str, Any], path: str, servant: Account, *, online: bool
 ) -> list[Finding]:
-    """Return which gateways are not usable; connect to each where that was asked for."""
+    """Return the gateways that cannot be used; with `online`, connect to each."""
     gateways = settings["gateways"]
     if not gateways:
-        what = f"{path}: found no gateway; meant is at least one [[gateway]]"
+        what = f"{path}: expected at least one [[gateway]], found no gateway"
         why = "Nothing can be sent: every login is refused."
         return [Finding("sms-gateway", ERROR, what, why, f"sudoedit {path}; docs/sms.md")]
     findings = [
@@ -35,24 +36,24 @@ def check_gateways(
         for number, gateway in enumerate(gateways, start=1)
         for finding in _check_authority(f"{path}: [[gateway]] {number}", gateway, servant)
     ]
-    why = "It connects to each of them; nothing is sent."
+    why = "--online connects to each of them; nothing is sent."
     if not online:
-        what = f"{path}: whether the gateways can be reached was not tried"
+        what = f"{path}: the gateways were not connected to"
         return [*findings, Finding("sms-online", NOTE, what, why, ONLINE)]
     if not is_packaged("requests"):
-        what = f"{path}: whether the gateways can be reached could not be tried: {LACKING}"
-        mend = f"apt install python3-requests; {ONLINE}"
-        return [*findings, Finding("sms-online", NOTE, what, why, mend)]
+        what = f"{path}: the gateways could not be connected to: {LACKING}"
+        fix = f"apt install python3-requests; {ONLINE}"
+        return [*findings, Finding("sms-online", NOTE, what, why, fix)]
     return [*findings, *_reach_all(gateways, path, servant)]
 
 
 def for_user(settings: dict[str, Any], user: str) -> list[dict[str, Any]]:
-    """Return the gateways that are for this user, as `trex.sms.send` chooses them."""
+    """Return the gateways for this user, as `trex.sms.send` chooses them."""
     return [gateway for gateway in settings["gateways"] if user in gateway.get("only", [user])]
 
 
 def _check_authority(where: str, gateway: dict[str, Any], servant: Account) -> list[Finding]:
-    """See whether who sends can read the certificates that it is to trust."""
+    """Check that the account that sends can read its certificate authorities."""
     authority = gateway.get("ca")
     if not authority:
         return []
@@ -61,17 +62,19 @@ def _check_authority(where: str, gateway: dict[str, Any], servant: Account) -> l
         return []
     what = f"{where}: ca: {authority}: {reason}, as {servant.name}"
     why = "No certificate can be verified, so nothing is sent."
-    mend = f"chmod a+r {authority}" if os.path.isfile(authority) else "name a file: docs/sms.md"
-    return [Finding("sms-ca", ERROR, what, why, mend)]
+    fix = "name a file: docs/sms.md"
+    if os.path.isfile(authority):
+        fix = f"chmod a+r {shlex.quote(authority)}"
+    return [Finding("sms-ca", ERROR, what, why, fix)]
 
 
 def _why_not_read(path: str, kind: str) -> str:
     try:
-        # Neither a FIFO nor a terminal makes this wait.
+        # The flags keep a FIFO or a terminal from blocking.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as file:
             file.read(1)
-    except IsADirectoryError:  # which all but smtplib take, if it is hashed
-        return "found a directory; meant is a file" if kind == "email" else ""
+    except IsADirectoryError:  # all but smtplib accept one, if it is hashed
+        return "expected a file, found a directory" if kind == "email" else ""
     except OSError as error:
         return str(error.strerror)
     return ""
@@ -79,13 +82,13 @@ def _why_not_read(path: str, kind: str) -> str:
 
 def _reach_all(gateways: list[dict[str, Any]], path: str, servant: Account) -> list[Finding]:
     reasons = [_why_not_reached(gateway, servant) for gateway in gateways]
-    lost = all(reasons)  # then a login has no other to turn to
+    lost = all(reasons)  # then a login has no other gateway
     return [
         Finding("sms-reach", ERROR if lost else WARNING,
                 f"{path}: [[gateway]] {number}, {gateway['kind']}: {reason}",
                 "Nothing can be sent: every login is refused." if lost
-                else "The next gateway is tried, after a part of the ten seconds.",
-                "the gateway's own page about its state; a firewall; ca, or the name in the URL")
+                else "The next gateway is tried, but part of the ten seconds is gone.",
+                "see the gateway's status page, a firewall, ca, or the name in the URL")
         for number, (gateway, reason) in enumerate(zip(gateways, reasons, strict=True), start=1)
         if reason
     ]  # fmt: skip
@@ -94,15 +97,15 @@ def _reach_all(gateways: list[dict[str, Any]], path: str, servant: Account) -> l
 def _why_not_reached(gateway: dict[str, Any], servant: Account) -> str:
     """Have the servant connect, verify the certificate and hang up; at most ten seconds."""
     try:
-        word, rest = have_done(servant, "trex.sms.reach", {"gateway": _place_of(gateway)})
+        word, rest = have_done(servant, "trex.sms.reach", {"gateway": _address_of(gateway)})
     except (NotSent, NotStarted) as error:
         return str(error)
     return "" if word == "reached" else rest
 
 
-def _place_of(gateway: dict[str, Any]) -> dict[str, Any]:
-    """Return where a gateway is, without all that may be secret."""
-    told = {name: gateway[name] for name in PLACES if name in gateway}
+def _address_of(gateway: dict[str, Any]) -> dict[str, Any]:
+    """Return a gateway's address, without anything that may be secret."""
+    told = {name: gateway[name] for name in ADDRESS if name in gateway}
     for name in ("url", "api"):
         if name in gateway:
             told[name] = "https://" + urlsplit(gateway[name]).netloc.rpartition("@")[2]

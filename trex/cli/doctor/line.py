@@ -1,4 +1,4 @@
-"""One line of Trex's in a PAM service: what its method needs, for each user who has it."""
+"""One line of Trex's in a PAM service: what its method needs, for each of its users."""
 
 from __future__ import annotations
 
@@ -28,26 +28,28 @@ if TYPE_CHECKING:
     Check = Callable[[str], list[Finding]]
 
 AS_ROOT = "sudo trex doctor"
-NO_RECORD = "NoRecord"
 SILENT = "the home's file system does not answer"
-# Whom a finding is named for, what nobody has, and what mends it.
+# By method: the first word of its checks, what its users have, and how they get it.
 SET_UP = {
     "openpgp": ("record", "a record", "trex enroll --user NAME"),
     "totp": ("totp", "a secret", "as NAME: trex totp enroll"),
     "sms": ("sms", "a telephone number", "/etc/trex/phones, docs/sms.md"),
 }
 
+NOBODY = frozenset(f"{word}-nobody" for word, _, _ in SET_UP.values())
+NOT_SET_UP = NOBODY | {f"{word}-NoRecord" for word, _, _ in SET_UP.values()}
+
 
 @dataclasses.dataclass
 class Users:
-    """Whom a line is examined for, and of whom it could not be told whether they are set up."""
+    """The users a line is checked for, and findings about those whose homes do not answer."""
 
     names: list[str]
     untold: list[Finding] = dataclasses.field(default_factory=list)
 
 
 def users_of(options: Options) -> Users:
-    """Return all who are set up for the method; where that cannot be told, nobody."""
+    """Return all users who are set up for the method, nobody where that cannot be found out."""
     if options.method == "sms":
         try:
             return Users(sms.users(options))
@@ -60,19 +62,19 @@ def users_of(options: Options) -> Users:
 
 
 def _untold(survey: Survey) -> list[Finding]:
-    why = "Every login of this user hangs, and what root does with these files as this user."
-    mend = "mount; umount --force; is the server of that file system there?"
+    why = "Every login of this user hangs, and so does every command of root's on these files."
+    fix = "does the server of that file system run? see mount, umount --force"
     findings = [
-        Finding("user-silent", ERROR, f"{name}: {SILENT}", why, mend) for name in survey.silent
+        Finding("user-silent", ERROR, f"{name}: {SILENT}", why, fix, name) for name in survey.silent
     ]
     if survey.left_out:
-        what = f"{len(survey.left_out)} accounts were not looked at: too many homes do not answer"
-        findings.append(Finding("user-silent", ERROR, what, why, f"{AS_ROOT} --user NAME; {mend}"))
+        what = f"{len(survey.left_out)} accounts were not checked: too many homes do not answer"
+        findings.append(Finding("user-silent", ERROR, what, why, f"{AS_ROOT} --user NAME; {fix}"))
     return findings
 
 
 def check_line(options: Options, users: Users, service: str, *, online: bool) -> list[Finding]:
-    """Return what would refuse these users, and what they all need."""
+    """Return what would refuse these users, one by one or all of them."""
     names = users.names
     if options.method == "sms":
         return _check_sms(options, names, online=online)
@@ -86,43 +88,34 @@ def check_line(options: Options, users: Users, service: str, *, online: bool) ->
 
 
 def either(findings: list[list[Finding]]) -> list[list[Finding]]:
-    """Take it easier that a user is not set up for one line, where another line lets in.
+    """Make it a warning that a user is not set up for one line, where another lets that user in.
 
-    `findings` are those of lines of which one is enough.
+    `findings` has one list for each line; a right response to one line is enough.
     """
-    lacking = [{_whose(f) for f in found if _says_not_set_up(f)} for found in findings]
+    lacking = [{f.subject for f in found if f.check in NOT_SET_UP} for found in findings]
     nowhere = set.intersection(*lacking)
     return [
-        [_warning(f) if _says_not_set_up(f) and _whose(f) not in nowhere else f for f in found]
+        [_warning(f) if f.check in NOT_SET_UP and f.subject not in nowhere else f for f in found]
         for found in findings
     ]
 
 
-def left_out(what: str) -> Finding:
-    """Return the note for what only root can look at."""
-    return Finding("left-out", NOTE, f"{what}: not looked at", "Only root can.", AS_ROOT)
-
-
-def _says_not_set_up(finding: Finding) -> bool:
-    return finding.check.endswith((NO_RECORD, "-nobody"))
-
-
-def _whose(finding: Finding) -> str:
-    """Return the user whom such a finding is about, "" for one about all."""
-    return finding.what.partition(":")[0] if finding.check.endswith(NO_RECORD) else ""
+def left_out(what: str, subject: str = "") -> Finding:
+    """Return the note for something that only root can check."""
+    return Finding("left-out", NOTE, f"{what}: not checked", "Only root can.", AS_ROOT, subject)
 
 
 def _warning(finding: Finding) -> Finding:
-    why = "Only the other line of Trex's can let in."
+    why = "Only the other line of Trex's can let this user in."
     return dataclasses.replace(finding, severity=WARNING, why=why)
 
 
 def _nobody(options: Options) -> Finding:
-    kind, what, mend = SET_UP[options.method]
+    kind, what, fix = SET_UP[options.method]
     why = f"Nobody can log in with method={options.method}."
-    if options.method != "sms":  # whose map names its users
-        why += " Those whom the account database does not list (getpwent(3)): ask with --user."
-    return Finding(f"{kind}-nobody", ERROR, f"no account has {what}", why, mend)
+    if options.method != "sms":  # its map names the users
+        why += " Users that the account database does not list (getpwent(3)) need --user."
+    return Finding(f"{kind}-nobody", ERROR, f"no account has {what}", why, fix)
 
 
 def _each(names: list[str], check_user: Check) -> list[Finding]:
@@ -132,8 +125,8 @@ def _each(names: list[str], check_user: Check) -> list[Finding]:
             findings += check_user(name)
         except (CommandError, TrexError) as error:
             why = "PAM refuses a user who is not in the account database, or whose files hang."
-            mend = f"getent passwd {name}"
-            findings.append(Finding("user", ERROR, f"{name}: {error}", why, mend))
+            fix = f"getent passwd {name}"
+            findings.append(Finding("user", ERROR, f"{name}: {error}", why, fix, name))
     return findings
 
 
@@ -148,13 +141,13 @@ def _has_secret(name: str, options: Options) -> bool:
 
 def _check_openpgp(name: str, options: Options, service: str) -> list[Finding]:
     if options.run_as and os.geteuid() != 0:
-        return [left_out(f"{name}: the record of run_as={options.run_as}")]
+        return [left_out(f"{name}: the record of run_as={options.run_as}", name)]
     place = place_of(name, options)
     examined = check_record(place)
     if not examined.record or not examined.record.web_qr or not options.web:
         return examined.findings
     if os.geteuid() != 0:
-        return [*examined.findings, left_out(f"{name}: the page with a QR code")]
+        return [*examined.findings, left_out(f"{name}: the page with a QR code", name)]
     from trex.cli.doctor.page import check_page
 
     return [*examined.findings, *check_page(place, examined.record, examined.message, service)]
@@ -162,7 +155,7 @@ def _check_openpgp(name: str, options: Options, service: str) -> list[Finding]:
 
 def _check_totp(name: str, options: Options) -> list[Finding]:
     if options.run_as and os.geteuid() not in (0, find_account(options.run_as).uid):
-        return [left_out(f"{name}: the secret of run_as={options.run_as}")]
+        return [left_out(f"{name}: the secret of run_as={options.run_as}", name)]
     return totp.check_secret(name, options)
 
 
@@ -173,5 +166,6 @@ def _check_sms(options: Options, names: list[str], *, online: bool) -> list[Find
     findings += sms.check_numbers(options)
     if not names and not any(finding.check == "sms-phones" for finding in findings):
         findings.append(_nobody(options))
-    known = [name for name in names if not sms.is_told(name, findings)]
+    told = {finding.subject for finding in findings if finding.check == "sms-phones"}
+    known = [name for name in names if name not in told]
     return [*findings, *_each(known, lambda name: sms.check_user(name, options, sender))]

@@ -1,10 +1,11 @@
-"""The module's own files: there, whole, and written by nobody but root."""
+"""The module's own files: present, complete, and writable by root alone."""
 
 from __future__ import annotations
 
 import glob
 import os
 import re
+import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,9 @@ def check_module(rule: Rule | None) -> list[Finding]:
 
 
 def check_others(rules: list[Rule]) -> list[Finding]:
-    """Return which modules beside pam_python.so are not there, where libpam refuses for it.
+    """Return the other modules that are missing, where libpam then refuses.
 
-    pam.conf(5): such a line answers `module_unknown`.
+    pam.conf(5): the result of such a line is `module_unknown`.
     """
     findings = []
     for rule in rules:
@@ -50,12 +51,12 @@ def check_others(rules: list[Rule]) -> list[Finding]:
         if rule.name == PAM_PYTHON or not rule.actions or action not in ("bad", "die"):
             continue
         if not _files_of(rule.module):
-            what = f"{rule.place}: the module {cut(rule.module, MAX_PLACE)} is not installed"
-            why = "PAM refuses every login that comes to this line."
-            mend = f"sudoedit {rule.path}, line {rule.line}, or install the module's package"
+            what = f"{rule.where}: the module {cut(rule.module, MAX_PLACE)} is not installed"
+            why = "PAM refuses every login that reaches this line."
+            fix = f"sudoedit {rule.path}, line {rule.line}, or install the module's package"
             if rule.name == GUARD:
-                mend = "sudo script/bootstrap su; sudo script/install --su"
-            findings.append(Finding("pam-missing", ERROR, what, why, mend))
+                fix = "sudo script/bootstrap su; sudo script/install --su"
+            findings.append(Finding("pam-missing", ERROR, what, why, fix))
     return findings
 
 
@@ -63,7 +64,7 @@ def _files_of(module: str) -> list[str]:
     """Return the files that libpam would load for a module's name or path."""
     if module.startswith("/"):
         return [module] if os.path.exists(module) else []
-    return sorted(path for place in MODULES for path in glob.glob(f"{place}/{glob.escape(module)}"))
+    return sorted(path for where in MODULES for path in glob.glob(f"{where}/{glob.escape(module)}"))
 
 
 def _check_library(path: str) -> tuple[list[Finding], str]:
@@ -75,7 +76,7 @@ def _check_library(path: str) -> tuple[list[Finding], str]:
     )  # fmt: skip
     linked = re.search(r"libpython(\d+\.\d+)\S* => (\S+)", done.stdout)
     if done.returncode != 0 or not linked or linked[2] == "not":
-        wanted = f" to libpython{linked[1]}, which is not there" if linked else " to no Python"
+        wanted = f" to libpython{linked[1]}, which is missing" if linked else " to no Python"
         findings.append(
             Finding("module-python", ERROR, f"{path} is linked{wanted}",
                     "PAM cannot load it, and refuses.", "apt install --reinstall libpam-python")
@@ -87,7 +88,7 @@ def _check_script(script: str, version: str) -> list[Finding]:
     package = os.path.join(os.path.dirname(os.path.realpath(script)), "trex")
     if not os.path.isfile(script) or not os.path.isfile(os.path.join(package, "login/pam.py")):
         return [
-            Finding("module-script", ERROR, f"{script}: the module is not there, or not whole",
+            Finding("module-script", ERROR, f"{script}: the module is missing or incomplete",
                     "pam_python cannot run it, and refuses.", "sudo script/install")
         ]  # fmt: skip
     files = [script, package, *glob.glob(os.path.join(glob.escape(package), "**"), recursive=True)]
@@ -96,20 +97,25 @@ def _check_script(script: str, version: str) -> list[Finding]:
     if compiled and not os.path.exists(f"{package}/login/__pycache__/pam.cpython-{compiled}.pyc"):
         findings.append(
             Finding("module-compiled", WARNING, f"{package}: not compiled for Python {version}",
-                    "Each login compiles it anew, and takes longer.", "sudo script/install")
+                    "Each login compiles it again, and takes longer.", "sudo script/install")
         )  # fmt: skip
     return findings
 
 
+def root_alone(path: str) -> str:
+    """Return the shell command after which only root can write `path`."""
+    return f"chown root:root {shlex.quote(path)}; chmod go-w {shlex.quote(path)}"
+
+
 def _check_files(paths: list[str]) -> list[Finding]:
-    """Return the first file that somebody other than root could write: it runs as root."""
+    """Return the first file that others can write; all of them run as root."""
     for path in paths:
         try:
             check_writers(path, ROOT)
         except FileUnsafe as error:
-            mend = f"chown root:root {error.path}; chmod go-w {error.path}"
+            fix = root_alone(error.path)
             why = "It runs as root in every login."
-            return [Finding("module-writable", ERROR, str(error), why, mend)]
+            return [Finding("module-writable", ERROR, str(error), why, fix)]
         except OSError as error:
             why = "pam_python cannot read it."
             what = f"{path}: {error.strerror}"

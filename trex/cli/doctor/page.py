@@ -1,4 +1,4 @@
-"""The page with a QR code: started as for a login, and its certificate looked at."""
+"""The page with a QR code: started as for a login, and its certificate checked."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from trex.openpgp.record import AuthRecord
 
 PAGE_SECONDS = 30
-OPEN_SECONDS = 15.0  # to open and close it
-MOST_NAMES = 4  # that are repeated
+OPEN_SECONDS = 15.0  # to open and close the page
+MOST_NAMES = 4  # of a certificate, in a message
 
 
 def check_page(place: Place, record: AuthRecord, message: str, service: str) -> list[Finding]:
-    """Return why this user's page would not be shown, or not be trusted by a browser.
+    """Return why this user's page would not be shown, or a browser would not trust it.
 
-    A page is opened for a moment, by the login's own code: ports, account, TLS pair and handshake.
+    A page is opened by the login's own code: port, account, TLS files and handshake.
     """
     try:
-        # As root, like a login, but in a process that can be left where the TLS files hang.
+        # As root, like a login, but in a process that can be left behind if the TLS files hang.
         warnings = run_as(ROOT, lambda: _open(place, record, message, service), OPEN_SECONDS)
         if record.tls_certificate and not warnings:
             return _check_certificate(place, record)
@@ -42,13 +42,14 @@ def check_page(place: Place, record: AuthRecord, message: str, service: str) -> 
         warnings = [error.message]
     return [
         Finding("page", WARNING, f"{place.user.name}: {warning}",
-                "Logins go on, with the message as text alone.", "docs/troubleshooting.md")
+                "Logins work, but show the message as text only.", "docs/troubleshooting.md",
+                place.user.name)
         for warning in warnings
     ]  # fmt: skip
 
 
 def _open(place: Place, record: AuthRecord, message: str, service: str) -> list[str]:
-    """Open and close the page; return what a login would note in its log."""
+    """Open and close the page; return the warnings that a login would log."""
     login = Login(place.user.name, service, "", [])
     with Page(login, place.options, record) as page:
         page.open(place.reader, place.user, now() + PAGE_SECONDS)
@@ -57,37 +58,37 @@ def _open(place: Place, record: AuthRecord, message: str, service: str) -> list[
 
 
 def _check_certificate(place: Place, record: AuthRecord) -> list[Finding]:
-    """Look at what the certificate says. Raises CommandError for one that cannot be read."""
+    """Check the certificate. Raises CommandError for one that cannot be read."""
     told = run_as(place.reader, lambda: _read_certificate(record.tls_certificate), FILE_SECONDS)
     findings = []
     path = cut(record.tls_certificate, MAX_PLACE)
     if told["until"] - time.time() < WARN_DAYS * DAY:
         findings.append(
             Finding("page-expires", WARNING, f"{path}: valid until {day(told['until'])}",
-                    "From then on there is no page.", "renew the certificate")
+                    "From then on there is no page.", "renew the certificate", place.user.name)
         )  # fmt: skip
     host = place.options.web_host or full_name()
     if not any(_is_for(name, host) for name in told["names"]):
         names = ", ".join(map(cut, told["names"][:MOST_NAMES])) or "no host"
         findings.append(
-            Finding("page-name", WARNING, f"{path}: it is for {names}, and the page is at {host}",
-                    "Browsers warn of it.", "web_host= with a name that the certificate has")
+            Finding("page-name", WARNING,
+                    f"{path}: expected a certificate for {host}, found one for {names}",
+                    "Browsers warn about it.", "set web_host= to a name in the certificate",
+                    place.user.name)
         )  # fmt: skip
     return findings
 
 
 def _read_certificate(path: str) -> dict[str, Any]:
-    """Return the end of the first certificate, in seconds, and its names.
+    """Return the end of the first certificate, in seconds since the epoch, and its names.
 
-    The path is the user's, who may have put another file there since the page was opened.
+    The path is the user's, who may have replaced the file since the page was opened.
     """
     try:
         certificate = x509.load_pem_x509_certificate(read_pem(path)[0])
         names = _names(certificate)
     except (OSError, ValueError):
-        raise PageUnavailable(
-            f"{cut(path, MAX_PLACE)}: found no certificate; meant is one in PEM"
-        ) from None
+        raise PageUnavailable(f"{cut(path, MAX_PLACE)}: expected a certificate in PEM") from None
     until = getattr(certificate, "not_valid_after_utc", None)  # cryptography 42 and later
     if until is None:
         until = certificate.not_valid_after.replace(tzinfo=UTC)

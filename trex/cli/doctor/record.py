@@ -1,4 +1,4 @@
-"""A user's record and keys: a challenge is made as for a login, and what nearly failed is told."""
+"""A user's record and keys: a challenge is made as for a login, and its problems reported."""
 
 from __future__ import annotations
 
@@ -12,10 +12,20 @@ from typing import TYPE_CHECKING, Any
 from trex.cli.delegate import PATH, hint_for, run_as
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
 from trex.cli.setup.keyring import copies_in
-from trex.errors import FileUnsafe, NoRecord, TrexError
+from trex.errors import FileUnsafe, GpgTimedOut, NoRecord, NotStarted, TrexError
 from trex.login.challenge import RandomText
 from trex.login.method import is_absent
-from trex.openpgp.errors import KeyExpired, KeyUnusable
+from trex.openpgp.errors import (
+    KeyExpired,
+    KeyNotFound,
+    KeyNotTrusted,
+    KeyRevoked,
+    KeyUnusable,
+    NoEncryptionSubkey,
+    SigningKeyLocked,
+    SigningKeyUnusable,
+    SubkeyExpired,
+)
 from trex.openpgp.gpg import Gpg
 from trex.openpgp.keylist import DAY, NEVER, day, parse_listing
 from trex.openpgp.keyring import Keyring
@@ -38,22 +48,22 @@ MAX_NAME = 200
 QR_BYTES = 2953  # ISO/IEC 18004, table 7: version 40, level L, bytes
 WHY = "Every login of this user is refused."
 EXTEND = "where the secret key is, {commands}; then {enroll} --key FILE"
-MENDS = {
-    "KeyNotFound": "{enroll} --key FILE",
-    "KeyExpired": EXTEND,
-    "SubkeyExpired": EXTEND,
-    "KeyRevoked": "make a new key; {enroll} --key FILE",
-    "KeyNotTrusted": "gpg --check-trustdb as {reader}, or trust in the record",
-    "NoEncryptionSubkey": "gpg --quick-add-key {key} cv25519 encr; then {enroll} --key FILE",
-    "SigningKeyLocked": "an empty passphrase: gpg --passwd {key}, as {reader}",
-    "SigningKeyUnusable": "{enroll} --from-keyring --sign-as KEY",
-    "NotStarted": "apt install gnupg; or gpg= that names it",
-    "GpgTimedOut": "gpg_timeout=; and how long does gpg --list-keys take, as {reader}?",
+FIXES: dict[type[TrexError], str] = {
+    KeyNotFound: "{enroll} --key FILE",
+    KeyExpired: EXTEND,
+    SubkeyExpired: EXTEND,
+    KeyRevoked: "make a new key; {enroll} --key FILE",
+    KeyNotTrusted: "gpg --check-trustdb as {reader}, or write trust in the record",
+    NoEncryptionSubkey: "gpg --quick-add-key {key} cv25519 encr; then {enroll} --key FILE",
+    SigningKeyLocked: "set an empty passphrase: gpg --passwd {key}, as {reader}",
+    SigningKeyUnusable: "{enroll} --from-keyring --sign-as KEY",
+    NotStarted: "apt install gnupg; or set gpg= to its path",
+    GpgTimedOut: "raise gpg_timeout=; how long does gpg --list-keys take, as {reader}?",
 }
 
 
 class Examined:
-    """What a record's examination brought: findings, and what the page's examination needs."""
+    """The findings about a record, and what the check of the page needs."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
@@ -62,24 +72,20 @@ class Examined:
 
 
 def check_record(place: Place) -> Examined:
-    """Return what would refuse this user, or soon will."""
+    """Return what refuses this user, or soon will."""
     examined = Examined()
     told = run_as(place.reader, lambda: _examine(place), place.seconds(runs=2))
     subject = place.user.name
     for warning in told["warnings"]:
         examined.findings.append(
             Finding("record-odd", WARNING, f"{subject}: {warning}",
-                    "The record does not say what somebody meant.", _enroll(place))
+                    "Part of the record has no effect.", _enroll(place), subject)
         )  # fmt: skip
     if told["gpg"] and not GNUPG.match(told["gpg"]):
         examined.findings.append(_foreign(place.options.gpg, told["gpg"]))
         return examined
     if told["fault"]:
-        check, text, mend = told["fault"]
-        severity, why = ERROR, WHY
-        if check == f"record-{NoRecord.__name__}" and place.options.nullok:
-            severity, why = WARNING, "Because of nullok this user is not asked."
-        examined.findings.append(Finding(check, severity, f"{subject}: {text}", why, mend))
+        examined.findings.append(_fault(place, told["fault"]))
         return examined
     examined.record = parse_record(
         told["content"].encode(), place.record, readable(place.user.home)
@@ -92,13 +98,13 @@ def check_record(place: Place) -> Examined:
     if examined.record.web_qr and place.options.web and len(examined.message) > QR_BYTES:
         what = f"{subject}: a message of {len(examined.message)} bytes"
         why = f"One QR code takes {QR_BYTES}: the page shows the text alone."
-        mend = "fewer or smaller keys: cv25519 instead of RSA"
-        examined.findings.append(Finding("record-qr", WARNING, what, why, mend))
+        fix = "fewer or smaller keys: cv25519 instead of RSA"
+        examined.findings.append(Finding("record-qr", WARNING, what, why, fix, subject))
     return examined
 
 
 def _examine(place: Place) -> dict[str, Any]:
-    """Go the way of a login up to its prompt; in a process of the reader's."""
+    """Do what a login does up to its prompt, in a process of the reader's."""
     told: dict[str, Any] = {"fault": None, "warnings": [], "listings": {}, "copies": [], "gpg": ""}
     try:
         if is_absent(place.record, place.reader):
@@ -116,12 +122,25 @@ def _examine(place: Place) -> dict[str, Any]:
         if record.sign_as or not all(map(is_file, record.recipients)):
             told["copies"] = copies_in(place.gnupg_home)
     except TrexError as error:
-        told["fault"] = [f"record-{type(error).__name__}", str(error), _mend(place, error)]
+        told["fault"] = {
+            "check": f"record-{type(error).__name__}",
+            "absent": isinstance(error, NoRecord),
+            "text": str(error),
+            "fix": _fix(place, error),
+        }
     return told
 
 
+def _fault(place: Place, fault: dict[str, Any]) -> Finding:
+    severity, why = ERROR, WHY
+    if fault["absent"] and place.options.nullok:
+        severity, why = WARNING, "Because of nullok this user is not asked."
+    name = place.user.name
+    return Finding(fault["check"], severity, f"{name}: {fault['text']}", why, fault["fix"], name)
+
+
 def _first_words(gpg: str) -> str:
-    """Return how a program calls itself, "" where it does not say so."""
+    """Return the first line of a program's --version, "" where it has none."""
     try:
         done = subprocess.run(  # noqa: S603 (an absolute path, in the reader's process)
             [gpg, "--version"], capture_output=True, check=False, timeout=VERSION_SECONDS,
@@ -134,29 +153,29 @@ def _first_words(gpg: str) -> str:
 
 def _foreign(gpg: str, name: str) -> Finding:
     return Finding(
-        "gpg-foreign", ERROR, f"{gpg}: this is not GnuPG: {name}",
-        "It may ignore what Trex tells it, and make a message that nobody can answer: then every "
+        "gpg-foreign", ERROR, f"{gpg}: expected GnuPG, found {name}",
+        "It may ignore Trex's options, and make a message that nobody can answer: then every "
         "login is refused.",
-        "apt-get remove gpg-from-sq, if that is what took its place; or gpg= with GnuPG's path",
+        "apt-get remove gpg-from-sq, if that replaced it; or gpg= with GnuPG's path",
     )  # fmt: skip
 
 
-def _copied(place: Place, carrier: str, copy: str, owner: str, kind: str) -> Finding:
-    """Name a key in the keyring that carries a copy of another's."""
+def _copied(place: Place, carrier: str, copy: str, owner: str, is_primary: bool) -> Finding:  # noqa: FBT001
+    """Return the finding for a key in the keyring that carries a copy of another's key."""
     home = readable(place.gnupg_home)
-    whose = f"{carrier}, and then enrol its owner anew" if kind else f"{carrier} or {owner}"
+    whose = f"{carrier}, then enrol its owner again" if is_primary else f"{carrier} or {owner}"
     delete = (
         f"gpg --homedir {shlex.quote(home)} --batch --yes --no-autostart --delete-keys {carrier}"
     )
     if os.geteuid() != place.reader.uid:
         delete = f"runuser -u {place.reader.name} -- {delete}"
     return Finding(
-        "key-copied", ERROR if kind else WARNING,
+        "key-copied", ERROR if is_primary else WARNING,
         f"{home}: the key {carrier} carries {copy}, which is "
-        + ("the key of somebody else" if kind else f"also in {owner}"),
-        "Anybody can put another's key into their own. Trex takes none for the other; gpg does, "
-        "and may refuse to import the owner's.",
-        f"take out {whose}: {delete}",
+        + ("another person's key" if is_primary else f"also in {owner}"),
+        "Anybody can put another's key into their own. Trex does not mistake one for the other; "
+        "gpg does, and may refuse to import the owner's key.",
+        f"remove {whose}: {delete}",
     )  # fmt: skip
 
 
@@ -169,13 +188,13 @@ def _message(place: Place, record: AuthRecord) -> str:
         return gpg.message().armored
 
 
-def _mend(place: Place, error: TrexError) -> str:
+def _fix(place: Place, error: TrexError) -> str:
     if isinstance(error, FileUnsafe):
         return hint_for(error)
     key = error.key if isinstance(error, KeyUnusable) else ""
-    mend = MENDS.get(type(error).__name__, "{enroll}")
+    fix = FIXES.get(type(error), "{enroll}")
     commands = error.commands if isinstance(error, KeyExpired) else ""
-    return mend.format(enroll=_enroll(place), reader=place.reader.name, key=key, commands=commands)
+    return fix.format(enroll=_enroll(place), reader=place.reader.name, key=key, commands=commands)
 
 
 def _enroll(place: Place) -> str:
@@ -190,8 +209,9 @@ def _check_key(place: Place, name: str, listing: str, *, is_signer: bool) -> lis
         findings.append(
             Finding("key-ambiguous", WARNING,
                     f"{place.user.name}: {len(keys)} keys carry the address {name}",
-                    "One is chosen, and whoever can add a key to the keyring may be that one.",
-                    f"the fingerprint in its place: {_enroll(place)} --from-keyring")
+                    "gpg chooses one of them, perhaps a key that another person has added.",
+                    f"name the fingerprint: {_enroll(place)} --from-keyring",
+                    place.user.name)
         )  # fmt: skip
     named, _ = verdict(name, keys, trust=True, use=SIGN if is_signer else ENCRYPT)
     for key in [as_named(name, named)] if named else []:
@@ -203,6 +223,7 @@ def _check_key(place: Place, name: str, listing: str, *, is_signer: bool) -> lis
                         f"{place.user.name}: the {what_ends(key)} {key.fingerprint} expires on "
                         f"{day(until)}",
                         "From then on every login of this user is refused.",
-                        EXTEND.format(commands=commands_for(key), enroll=_enroll(place)))
+                        EXTEND.format(commands=commands_for(key), enroll=_enroll(place)),
+                        place.user.name)
             )  # fmt: skip
     return findings

@@ -1,4 +1,4 @@
-"""Where Trex stands in a PAM service, what its arguments say, and whether it can be got around."""
+"""Trex's position in a PAM service, its arguments, and whether it can be bypassed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from trex.cli.doctor import sudoers
 from trex.cli.doctor.dispatch import MAX_PLAYED, is_all_played, lets_in, played
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
-from trex.cli.doctor.module import GUARD
+from trex.cli.doctor.module import GUARD, root_alone
 from trex.cli.doctor.programs import CENTRAL, OWN_RECORD
 from trex.cli.place import ROOT
 from trex.errors import FileUnsafe, OptionError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trex.cli.doctor.stack import Rule, Stack
 
 ENTRY = "pam_trex.py"
-# Started by users with an environment of theirs (docs/configuration.md, su).
+# Started by users with an environment of their own (docs/configuration.md, su).
 SET_USER_ID = ("su", "su-l", "chfn", "chsh", "newgrp", "polkit-1", "passwd", "doas", "vlock")
 REFUSALS = ("auth_err", "authinfo_unavail", "user_unknown", "conv_err", "system_err")
 EXAMPLE = "auth  required  pam_python.so pam_trex.py"
@@ -47,7 +47,7 @@ def options_of(rule: Rule) -> Options:
 
 
 def with_options(rules: list[Rule]) -> list[tuple[Rule, Options]]:
-    """Return the rules with their arguments, without those whose arguments are a finding."""
+    """Return the rules with their options, without those whose arguments are wrong."""
     found = []
     for rule in rules:
         with suppress(OptionError):
@@ -60,7 +60,7 @@ def check_service(service: str, stack: Stack) -> list[Finding]:
     path = f"/etc/pam.d/{service}"
     findings = [
         Finding("pam-syntax", ERROR, problem,
-                "libpam refuses what it cannot read, or leaves it out.", f"sudoedit {path}")
+                "libpam refuses what it cannot read, or ignores it.", f"sudoedit {path}")
         for problem in stack.problems
     ]  # fmt: skip
     findings += _check_writers(stack)
@@ -68,84 +68,90 @@ def check_service(service: str, stack: Stack) -> list[Finding]:
     if not rules:
         what = f"{path}: no auth line asks {ENTRY}"
         why = "Trex has no say in these logins."
-        return [*findings, Finding("pam-absent", ERROR, what, why, _mend_absent(service, path))]
+        return [*findings, Finding("pam-absent", ERROR, what, why, _fix_absent(service, path))]
     for rule, following in zip(rules, [*rules[1:], None], strict=True):
         findings += _check_rule(rule, following)
     methods = [options.method for _, options in with_options(rules)]
     for method in sorted({method for method in methods if methods.count(method) > 1}):
         what = f"{path}: Trex is asked {methods.count(method)} times with method={method}"
-        why = "A login may have to answer more than one challenge of a kind."
+        why = "A login may have to answer several challenges of the same kind."
         findings.append(Finding("pam-twice", WARNING, what, why, f"sudoedit {rules[1].path}"))
     if not any(finding.check == "pam-optional" for finding in findings):
         findings += _check_ways(stack, rules)
     return [*findings, *_check_caller(service, stack, rules)]
 
 
-def _mend_absent(service: str, path: str) -> str:
-    """Return how Trex comes into the service: beside common-auth it would be asked as well."""
+def _fix_absent(service: str, path: str) -> str:
+    """Return how to add Trex to the service: beside common-auth, both would be asked."""
     if not os.path.exists(path):
-        return f"there is no {path}: give the service's name with --service"
+        return f"{path} does not exist: name the service with --service"
     central = f" {CENTRAL}" if service in OWN_RECORD else ""
-    return f"in {path}, in place of @include common-auth: {EXAMPLE}{central}"
+    return f"in {path}, replace @include common-auth by: {EXAMPLE}{central}"
 
 
 def _check_writers(stack: Stack) -> list[Finding]:
-    """Return which of the stack's files somebody other than root could write."""
+    """Return the stack's files that others than root can write."""
     findings = []
     why = "Whoever can write it decides who gets in."
     for path in dict.fromkeys(rule.path for rule in stack.rules):
         try:
             check_writers(path, ROOT)
         except FileUnsafe as error:
-            mend = f"chown root:root {error.path}; chmod go-w {error.path}"
-            findings.append(Finding("pam-writable", ERROR, str(error), why, mend))
-        except OSError:  # gone since it was read
+            fix = root_alone(error.path)
+            findings.append(Finding("pam-writable", ERROR, str(error), why, fix))
+        except OSError:  # removed since it was read
             continue
     return list(dict.fromkeys(findings))
 
 
 def _check_rule(rule: Rule, following: Rule | None) -> list[Finding]:
-    """Return what is wrong with one of Trex's lines; `following` is the next of them."""
-    mend = f"sudoedit {rule.path}, line {rule.line}"
+    """Return what is wrong with one of Trex's lines; `following` is Trex's next line."""
+    fix = f"sudoedit {rule.path}, line {rule.line}"
     findings = []
     if rule.control.lower() == "optional":
         findings.append(
-            Finding("pam-optional", ERROR, f"{rule.place}: Trex is optional",
-                    "Beside any other module, a wrong response changes nothing.",
-                    f"{mend}: required")
+            Finding("pam-optional", ERROR, f"{rule.where}: Trex is optional",
+                    "If any other module succeeds, a wrong response has no effect.",
+                    f"{fix}: required")
         )  # fmt: skip
     decided = following is not None and following.control.lower() in ("required", "requisite")
     if rule.control.lower() == "sufficient" and not decided:
         findings.append(
-            Finding("pam-sufficient", WARNING, f"{rule.place}: Trex is sufficient",
-                    "Whoever fails here is asked by the next module.", f"{mend}: required")
+            Finding("pam-sufficient", WARNING, f"{rule.where}: Trex is sufficient",
+                    "A user who fails here is asked by the next module.", f"{fix}: required")
         )  # fmt: skip
-    either = rule.control.lower() == "sufficient" and decided  # there a refusal counts for nothing
+    either = rule.control.lower() == "sufficient" and decided  # there a refusal has no effect
     try:
         if options_of(rule).nullok and not either:
             findings.append(
-                Finding("pam-nullok", WARNING, f"{rule.place}: nullok",
-                        "A user whose record is missing is not asked: deleted, or not mounted.",
-                        f"{mend}: take it away when everybody is enrolled")
+                Finding("pam-nullok", WARNING, f"{rule.where}: nullok",
+                        "A user whose record is missing, deleted or not mounted, is not asked.",
+                        f"{fix}: remove nullok when everybody is enrolled")
             )  # fmt: skip
     except OptionError as error:
         findings.append(
-            Finding("pam-arguments", ERROR, f"{rule.place}: {error}",
-                    "Every login through this service is refused.", mend)
+            Finding("pam-arguments", ERROR, f"{rule.where}: {error}",
+                    "Every login through this service is refused.", fix)
         )  # fmt: skip
     return findings
 
 
 def _check_ways(stack: Stack, rules: list[Rule]) -> list[Finding]:
-    """Play all that the modules may answer through the stack."""
+    """Play all combinations of the modules' results through the stack."""
     where = [i for i, rule in enumerate(stack.rules) if rule in rules]
     first = rules[0]
     right = dict.fromkeys(where, "success")
     if not any(lets_in(stack.rules, results) for results in played(stack.rules, right)):
-        what = f"{first.place}: even a right response lets nobody in"
-        why = "A jump is no verdict: some module must say yes after it."
+        what = f"{first.where}: even a right response lets nobody in"
+        why = "A jump is no success: a module after it must succeed."
         return [
-            Finding("pam-closed", ERROR, what, why, "end the stack: auth required pam_permit.so")
+            Finding(
+                "pam-closed",
+                ERROR,
+                what,
+                why,
+                "at the end of the stack: auth required pam_permit.so",
+            )
         ]
     for refusal in REFUSALS:
         wrong = dict.fromkeys(where, refusal)
@@ -154,9 +160,9 @@ def _check_ways(stack: Stack, rules: list[Rule]) -> list[Finding]:
                 return [_way_around(stack, results, first)]
     if is_all_played(stack.rules, right):
         return []
-    what = f"{first.place}: there are more than {MAX_PLAYED} modules beside Trex"
-    why = "Not all that they may answer was played through: a way in may have been missed."
-    return [Finding("pam-long", WARNING, what, why, "a service of its own, with fewer modules")]
+    what = f"{first.where}: there are more than {MAX_PLAYED} modules beside Trex"
+    why = "Not all combinations of their results were tried: a way in may have been missed."
+    return [Finding("pam-long", WARNING, what, why, "a separate service with fewer modules")]
 
 
 def _way_around(stack: Stack, results: list[str], first: Rule) -> Finding:
@@ -165,29 +171,29 @@ def _way_around(stack: Stack, results: list[str], first: Rule) -> Finding:
         for rule, result in zip(stack.rules, results, strict=True)
         if result == "success" and rule.actions and rule.actions.get("success") != "ignore"
     ]
-    by = f"{other[0].name} at {other[0].place}" if other else "no module at all"
+    by = f"{other[0].name} at {other[0].where}" if other else "no module at all"
     return Finding(
-        "pam-around", ERROR, f"{first.place}: there is a way in around Trex: {by}",
-        "Whoever succeeds there gets in without a right response.",
-        f"Trex first and required, or take away what is sufficient: sudoedit {first.path}",
+        "pam-around", ERROR, f"{first.where}: there is a way in around Trex: {by}",
+        "A user who succeeds there gets in without a right response.",
+        f"put Trex first and required, or remove what is sufficient: sudoedit {first.path}",
     )  # fmt: skip
 
 
 def _check_caller(service: str, stack: Stack, rules: list[Rule]) -> list[Finding]:
-    """See whether a program that users start lets them choose Python's library."""
+    """Check whether a program that users start lets them choose Python's library."""
     before = stack.rules[: stack.rules.index(rules[0])]
     if any(rule.name == GUARD for rule in before):
         return []
     why = "Python takes its library from the caller's PATH, and runs it as root."
     if service in SET_USER_ID:
-        what = f"{rules[0].place}: {service} asks Trex without {GUARD} before it"
-        mend = f"sudo script/install --su, and before Trex: auth requisite {GUARD}"
-        return [Finding("caller-path", ERROR, what, why, mend)]
+        what = f"{rules[0].where}: {service} asks Trex without {GUARD} before it"
+        fix = f"sudo script/install --su, and before Trex: auth requisite {GUARD}"
+        return [Finding("caller-path", ERROR, what, why, fix)]
     if service in sudoers.SERVICES and not sudoers.can_be_read():
-        mend = "sudo trex doctor"
-        return [Finding("sudo-path", NOTE, "/etc/sudoers was not looked at", why, mend)]
+        fix = "sudo trex doctor"
+        return [Finding("sudo-path", NOTE, "/etc/sudoers was not checked", why, fix)]
     if service in sudoers.SERVICES and not sudoers.has_secure_path():
         what = "/etc/sudoers sets no secure_path"
-        mend = "sudo visudo: Defaults secure_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
-        return [Finding("sudo-path", ERROR, what, why, mend)]
+        fix = "sudo visudo: Defaults secure_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+        return [Finding("sudo-path", ERROR, what, why, fix)]
     return []

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import stat
 from typing import TYPE_CHECKING, Any
 
+from trex.cli.delegate import hint_for
 from trex.cli.doctor.clock import until
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.gateways import check_gateways, for_user
 from trex.cli.doctor.state import (
     INSTALL,
+    check_directory,
     check_packages,
-    check_place,
     make_servant,
     reached,
     servant_of,
     unreachable,
 )
 from trex.codeerrors import NotSent, SettingsError
-from trex.errors import FileUnsafe, NoRecord, OptionError, TrexError, UserUnknown
+from trex.errors import ABSENT, FileUnsafe, NoRecord, OptionError, TrexError, UserUnknown
 from trex.sms.phones import number_from_gecos, numbers_from_map, users_in_map
 from trex.sms.settings import read_settings
 from trex.system.privilege import find_account, readable
@@ -37,7 +39,7 @@ OLD_WORDS = {"yes": "rwh", "no": "frwh"}  # login.defs(5), CHFN_RESTRICT
 
 
 class Sender:
-    """Who sends, with which settings, and whether it can be counted: else that has been told."""
+    """The account that sends, its settings, and whether it can count (else a finding says so)."""
 
     def __init__(self, servant: Account, settings: dict[str, Any], *, counts: bool) -> None:
         self.servant = servant
@@ -46,7 +48,7 @@ class Sender:
 
 
 def check_sender(options: Options, *, online: bool) -> tuple[list[Finding], Sender | None]:
-    """Return what would refuse everybody, and who sends where that is known."""
+    """Return what would refuse every user, and the sender, None where it is not known."""
     findings = []
     servant = None
     try:
@@ -57,13 +59,13 @@ def check_sender(options: Options, *, online: bool) -> tuple[list[Finding], Send
     try:
         settings = read_settings(options.sms_file)
     except (SettingsError, FileUnsafe) as error:
-        mend = _mend(error, f"sudoedit {options.sms_file}; docs/sms.md")
-        findings.append(Finding("sms-settings", ERROR, str(error), ALL, mend))
+        fix = _fix(error, f"sudoedit {options.sms_file}; docs/sms.md")
+        findings.append(Finding("sms-settings", ERROR, str(error), ALL, fix))
     if servant is None or settings is None:
         return findings, None
     state = settings["state"]
     missing = check_packages(state, sending=True)
-    findings += missing or [*check_place(state, servant), *_check_host(servant, settings)]
+    findings += missing or [*check_directory(state, servant), *_check_host(servant, settings)]
     findings += check_gateways(settings, options.sms_file, servant, online=online)
     counts = not any(finding.check in ("sms-package", "sms-state") for finding in findings)
     return findings, Sender(servant, settings, counts=counts)
@@ -74,13 +76,13 @@ def _check_host(servant: Account, settings: dict[str, Any]) -> list[Finding]:
         limits = reached(servant, settings, "", 1, "host")
     except NotSent as error:
         return [unreachable(settings["state"], error)]
-    return _limits("this host", "Until then nobody is sent a PIN.", settings, limits)
+    return _limits("this host", "Until then no PIN is sent to anybody.", settings, limits)
 
 
 def users(options: Options) -> list[str]:
-    """Return all who have a number: who are in the map, or have an account with an office phone.
+    """Return all users with a number: those in the map, or those with an office phone.
 
-    Raises SettingsError and FileUnsafe, which `check_numbers` tells.
+    Raises SettingsError and FileUnsafe, which `check_numbers` reports.
     """
     if not options.gecos_phone:
         return users_in_map(options.phones)
@@ -96,44 +98,39 @@ def users(options: Options) -> list[str]:
 
 
 def check_numbers(options: Options) -> list[Finding]:
-    """Return what is wrong with where the numbers come from."""
+    """Return what is wrong with the source of the numbers."""
     if options.gecos_phone:
         return _check_gecos()
     try:
         named = users_in_map(options.phones)
     except (SettingsError, FileUnsafe) as error:
-        mend = _mend(error, f"sudoedit {options.phones}; docs/sms.md")
-        return [Finding("sms-phones", ERROR, str(error), ALL, mend)]
+        fix = _fix(error, f"sudoedit {options.phones}; docs/sms.md")
+        return [Finding("sms-phones", ERROR, str(error), ALL, fix)]
     findings = _check_readers(options.phones)
     for name in named:
         try:
             find_account(name)
         except UserUnknown as error:
             what = f"{options.phones}: {name}: {error}"
-            why = "A name that somebody gets later has this number then."
-            mend = f"sudoedit {options.phones}"
-            findings.append(Finding("sms-phones", WARNING, what, why, mend))
+            why = "Whoever gets an account of this name later also gets this number."
+            fix = f"sudoedit {options.phones}"
+            findings.append(Finding("sms-phones", WARNING, what, why, fix, name))
     return findings
 
 
 def _check_readers(path: str) -> list[Finding]:
-    """See whether anybody but root, who alone needs them, can read the numbers."""
+    """Check that only root, who alone needs the numbers, can read them."""
     status = os.stat(path)
     others = stat.S_IROTH | (stat.S_IRGRP if status.st_gid != 0 else 0)
     if not status.st_mode & others:
         return []
-    what = f"{path}: found mode {stat.S_IMODE(status.st_mode):04o}; meant is 0600"
+    what = f"{path}: expected mode 0600, found {stat.S_IMODE(status.st_mode):04o}"
     why = "Local users can read everybody's telephone number."
-    return [Finding("sms-readable", WARNING, what, why, CLOSE.format(path=path))]
-
-
-def is_told(name: str, findings: list[Finding]) -> bool:
-    """Tell whether check_numbers has said that there is no such account."""
-    return any(f.check == "sms-phones" and f": {name}: " in f.what for f in findings)
+    return [Finding("sms-readable", WARNING, what, why, CLOSE.format(path=shlex.quote(path)))]
 
 
 def _check_gecos() -> list[Finding]:
-    """See whether chfn(1) lets users change the number."""
+    """Check whether chfn(1) lets users change the number."""
     try:
         with open(LOGIN_DEFS, encoding="utf-8", errors="replace") as file:
             words = [line.split() for line in file]
@@ -143,13 +140,13 @@ def _check_gecos() -> list[Finding]:
     if not said or OFFICE_PHONE not in OLD_WORDS.get(said[-1], said[-1]):
         return []
     what = f"{LOGIN_DEFS}: CHFN_RESTRICT {said[-1]}, and gecos_phone"
-    why = "Users, and whoever has got hold of their session, can have PINs sent to another number."
-    mend = f"a map in place of gecos_phone; or CHFN_RESTRICT without w: sudoedit {LOGIN_DEFS}"
-    return [Finding("sms-gecos", WARNING, what, why, mend)]
+    why = "Users, and whoever takes over their session, can have PINs sent to another number."
+    fix = f"use a map, not gecos_phone; or remove w from CHFN_RESTRICT: sudoedit {LOGIN_DEFS}"
+    return [Finding("sms-gecos", WARNING, what, why, fix)]
 
 
 def check_user(name: str, options: Options, sender: Sender | None) -> list[Finding]:
-    """Return what would refuse this user; and, as a note, the end of the number.
+    """Return what would refuse this user and, as a note, the last digits of the number.
 
     Raises UserUnknown.
     """
@@ -157,17 +154,17 @@ def check_user(name: str, options: Options, sender: Sender | None) -> list[Findi
     try:
         numbers = _numbers(account, options)
     except NoRecord as error:
-        mend = f"sudoedit {options.phones}" if not options.gecos_phone else f"chfn -w NUMBER {name}"
+        fix = f"sudoedit {options.phones}" if not options.gecos_phone else f"chfn -w NUMBER {name}"
         severity, why = ERROR, "This user is refused."
         if options.nullok:
             severity, why = WARNING, "Because of nullok this user is not asked."
-        return [Finding("sms-NoRecord", severity, f"{name}: {error}", why, mend)]
-    except (SettingsError, FileUnsafe):  # check_numbers has told
+        return [Finding("sms-NoRecord", severity, f"{name}: {error}", why, fix, name)]
+    except (SettingsError, FileUnsafe):  # check_numbers has reported it
         return []
     ends = " and ".join(f"..{number[-2:]}" for number in numbers)
     findings = [
-        Finding("sms-number", NOTE, f"{name}: a PIN goes to {ends}", "Is it the right telephone?",
-                f"if not: {'chfn' if options.gecos_phone else f'sudoedit {options.phones}'}")
+        Finding("sms-number", NOTE, f"{name}: a PIN goes to {ends}", "Is this the right telephone?",
+                f"if not: {'chfn' if options.gecos_phone else f'sudoedit {options.phones}'}", name)
     ]  # fmt: skip
     return [*findings, *_check_sending(account, len(numbers), sender)]
 
@@ -185,38 +182,39 @@ def _check_sending(account: Account, messages: int, sender: Sender | None) -> li
     findings = []
     if sender.servant.uid == account.uid:
         what = f"{name}: sms_user= is the account that logs in"
-        findings.append(Finding("sms-account", ERROR, what, refused, "another account"))
+        findings.append(Finding("sms-account", ERROR, what, refused, "another account", name))
     if sender.settings["gateways"] and not for_user(sender.settings, name):
         what = f"{name}: no gateway is for {name}"
-        findings.append(Finding("sms-gateway", ERROR, what, refused, "only, in sms.toml"))
+        findings.append(Finding("sms-gateway", ERROR, what, refused, "only, in sms.toml", name))
     if not sender.counts:
         return findings
     try:
         limits = reached(sender.servant, sender.settings, name, messages, "user")
-    except NotSent as error:  # since check_sender has asked
+    except NotSent as error:  # it failed after check_sender asked
         sender.counts = False  # the next user would wait as long
         return [*findings, unreachable(sender.settings["state"], error)]
     why = "Until then nothing is sent to this user."
-    return [*findings, *_limits(name, why, sender.settings, limits)]
+    return [*findings, *_limits(name, why, sender.settings, limits, name)]
 
 
 def _limits(
-    whose: str, why: str, settings: dict[str, Any], limits: dict[str, float | None]
-) -> list[Finding]:
+    whose: str, why: str, settings: dict[str, Any], limits: dict[str, float | None],
+    subject: str = "",
+) -> list[Finding]:  # fmt: skip
     findings = []
     for name, seconds in limits.items():
-        end = "for ever" if seconds is None else f"until {until(seconds)}"
+        end = "and never ends" if seconds is None else f"until {until(seconds)}"
         what = f"{whose}: the limit {name} = {settings['limits'][name]} is reached, {end}"
-        mend = f"wait, or raise {name} in sms.toml; who was it?"
-        findings.append(Finding("sms-limit", ERROR, what, why, mend))
+        fix = f"wait, or raise {name} in sms.toml; find out who used it up"
+        findings.append(Finding("sms-limit", ERROR, what, why, fix, subject))
     return findings
 
 
-def _mend(error: TrexError, edit: str) -> str:
+def _fix(error: TrexError, edit: str) -> str:
     if not isinstance(error, FileUnsafe):
         return edit
-    if error.found == "no file":
+    if error.kind == ABSENT:
         return INSTALL
     if os.path.isfile(error.path):
-        return CLOSE.format(path=error.path)
-    return f"ls -ld {error.path}"
+        return CLOSE.format(path=shlex.quote(error.path))
+    return hint_for(error)

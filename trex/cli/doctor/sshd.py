@@ -1,4 +1,4 @@
-"""sshd's settings as sshd itself reports them (`sshd -T`), for each user that was named."""
+"""sshd's settings as sshd itself reports them (`sshd -T`), for each user."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ SSHD = "/usr/sbin/sshd"
 SECONDS = 20
 SERVICE = "sshd"
 FILE = "/etc/ssh/sshd_config.d/01-trex.conf"
-# Of these two OpenSSH 9.2 takes the last line that it finds, of the others the first.
+# For these two OpenSSH 9.2 uses the last line that it finds, for others the first.
 ALONE = f"{FILE}, and nowhere else in /etc/ssh"
-DEFAULT_GRACE = 120  # what sshd's own MaxStartups was chosen for
-# Connections that are not yet logged in: where dropping by chance begins, its percentage, the most.
+DEFAULT_GRACE = 120  # seconds; sshd's own MaxStartups was chosen for it
+# Connections before login: from where on some are dropped, their percentage, the maximum.
 STARTUPS = "100:30:200"
 FEWEST_STARTUPS = 50
 PER_SOURCE = 20
-FEWEST_TRIES = 3  # an agent offers several keys, and each counts
+FEWEST_TRIES = 3  # an agent offers several keys, and each counts as a try
 METHOD = "keyboard-interactive"
 ASKS_PAM = (METHOD, "password")
 ROOT_MAY = ("yes",)
-# What they can do who have no SSH key, by method.
+# What people without an SSH key can do, by method.
 STRANGERS = {
     "openpgp": "strangers can make the server run gpg",
     "totp": "strangers can guess codes",
@@ -31,9 +31,9 @@ Settings = dict[str, str]
 
 
 def check_sshd(users: list[str], method: str, timeout: int) -> list[Finding]:
-    """Return what keeps sshd from asking, or from waiting as long as a challenge holds.
+    """Return what keeps sshd from asking, or from waiting as long as a challenge is valid.
 
-    `method` is the one that is asked first, `timeout` the longest of all, in seconds.
+    `method` is the first that is asked, `timeout` the longest of all, in seconds.
     """
     findings: list[Finding] = []
     for user in users or [""]:
@@ -49,7 +49,7 @@ def check_sshd(users: list[str], method: str, timeout: int) -> list[Finding]:
 
 
 def key_comes_first() -> bool:
-    """Tell whether everybody is asked for something else, such as an SSH key, before PAM asks."""
+    """Return whether something else, such as an SSH key, is required before PAM asks."""
     try:
         written = _effective("").get("authenticationmethods", "any")
     except (OSError, subprocess.TimeoutExpired, ValueError):
@@ -58,7 +58,7 @@ def key_comes_first() -> bool:
 
 
 def _effective(user: str) -> Settings:
-    """Return the settings that hold for `user`. Raises ValueError with what sshd says."""
+    """Return the settings for `user`. Raises ValueError with sshd's message."""
     match = ["-C", f"user={user},host=localhost,addr=127.0.0.1"] if user else []
     done = subprocess.run(  # noqa: S603 (an absolute path and a list)
         [SSHD, "-T", *match], capture_output=True, text=True, check=False, timeout=SECONDS,
@@ -95,13 +95,13 @@ def _judge_asking(settings: Settings) -> list[Finding]:
     if service != SERVICE:
         findings.append(
             Finding("sshd-service", ERROR, f"sshd has PAMServiceName {service}",
-                    f"That is the service that sshd asks, and {SERVICE} is what was looked at.",
+                    f"sshd asks that service, but {SERVICE} was checked.",
                     f"trex doctor --service {service}; or {FILE}: PAMServiceName {SERVICE}")
         )  # fmt: skip
     if settings.get("passwordauthentication") == "yes":
         findings.append(
             Finding("sshd-password", WARNING, "sshd has PasswordAuthentication yes",
-                    "Such a login comes to the same PAM service, but cannot show a challenge.",
+                    "Such a login uses the same PAM service, but cannot show a challenge.",
                     f"{FILE}: PasswordAuthentication no")
         )  # fmt: skip
     tries = settings.get("maxauthtries", "6")
@@ -116,29 +116,29 @@ def _judge_asking(settings: Settings) -> list[Finding]:
 
 def _judge_methods(settings: Settings, strangers: str) -> list[Finding]:
     written = settings.get("authenticationmethods", "any")
-    mend = f"{FILE}: AuthenticationMethods publickey,keyboard-interactive:pam"
+    fix = f"{FILE}: AuthenticationMethods publickey,keyboard-interactive:pam"
     if written == "any":
         return [
             Finding("sshd-methods", WARNING, "sshd has no AuthenticationMethods",
-                    f"An SSH key alone lets in, and {strangers}.", mend)
+                    f"An SSH key alone is enough, and {strangers}.", fix)
         ]  # fmt: skip
     ways = [way.split(",") for way in written.split()]
     asking = [way for way in ways if any(method.startswith(METHOD) for method in way)]
     if not asking:
         return [
             Finding("sshd-methods", ERROR, f"sshd has AuthenticationMethods {written}",
-                    "No way in asks PAM, so Trex has no say.", mend)
+                    "None of these ways asks PAM, so Trex is not asked.", fix)
         ]  # fmt: skip
     findings = []
     if len(asking) < len(ways):
         findings.append(
             Finding("sshd-methods", WARNING, f"sshd has AuthenticationMethods {written}",
-                    "One of these ways does not ask Trex.", mend)
+                    "One of these ways does not ask Trex.", fix)
         )  # fmt: skip
     if any(way[0].startswith(METHOD) for way in asking):
         findings.append(
             Finding("sshd-strangers", WARNING, f"sshd has AuthenticationMethods {written}",
-                    f"{strangers.capitalize()}, and learn who is enrolled.", mend)
+                    f"{strangers.capitalize()}, and learn who is enrolled.", fix)
         )  # fmt: skip
     return findings
 
@@ -149,14 +149,14 @@ def _judge_time(settings: Settings, timeout: int) -> list[Finding]:
         return []
     return [
         Finding("sshd-grace", WARNING,
-                f"sshd has LoginGraceTime {grace}, and a challenge holds {timeout} seconds",
-                "sshd ends the connection while the challenge could still be answered.",
+                f"sshd has LoginGraceTime {grace}, but a challenge is valid for {timeout} seconds",
+                "sshd closes the connection while the challenge can still be answered.",
                 f"{FILE}: LoginGraceTime {timeout}")
     ]  # fmt: skip
 
 
 def _judge_startups(settings: Settings, timeout: int) -> list[Finding]:
-    """See whether open prompts, each a connection that is not yet logged in, keep others out."""
+    """Check whether open prompts, each a connection before login, keep others out."""
     grace = settings.get("logingracetime", "120")
     patience = max(int(grace) if grace.isdecimal() else 0, timeout)
     if patience <= DEFAULT_GRACE:
@@ -167,9 +167,9 @@ def _judge_startups(settings: Settings, timeout: int) -> list[Finding]:
     if begin.isdecimal() and int(begin) < FEWEST_STARTUPS:
         findings.append(
             Finding("sshd-startups", WARNING,
-                    f"MaxStartups of sshd: expected {FEWEST_STARTUPS} or more to begin with, "
-                    f"found {written}; a prompt may be open {patience} seconds",
-                    f"At {begin} open prompts sshd begins to drop new connections by chance.",
+                    f"MaxStartups of sshd: expected {FEWEST_STARTUPS} or more as its first number, "
+                    f"found {written}; a prompt may be open for {patience} seconds",
+                    f"From {begin} open prompts on, sshd drops some of the new connections.",
                     f"{ALONE}: MaxStartups {STARTUPS}")
         )  # fmt: skip
     if settings.get("persourcemaxstartups", "none") == "none":
@@ -187,6 +187,6 @@ def _judge_root(settings: Settings, user: str) -> list[Finding]:
         return []
     return [
         Finding("sshd-root", ERROR, f"sshd has PermitRootLogin {permitted}",
-                "sshd asks root no question then, so root cannot answer one.",
+                "sshd then asks root nothing, so root cannot answer.",
                 f"{FILE}: PermitRootLogin yes")
     ]  # fmt: skip

@@ -1,6 +1,6 @@
 """A PAM service's configuration as libpam reads it: pam.conf(5), and Debian's `@include`.
 
-Whatever libpam would stumble over becomes a problem with its place, never an exception.
+What libpam cannot read becomes a problem with its file and line, never an exception.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ DIRECTORIES = ("/etc/pam.d", "/usr/lib/pam.d")
 TYPES = ("auth", "account", "session", "password")
 MAX_DEPTH = 16  # libpam's PAM_SUBSTACK_MAX_LEVEL
 MAX_SIZE = 1 << 20
-# libpam would go on: two lines that include their own file are 65 536 readings.
+# libpam has no such limits: a file with two lines that include it is read 65 536 times.
 MAX_FILES, MAX_RULES = 64, 256
-BLANK = " \t"  # what separates words for libpam, and nothing else
-JUMP = re.compile(r"0{0,9}[1-9][0-9]{0,8}")  # to nowhere is no jump, and an int has an end
-# pam.conf(5): what the words stand for.
+BLANK = " \t"  # libpam separates words by these alone
+JUMP = re.compile(r"0{0,9}[1-9][0-9]{0,8}")  # libpam: a jump of 0 is none, and an int is bounded
+# pam.conf(5): the actions that each word stands for.
 WORDS = {
     "required": {"success": "ok", "new_authtok_reqd": "ok", "ignore": "ignore", "default": "bad"},
     "requisite": {"success": "ok", "new_authtok_reqd": "ok", "ignore": "ignore", "default": "die"},
@@ -51,8 +51,8 @@ class Rule:
     level: int
 
     @property
-    def place(self) -> str:
-        """Where it stands."""
+    def where(self) -> str:
+        """The file and line, as `path:line`."""
         return f"{self.path}:{self.line}"
 
     @property
@@ -63,19 +63,19 @@ class Rule:
 
 @dataclass
 class Stack:
-    """The `auth` part of a service, its includes in place; problems are `path:line: text`."""
+    """The `auth` rules of a service with its includes; problems are `path:line: text`."""
 
     rules: list[Rule] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    files: int = 0  # that were read
+    files: int = 0  # number of files read
 
 
 def read_stack(service: str) -> Stack:
-    """Return what libpam asks for `service`; a service without a file is asked as `other`."""
+    """Return the stack that libpam uses for `service`: `other` for a service without a file."""
     stack = Stack()
     path = _find(service.lower()) or _find("other")
     if path is None or "/" in service or service.startswith("."):
-        stack.problems.append(f"{DIRECTORIES[0]}/{cut(service)}: there is no such service")
+        stack.problems.append(f"{DIRECTORIES[0]}/{cut(service)}: no such service")
         return stack
     try:
         _read_file(stack, path, 0, 0)
@@ -85,7 +85,7 @@ def read_stack(service: str) -> Stack:
 
 
 def assemble(content: str) -> list[tuple[int, str]]:
-    r"""Return logical lines with the number of their first one: no comments, `\` joins lines."""
+    r"""Return logical lines and the numbers of their first lines; no comments, `\` joins lines."""
     lines: list[tuple[int, str]] = []
     begun, text = 0, ""
     for number, raw in enumerate(content.split("\n"), start=1):
@@ -124,22 +124,22 @@ def tokens(text: str) -> list[str]:
 
 
 def parse_control(control: str) -> dict[str, str]:
-    """Return what is done for each result. Raises ValueError for what libpam does not know."""
+    """Return the action for each result. Raises ValueError for what libpam does not know."""
     if control.lower() in WORDS:
         return WORDS[control.lower()]
     actions: dict[str, str] = {}
     for pair in control.split():
         result, equals, action = pair.partition("=")
         if not equals or result not in RESULTS:
-            raise ValueError(f'"{cut(pair)}" is no result=action')
+            raise ValueError(f'expected result=action, found "{cut(pair)}"')
         if action not in ACTIONS and not JUMP.fullmatch(action):
-            raise ValueError(f'"{cut(action)}" is no action')
-        if result == "default":  # what has no action by now; a second one finds nothing
+            raise ValueError(f'expected an action, found "{cut(action)}"')
+        if result == "default":  # for results without an action; the first one counts
             actions.setdefault(result, action)
         else:
             actions[result] = action
     if not actions:
-        raise ValueError(f'"{cut(control)}" is no control')
+        raise ValueError(f'expected a control, found "{cut(control)}"')
     return actions
 
 
@@ -174,18 +174,18 @@ def _read_file(stack: Stack, path: str, level: int, depth: int) -> None:
             stack.problems.append(f"{cut(path, MAX_PLACE)}:{number}: {error}")
 
 
-def _read_line(stack: Stack, path: str, number: int, text: str, level: int, depth: int) -> None:  # noqa: PLR0913, PLR0917 (a place, and where it stands)
+def _read_line(stack: Stack, path: str, number: int, text: str, level: int, depth: int) -> None:  # noqa: PLR0913, PLR0917 (a line, and its position)
     kind, *words = tokens(text)
     if kind == "@include":
         _include(stack, words[:1], level, depth)
         return
     kind = kind.removeprefix("-").lower()
     if kind not in TYPES:
-        raise ValueError(f'"{cut(kind)}" is none of {", ".join(TYPES)}')
+        raise ValueError(f'expected one of {", ".join(TYPES)}, found "{cut(kind)}"')
     if kind != "auth":
         return
     if len(words) < 2:  # noqa: PLR2004 (a control and a module)
-        raise ValueError("a control and a module are meant")
+        raise ValueError("expected a control and a module")
     control, module, *arguments = words
     if len(stack.rules) >= MAX_RULES:
         raise ValueError(f"more than {MAX_RULES} modules in all")
@@ -202,11 +202,11 @@ def _read_line(stack: Stack, path: str, number: int, text: str, level: int, dept
 
 def _include(stack: Stack, names: list[str], level: int, depth: int) -> None:
     if not names:
-        raise ValueError("the name of a file is meant")
+        raise ValueError("expected the name of a file")
     shown = cut(names[0], MAX_PLACE)
     path = names[0] if names[0].startswith("/") else _find(names[0])
     if path is None:
-        raise ValueError(f"{shown}: there is no such file")
+        raise ValueError(f"{shown}: no such file")
     if depth >= MAX_DEPTH:
         raise ValueError(f"{shown}: files include each other more than {MAX_DEPTH} deep")
     if stack.files >= MAX_FILES:

@@ -1,9 +1,10 @@
-"""Where messages are counted and codes are spent: by whom, and which limits are reached."""
+"""The state that counts messages and spends codes: its account, its directory, its limits."""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -24,40 +25,41 @@ OTHERS = 0o077
 
 
 def servant_of(options: Options) -> Account:
-    """Return who sends and counts. Raises OptionError."""
+    """Return the account that sends and counts. Raises OptionError."""
     return find_servant("sms_user", options.sms_user)
 
 
 def make_servant(options: Options) -> str:
-    """Return the command that makes the account."""
+    """Return the command that creates the account."""
     if options.sms_user == Options.sms_user:
         return INSTALL
     return f"useradd --system --user-group --shell /usr/sbin/nologin {options.sms_user}"
 
 
-def check_place(state: str, servant: Account) -> list[Finding]:
-    """Return what is wrong with the directory of a `file:` state, for whom it is."""
+def check_directory(state: str, servant: Account) -> list[Finding]:
+    """Return what is wrong with the directory of a `file:` state, which `servant` writes."""
     if not state.startswith("file:"):
         return []
     directory = os.path.dirname(state.removeprefix("file:"))
-    mend = f"install -d -m 0700 -o {servant.name} -g {servant.name} {directory}"
+    quoted = shlex.quote(directory)
+    fix = f"install -d -m 0700 -o {servant.name} -g {servant.name} {quoted}"
     try:
         check_directories(directory, servant)
         status = os.stat(directory)
     except FileUnsafe as error:
-        why = "Others could take counts away, and so send without limit."
-        return [Finding("sms-place", WARNING, str(error), why, mend)]
-    except OSError:  # who counts says so
+        why = "Others could remove counts, and so send without a limit."
+        return [Finding("sms-directory", WARNING, str(error), why, fix)]
+    except OSError:  # the program that counts reports it
         return []
     if status.st_uid == servant.uid and status.st_mode & OTHERS:
-        what = f"{directory}: found mode {stat.S_IMODE(status.st_mode):04o}; meant is 0700"
-        why = "Others can see who was sent a message, and when."
-        return [Finding("sms-place", WARNING, what, why, f"chmod 700 {directory}")]
+        what = f"{directory}: expected mode 0700, found {stat.S_IMODE(status.st_mode):04o}"
+        why = "Others can see who gets messages, and when."
+        return [Finding("sms-directory", WARNING, what, why, f"chmod 700 {quoted}")]
     return []
 
 
 def check_packages(state: str, *, sending: bool) -> list[Finding]:
-    """Return which of Debian's packages are missing for this state, and for sending."""
+    """Return Debian's packages that are missing for this state and, if asked, for sending."""
     wanted = {"requests": "python3-requests"} if sending else {}
     if not state.startswith("file:"):
         wanted["redis"] = "python3-redis"
@@ -71,10 +73,10 @@ def check_packages(state: str, *, sending: bool) -> list[Finding]:
 def reached(
     servant: Account, settings: dict[str, Any], user: str, messages: int, which: str
 ) -> dict[str, float | None]:
-    """Return the limits that would refuse so many messages to `user`, of those named `which`...
+    """Return the limits that would refuse `messages` more messages to `user`.
 
-    Each with the seconds until it ends, None where it never does. The servant asks, and counts
-    nothing. Raises NotSent where it could not count either.
+    Only limits whose names begin with `which`. Each comes with the seconds until it ends, None if
+    it never does. Nothing is counted. Raises NotSent where the servant could not count.
     """
     limits = {name: most for name, most in settings["limits"].items() if name.startswith(which)}
     told = {
@@ -92,7 +94,7 @@ def reached(
 
 
 def unreachable(state: str, error: NotSent) -> Finding:
-    """Return the finding for a state that cannot be asked."""
-    why = "What cannot be counted is not sent, and a code that cannot be spent not accepted."
-    mend = INSTALL if state.startswith("file:") else "is the Redis there? state in sms.toml"
-    return Finding("sms-state", ERROR, f"state: {error}", why, mend)
+    """Return the finding for a state that does not answer."""
+    why = "Without it no message is sent and no code is accepted."
+    fix = INSTALL if state.startswith("file:") else "does the Redis run? see state in sms.toml"
+    return Finding("sms-state", ERROR, f"state: {error}", why, fix)

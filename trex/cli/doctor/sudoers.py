@@ -1,4 +1,4 @@
-"""What /etc/sudoers sets for everybody, and for whom it makes an exception (sudoers(5))."""
+"""What /etc/sudoers sets for everybody, and its exceptions (sudoers(5))."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ SUDOERS = ("/etc/sudoers", "/etc/sudoers.d")
 SERVICES = ("sudo", "sudo-i")
 QUOTED = re.compile(r'"[^"]*"')
 COMMENT = re.compile("(?<![:,!>@])#.*")  # `Defaults:#1000` names a uid
-Setting = tuple[str, str]  # `Defaults`, or `Defaults:alice`; and what is set, such as `!pam_silent`
+Setting = tuple[str, str]  # a scope, `Defaults` or `Defaults:alice`; a setting, `!pam_silent`
 
 
 def can_be_read() -> bool:
-    """Tell whether the caller may read it; root may."""
+    """Return whether the caller may read /etc/sudoers."""
     return os.access(SUDOERS[0], os.R_OK)
 
 
 def has_secure_path() -> bool:
-    """Tell whether sudo sets PATH for everybody: the last line decides, an exception is one."""
+    """Return whether sudo sets PATH for everybody, without exception; the last line decides."""
     said = [(scope, text) for scope, text in _settings() if _name(text) == "secure_path"]
     for_all = [text for scope, text in said if scope == "Defaults"]
     excepted = [scope for scope, text in said if scope != "Defaults" and text.startswith("!")]
@@ -27,7 +27,7 @@ def has_secure_path() -> bool:
 
 
 def hides_prompts() -> bool:
-    """Tell whether sudo shows a prompt of its own, for whomever, in place of any of PAM's."""
+    """Return whether sudo replaces PAM's prompts by its own, for any user."""
     said = [(scope, text) for scope, text in _settings() if _name(text) == "passprompt_override"]
     for_all = [text for scope, text in said if scope == "Defaults"]
     some = [scope for scope, text in said if scope != "Defaults" and not text.startswith("!")]
@@ -49,7 +49,7 @@ def _settings() -> list[Setting]:
 
 
 def _lines() -> list[str]:
-    """Return all lines; sudo leaves out names with a dot or a ~ at the end."""
+    """Return all lines; sudo ignores file names with a dot, or with a ~ at the end."""
     file, directory = SUDOERS
     names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
     read = [name for name in names if "." not in name and not name.endswith("~")]

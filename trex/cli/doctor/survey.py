@@ -1,7 +1,7 @@
-"""Who is set up: asked of files in all homes, of which some may not answer.
+"""Find out who is set up, from files in all homes. Some homes may not answer.
 
-The files are looked for with their reader's rights, in a process that can be left behind: what
-sleeps at a file system whose server is gone wakes up for no signal.
+The files are looked for with their reader's rights, in a process that can be left behind: no signal
+wakes a process that waits for a file system whose server is gone.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from trex.errors import TrexError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SECONDS = 5.0  # for one home; where others answered before it, for those too
-MOST_SILENT = 3  # after so many, the rest is not looked at
+SECONDS = 5.0  # for one home, and the homes before it that answered
+MOST_SILENT = 3  # after so many silent homes, the rest is not checked
 UNTOLD, NO, YES = 0, 1, 2
 
 
 class Survey:
-    """Who is set up, whose home did not answer, and who was not looked at."""
+    """The users who are set up, those whose home does not answer, and those not checked."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
@@ -33,9 +33,9 @@ class Survey:
 
 
 def look(names: list[str], is_set_up: Callable[[str], bool]) -> Survey:
-    """Ask about each of the accounts `names`; it takes MOST_SILENT waits at most."""
+    """Check each of the accounts `names`; at most MOST_SILENT of them are waited for."""
     survey = Survey()
-    answers = mmap.mmap(-1, len(names) + 1)  # shared: what was answered stays when the asker hangs
+    answers = mmap.mmap(-1, len(names) + 1)  # shared: answers stay when the child hangs
     begin = 0
     while begin < len(names) and len(survey.silent) < MOST_SILENT:
         try:
@@ -43,7 +43,7 @@ def look(names: list[str], is_set_up: Callable[[str], bool]) -> Survey:
             begin = len(names)
         except CommandError:
             end = answers.find(bytes([UNTOLD]), begin)
-            if end == begin:  # the first that was asked, and so for the whole time
+            if end == begin:  # the first one, so it had the whole time
                 survey.silent.append(names[begin])
             begin = max(end, begin + 1)
     told = answers[: len(names)]
@@ -55,9 +55,9 @@ def look(names: list[str], is_set_up: Callable[[str], bool]) -> Survey:
 def _ask(
     names: list[str], begin: int, is_set_up: Callable[[str], bool], answers: mmap.mmap
 ) -> None:
-    for place in range(begin, len(names)):
+    for index in range(begin, len(names)):
         try:
-            answer = YES if is_set_up(names[place]) else NO
+            answer = YES if is_set_up(names[index]) else NO
         except (CommandError, TrexError):  # an account without a home, or with an odd name
             answer = NO
-        answers[place] = answer
+        answers[index] = answer

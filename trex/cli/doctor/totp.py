@@ -1,17 +1,20 @@
-"""method=totp: a user's file, read as a login reads it, and whether a login could rewrite it."""
+"""method=totp: a user's file, read as a login reads it, and whether a login can rewrite it."""
 
 from __future__ import annotations
 
 import errno
 import os
+import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
 from trex.cli.delegate import FILE_SECONDS, hint_for, run_as
 from trex.cli.doctor.clock import until
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
-from trex.errors import FileUnsafe, NoRecord, RecordError, TrexError
-from trex.login.method import find_record, find_servant, is_absent, place
+from trex.codeerrors import PackageMissing
+from trex.errors import OWNER, READABLE, FileUnsafe, NoRecord, RecordError, TrexError
+from trex.login.method import find_record, find_servant, is_absent
+from trex.login.method import place as expand
 from trex.system.packages import from_debian
 from trex.system.privilege import find_account, readable
 from trex.system.rewriting import name_beside
@@ -23,22 +26,22 @@ if TYPE_CHECKING:
     from trex.login.options import Options
     from trex.system.privilege import Account
 
-FEW = 2  # of the five that there are at first
+FEW = 2  # emergency codes left, of five
 WHY = "Every login of this user is refused."
 NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # open(2), O_TMPFILE
-MENDS = {
-    "NoRecord": "as {user}: trex totp enroll",
-    "PackageMissing": "apt install python3-pyotp",
+FIXES: dict[type[TrexError], str] = {
+    NoRecord: "as {user}: trex totp enroll",
+    PackageMissing: "apt install python3-pyotp",
 }
 
 
 def has_secret(account: Account, options: Options) -> bool:
-    """Tell whether there is a file for this account; raises OptionError where none can be named."""
-    return not is_absent(place(options.secret, account), _reader(account, options))
+    """Return whether the account has a file. Raises OptionError where no path can be made."""
+    return not is_absent(expand(options.secret, account), _reader(account, options))
 
 
 def check_secret(name: str, options: Options) -> list[Finding]:
-    """Return what would refuse this user, or soon will; nothing of the secret is in it.
+    """Return what refuses this user, or soon will. No finding holds any of the secret.
 
     Raises UserUnknown, OptionError, and CommandError where the file's account cannot be acted for.
     """
@@ -47,7 +50,7 @@ def check_secret(name: str, options: Options) -> list[Finding]:
     told = run_as(reader, lambda: _examine(account, reader, options), FILE_SECONDS)
     if told["fault"]:
         return [_fault(name, told["fault"], options)]
-    path = readable(place(options.secret, account))
+    path = readable(expand(options.secret, account))
     return [
         *_check_codes(name, path, told),
         *_check_rate(name, path, told),
@@ -60,8 +63,9 @@ def _reader(account: Account, options: Options) -> Account:
 
 
 def _examine(account: Account, reader: Account, options: Options) -> dict[str, Any]:
-    """Go the way of a login up to its prompt, and see what its verdict would need."""
+    """Do what a login does up to its prompt, and check what its verdict needs."""
     told: dict[str, Any] = {"fault": None}
+    path = ""
     try:
         path = find_record(options.secret, account, reader)
         from_debian("pyotp", "python3-pyotp")
@@ -75,18 +79,30 @@ def _examine(account: Account, reader: Account, options: Options) -> dict[str, A
         _read_rest(state)
         told["room"] = _why_no_room(path, len(content))
     except TrexError as error:
-        mend = hint_for(error) if isinstance(error, FileUnsafe) else ""
-        if isinstance(error, RecordError):
-            mend = f"correct line {error.line} of {error.path}"
-        if isinstance(error, FileUnsafe) and error.found.startswith("mode"):
-            mend = f"chmod 600 {error.path}; if others could read it, a new secret"
-            mend = mend if error.path == readable(path) else hint_for(error)
-        told["fault"] = [type(error).__name__, str(error), mend]
+        told["fault"] = {
+            "check": f"totp-{type(error).__name__}",
+            "absent": isinstance(error, NoRecord),
+            "text": str(error),
+            "fix": _fix(error, account, readable(path)),
+        }
     return told
 
 
+def _fix(error: TrexError, account: Account, path: str) -> str:
+    if isinstance(error, RecordError):
+        return f"correct line {error.line} of {error.path}"
+    if not isinstance(error, FileUnsafe):
+        return FIXES.get(type(error), "docs/totp.md").format(user=account.name)
+    hint = hint_for(error)
+    if error.path != path or error.kind not in (OWNER, READABLE):
+        return hint
+    if error.kind == OWNER:  # its mode may be wrong as well
+        hint += f"; chmod 600 {shlex.quote(path)}"
+    return f"{hint}; if others could read it, make a new secret"
+
+
 def _read_rest(state: OtpState) -> None:
-    """Read what a judgement reads; raises RecordError as that would."""
+    """Read all that a verdict reads. Raises RecordError as that would."""
     from pyotp import HOTP
 
     HOTP(state.secret).at(0)
@@ -95,16 +111,16 @@ def _read_rest(state: OtpState) -> None:
 
 
 def _why_no_room(path: str, size: int) -> str:
-    """Return why a file could not be made beside `path`, "" if it could.
+    """Return why no file can be created beside `path`, "" if one can.
 
-    It is tried with one that has no name (open(2), O_TMPFILE): nobody sees it, and it is gone at
-    once. Where the file system has none, its numbers are asked.
+    An unnamed file is created (open(2), O_TMPFILE): nobody sees it, and closing it removes it.
+    Where the file system has no such files, statvfs(3) is asked.
     """
     directory = os.path.dirname(path)
     try:
         beside = os.path.join(directory, name_beside(path))
         if os.path.lexists(beside) and (os.path.islink(beside) or not os.path.isdir(beside)):
-            return f"{readable(beside)} is no directory"
+            return f"{readable(beside)}: expected a directory"
         descriptor = os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
             os.write(descriptor, bytes(size))
@@ -126,44 +142,44 @@ def _ask_numbers(directory: str) -> str:
     return os.strerror(errno.ENOSPC) if full else ""
 
 
-def _fault(name: str, fault: list[str], options: Options) -> Finding:
-    kind, text, mend = fault
-    mend = mend or MENDS.get(kind, "docs/totp.md").format(user=name)
-    if kind == NoRecord.__name__ and options.nullok:
-        why = "Because of nullok this user is not asked for a code."
-        return Finding("totp-NoRecord", WARNING, f"{name}: {text}", why, mend)
-    return Finding(f"totp-{kind}", ERROR, f"{name}: {text}", WHY, mend)
+def _fault(name: str, fault: dict[str, Any], options: Options) -> Finding:
+    severity, why = ERROR, WHY
+    if fault["absent"] and options.nullok:
+        severity, why = WARNING, "Because of nullok this user is not asked for a code."
+    what = f"{name}: {fault['text']}"
+    return Finding(fault["check"], severity, what, why, fault["fix"], name)
 
 
 def _check_codes(name: str, path: str, told: dict[str, Any]) -> list[Finding]:
     left = told["emergency"]
     if not told["counts"] and not told["time"]:
-        what = f'{name}: {path}: found neither " TOTP_AUTH nor " HOTP_COUNTER; meant is one of them'
+        what = f'{name}: {path}: expected " TOTP_AUTH or " HOTP_COUNTER, found neither'
         why = "Only emergency codes are right." if left else WHY
-        return [Finding("totp-kind", WARNING if left else ERROR, what, why, f"edit {path}")]
+        return [Finding("totp-kind", WARNING if left else ERROR, what, why, f"edit {path}", name)]
     if left > FEW:
         return []
     what = f"{name}: {path}: {left or 'no'} emergency code{'' if left == 1 else 's'} left"
-    why = "Who loses the phone cannot log in without them."
-    return [Finding("totp-emergency", WARNING, what, why, f"as {name}: trex totp codes")]
+    why = "Without them, a user who loses the phone cannot log in."
+    return [Finding("totp-emergency", WARNING, what, why, f"as {name}: trex totp codes", name)]
 
 
 def _check_rate(name: str, path: str, told: dict[str, Any]) -> list[Finding]:
     if not told["limited"]:
         what = f"{name}: {path}: no RATE_LIMIT"
-        why = "Whoever comes as far as this question may guess without end."
-        return [Finding("totp-rate", WARNING, what, why, f'add to {path}: " RATE_LIMIT 3 30')]
+        why = "Whoever gets this question may guess without a limit."
+        return [Finding("totp-rate", WARNING, what, why, f'add to {path}: " RATE_LIMIT 3 30', name)]
     if told["blocked"] <= 0:
         return []
     what = f"{name}: {path}: the RATE_LIMIT is reached, until {until(told['blocked'])}"
-    why = "Until then every attempt is refused, a right code too, and counts as another."
-    return [Finding("totp-limit", ERROR, what, why, "wait; if it was not the user, who was it?")]
+    why = "Until then every attempt is refused, even a right code, and counts as another attempt."
+    fix = "wait; if it was not the user, find out who it was"
+    return [Finding("totp-limit", ERROR, what, why, fix, name)]
 
 
 def _check_room(name: str, path: str, told: dict[str, Any]) -> list[Finding]:
     if not told["room"]:
         return []
     what = f"{name}: {path} could not be rewritten: {told['room']}"
-    why = "A used code is noted before the login succeeds, or it is refused."
-    mend = f"make room; ls -ld {os.path.dirname(path)}; mount"
-    return [Finding("totp-room", ERROR, what, why, mend)]
+    why = "A used code is recorded before the login succeeds, or the login is refused."
+    fix = f"make room; ls -ld {shlex.quote(os.path.dirname(path))}; mount"
+    return [Finding("totp-room", ERROR, what, why, fix, name)]

@@ -1,7 +1,7 @@
 """`trex try`: one login against the real PAM stack, without a session.
 
-pamtester is the PAM client. libpam inside this command would not do: pam_python.so would find this
-Python there, and use it in place of the one that it starts by itself in sshd.
+pamtester is the PAM client. libpam inside this command would not do: pam_python.so would use the
+Python that runs here, not the one that it starts in sshd.
 """
 
 from __future__ import annotations
@@ -37,19 +37,21 @@ Exit status:
 def command(user: str, service: str) -> int:
     """Log USER in as far as PAM is concerned, in this terminal.
 
-    The service's whole stack is asked (authentication, then the account), with its real modules.
-    No session is opened and no program is started. sshd's own part, the SSH key, is left out.
+    The whole stack of the service runs (authentication, then account), with its real modules. No
+    session is opened and no program is started. sshd's own part, the SSH key, is left out.
     """
     if os.geteuid() != 0:
-        raise CommandError("root is needed: PAM is asked as sshd asks it", f"sudo trex try {user}")
+        raise CommandError(
+            "only root can do this: PAM is called as sshd calls it", f"sudo trex try {user}"
+        )
     if not os.path.exists(PAMTESTER):
         raise CommandError("pamtester is not installed", "apt install pamtester")
     try:
         name = find_account(user).name
     except UserUnknown as error:
-        raise CommandError(f"{user}: {error}", "the name is one that `id NAME` knows") from None
+        raise CommandError(f"{user}: {error}", "use a name that `id NAME` knows") from None
     if "/" in service or service.startswith(("-", ".")) or name.startswith("-"):
-        raise CommandError(f"{service}: the name of a PAM service is meant", "ls /etc/pam.d")
+        raise CommandError(f"expected a PAM service, found {service}", "ls /etc/pam.d")
     done = subprocess.run(  # noqa: S603 (an absolute path and a list)
         [PAMTESTER, service, name, "authenticate", "acct_mgmt"],
         check=False, env={"PATH": PATH, "TERM": os.environ.get("TERM", "dumb")},

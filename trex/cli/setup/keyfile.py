@@ -1,4 +1,4 @@
-"""A public key in a file of its own, which the record names: written beside, tried, renamed."""
+"""A public key in a separate file that the record names: written beside, tested, renamed."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from trex.cli.place import Place
 
 DEFAULT = "/etc/trex/keys/%u.pgp"
-MODE = 0o644  # public keys, which the module reads with other rights than root's
+MODE = 0o644  # public keys; the module reads them without root's rights
 
 
 def path_of(template: str, place: Place) -> str:
-    """Return the path that a record can name. Raises CommandError for one that it cannot."""
+    """Return the expanded path. Raises CommandError for one that no record can name."""
     path = expanded(template, place.user)
     if not path.startswith("/") or any(sign in path for sign in " \t,") or not path.isprintable():
         raise CommandError(
@@ -36,9 +36,11 @@ def path_of(template: str, place: Place) -> str:
 
 
 def read(place: Place, path: str) -> bytes | None:
-    """Return the key that is there, None if nothing is. Raises CommandError for anything else."""
+    """Return the existing key, None if there is no file. Raises CommandError for anything else."""
     if path == place.record:
-        raise CommandError(f"{readable(path)}: this is the record", f"--key-file {DEFAULT}")
+        raise CommandError(
+            f"{readable(path)}: expected another path than the record's", f"--key-file {DEFAULT}"
+        )
 
     def read_key() -> str | None:
         _make_directory(path, place)
@@ -56,7 +58,7 @@ def read(place: Place, path: str) -> bytes | None:
 
 @contextmanager
 def staged(place: Place, path: str, key: bytes) -> Iterator[str]:
-    """Write `key` beside `path` for the block, to be tried out there; yield where.
+    """Write `key` beside `path` for the duration of the block; yield the path for a test.
 
     Raises CommandError.
     """
@@ -70,9 +72,9 @@ def staged(place: Place, path: str, key: bytes) -> Iterator[str]:
 
 @contextmanager
 def replaced(place: Place, path: str, key: bytes, before: bytes | None) -> Iterator[None]:
-    """Put a key in its place, after a copy of what was there; if the block fails, take it back.
+    """Replace the key file, keeping a copy; if the block fails, undo that.
 
-    A login sees the one or the other. Raises CommandError if what is there is not `before`.
+    A login sees the old or the new key. Raises CommandError if the file is no longer `before`.
     """
     if key == before:
         yield
@@ -81,27 +83,27 @@ def replaced(place: Place, path: str, key: bytes, before: bytes | None) -> Itera
     say(f"Written: {readable(path)}")
     try:
         yield
-    except BaseException:  # the record that names it may be another's, or none
+    except BaseException:  # the record was not written, so it may name the old key
         if before is None:
             run_as(place.writer, lambda: _remove(path))
         else:
             run_as(place.writer, lambda: _write(place, path, before, key))
-        say(f"Taken back: {readable(path)}")
+        say(f"Undone: {readable(path)}")
         raise
 
 
 def _write(place: Place, path: str, key: bytes, before: bytes | None) -> None:
-    recordfile.check_place(path, place.writer)
+    recordfile.check_parents(path, place.writer)
     try:
         recordfile.replace(path, key, before, MODE, place.writer.gid)
     except OSError as error:
-        raise CommandError(f"{readable(path)}: {error.strerror}", "is there room?") from None
+        raise CommandError(f"{readable(path)}: {error.strerror}", "is the disk full?") from None
 
 
 def _make_directory(path: str, place: Place) -> None:
-    """Make the last directory of a path, if it is not there."""
+    """Create the file's directory, if it does not exist."""
     directory = os.path.dirname(path)
-    recordfile.check_place(directory, place.writer)
+    recordfile.check_parents(directory, place.writer)
     try:
         if not os.path.isdir(directory):
             os.mkdir(directory)

@@ -1,6 +1,6 @@
-"""Public keys, found and imported with python-gnupg; to be called in a process of their owner's.
+"""Public keys, found and imported with python-gnupg, in a process of the keyring's owner.
 
-No `gpg.conf` is read, because the module reads none either: it could name another keyring.
+No `gpg.conf` is read, as in the module: it could name another keyring.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 GPG = "/usr/bin/gpg"
 NO_GPG = "install GnuPG (Debian: gnupg)"
 OPTIONS = ["--no-options", "--no-auto-check-trustdb", "--trust-model", "always"]
-MAX_KEYS = 1 << 20  # bytes; the largest keys with many signatures have some hundred kB
+MAX_KEYS = 1 << 20  # bytes; keys with many signatures take several hundred kB
 LOCATE_SECONDS = 60
 KNOWN_ALGORITHMS = frozenset(map(int, ALGORITHMS))
 
-logging.getLogger("gnupg").setLevel(logging.CRITICAL)  # what went wrong is told once, and here
+logging.getLogger("gnupg").setLevel(logging.CRITICAL)  # errors are reported once, here
 
 
 def read_key_file(path: str) -> bytes:
@@ -39,32 +39,32 @@ def read_key_file(path: str) -> bytes:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             content = file.read(MAX_KEYS + 1)
     except OSError as error:
-        hint = f"the same again with --key - < {path}" if isinstance(error, PermissionError) else ""
+        hint = f"use --key - < {shlex.quote(path)}" if isinstance(error, PermissionError) else ""
         raise CommandError(f"{path}: {error.strerror}", hint) from None
     return checked(content or b"", path)
 
 
 def checked(content: bytes, source: str) -> bytes:
-    """Return what could be keys. Raises CommandError for what is empty or too large."""
+    """Return the content without a byte order mark. Raises CommandError if empty or too large."""
     if not content.strip():
-        raise CommandError(f"{source}: there is nothing in it", "gpg --armor --export KEY")
+        raise CommandError(f"{source}: expected a key, found nothing", "gpg --armor --export KEY")
     if len(content) > MAX_KEYS:
         hint = "gpg --armor --export-options export-minimal --export KEY"
-        raise CommandError(f"{source}: more than {MAX_KEYS >> 20} MiB", hint)
-    return content.removeprefix(codecs.BOM_UTF8)  # gpg takes no armor with it
+        raise CommandError(f"{source}: expected at most {MAX_KEYS >> 20} MiB", hint)
+    return content.removeprefix(codecs.BOM_UTF8)  # gpg reads no armor behind one
 
 
 def keys_in(content: bytes, source: str) -> dict[str, str]:
     """Return the keys in `content` as `listing` (of colons) and `armored`.
 
-    They are looked at in a keyring of their own, so that nothing else has changed yet.
+    They are imported into a temporary keyring, so that nothing else changes yet.
     """
     gpg = _gpg(scratch_directory())
     result = gpg.import_keys(content)
     if int(result.sec_read or 0):
         raise CommandError(
-            f"{source}: this holds a secret key, which does not belong on a server",
-            "gpg --armor --export KEY writes the public one",
+            f"{source}: expected public keys, found a secret key; it does not belong on a server",
+            "gpg --armor --export KEY writes the public key",
         )
     if not result.fingerprints:
         raise _unreadable(content, source, ".".join(map(str, gpg.version or ())))
@@ -72,17 +72,17 @@ def keys_in(content: bytes, source: str) -> dict[str, str]:
 
 
 def _unreadable(content: bytes, source: str, version: str) -> CommandError:
-    """Say what is in a file out of which gpg could take no key."""
+    """Return the error for a file in which gpg finds no usable key."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"-\0-\0" in content:
         return CommandError(
-            f"{source}: this is UTF-16, as PowerShell writes it with >; expected ASCII or binary",
+            f"{source}: expected ASCII or binary, found UTF-16, as PowerShell writes it with >",
             "gpg --armor --output FILE --export KEY",
         )
     try:
         block = blocks(content)[0]
     except Malformed as error:
         return CommandError(
-            f"{source}: gpg finds no public key in it; it holds {error}", "gpg --armor --export KEY"
+            f"{source}: expected a public key, found {error}", "gpg --armor --export KEY"
         )
     unknown = [number for number in block.algorithms if number not in KNOWN_ALGORITHMS]
     what = f"a key of version {block.version}"
@@ -90,13 +90,13 @@ def _unreadable(content: bytes, source: str, version: str) -> CommandError:
         what = f"a key with algorithm {unknown[0]} of RFC 9580"
     since = "GnuPG 2.4, or " if block.version == V5 else ""
     return CommandError(
-        f"{source}: {what}, which the gpg here, {version}, cannot use: {block.fingerprint}",
+        f"{source}: gpg {version} on this host cannot use {what}: {block.fingerprint}",
         f"{since}a key of version 4: gpg --quick-generate-key ADDRESS default default 2y",
     )
 
 
 def keys_at(address: str) -> dict[str, str]:
-    """Return the keys that WKD has for a mail address, as `keys_in` does."""
+    """Return a mail address's keys from its Web Key Directory, as `keys_in` does."""
     directory = scratch_directory()
     try:
         done = subprocess.run(  # noqa: S603 (an absolute path and a list)
@@ -110,26 +110,26 @@ def keys_at(address: str) -> dict[str, str]:
         found, reason = False, "no answer in time"
     if not found:
         raise CommandError(
-            f"no key for {address} could be had: {reason}",
-            "WKD needs the network; --key FILE needs none",
+            f"no key for {address} was found: {reason}",
+            "a Web Key Directory needs the network; --key FILE does not",
         )
     return _told(_gpg(directory))
 
 
 def keys_here(home: str) -> dict[str, str]:
-    """Return the keys of a keyring; `armored` is empty, because they are there already."""
+    """Return the keys of a keyring; `armored` is empty, because nothing needs importing."""
     if not os.path.isdir(home):
-        raise CommandError(f"{home}: there is no keyring", "trex enroll --key FILE")
+        raise CommandError(f"{home}: no such keyring", "trex enroll --key FILE")
     return {"listing": _listing(_gpg(home)), "armored": ""}
 
 
 def clean_blocks(home: str, armored: str, fingerprints: list[str]) -> dict[str, Any]:
     """Return the chosen keys, each without copies of others' keys, and what was left out.
 
-    Anybody can put another's key into their own as a subkey: gpg then finds theirs under its
-    fingerprint too, and may not import the other's own. `blocks` are the keys in hex digits,
-    `left_out` pairs of a key and the copy that it carried. Raises CommandError where it is not
-    plain which of two keys is the copy.
+    Anybody can add another's key to their own as a subkey. gpg then finds their key under the
+    other's fingerprint too, and may not import the other's own. `blocks` are the keys in hex,
+    `left_out` pairs of a key and the copy that was in it. Raises CommandError where it is not
+    clear which of two keys is the copy.
     """
     offered = {block.fingerprint: block for block in blocks(armored.encode())}
     listed = parse_listing(_listing(_gpg(home)) if os.path.isdir(home) else "")
@@ -147,7 +147,7 @@ def clean_blocks(home: str, armored: str, fingerprints: list[str]) -> dict[str, 
 
 
 def _check_apart(home: str, block: Block, other: str, subkeys: list[str]) -> None:
-    """Raise CommandError where another key in the keyring carries this one, or a subkey of it."""
+    """Raise CommandError if another key in the keyring contains this key or one of its subkeys."""
     if other == block.fingerprint:
         return
     shared = {block.fingerprint, *block.subkeys}.intersection(subkeys)
@@ -156,14 +156,15 @@ def _check_apart(home: str, block: Block, other: str, subkeys: list[str]) -> Non
             f"the key {other} in {readable(home)} carries {min(shared)} of {block.fingerprint}: "
             "the owner of one of the two has copied it",
             f"if the other is the copy: gpg --homedir {shlex.quote(readable(home))} "
-            f"--delete-keys {other}, as the owner of that directory; then enrol its owner anew",
+            f"--delete-keys {other}, as the owner of that directory; then enrol its owner again",
         )
 
 
-def copies_in(home: str) -> list[list[str]]:
-    """Return the keys that carry another's: carrier, copied fingerprint, owner, kind of key.
+def copies_in(home: str) -> list[tuple[str, str, str, bool]]:
+    """Return the keys that carry another's: carrier, copied fingerprint, its owner, is primary.
 
-    Of two keys that share a subkey either may be the copy: then the kind is "".
+    If the copied key is a primary key, the carrier holds the copy. Of two keys that share a subkey,
+    either may hold it.
     """
     keys = parse_listing(_listing(_gpg(home)))
     primaries = {key.fingerprint for key in keys}
@@ -172,27 +173,27 @@ def copies_in(home: str) -> list[list[str]]:
     for key in keys:
         for subkey in (sub.fingerprint for sub in key.subkeys[1:]):
             if subkey in primaries:
-                found.append([key.fingerprint, subkey, subkey, "primary"])
+                found.append((key.fingerprint, subkey, subkey, True))
             elif subkey in seen:
-                found.append([key.fingerprint, subkey, seen[subkey], ""])
+                found.append((key.fingerprint, subkey, seen[subkey], False))
             seen.setdefault(subkey, key.fingerprint)
     return found
 
 
 def import_keys(home: str, clean: list[str], fingerprints: list[str]) -> bool:
-    """Import what `clean_blocks` returned; tell whether that has changed the keyring."""
+    """Import the blocks of `clean_blocks`; return whether the keyring has changed."""
     os.makedirs(home, mode=0o700, exist_ok=True)
     result = _gpg(home).import_keys(b"".join(map(bytes.fromhex, clean)))
     if not set(fingerprints) <= set(result.fingerprints):
         raise CommandError(
-            f"gpg did not take the key: {_last_line(result.stderr.encode())}",
-            f"is there room in {home}, and may it be written?",
+            f"gpg did not import the key: {_last_line(result.stderr.encode())}",
+            f"is the disk full, or is {home} read-only?",
         )
     return bool(int(result.count or 0) > int(result.unchanged or 0))
 
 
 def decrypt(home: str, message: str, *, pinentry: bool) -> str | None:
-    """Return the plaintext if the secret key is in this keyring and can be used now."""
+    """Return the plaintext, None if no secret key for it can be used here now."""
     try:
         with os.scandir(os.path.join(home, "private-keys-v1.d")) as entries:
             if next(entries, None) is None:
@@ -208,7 +209,7 @@ def decrypt(home: str, message: str, *, pinentry: bool) -> str | None:
 def _gpg(home: str) -> gnupg.GPG:
     try:
         gpg = gnupg.GPG(gpgbinary=GPG, gnupghome=home, options=OPTIONS)
-    except (OSError, ValueError) as error:  # python-gnupg asks for the version first
+    except (OSError, ValueError) as error:  # python-gnupg first runs gpg --version
         raise CommandError(f"{GPG} cannot be run: {error}", NO_GPG) from None
     gpg.encoding = "utf-8"
     return gpg
@@ -219,7 +220,7 @@ def _told(gpg: gnupg.GPG) -> dict[str, str]:
 
 
 def _listing(gpg: gnupg.GPG) -> str:
-    gpg.options = [*OPTIONS, "--lock-never"]  # to look changes nothing in a home
+    gpg.options = [*OPTIONS, "--lock-never"]  # listing must change nothing in a home
     listed: bytes = gpg.list_keys().data
     gpg.options = OPTIONS
     return listed.decode("utf-8", "replace")

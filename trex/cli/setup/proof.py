@@ -1,4 +1,4 @@
-"""The proof of a new record: a challenge by the module's own code, and its right response."""
+"""The proof of a new record: a challenge by the module's own code, and the right response."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ ATTEMPTS = 3
 
 
 def make_message(place: Place, content: bytes, challenge: RandomText) -> str:
-    """Return a challenge as a login with this record would show it: by the reader, with its keys.
+    """Return the armored message that a login with this record would show, made by the reader.
 
-    Raises CommandError with the reason that a login would have in its log.
+    Raises CommandError with the reason that a login would log.
     """
     record = parse_record(content, place.record, readable(place.user.home))
     told = context(place.user.name, SERVICE, "", place.options.timeout)
@@ -37,27 +37,29 @@ def make_message(place: Place, content: bytes, challenge: RandomText) -> str:
 
 
 def prove(place: Place, content: bytes, *, silently: bool) -> bool:
-    """Make a challenge, and have it answered: by the secret key at hand, or by whoever is asked.
+    """Make a challenge and have it answered, by a secret key at hand or by the user.
 
-    Tell whether it was answered; silently it may stay open. Raises CommandError if the record
-    cannot work, or nobody can answer.
+    Return whether it was answered; with `silently` it may not be. Raises CommandError if the
+    record cannot work, or no right response comes.
     """
     challenge = RandomText(place.options.timeout)
     message = make_message(place, content, challenge)
     plaintext = run_as(
         place.reader,
         lambda: keyring.decrypt(place.gnupg_home, message, pinentry=not silently),
-        place.options.timeout,  # somebody may have to find a passphrase
+        place.options.timeout,  # a passphrase may be asked for
     )
     if plaintext is not None:
         if challenge.judge(plaintext) is ACCEPTED:
             return True
-        raise CommandError("the secret key at hand decrypts to something else", "is gpg in order?")
+        raise CommandError(
+            "the secret key decrypts the challenge to another text", "does gpg work?"
+        )
     return False if silently else _ask_for_response(place, content)
 
 
 def _ask_for_response(place: Place, content: bytes) -> bool:
-    say("The new record is tried out before it is written: as at a login, answer a challenge.")
+    say("The new record is tested before it is written. Answer a challenge, as at a login.")
     for _ in range(ATTEMPTS):
         challenge = RandomText(place.options.timeout)
         message = make_message(place, content, challenge)
@@ -67,8 +69,8 @@ def _ask_for_response(place: Place, content: bytes) -> bool:
             return True
         say(f"trex: {outcome.text}")
     raise CommandError(
-        "the record was not proved, so nothing was replaced",
-        "--no-proof writes it all the same",
+        "no right response, so nothing was replaced",
+        "--no-proof writes the record without a test",
     )
 
 

@@ -18,17 +18,18 @@ QUIET_ZONE = 4  # modules (ISO/IEC 18004)
 
 
 def in_terminal(text: str) -> str:
-    """Return lines of half blocks, dark on light whatever the terminal's colours are."""
+    """Return lines of half blocks, dark on light with any terminal colours."""
     out = io.StringIO()
     _code(text).print_ascii(out=out, invert=True)
     return out.getvalue().rstrip("\n")
 
 
 class SvgFile:
-    """An SVG document of the code, for `with`: one that fails takes the file away again.
+    """An SVG file with the QR code, as a context manager: if the block fails, the file is removed.
 
-    Only its owner may read it, and nothing is overwritten. It is made and removed in the directory
-    as it was opened, which may be another's: who swaps that, or the file, has nothing removed.
+    Only its owner may read it, and no file is overwritten. It is created and removed in the
+    directory as it was opened, which may be another's: swapping that, or the file, has nothing
+    removed.
     """
 
     def __init__(self, text: str, path: str) -> None:
@@ -36,12 +37,12 @@ class SvgFile:
         self._directory, self._name = os.path.split(path)
 
     def __enter__(self) -> Self:
-        """Make the file. Raises OSError, with nothing made."""
+        """Create the file. Raises OSError, with nothing created."""
         with ExitStack() as opened:
-            self._place = os.open(self._directory or ".", DIRECTORY)
-            opened.callback(os.close, self._place)
-            descriptor = os.open(self._name, NEW, 0o600, dir_fd=self._place)
-            opened.callback(os.close, descriptor)  # until the end: nobody else gets its inode
+            self._parent = os.open(self._directory or ".", DIRECTORY)
+            opened.callback(os.close, self._parent)
+            descriptor = os.open(self._name, NEW, 0o600, dir_fd=self._parent)
+            opened.callback(os.close, descriptor)  # open until the end: its inode is not reused
             self._made = os.fstat(descriptor)
             removal = opened.enter_context(ExitStack())
             removal.callback(self._remove)
@@ -51,16 +52,16 @@ class SvgFile:
         return self
 
     def __exit__(self, kind: object, *error: object) -> None:
-        """Keep the file if the block came to its end."""
+        """Keep the file if the block succeeded."""
         if kind is None:
             self._removal.pop_all()
         self._opened.close()
 
     def _remove(self) -> None:
         with suppress(FileNotFoundError):
-            there = os.stat(self._name, dir_fd=self._place, follow_symlinks=False)
+            there = os.stat(self._name, dir_fd=self._parent, follow_symlinks=False)
             if os.path.samestat(there, self._made):
-                os.unlink(self._name, dir_fd=self._place)
+                os.unlink(self._name, dir_fd=self._parent)
 
 
 def _svg(text: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Questions to whoever sits there: asked on the terminal, whatever standard input is used for."""
+"""Questions to the user: asked on the terminal, even if standard input is something else."""
 
 from __future__ import annotations
 
@@ -18,17 +18,8 @@ if TYPE_CHECKING:
 TERMINAL = "/dev/tty"
 
 
-def is_anybody_there() -> bool:
-    """Tell whether a question could be answered."""
-    try:
-        with _answers():
-            return True
-    except CommandError:
-        return False
-
-
 def ask(question: str) -> str:
-    """Return the line that is typed after `question`.
+    """Ask `question` and return the line that is typed.
 
     Raises click.Abort at the end of input, CommandError where nobody can be asked.
     """
@@ -55,7 +46,7 @@ def _answers() -> Iterator[TextIO]:
         descriptor = os.open(TERMINAL, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         raise CommandError(
-            "there is a question, and no terminal to ask it on", "--yes goes on without questions"
+            "a question cannot be asked without a terminal", "--yes asks no questions"
         ) from None
     with open(descriptor, encoding="utf-8", errors="replace") as terminal:
         yield terminal

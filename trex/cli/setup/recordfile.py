@@ -1,4 +1,4 @@
-"""The record's file: read before it is changed, kept beside, replaced in one step."""
+"""The record's file: read before a change, copied beside, replaced in one step."""
 
 from __future__ import annotations
 
@@ -25,44 +25,49 @@ BACKUP = "~"
 
 @dataclass
 class Fields:
-    """What a record says, as it is written."""
+    """The fields of a record, as they are written."""
 
     recipients: list[str] = field(default_factory=list)
     trust: str = "trust"
     sign_as: str = "nosign"
-    page: list[str] = field(default_factory=list)  # mode, and the TLS files
+    page: list[str] = field(default_factory=list)  # mode, then the TLS files
 
     def line(self) -> str:
-        """Return the record."""
+        """Return the record's line."""
         return " ".join([",".join(self.recipients), self.trust, self.sign_as, *self.page])
 
 
 def read_existing(path: str) -> bytes | None:
-    """Return what is there, None if nothing is. Raises CommandError for what is no file."""
+    """Return the file's content, None if there is none. Raises CommandError for another kind."""
     try:
         descriptor = os.open(path, SAFELY)
     except FileNotFoundError:
         return None
     except OSError as error:
         hint = f"rm {readable(path)}" if os.path.islink(path) else f"ls -ld {readable(path)}"
-        found = "a symbolic link" if os.path.islink(path) else error.strerror
-        raise CommandError(f"{readable(path)}: {found}; a record is a regular file", hint) from None
+        found = "a symbolic link" if os.path.islink(path) else f'"{error.strerror}"'
+        raise CommandError(
+            f"{readable(path)}: expected a regular file, found {found}", hint
+        ) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise CommandError(f"{readable(path)}: this is no regular file", f"ls -ld {readable(path)}")
+        raise CommandError(f"{readable(path)}: expected a regular file", f"ls -ld {readable(path)}")
     with open(descriptor, "rb") as file:
         content = file.read(MAX_SIZE + 1)
     if len(content) > MAX_SIZE:
-        raise CommandError(f"{readable(path)}: this is no record, it is too large", "move it away")
+        raise CommandError(
+            f"{readable(path)}: expected at most {MAX_SIZE >> 10} KiB, found a larger file",
+            "move it away",
+        )
     return content
 
 
 def read_as(account: Account, path: str) -> bytes | None:
-    """Return what `read_existing` does, read with the rights of `account`."""
+    """Do what `read_existing` does, with the rights of `account`."""
 
     def read() -> str | None:
         if account.uid == 0:
-            check_place(path, account)
+            check_parents(path, account)
         content = read_existing(path)
         return None if content is None else content.decode("utf-8", "surrogateescape")
 
@@ -70,11 +75,11 @@ def read_as(account: Account, path: str) -> bytes | None:
     return None if text is None else str(text).encode("utf-8", "surrogateescape")
 
 
-def check_place(path: str, writer: Account) -> None:
-    """Check that nobody but `writer` decides where `path` leads.
+def check_parents(path: str, writer: Account) -> None:
+    """Check that only `writer` decides where `path` leads.
 
-    A file of root's in a user's directory, or behind a user's link, would be wherever that user
-    wants it. Raises CommandError, or FileUnsafe as `check_directories` does.
+    In a user's directory, or behind a user's link, that user decides where root writes.
+    Raises CommandError, or FileUnsafe as `check_directories` does.
     """
     directory = os.path.dirname(path)
     if writer.uid == 0:
@@ -82,15 +87,15 @@ def check_place(path: str, writer: Account) -> None:
             owner = os.lstat(part).st_uid
             if owner != 0:
                 raise CommandError(
-                    f"{readable(part)}: owner uid {owner}; root writes only where no user decides "
-                    "what is there",
-                    "a directory of root's, such as /etc/trex/users",
+                    f"{readable(part)}: expected owner root, found owner uid {owner}: root writes "
+                    "only where no user can change the path",
+                    "use a directory of root's, such as /etc/trex/users",
                 )
     check_directories(directory, writer)
 
 
 def _parts(directory: str) -> list[str]:
-    """Return a directory and all those above it, as far as there are any, from the top."""
+    """Return a directory and all its parents that exist, from the top."""
     parts = [directory]
     while parts[-1] not in ("/", ""):
         parts.append(os.path.dirname(parts[-1]))
@@ -98,7 +103,7 @@ def _parts(directory: str) -> list[str]:
 
 
 def fields_of(content: bytes, path: str, home: str) -> Fields:
-    """Return what the record in `content` says; an unusable one says nothing worth keeping."""
+    """Return the fields of the record in `content`; defaults for one that cannot be used."""
     try:
         record = parse_record(content, path, home)
     except TrexError:
@@ -110,7 +115,7 @@ def fields_of(content: bytes, path: str, home: str) -> Fields:
 def with_record(content: bytes | None, line: str, comment: str, path: str) -> bytes:
     """Return `content` with its record replaced by `line`; comments and other lines stay.
 
-    What has no valid record is replaced as a whole.
+    Content without a valid record is replaced as a whole.
     """
     try:
         number = parse_record(content or b"", path, "/").line
@@ -121,17 +126,17 @@ def with_record(content: bytes | None, line: str, comment: str, path: str) -> by
     return b"\n".join(lines).rstrip(b"\n") + b"\n"
 
 
-def is_as_meant(path: str, uid: int, mode: int, gid: int) -> bool:
-    """Tell whether owner and mode are right, and the group where that is who reads it."""
+def has_right_access(path: str, uid: int, mode: int, gid: int) -> bool:
+    """Return whether owner and mode are right, and the group if `mode` lets it read."""
     status = os.lstat(path)
     is_readable = status.st_gid == gid or not mode & stat.S_IRGRP
     return status.st_uid == uid and stat.S_IMODE(status.st_mode) == mode and is_readable
 
 
 def replace(path: str, content: bytes, before: bytes | None, mode: int, gid: int) -> None:
-    """Write the record in one step, after a copy of `before`; a login sees the one or the other.
+    """Write the record in one step, after a copy of `before`; a login sees the old or the new one.
 
-    Raises OSError with nothing changed, CommandError if the file is not what it was any more.
+    Raises OSError with nothing changed, CommandError if the file has changed since it was read.
     """
     if before is not None:
         _write(path + BACKUP, before, mode, gid)
@@ -140,9 +145,9 @@ def replace(path: str, content: bytes, before: bytes | None, mode: int, gid: int
 
 
 def remove(path: str, before: bytes, mode: int, gid: int) -> None:
-    """Remove the record, after a copy of it.
+    """Copy the record, then remove it.
 
-    Raises OSError with nothing changed, CommandError if the file is not what it was any more.
+    Raises OSError with nothing changed, CommandError if the file has changed since it was read.
     """
     _write(path + BACKUP, before, mode, gid)
     _check_unchanged(path, before)
@@ -153,14 +158,14 @@ def remove(path: str, before: bytes, mode: int, gid: int) -> None:
 def _check_unchanged(path: str, before: bytes | None) -> None:
     if read_existing(path) != before:
         raise CommandError(
-            f"{readable(path)}: it was changed meanwhile", "look at it and try again"
+            f"{readable(path)}: another program has changed it", "look at it and try again"
         )
 
 
 def _write(path: str, content: bytes, mode: int, gid: int) -> None:
-    """Write beside `path` and rename; a signal waits for that, so that it leaves no half of it."""
+    """Write a file beside `path` and rename it. Signals are blocked, so that nothing stays."""
     directory, name = os.path.split(path)
-    # No account has a name that begins with a dot: in a directory of all records it is nobody's.
+    # No account's name begins with a dot: in a directory of all records it is nobody's record.
     made = os.path.join(directory, f".{name}.{secrets.token_hex(4)}.new")
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:

@@ -1,4 +1,4 @@
-"""`trex remove`: a user's record goes, and a copy stays."""
+"""`trex remove`: remove a user's record and keep a copy."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ Examples:
 @place_options
 @click.option("--yes", is_flag=True, help="Ask no questions.")
 def command(*, yes: bool, **arguments: Any) -> None:
-    """Remove a record: its user cannot log in with Trex any more.
+    """Remove a record: its user can no longer log in with Trex.
 
-    A copy stays beside it, with a ~ at its end. Keys stay in the keyring.
+    A copy stays beside it, with a ~ at the end of its name. Keys stay in the keyring.
     """
     place = find_place(**arguments)
     before = recordfile.read_as(place.writer, place.record)
     if before is None:
-        say(f"{place.shown}: there is no record, nothing to remove.")
+        say(f"{place.shown}: no record, nothing to remove.")
         return
     if not yes:
         confirm(f"Remove {place.shown}, so that {place.user.name} cannot log in with Trex?")
 
     def remove() -> None:
-        recordfile.check_place(place.record, place.writer)
+        recordfile.check_parents(place.record, place.writer)
         try:
             recordfile.remove(place.record, before, place.mode, place.reader.gid)
         except OSError as error:
             raise CommandError(
-                f"{place.shown}: {error.strerror}; the record is as it was",
-                "is there room for a copy?",
+                f"{place.shown}: {error.strerror}; the record is unchanged",
+                "is the disk full? a copy needs space",
             ) from None
 
     run_as(place.writer, remove)

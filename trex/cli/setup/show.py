@@ -1,4 +1,4 @@
-"""`trex show`: a record in words, read as the module reads it."""
+"""`trex show`: explain a record, read as the module reads it."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ Examples:
 @click.command(epilog=EPILOG, short_help="Say what a user's record means.")
 @place_options
 def command(**arguments: Any) -> None:
-    """Say what a record means: who can answer, until when, and how it is shown.
+    """Explain a record: who can answer, until when, and how a challenge is shown.
 
-    The record is read by the module's own code, with the rights that a login has. What would
-    refuse a login is an error here.
+    The module's own code reads the record, with the rights that a login has. What would refuse a
+    login is an error here.
     """
     place = find_place(**arguments)
     told = run_as(place.reader, lambda: _read(place), place.seconds())
@@ -53,18 +53,18 @@ def command(**arguments: Any) -> None:
     answer(_said_of_signature(record))
     answer(_said_of_page(record))
     if faults:
-        raise CommandError("with this record every login is refused", _next(place))
+        raise CommandError("this record refuses every login", _next(place))
 
 
 def _next(place: Place) -> str:
-    """Return the command that says what to do about it; of a central record only root's can."""
+    """Return the command that explains the fault; for a central record it needs root."""
     if place.options.run_as:
         return f"sudo trex doctor --user {place.user.name} --service SERVICE"
     return f"trex doctor --user {place.user.name}"
 
 
 def _read(place: Place) -> dict[str, Any]:
-    """Read record and keys; in a process of the reader's."""
+    """Read record and keys, in a process of the reader's."""
     if is_absent(place.record, place.reader):
         raise NoRecord(f"{place.shown}: no such file")
     content = read_safely(place.record, place.reader)
@@ -76,7 +76,7 @@ def _read(place: Place) -> dict[str, Any]:
 
 
 def _show_key(name: str, listing: str, *, trust: bool) -> int:
-    """Say one recipient; return 1 if it refuses every login."""
+    """Show one recipient; return 1 if it makes every login fail, else 0."""
     keys = parse_listing(listing)
     key, fault = verdict(name, keys, trust=trust)
     if key is None:

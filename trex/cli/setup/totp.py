@@ -1,6 +1,6 @@
-"""`trex totp`: a secret for the phone, shown again, and new emergency codes.
+"""`trex totp`: make a secret for the phone, show it again, make new emergency codes.
 
-`trex.cli.setup.phone` is imported where it is used: `trex --help` does without its libraries.
+`trex.cli.setup.phone` is imported where it is used: `trex --help` does not need its libraries.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from trex.system.privilege import Account
 
 EMERGENCY_CODES = 5
-# As `google-authenticator` makes them: a code once, three attempts in half a minute, three at once.
+# As `google-authenticator` writes them: each code once, three attempts in 30 seconds, window 3.
 OPTIONS = ('" RATE_LIMIT 3 30', '" WINDOW_SIZE 3')
 TIME_BASED = ('" DISALLOW_REUSE {used}', '" TOTP_AUTH')
 COUNTER_BASED = ('" HOTP_COUNTER {next}',)
@@ -47,37 +47,35 @@ Examples:
 
 @click.group(epilog=EXAMPLES, short_help="Make and show a secret for codes from a phone.")
 def command() -> None:
-    """Codes from a phone: make a secret, show it again, renew emergency codes."""
+    """Codes from a phone: make a secret, show it again, make new emergency codes."""
 
 
 def _with_file(function: Callable[..., None]) -> Callable[..., None]:
     option = click.option(
         "--file", "path", default="~/.google_authenticator", show_default=True,
-        help="Where the secret is.",
+        help="The file with the secret.",
     )  # fmt: skip
     return option(function)
 
 
 def _with_svg(function: Callable[..., None]) -> Callable[..., None]:
-    option = click.option("--svg", metavar="FILE", help="Write the QR code as SVG, too.")
+    option = click.option("--svg", metavar="FILE", help="Also write the QR code as SVG.")
     return option(function)
 
 
 @command.command()
-@click.option(
-    "--if-missing", is_flag=True, help="Do nothing where there is a secret, or no terminal."
-)
-@click.option("--counter", is_flag=True, help="Codes from a counter (HOTP), not from the clock.")
+@click.option("--if-missing", is_flag=True, help="Do nothing if there is a secret, or no terminal.")
+@click.option("--counter", is_flag=True, help="Use a counter (HOTP), not the clock.")
 @_with_svg
 @_with_file
 def enroll(path: str, svg: str | None, *, if_missing: bool, counter: bool) -> None:
-    """Make a secret, and write it once a first code has shown that the phone has it."""
+    """Make a secret, and write it after the phone has shown a right first code."""
     account, path = _own(path)
     if if_missing and (os.path.lexists(path) or not sys.stdin.isatty()):
         return  # a profile script runs for scp and rsync as well
     if os.path.lexists(path):
-        raise CommandError(f"{readable(path)} is there already", "trex totp show")
-    _check_place(path, account)
+        raise CommandError(f"{readable(path)} exists already", "trex totp show")
+    _check_parents(path, account)
     from trex.cli.setup import phone
 
     otp = phone.new_otp(counter=counter)
@@ -107,17 +105,17 @@ def show(path: str, svg: str | None) -> None:
     otp = phone.otp_of(state)
     if otp is None:
         raise CommandError(
-            f"{readable(path)} says neither TOTP_AUTH nor HOTP_COUNTER: no code is right"
+            f"{readable(path)}: expected TOTP_AUTH or HOTP_COUNTER, found neither: no code is right"
         )
     with phone.shown(otp, account, svg):
         if state.counter:
-            say("It goes on from the next code: only one device can count on")
+            say("Counting goes on from the next code: only one device can use this secret.")
 
 
 @command.command()
 @_with_file
 def codes(path: str) -> None:
-    """Make new emergency codes in the place of those that are left; the secret stays."""
+    """Replace the emergency codes by new ones; the secret stays."""
     account, path = _own(path)
     fresh = _emergency_codes()
     for _ in tries():
@@ -127,20 +125,20 @@ def codes(path: str) -> None:
             file.replace(state.content)
             break
     else:
-        raise CommandError(f"{readable(path)} was changed by logins meanwhile", "try again")
+        raise CommandError(f"{readable(path)}: logins have changed it meanwhile", "try again")
     _show_codes(fresh)
 
 
 def _own(path: str) -> tuple[Account, str]:
-    """Return who runs this, and the path: root can have a secret too, but makes none for others."""
+    """Return the caller's account, and the path. Root makes a secret only for root."""
     account = find_account(readable(pwd.getpwuid(os.geteuid()).pw_name))
     if path.startswith("~/"):
         path = os.path.join(readable(account.home), path[2:])
     return account, native(os.path.abspath(path))
 
 
-def _check_place(path: str, account: Account) -> None:
-    """Raise CommandError where a secret could not be made, or no login would take it."""
+def _check_parents(path: str, account: Account) -> None:
+    """Raise CommandError where a secret cannot be created, or every login would refuse it."""
     directory = os.path.dirname(path)
     try:
         check_directories(directory, account)
@@ -153,12 +151,12 @@ def _check_place(path: str, account: Account) -> None:
 def _create(path: str, account: Account, content: bytes) -> None:
     try:
         create_secret(path, account, content)
-    except FileUnsafe as error:  # since it was looked at
+    except FileUnsafe as error:  # changed since the check
         raise CommandError(str(error), hint_for(error)) from None
 
 
 def _emergency_codes() -> list[str]:
-    """Return codes of eight digits, the first of them no zero, as google-authenticator wants."""
+    """Return codes of eight digits that do not begin with 0, as google-authenticator requires."""
     made: list[str] = []
     while len(made) < EMERGENCY_CODES:
         code = random_digits(EMERGENCY_DIGITS)
@@ -168,5 +166,5 @@ def _emergency_codes() -> list[str]:
 
 
 def _show_codes(emergency: list[str]) -> None:
-    say("Emergency codes, each for one login without the phone. They are not shown again:")
+    say("Emergency codes, each valid for one login without the phone. They are not shown again:")
     answer("\n".join(emergency))
