@@ -1,8 +1,8 @@
-"""Coverage-guided fuzzing of all that reads what somebody else has written.
+"""Coverage-guided fuzzing of all code that reads others' input.
 
-Each module here is a target: `check(data)` raises for whatever its docstring does not allow.
-`script/fuzz` runs them with atheris; tests/unit/test_fuzz.py replays fixtures/fuzz without it. A
-new target is one more module with a `check`, its name in `TARGETS`, and a directory of seeds.
+Each module here is a target: `check(data)` raises for everything its docstring does not allow.
+`script/fuzz` runs them with atheris; tests/unit/test_fuzz.py replays fixtures/fuzz without it. To
+add a target, add a module with a `check`, its name in `TARGETS`, and a directory of seeds.
 """
 
 TARGETS = (

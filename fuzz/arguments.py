@@ -1,4 +1,4 @@
-"""The module's arguments, as they stand in a PAM service file: here, one to a line."""
+"""The module's arguments, as in a PAM service file, but one per line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check(data: bytes) -> None:
 
 
 def check_options(options: Options) -> None:
-    """See to every limit that docs/configuration.md gives."""
+    """Check every limit in docs/configuration.md."""
     assert 1 <= options.timeout <= MAX_TIMEOUT
     assert 1 <= options.gpg_timeout <= MAX_GPG_TIMEOUT
     assert 1 <= options.web_max <= MAX_PAGES

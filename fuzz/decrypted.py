@@ -1,4 +1,4 @@
-"""A decrypted message: its plaintext, and what gpg says about it."""
+"""A decrypted message: its plaintext, and gpg's status lines about it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PINS: tuple[dict[str, str], ...] = (
 
 
 class Known(Names, Services, Pins):
-    """What the user confirmed, allowed and pinned, without the files."""
+    """What the user has confirmed, allowed and pinned, without the files."""
 
     def __init__(self, pins: dict[str, str], confirmed: set[tuple[str, str]]) -> None:
         self.by_host, self.confirmed = pins, confirmed
@@ -46,7 +46,7 @@ class Known(Names, Services, Pins):
 
 
 def check(data: bytes) -> None:
-    """Answered only if all that docs/client.md lists holds; each told in other words than there.
+    """Answered only if everything docs/client.md promises is true; checked independently.
 
     `data` is a byte of choices, then status lines, plaintext and context, NUL between them; an
     empty one of these is a right one. UNTIL stands for a time in ten minutes.
@@ -106,7 +106,7 @@ def check_message(message: Message, plaintext: bytes, said: bytes) -> None:
 
 
 def check_signature(signer: str, told: list[bytes], verdicts: list[bytes], text: str) -> None:
-    """See to it that it is good, the only one, and for this very context."""
+    """Check that it is good, the only one, and for this context."""
     assert len(verdicts) == 1
     assert verdicts[0].startswith(b"GOODSIG")
     assert re.fullmatch(r"[0-9A-F]{40,64}", signer)
@@ -144,7 +144,7 @@ def check_shown(message: Message, known: Known, target: Target) -> None:
 
 
 def check_error(error: str, plaintext: bytes) -> None:
-    """See to it that nothing of a plaintext is in it: that would be what a server wants."""
+    """Check that it contains no plaintext, which is what a hostile server wants."""
     assert error.isprintable()
     hidden = plaintext.decode("latin-1").strip()
     assert len(hidden) < 10 or hidden == RESPONSE.decode() or hidden not in error

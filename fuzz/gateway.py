@@ -1,4 +1,4 @@
-"""What a gateway for short messages answers: HTTP or SMTP, of which nothing may reach the log."""
+"""An SMS gateway's response, HTTP or SMTP, of which nothing may reach the log."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ GATEWAYS: tuple[tuple[Any, dict[str, Any], tuple[int, ...]], ...] = (
 
 
 class Wire(io.BytesIO):
-    """A socket on which the gateway has said all that it will say."""
+    """A socket on which the gateway has already sent everything."""
 
     def __init__(self, said: bytes, *, tls: bool) -> None:
         super().__init__(said)
@@ -51,7 +51,7 @@ class Wire(io.BytesIO):
         self.in_the_clear += b"" if self.tls else data
 
     def close(self) -> None:
-        """Stay: what was sent is looked at afterwards."""
+        """Stay open: the test inspects what was sent."""
 
     def settimeout(self, seconds: float) -> None:
         """Never wait."""
@@ -65,7 +65,7 @@ class Wire(io.BytesIO):
 
 
 def check(data: bytes) -> None:
-    """Sent, or NotSent with one line that is fit for a log.
+    """Sent, or NotSent with one line that is safe for a log.
 
     `data` is a byte that says which gateway, and from 128 on that the answer itself is looked at;
     then all that the gateway says.
@@ -97,13 +97,13 @@ def check(data: bytes) -> None:
 
 
 def check_error(error: str) -> None:
-    """See to it that the log gets one short line, and nothing of the gateway's or ours."""
+    """Check that the log gets one short line, with neither the gateway's data nor ours."""
     assert re.fullmatch(r"[ -~]{1,100}", error), error
     assert not any(hidden in error for hidden in HIDDEN)
 
 
 def check_sent(wire: Wire, said: bytes, good: tuple[int, ...]) -> None:
-    """See to it that the gateway said yes, and was asked once."""
+    """Check that the gateway accepted, and was asked once."""
     if good:
         assert any(status(line) in good for line in said.decode("latin-1").split("\n"))
     else:
@@ -112,7 +112,7 @@ def check_sent(wire: Wire, said: bytes, good: tuple[int, ...]) -> None:
 
 
 def status(line: str) -> int:
-    """Return a status line's number, written in any way that Python reads; 0 for another line."""
+    """Return a status line's number, in any form that Python accepts; 0 for another line."""
     words = line.split()
     try:
         return int(words[1]) if words and words[0].startswith("HTTP/1") else 0
@@ -121,7 +121,7 @@ def status(line: str) -> int:
 
 
 def check_answer(gateway: dict[str, Any], wire: Wire) -> None:
-    """See to it that no answer, packed or not, takes more room than it may."""
+    """Check that no response, compressed or not, is larger than allowed."""
     wire.seek(0)
     try:
         answer = web.request(gateway, "GET", "https://sms.example.org/")

@@ -1,4 +1,4 @@
-"""google-authenticator's file, which its user writes, and a response to it."""
+"""google-authenticator's file, which its user can write, and a response to it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from_debian("pyotp", "python3-pyotp")
 
 
 class File:
-    """The file, locked: what is written is the next login's."""
+    """The locked file; the next login reads what is written."""
 
     def __init__(self, content: bytes) -> None:
         self.content = self.written = content
@@ -48,7 +48,7 @@ class File:
 
 
 def check(data: bytes) -> None:
-    """A file is rewritten with all in it that nobody asked to change, and a code is right once.
+    """Rewriting a file changes nothing else in it, and a code is accepted once.
 
     `data` is a byte of choices, then the response, then from a NUL on the file.
     """
@@ -70,7 +70,7 @@ def check(data: bytes) -> None:
 
 
 def check_rewriting(state: OtpState, content: bytes, name: str, value: bytes) -> None:
-    """See to it that what is written is what was read, but for the lines that are to change."""
+    """Check that only the lines that have to change are different."""
     assert state.content == content.removesuffix(b"\n") + b"\n"
     assert repr(state) == "<OtpState>"
     assert set(state.secret) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
@@ -101,7 +101,7 @@ def without(content: bytes, name: str) -> list[bytes]:
 def check_judging(content: bytes, choices: int, response: bytes) -> tuple[bytes, str]:
     """Judge a response at a known time; return the file after it, and what was offered.
 
-    A choice from 1 to 200 puts the right code of that place in the place of the response.
+    A choice from 1 to 200 replaces the response by the right code of that index.
     """
     right = right_codes(OtpState(content, PATH))
     offered = response.decode("latin-1")
@@ -134,7 +134,7 @@ def check_judging(content: bytes, choices: int, response: bytes) -> tuple[bytes,
 
 
 def check_outcome(outcome: Outcome, offered: str, right: list[str], after: OtpState) -> None:
-    """See to it that right is right, and only once."""
+    """Check that a right code is accepted, and only once."""
     if not offered:
         assert outcome is MISSING
     elif offered not in right:
@@ -145,7 +145,7 @@ def check_outcome(outcome: Outcome, offered: str, right: list[str], after: OtpSt
 
 
 def right_codes(state: OtpState) -> list[str]:
-    """Return the codes that are right at NOW (RFC 4226, RFC 6238), worked out once more."""
+    """Return the codes that are right at NOW (RFC 4226, RFC 6238), computed independently."""
     codes = list(state.emergency_codes)
     if state.counter:
         numbers = range(state.counter, min(state.counter + state.window, 2**63 - 1))

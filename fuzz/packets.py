@@ -1,4 +1,4 @@
-"""The outside of an OpenPGP message that a server has sent, before gpg sees it."""
+"""The packet structure of an OpenPGP message from a server, before gpg reads it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def is_right(packets: list[tuple[int, bytes]]) -> bool:
 
 
 def split(data: bytes) -> list[tuple[int, bytes]] | None:
-    """Return the packets' tags and bodies (RFC 4880, 4.2), None for what is no whole sequence."""
+    """Return the packets' tags and bodies (RFC 4880, 4.2), None for an incomplete sequence."""
     octets = iter(data)
     packets = []
     for first in octets:
@@ -88,6 +88,6 @@ def read_new(octets: Iterator[int]) -> bytes | None:
 
 
 def take(octets: Iterator[int], count: int) -> bytes | None:
-    """Return so many octets, None where there are fewer."""
+    """Return `count` octets, None if there are fewer."""
     taken = bytes(islice(octets, count))
     return taken if len(taken) == count else None

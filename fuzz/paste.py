@@ -1,4 +1,4 @@
-"""What is pasted into `trex respond`, and the prompt that ssh passes on from a server."""
+"""Text pasted into `trex respond`, and the prompt that ssh passes on from a server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AROUND = (
 
 
 def check(data: bytes) -> None:
-    """One whole message that stands in the text, or an error of which a terminal is safe.
+    """One whole message that is in the text, or an error that is safe for a terminal.
 
     And whatever is wrapped as a server, a mail program or a terminal does it is found again.
     """
@@ -41,7 +41,7 @@ def check(data: bytes) -> None:
 
 
 def check_message(message: bytes, text: str) -> None:
-    """See to it that these bytes stand between a first and a last line, by another reading."""
+    """Check independently that these bytes are between a first and a last line."""
     assert 1 <= len(message) <= MAX_MESSAGE
     assert holds_message(text)
     signs = re.sub(r"[\s|>]", "", text)
@@ -52,7 +52,7 @@ def check_message(message: bytes, text: str) -> None:
 
 
 def check_prompt(text: str) -> None:
-    """See to it that ssh's own words are not taken from the server's."""
+    """Check that the server's words are not taken for ssh's own."""
     shown = printable(text)
     assert all(sign.isprintable() or sign in "\n\t" for sign in shown)
     asked = split_prompt(text)
@@ -67,7 +67,7 @@ def check_prompt(text: str) -> None:
 
 
 def check_wrapped(data: bytes) -> None:
-    """Armor the data itself (RFC 4880, 6.2), spoil it in ways that do no harm, and read it."""
+    """Armor the data itself (RFC 4880, 6.2), alter it in harmless ways, and read it."""
     choice, message = data[0] if data else 0, data[1:MOST_WRAPPED]
     if not message:
         return

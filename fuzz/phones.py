@@ -1,4 +1,4 @@
-"""The map of users to telephones, and GECOS, which on many hosts its user may change."""
+"""The map of users to phones, and GECOS, which on many hosts its user may change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 def check(data: bytes) -> None:
-    """Numbers that are the user's by another reading, or an error with no number in it.
+    """Numbers that an independent parser also finds, or an error without a number.
 
     `data` is the user's name up to the first line's end, then the file, or GECOS.
     """
@@ -34,7 +34,7 @@ def check(data: bytes) -> None:
 
 
 def check_numbers(numbers: list[str], user: str, content: bytes) -> None:
-    """See to it that these are the numbers of the only line that begins with the user."""
+    """Check that these are the numbers of the only line that begins with the user."""
     assert 1 <= len(numbers) <= phones.MAX_NUMBERS
     assert all(NUMBER.fullmatch(number) for number in numbers)
     text = re.sub(r"#.*", "", content.decode("utf-8", "replace"), flags=re.ASCII)
@@ -44,8 +44,8 @@ def check_numbers(numbers: list[str], user: str, content: bytes) -> None:
 
 
 def check_error(error: Exception, user: str, content: bytes) -> None:
-    """See to it that the error names a line of the file, and nobody's number."""
-    text = str(error).replace(phones.MEANT, "").replace(cut(user), "")
+    """Check that the error names a line of the file, and no phone number."""
+    text = str(error).replace(phones.EXPECTED, "").replace(cut(user), "")
     assert not re.search(r"\+[0-9]{5}", text)
     if isinstance(error, SettingsError):
         place = re.match(rf"{PATH}:([0-9]+): ", str(error))
@@ -54,7 +54,7 @@ def check_error(error: Exception, user: str, content: bytes) -> None:
 
 
 def check_gecos(content: bytes) -> None:
-    """See to it that a number is the third field's whole."""
+    """Check that the number is the whole third field."""
     entry = SimpleNamespace(pw_gecos=content.decode("utf-8", "surrogateescape"))
     with patch("pwd.getpwnam", lambda _: entry):
         try:

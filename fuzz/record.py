@@ -1,4 +1,4 @@
-"""`.auth_gpg`: what a user wrote, or whoever could write in his home."""
+"""`.auth_gpg`, written by a user, or by anyone who can write to their home."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATH, HOME = "/home/alice/.auth_gpg", "/home/alice"
 
 
 def check(data: bytes) -> None:
-    """A record, or one of two errors; and no recipient that gpg could take for anything else."""
+    """A record, or one of two errors; and no recipient that gpg could misinterpret."""
     try:
         record = parse_record(data, PATH, HOME)
     except RecordError as error:
@@ -32,7 +32,7 @@ def check(data: bytes) -> None:
 
 
 def check_record(record: AuthRecord) -> None:
-    """See to what the rest of a login relies on."""
+    """Check what the rest of a login relies on."""
     assert 1 <= len(record.recipients) <= MAX_RECIPIENTS
     for key in [*record.recipients, *([record.sign_as] if record.sign_as else [])]:
         assert not key.startswith("-")

@@ -1,4 +1,4 @@
-"""One HTTP request to the page, as Tornado parses it, and the answer at the door."""
+"""One HTTP request to the page, as Tornado parses it, and the response."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY = b64encode(b"AAAAAAAAAA:BBBBBBBBBB").decode()
 
 
 def check(data: bytes) -> None:
-    """One of four answers; the message only to who knows user name and password."""
+    """One of four responses; the message only with user name and password."""
     text = data.decode("latin-1")
     first, _, rest = text.partition("\n")
     try:

@@ -1,4 +1,4 @@
-"""What the login tells the page's process: names from PAM and from the network are in it."""
+"""What the login sends to the page's process, with names from PAM and the network in it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from trex.page.process.settings import MEMBERS, Settings
 
 
 def check(data: bytes) -> None:
-    """Lines that are no settings: KeyError or ValueError. Names that are: they stay one line each.
+    """Lines that are not settings: KeyError or ValueError. Names in settings stay one line each.
 
-    The second part is what matters: whatever a user or host is called, it adds no setting, and no
-    element to the document.
+    The second part matters: no name of a user or host adds a setting, or an element to the
+    document.
     """
     text = data.decode("utf-8", "replace")
     try:

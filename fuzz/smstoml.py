@@ -1,4 +1,4 @@
-"""`/etc/trex/sms.toml`: the administrator's, with credentials that no error may repeat."""
+"""`/etc/trex/sms.toml`, with credentials that no error may quote."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 PATH = "/etc/trex/sms.toml"
-SECRET = "s3cret-V4lue"  # noqa: S105 (what the seeds have in the place of a credential)
-# Words of the errors' own, which a value may happen to repeat.
+SECRET = "s3cret-V4lue"  # noqa: S105 (the seeds' credential)
+# Words of the messages themselves, which a value may contain by chance.
 OURS = "\n".join(
-    [f"kind: one of {', '.join(settings.KINDS)} is meant", "names and lines of HTTP are meant"]
-    + [f"{name}: {meant}" for name, (_, meant) in settings.MEANT.items()]
+    [f"kind: expected one of {', '.join(settings.KINDS)}", "HTTP field names and one-line values"]
+    + [f"{name}: expected {expected}" for name, (_, expected) in settings.CHECKS.items()]
 )
 AS_KEY = re.compile(
     rf"{SECRET}[\"']?[ \t]*[=.\]]|[.\[{{,][ \t]*[\"']?{SECRET}|^[ \t]*[\"']?{SECRET}", re.MULTILINE
@@ -28,7 +28,7 @@ AS_KEY = re.compile(
 
 
 def check(data: bytes) -> None:
-    """Settings that a gateway can work with, or an error with its place and no value in it."""
+    """Settings that a gateway can use, or an error that names the key and quotes no value."""
     with patch.object(settings, "_read", lambda _: data.decode("utf-8")):
         try:
             read = settings.read_settings(PATH)
@@ -44,7 +44,7 @@ def check(data: bytes) -> None:
 
 
 def check_gateway(gateway: dict[str, Any]) -> None:
-    """See to what `trex.sms.send` and the gateways' modules rely on."""
+    """Check what `trex.sms.send` and the gateways' modules rely on."""
     needed, possible = settings.KINDS[gateway["kind"]]
     assert set(needed) <= set(gateway) <= {*needed, *possible, "kind", "only", "ca"}
     for name in {*gateway} - {"only", "headers", "expected", "port"}:
@@ -69,7 +69,7 @@ def check_gateway(gateway: dict[str, Any]) -> None:
 
 
 def check_error(error: str, text: str) -> None:
-    """See to it that the log gets one line, and no value."""
+    """Check that the log gets one line, without values."""
     assert error.startswith(f"{PATH}: ")
     assert error.isprintable(), error
     assert len(error) < 400
@@ -81,7 +81,7 @@ def check_error(error: str, text: str) -> None:
 
 
 def parsed(text: str) -> dict[str, Any]:
-    """Return the document, {} if it is none."""
+    """Return the document, {} if it is malformed."""
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError):
@@ -89,7 +89,7 @@ def parsed(text: str) -> dict[str, Any]:
 
 
 def strings(value: object) -> Iterator[str]:
-    """Yield the texts in a document that are values."""
+    """Yield the strings in a document that are values."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):

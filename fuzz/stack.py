@@ -1,4 +1,4 @@
-"""A PAM service's files, as `trex doctor` reads them, and what it says of who gets in."""
+"""A PAM service's files, as `trex doctor` reads them, and its findings about who gets in."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUCCESS, UNDECIDED, NEGATIVE = "success", "undecided", "negative"
 
 
 def check(data: bytes) -> None:
-    """Rules and problems, each with file and line; and no word about who gets in that is wrong.
+    """Rules and problems, each with file and line; and no wrong finding about who gets in.
 
     `data` is the file `x`, then `common` and `sub`, NUL between them.
     """
@@ -66,7 +66,7 @@ def opened(path: str, files: dict[str, str]) -> io.StringIO:
 
 
 def check_place(problem: str, files: dict[str, str]) -> None:
-    """See to it that a problem names a file, and a line that is there."""
+    """Check that a problem names a file and an existing line."""
     place = re.match(rf"{DIRECTORY}/(x|common|sub):([0-9]+): .", problem, re.DOTALL)
     missing = re.fullmatch(r"/[^\n]*: No such file or directory", problem)
     assert place or missing, problem
@@ -75,7 +75,7 @@ def check_place(problem: str, files: dict[str, str]) -> None:
 
 
 def check_actions(rule: Rule) -> None:
-    """See to it that each result gets the action that libpam's pam_misc.c gives it."""
+    """Check that each result gets the same action as in libpam's pam_misc.c."""
     actions: dict[str, str] = {}
     control = rule.control.lower()
     for pair in " ".join(f"{k}={v}" for k, v in stack.WORDS.get(control, {}).items()).split() or (
@@ -93,7 +93,7 @@ def check_actions(rule: Rule) -> None:
 
 
 def check_plain_lines(content: str, read: Stack) -> None:
-    """See to it that a line nobody can misread is a rule."""
+    """Check that an unambiguous line is a rule."""
     lines = content.split("\n")
     for number, line in enumerate(lines, start=1):
         found = PLAIN.fullmatch(line)
@@ -108,7 +108,7 @@ def check_plain_lines(content: str, read: Stack) -> None:
 
 
 def check_ways(rules: list[Rule], trex: list[Rule], found: set[str]) -> None:
-    """Play all that the modules may answer; whoever gets in around Trex must have been found."""
+    """Try all results of the modules; a way in around Trex must have been found."""
     ours = [place for place, rule in enumerate(rules) if rule in trex]
     free = [place for place, rule in enumerate(rules)
             if place not in ours and rule.name not in dispatch.FIXED and rule.actions]  # fmt: skip
@@ -127,7 +127,7 @@ def check_ways(rules: list[Rule], trex: list[Rule], found: set[str]) -> None:
 
 
 def succeeds(rules: list[Rule], results: dict[int, str]) -> bool:
-    """Tell what libpam makes of these results, after its pam_dispatch.c, a substack at a time."""
+    """Tell libpam's verdict on these results, by its pam_dispatch.c, one substack at a time."""
     end, verdict = play(rules, results, 0, 0, UNDECIDED)
     assert end == len(rules)
     return verdict == SUCCESS
@@ -136,7 +136,7 @@ def succeeds(rules: list[Rule], results: dict[int, str]) -> bool:
 def play(
     rules: list[Rule], results: dict[int, str], place: int, level: int, verdict: str
 ) -> tuple[int, str]:
-    """Play one level to its end; return where it ends, and the verdict so far."""
+    """Run one level to its end; return its end, and the verdict so far."""
     at_first = verdict
     while place < len(rules) and rules[place].level >= level:
         rule = rules[place]
@@ -165,7 +165,7 @@ def play(
 
 
 def past(rules: list[Rule], place: int, level: int) -> int:
-    """Return the first place that is not of this level or a deeper one."""
+    """Return the first index that is not of this level or a deeper one."""
     while place < len(rules) and rules[place].level >= level:
         place += 1
     return place

@@ -1,4 +1,4 @@
-"""gpg's status lines, its output, and the listing of keys: a gpg that fell into bad hands."""
+"""Status lines, output and key listing of a gpg that an attacker controls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StandIn(Gpg):
 
 
 def check(data: bytes) -> None:
-    """A message for a terminal that the record's keys alone answer, or an OpenPGPError.
+    """A message that is safe for a terminal and for the record's keys only, or an OpenPGPError.
 
     `data` is a byte of choices, then status lines, output and listing, NUL between them.
     """
@@ -49,7 +49,7 @@ def check(data: bytes) -> None:
 
 
 def check_error(error: OpenPGPError) -> None:
-    """See to it that it refuses, and names no more than the record does."""
+    """Check that it refuses, and names no more than the record does."""
     assert isinstance(error, OpenPGPError)
     assert error.outcome not in (ACCEPTED, NOT_ASKED)
     assert len(str(error)) <= MAX_MESSAGE
@@ -58,7 +58,7 @@ def check_error(error: OpenPGPError) -> None:
 def check_recipients(
     armored: str, status: Status, chosen: list[Chosen], signer: Chosen | None
 ) -> None:
-    """A message that passes is for these keys and nobody else."""
+    """Check that an accepted message is for these keys only."""
     considered, signed_by = _words(status, "KEY_CONSIDERED", 0), _words(status, "SIG_CREATED", 5)
     try:
         check_message(armored, considered, chosen, signer, signed_by)
@@ -71,7 +71,7 @@ def check_recipients(
 
 
 def check_output(code: int | None, output: bytes, status: Status, *, signed: bool) -> None:
-    """See to what a complete message has, in other words than the code's."""
+    """Check independently what a complete message has."""
     assert code in (0, None)
     assert output.startswith(BEGIN)
     assert output.endswith(END)

@@ -1,4 +1,4 @@
-"""Bytes on the page's socket, through Tornado's own reading of them."""
+"""Bytes on the page's socket, as Tornado's parser reads them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ asyncio.set_event_loop(LOOP)
 
 
 def check(data: bytes) -> None:
-    """One answer or none, then the end; and the message only with the password."""
+    """One response or none, then the end; and the message only with the password."""
     received = LOOP.run_until_complete(_talk(data))
     assert not received or received.startswith((*ANSWERS, b"HTTP/1.1 100 ")), received
     if b"shown to whoever may see it" in received:

@@ -8,7 +8,7 @@ class PackageMissing(TrexError):
 
 
 class SettingsError(TrexError):
-    """A file of the administrator's says something that it may not say."""
+    """A configuration file of the administrator's has a value that is not allowed."""
 
 
 class NotSent(TrexError):

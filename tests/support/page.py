@@ -110,7 +110,9 @@ class OpenPrompt:
         deadline = time.monotonic() + 10
         while True:
             ours = [pid for pid in processes_here() if parent(pid) == self.process.pid]
-            pages = [pid for pid in ours if "page/process/main.py" in processes_here().get(pid, "")]
+            pages = [
+                pid for pid in ours if "trex.page.process.main" in processes_here().get(pid, "")
+            ]
             if len(pages) == 1:
                 return pages[0]
             assert time.monotonic() < deadline, pages

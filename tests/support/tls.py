@@ -179,9 +179,9 @@ BROKEN: dict[str, Callable[[Account], None]] = {
     "not in PEM, or": swapped,
     "or damaged": truncated,
     "too short": short_key,
-    "page.key: this is no regular": a_directory,
-    "this is no regular file": a_fifo,
-    "more than 64 KiB": huge,
+    "page.key: expected a regular": a_directory,
+    "expected a regular file": a_fifo,
+    "at most 64 KiB": huge,
     "page.key: Permission denied": not_hers,
     "found mode 0602": writable_by_all,
 }

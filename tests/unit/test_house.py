@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -145,13 +146,21 @@ def test_what_is_loaded_by_its_name_is_there() -> None:
 
 
 def test_every_program_that_is_started_by_its_path_is_there() -> None:
-    started = {
-        found
-        for path in (ROOT / "trex").rglob("*.py")
-        for found in re.findall(r'"(\w[\w/]*/\w+\.py)"', path.read_text(encoding="utf-8"))
-    }
-    assert len(started) > 4
+    started = named_in_code(r'"(\w[\w/]*/\w+\.py)"')
+    assert "system/launch.py" in started
     assert [name for name in sorted(started) if not (ROOT / "trex" / name).exists()] == []
+
+
+def test_every_program_that_is_started_by_its_name_has_a_main() -> None:
+    started = named_in_code(r'"(trex(?:\.\w+){2,})"')
+    assert len(started) > 4
+    assert [name for name in started if not callable(import_module(name).main)] == []
+
+
+def named_in_code(pattern: str) -> set[str]:
+    """Return what `pattern` finds in the package."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "trex").rglob("*.py")]
+    return {found for text in texts for found in re.findall(pattern, text)}
 
 
 def test_the_page_lists_every_module_and_no_other() -> None:

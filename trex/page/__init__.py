@@ -1,1 +1,1 @@
-"""The page with the QR code, as the login sees it."""
+"""The page with the QR code, seen from the login."""

@@ -1,4 +1,4 @@
-"""A place for a page: one of the few that this host serves at once, and a listening socket."""
+"""What a page needs of the host: one of its few slots for pages, and a listening socket."""
 
 import _socket  # built in; socket.py costs 3 ms
 import errno
@@ -12,23 +12,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.login.options import Options
 
-# One byte of this file is one place, taken by a lock. It holds nothing and stays (tmpfs).
-PLACES = "/run/trex-pam.pages"
+# Each slot is one byte range of this file, taken by a lock. The file is empty and stays (tmpfs).
+SLOTS = "/run/trex-pam.pages"
 BACKLOG = 128
 IN_USE = (errno.EADDRINUSE, errno.EACCES)
 
 
-def take_place(most: int) -> int:
-    """Return a descriptor that holds one of `most` places until it is closed.
+def take_slot(most: int) -> int:
+    """Return a descriptor that holds one of `most` slots until it is closed.
 
-    The lock belongs to the open file (F_OFD_SETLK, fcntl(2)), so the kernel gives the place back
-    however the process ends. Only root can open the file, so nobody else can take places away.
-    Raises PageUnavailable where all are taken, OSError where the file cannot be had.
+    The lock belongs to the open file (F_OFD_SETLK, fcntl(2)), so the kernel releases the slot
+    however the process ends. Only root can open the file, so no other user can take slots.
+    Raises PageUnavailable if all are taken, OSError if the file cannot be opened.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(PLACES, flags, 0o600)
+    descriptor = os.open(SLOTS, flags, 0o600)
     try:
-        if any(_take(descriptor, place) for place in range(most)):
+        if any(_lock(descriptor, slot) for slot in range(most)):
             return descriptor
     except BaseException:
         os.close(descriptor)
@@ -37,9 +37,9 @@ def take_place(most: int) -> int:
     raise PageUnavailable(f"{most} pages are open already (web_max=)")
 
 
-def _take(descriptor: int, place: int) -> bool:
-    """Lock one place; tell whether it was free."""
-    lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
+def _lock(descriptor: int, slot: int) -> bool:
+    """Lock one slot; tell whether it was free."""
+    lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, slot, 1, 0)
     try:
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, lock)
     except (BlockingIOError, PermissionError):  # EAGAIN or EACCES (fcntl(2))
@@ -47,11 +47,11 @@ def _take(descriptor: int, place: int) -> bool:
     return True
 
 
-def listen(options: "Options") -> "tuple[_socket.socket, int]":
+def listen(options: "Options") -> tuple[_socket.socket, int]:
     """Return a listening socket and its port.
 
-    Raises PageUnavailable where no port of `web_ports=` is free, OSError for an address that
-    this host does not have.
+    Raises PageUnavailable if no port of `web_ports=` is free, OSError for an address that is not
+    this host's.
     """
     first, last = options.web_ports
     count = last - first + 1
@@ -64,11 +64,11 @@ def listen(options: "Options") -> "tuple[_socket.socket, int]":
     raise PageUnavailable(f"no free port from {first} to {last} (web_ports=)")
 
 
-def _bound(address: str, port: int) -> "_socket.socket | None":
-    """Return a listening socket, or None where the port is taken."""
+def _bound(address: str, port: int) -> _socket.socket | None:
+    """Return a listening socket, or None if the port is in use."""
     listener = _socket_for(address)
     try:
-        if port:  # or a port would not be free again for a minute after its last connection
+        if port:  # otherwise a port stays in use for a minute after its last connection
             listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
         listener.bind((address or _any(listener), port))
         listener.listen(BACKLOG)
@@ -80,8 +80,8 @@ def _bound(address: str, port: int) -> "_socket.socket | None":
     return listener
 
 
-def _socket_for(address: str) -> "_socket.socket":
-    """Return an unbound socket: without an address one for IPv4 and IPv6, if the host has both."""
+def _socket_for(address: str) -> _socket.socket:
+    """Return an unbound socket: without an address, for IPv4 and IPv6 if the host has both."""
     kind = _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC
     if address and ":" not in address:
         return _socket.socket(_socket.AF_INET, kind)
@@ -95,5 +95,5 @@ def _socket_for(address: str) -> "_socket.socket":
     return listener
 
 
-def _any(listener: "_socket.socket") -> str:
+def _any(listener: _socket.socket) -> str:
     return "::" if listener.family == _socket.AF_INET6 else "0.0.0.0"  # noqa: S104 (web_bind= narrows it)

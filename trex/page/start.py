@@ -1,6 +1,6 @@
-"""The page with the QR code, seen from the login: started early, told the message, ended in time.
+"""The page with the QR code, seen from the login: start it early, pass the message, end it in time.
 
-The page itself is `trex.page.process`, a program of its own (`trex.system.servant`).
+The page itself is the program `trex.page.process` (see `trex.system.servant`).
 """
 
 import os
@@ -18,8 +18,10 @@ from trex.errors import (
 )
 from trex.login.audit import one_line
 from trex.login.challenge import random_text
-from trex.page.port import listen, take_place
+from trex.page.port import listen, take_slot
+from trex.page.process.settings import CERTIFICATE_FD, KEY_FD, LISTENER_FD
 from trex.system.child import STDIN_FD, Child, close_surely, write_whole
+from trex.system.packages import DEBIAN_PACKAGES
 from trex.system.privilege import acting_as, find_account, native
 from trex.system.safefile import MAX_SIZE, check_writers
 from trex.system.servant import PYTHON, first_line, start
@@ -33,13 +35,13 @@ if TYPE_CHECKING:
     from trex.system.privilege import Account
 
     class Protection(Protocol):
-        """How a page is to be protected."""
+        """How a page is protected."""
 
         authentication: bool
         tls: bool
 
     class PageFields(Protocol):
-        """The fields of a record that say which page is asked for (docs/auth_gpg.md)."""
+        """The fields of a record that ask for a page (docs/auth_gpg.md)."""
 
         @property
         def web_qr(self) -> Protection | None:
@@ -47,25 +49,23 @@ if TYPE_CHECKING:
 
         @property
         def tls_key(self) -> str:
-            """A path, or "" where a certificate is to be made for this login."""
+            """A path, or "" for a certificate made for this login."""
 
         @property
         def tls_certificate(self) -> str:
             """A path, or ""."""
 
 
-LISTENER_FD, KEY_FD, CERTIFICATE_FD = 5, 6, 7
-PACKAGES = "/usr/lib/python3/dist-packages"
 READY = "ready"
-FINGERPRINT_LENGTH = 95  # 32 times two hexadecimal digits, with colons in between
+FINGERPRINT_LENGTH = 95  # 32 pairs of hexadecimal digits, with colons between them
 FINGERPRINT_SIGNS = frozenset("0123456789ABCDEF:")
-REPORT_SECONDS = 5.0  # an overloaded host's page is not worth waiting for
+REPORT_SECONDS = 5.0  # on an overloaded host the login does not wait longer for a page
 HOSTS = "/etc/hosts"
 UNAVAILABLE = "There is no page with a QR code: the system's log says why.\n"
 
 
 class Page:
-    """One login's page. What keeps it from being shown is a warning in the log, not an error."""
+    """One login's page. If it cannot be shown, that is a warning in the log, not an error."""
 
     def __init__(self, login: "Login", options: "Options", record: "PageFields") -> None:
         self._login = login
@@ -74,25 +74,25 @@ class Page:
         self._has_tls = bool(record.web_qr and record.web_qr.tls)
         self._is_made = self._has_tls and not record.tls_key
         self._server = Child()
-        self._descriptors: list[int] = []  # as long as the page
+        self._descriptors: list[int] = []  # open as long as the page
         self._deadline = monotonic()
         self._available = False
         self._address = ""
         self._credentials: tuple[str, str] | tuple[()] = ()
 
     def __enter__(self) -> "Page":
-        """Nothing is open yet; whatever is, ends with the block."""
+        """Return the page, not yet started; it ends with the block at the latest."""
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """End the page's process, and with it its port."""
+        """End the page's process, which closes its port."""
         self.end()
 
     def open(self, reader: "Account", user: "Account", deadline: float) -> None:
-        """Start the page's process, for a message that is yet to come.
+        """Start the page's process, before there is a message.
 
         `reader` reads the TLS files; `deadline` is the challenge's.
-        Raises PrivilegeError, because then nothing is sure any more.
+        Raises PrivilegeError, because the login must not continue with unknown rights.
         """
         self._deadline = monotonic() + REPORT_SECONDS
         try:
@@ -106,7 +106,7 @@ class Page:
             self._give_up(error.strerror or type(error).__name__)
 
     def show(self, message: str) -> str:
-        """Hand the message over, and return what the prompt says about the page: whole lines."""
+        """Pass the message on, and return the prompt's lines about the page."""
         if not self._available:
             return UNAVAILABLE
         try:
@@ -119,7 +119,7 @@ class Page:
         return self._announcement(fingerprint)
 
     def end(self) -> None:
-        """End the page's process, and with it its port; nothing happens if there is none."""
+        """End the page's process, if there is one, which closes its port."""
         self._available = False
         try:
             self._server.end()
@@ -140,35 +140,36 @@ class Page:
         except UserUnknown as error:
             raise PageUnavailable(f"web_user={self._options.web_user}: {error}") from None
         if server.uid in (0, user.uid, reader.uid):
-            raise PageUnavailable(f"web_user={server.name} must be neither root nor who logs in")
+            reason = "must be neither root nor the user who logs in"
+            raise PageUnavailable(f"web_user={server.name} {reason}")
         server.serves = True
-        places = {}
+        inherited = {}
         if self._record.tls_key:
-            places[KEY_FD] = self._piped(self._record.tls_key, reader)
-            places[CERTIFICATE_FD] = self._piped(self._record.tls_certificate, reader)
-        self._descriptors.append(take_place(self._options.web_max))
+            inherited[KEY_FD] = self._piped(self._record.tls_key, reader)
+            inherited[CERTIFICATE_FD] = self._piped(self._record.tls_certificate, reader)
+        self._descriptors.append(take_slot(self._options.web_max))
         listener, port = listen(self._options)
-        places[LISTENER_FD] = listener.fileno()
+        inherited[LISTENER_FD] = listener.fileno()
         try:
-            places[STDIN_FD], self._settings = self._server.pipe()
-            start(self._server, "page/process/main.py", server, places, file_size=MAX_SIZE)
+            inherited[STDIN_FD], self._settings = self._server.pipe()
+            start(self._server, "trex.page.process.main", server, inherited, file_size=MAX_SIZE)
         finally:
-            listener.close()  # the page's process has it now: the port ends with that
+            listener.close()  # only the page's process has it now, so the port closes with it
         if not write_whole(self._settings, self._tell(user, deadline, port)):
-            raise PageUnavailable("its process cannot be told what it is for")
+            raise PageUnavailable("its process does not accept its settings")
 
     def _check_programs(self) -> None:
-        """See to it that all is there that the page's process needs only later."""
+        """Check now that everything is installed that the page's process needs later."""
         needed = {PYTHON: "python3"}
         made = ["cryptography"] if self._is_made else []
         for name in ("tornado", "qrcode", *made):
-            needed[f"{PACKAGES}/{name}/__init__.py"] = f"python3-{name}"
+            needed[f"{DEBIAN_PACKAGES}/{name}/__init__.py"] = f"python3-{name}"
         for path, package in needed.items():
             if not os.path.exists(path):
                 raise PageUnavailable(f"Debian's package {package} is missing")
 
     def _tell(self, user: "Account", deadline: float, port: int) -> bytes:
-        """Return the settings for trex.page.process.settings: lines, the last one empty."""
+        """Return the settings for `trex.page.process.settings`: lines, the last one empty."""
         host = self._options.web_host or full_name()
         mode = self._record.web_qr
         lines = [f"deadline {deadline}", f"host {host.removesuffix('.')}"]
@@ -187,13 +188,13 @@ class Page:
 
     def _hand_over(self, message: str) -> None:
         if not write_whole(self._settings, message.encode("ascii")):
-            raise PageUnavailable("its process does not read what it is told")
+            raise PageUnavailable("its process does not read the message")
         self._server.close(self._settings)
 
     def _fingerprint(self) -> str:
-        """Wait until the page's process has proved its TLS, and return its fingerprint.
+        """Wait until the page's process has checked its TLS files, and return the fingerprint.
 
-        Without TLS there is nothing to prove, so nothing to wait for: "".
+        Without TLS there is nothing to wait for: return "".
         """
         if not self._has_tls:
             return ""
@@ -205,7 +206,7 @@ class Page:
         if word != READY:
             raise PageUnavailable(rest or "its process did not get ready")
         if len(rest) != FINGERPRINT_LENGTH or not FINGERPRINT_SIGNS.issuperset(rest):
-            raise PageUnavailable("its process said something else than a fingerprint")
+            raise PageUnavailable("expected a fingerprint from its process, found something else")
         return rest
 
     def _announcement(self, fingerprint: str) -> str:
@@ -217,11 +218,11 @@ class Page:
         return "".join(f"{line}\n" for line in lines)
 
     def _piped(self, path: str, reader: "Account") -> int:
-        """Return the reading end of a pipe with what `reader` may read at `path`.
+        """Return the reading end of a pipe with the content of `path`, read as `reader`.
 
-        A link is followed, because that is how certbot keeps its files. A pipe of root's, because
-        other processes of the page's account cannot open it through /proc: a memory file they can,
-        until the page's process has closed itself to them.
+        Links are followed, because certbot uses them. It is a pipe of root's, because other
+        processes of the page's account cannot open it through /proc. They could open a memory
+        file, until the page's process is no longer dumpable.
         """
         shown = cut(path, MAX_PLACE)
         with acting_as(reader):
@@ -231,19 +232,19 @@ class Page:
             except OSError as error:
                 raise PageUnavailable(f"{shown}: {error.strerror}") from None
         if path == self._record.tls_key and mode & stat.S_IROTH:
-            self._login.warnings.append(f"{shown}: this TLS key can be read by everybody")
+            self._login.warnings.append(f"{shown}: this TLS key can be read by everyone")
         source, sink = self._server.pipe()
         if not write_whole(sink, content):
-            raise PageUnavailable(f"{shown}: it could not be handed on")
+            raise PageUnavailable(f"{shown}: it could not be passed on")
         self._server.close(sink)
         return source
 
 
 def full_name() -> str:
-    """Return the host's full name, as far as it is known without asking the network.
+    """Return the host's full name, as far as it is known without the network.
 
-    A name server that does not answer would hold the login up: what only DNS knows, `web_host=`
-    has to say. Debian's installer writes the full name into /etc/hosts.
+    A name server that does not answer would delay the login: a name that only DNS has is set with
+    `web_host=`. Debian's installer writes the full name into /etc/hosts.
     """
     short = os.uname().nodename
     if "." in short:
@@ -260,7 +261,7 @@ def full_name() -> str:
 
 
 def read_pem(path: str) -> tuple[bytes, int]:
-    """Return a regular file's content and mode; neither a FIFO nor a device makes this wait.
+    """Return a regular file's content and mode; never wait for a FIFO or a device.
 
     Raises PageUnavailable, OSError.
     """
@@ -268,11 +269,11 @@ def read_pem(path: str) -> tuple[bytes, int]:
     descriptor = os.open(native(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size == 0:  # as files in /proc say
-            raise PageUnavailable(f"{shown}: this is no regular file, or an empty one")
+        if not stat.S_ISREG(status.st_mode) or status.st_size == 0:  # files in /proc have size 0
+            raise PageUnavailable(f"{shown}: expected a regular file that is not empty")
         content = os.read(descriptor, MAX_SIZE + 1)
     finally:
         os.close(descriptor)
     if len(content) > MAX_SIZE:
-        raise PageUnavailable(f"{shown}: more than {MAX_SIZE // 1024} KiB")
+        raise PageUnavailable(f"{shown}: expected at most {MAX_SIZE // 1024} KiB")
     return content, status.st_mode

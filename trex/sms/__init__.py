@@ -1,1 +1,1 @@
-"""Sending a PIN: the program `send`, in a process of its own, and one file for each gateway."""
+"""method=sms: a random PIN by SMS; the program `send` runs in its own process."""

@@ -1,7 +1,7 @@
-"""How many messages went to whom: no telephone is flooded, and no account emptied.
+"""How many messages went to whom: limits against flooding a phone and emptying an account.
 
 Each message counts for a user and for the host, in the last hour and in the last day. It is counted
-before it is sent, and stays counted if nobody knows whether it went out.
+before it is sent, and stays counted even if it is unknown whether it was sent.
 """
 
 import os
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         def add(self, user: str, host: str, messages: int, limits: dict[str, int]) -> None:
             """Count messages that are about to be sent, all or none, in one step.
 
-            Raises TooManyAttempts where that would be over a limit, NotSent where nobody can say.
+            Raises TooManyAttempts over a limit, NotSent if the messages cannot be counted.
             """
 
         def reached(
@@ -34,24 +34,23 @@ if TYPE_CHECKING:
         ) -> dict[str, float | None]:
             """Return the limits that would refuse so many messages now; nothing is counted.
 
-            Each with the seconds until it would not, None where it always would. Raises NotSent.
+            The value is the seconds until they are allowed, None for never. Raises NotSent.
             """
 
 
 HOUR, DAY = 3600, 86400
 SPANS = {"user_hour": HOUR, "user_day": DAY, "host_hour": HOUR, "host_day": DAY}
-FILE = "file:"  # what the `state` of a host's own counts begins with
+FILE = "file:"  # the scheme of a `state` that is a file
 
 
 class FileCounts:
-    """A file of this host's, a line for each message of a day: when, in Unix time, and to whom.
+    """A file on this host, a line for each message of a day: when (Unix time), and to whom.
 
-    It is replaced as `trex.system.rewriting` says, so that no login that is stopped can hold up
-    another.
+    `trex.system.rewriting` replaces it, so that a login that is stopped delays no other for long.
     """
 
     def __init__(self, path: str) -> None:
-        """Take the path of the file, which the first message makes."""
+        """Take the file's path. The first message creates the file."""
         self._path = path
 
     def add(self, user: str, host: str, messages: int, limits: dict[str, int]) -> None:  # noqa: ARG002 (one host's file)
@@ -64,7 +63,7 @@ class FileCounts:
                     return
         except OSError as error:
             raise NotSent(f"{self._path} cannot be used: {error.strerror}") from None
-        raise NotSent(f"{self._path} cannot be used: too many others count")
+        raise NotSent(f"{self._path} cannot be used: too many logins count at once")
 
     def reached(
         self,
@@ -72,9 +71,9 @@ class FileCounts:
         host: str,  # noqa: ARG002 (one host's file)
         messages: int,
         limits: dict[str, int],
-    ) -> "dict[str, float | None]":
-        """See Counts. It takes no turn."""
-        self._check_place()
+    ) -> dict[str, float | None]:
+        """See Counts. This takes no lock."""
+        self._check_directory()
         try:
             with self._read(0) as (_, rows):
                 pass
@@ -87,8 +86,8 @@ class FileCounts:
         }
         return {name: wait for name, wait in waits.items() if wait != 0}
 
-    def _check_place(self) -> None:
-        """Raise NotSent where the next message could not be counted."""
+    def _check_directory(self) -> None:
+        """Raise NotSent if the next message could not be counted."""
         directory = os.path.dirname(self._path)
         try:
             os.stat(directory)
@@ -99,15 +98,15 @@ class FileCounts:
 
     @contextmanager
     def _read(self, deadline: float) -> "Iterator[tuple[os.stat_result | None, list[Row]]]":
-        """Open the file in this login's turn, or at `deadline` (monotonic) without.
+        """Open the file when this login has its turn, or at `deadline` (monotonic) without it.
 
-        Raises OSError, and NotSent for what is no file of counts.
+        Raises OSError, and NotSent for a file that holds no counts.
         """
         while (descriptor := self._open()) >= 0:
             try:
                 if deadline:
                     take_turn(descriptor, deadline)
-                    if not self._is_there(descriptor):  # the one before has replaced it
+                    if not self._is_there(descriptor):  # the login before has replaced it
                         continue
                 status = os.fstat(descriptor)
                 yield status, self._rows(_whole(descriptor))
@@ -146,9 +145,9 @@ def _whole(descriptor: int) -> bytes:
 
 
 def _added(rows: "list[Row]", user: str, messages: int, limits: dict[str, int]) -> bytes:
-    """Return the file with so many messages more. Raises TooManyAttempts."""
+    """Return the file's new content, with the messages added. Raises TooManyAttempts."""
     now = time.time()
-    # Without what a clock that was far ahead has left: it would count until then.
+    # Drop entries of a clock that was far ahead: they would count until then.
     rows = [row for row in rows if now - DAY < row[0] <= now + HOUR]
     for name, most in limits.items():
         if len(_times(rows, user, name, now)) + messages > most:
@@ -159,15 +158,15 @@ def _added(rows: "list[Row]", user: str, messages: int, limits: dict[str, int]) 
 
 
 def _times(rows: "list[Row]", user: str, name: str, now: float) -> list[float]:
-    """Return, in order, when those messages were sent that count for a limit."""
+    """Return the sorted times of the messages that count for a limit."""
     times = sorted(at for at, who in rows if who == user or not name.startswith("user"))
     return times[bisect_right(times, now - SPANS[name]) : bisect_right(times, now + HOUR)]
 
 
-def _wait(times: list[float], ahead: float, allowed: int) -> "float | None":
-    """Return in how many seconds no more than `allowed` count any more; None for never.
+def _wait(times: list[float], ahead: float, allowed: int) -> float | None:
+    """Return in how many seconds at most `allowed` messages still count; None for never.
 
-    `ahead` is what makes of the moment of a message the seconds until it no longer counts.
+    A message's time plus `ahead` is the number of seconds until it no longer counts.
     """
     if allowed < 0:
         return None

@@ -1,4 +1,4 @@
-"""What the hosts of a fleet have in common, in Redis: its counts, its clock, and spent codes."""
+"""What the hosts of a fleet share in Redis: the counts, the clock, and spent codes."""
 
 from contextlib import suppress
 
@@ -9,7 +9,8 @@ from trex.sms.counts import DAY, HOUR, SPANS, too_many
 
 SECONDS = 3  # for one answer
 TRIED = "trex:doctor"
-# Each key is a sorted set: a message's time, and a name of its own. A script runs as one step.
+# Each key is a sorted set of messages: the score is the time, the member a serial number. A script
+# is atomic.
 ADD = """\
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
@@ -34,7 +35,7 @@ for i = 1, #KEYS do
 end
 return -1
 """
-# The value says which login has the code: it may ask twice, and it alone may give it back.
+# The value tells which login has the code: it may claim it again, and only it may release it.
 CLAIM = """\
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', tonumber(ARGV[2])) then
   return 1
@@ -49,14 +50,14 @@ end
 
 
 class RedisCounts:
-    """Redis, Valkey, or another server of that protocol, from version 5 on."""
+    """Redis 5 or later, Valkey, or another server with that protocol."""
 
     def __init__(self, url: str) -> None:
         """Connect to `redis://`, `rediss://` (TLS, verified) or `unix://`. Raises NotSent."""
         options: dict[str, int] = {"socket_timeout": SECONDS}
-        if not url.startswith("unix://"):  # for which Debian 12's library takes none
+        if not url.startswith("unix://"):  # Debian 12's library takes no such option for it
             options["socket_connect_timeout"] = SECONDS
-        if url.startswith("rediss://"):  # it would take any trusted certificate, whosever it is
+        if url.startswith("rediss://"):  # by default any host's trusted certificate would do
             options["ssl_check_hostname"] = True
         try:
             self._server = redis.Redis.from_url(url, **options)
@@ -65,7 +66,7 @@ class RedisCounts:
             raise _unreachable(error) from None
 
     def add(self, user: str, host: str, messages: int, limits: dict[str, int]) -> None:
-        """Count as trex.sms.counts says: a user's messages from the whole fleet, a host's own."""
+        """See Counts: a user's messages count for the whole fleet, a host's for that host."""
         keys = _keys(user, host)
         arguments: list[int] = [messages, DAY]
         for name, most in limits.items():
@@ -80,11 +81,11 @@ class RedisCounts:
 
     def reached(
         self, user: str, host: str, messages: int, limits: dict[str, int]
-    ) -> "dict[str, float | None]":
+    ) -> dict[str, float | None]:
         """See trex.sms.counts.Counts.
 
-        One key is written that ends in a second: a replica, and a server that is full or has lost
-        its replicas, answers questions and takes nothing.
+        This writes one key that expires in a second: a replica, or a server that is full or has
+        lost its replicas, still answers reads but refuses writes.
         """
         keys = _keys(user, host)
         waits: dict[str, float | None] = {}
@@ -94,7 +95,7 @@ class RedisCounts:
             now = seconds + microseconds / 1_000_000
             for name, most in limits.items():
                 key, allowed = keys[0 if name.startswith("user") else 1], most - messages
-                # Of those that count, the last ones first: the one that is too many.
+                # Newest first: the first message beyond the limit.
                 span = f"({now + HOUR:.6f}", f"({now - SPANS[name]:.6f}"  # as ADD leaves them
                 found = self._server.zrevrangebyscore(
                     key, *span, max(0, allowed), 1, withscores=True
@@ -108,10 +109,10 @@ class RedisCounts:
         return waits
 
     def claim(self, name: str, token: str) -> bool:
-        """Take a name for a day, longer than a code is right; tell whether no other token had it.
+        """Claim a name for a day, longer than a code is valid; tell whether it was free.
 
-        Raises NotSent. Redis may have taken it even so, and its answer be lost: the login is
-        refused then, so it is given back if Redis can be reached again.
+        Raises NotSent. Redis may have claimed it although its answer was lost: the login is
+        refused then, so the name is released if Redis can be reached again.
         """
         try:
             return bool(self._server.eval(CLAIM, 1, _code(name), token, DAY))
@@ -121,7 +122,7 @@ class RedisCounts:
             raise _unreachable(error) from None
 
     def release(self, name: str, token: str) -> None:
-        """Give back a name that `token` has claimed, and nothing else. Raises NotSent."""
+        """Release a name, but only if `token` has claimed it. Raises NotSent."""
         try:
             self._server.eval(RELEASE, 1, _code(name), token)
         except redis.RedisError as error:
@@ -137,8 +138,8 @@ def _keys(user: str, host: str) -> list[str]:
 
 
 def _unreachable(error: Exception) -> NotSent:
-    """Return the error without the library's message, which may hold the URL and its password."""
+    """Return an error without the library's message, which may contain the URL and its password."""
     cause = error.__context__
-    if isinstance(cause, (PermissionError, FileNotFoundError)):  # for the file of a Unix socket
+    if isinstance(cause, (PermissionError, FileNotFoundError)):  # of a Unix socket
         return NotSent(f"Redis cannot be asked: {cause.strerror}")
     return NotSent(f"Redis cannot be asked: {type(error).__name__}")

@@ -1,8 +1,9 @@
-"""The program that tells `trex.cli.doctor.state` which limits are reached. It counts nothing."""
+"""The program that reports, for `trex.cli.doctor.state`, which limits are reached."""
 
 import json
-import os
-import sys
+
+from trex.sms.send import open_counts
+from trex.system.program import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,20 +11,15 @@ if TYPE_CHECKING:
 
 
 def look(told: "Table") -> str:
-    """Say `reached` and a JSON object, as `trex.sms.counts.Counts.reached` has it.
+    """Return `reached` and a JSON object, the result of `trex.sms.counts.Counts.reached`.
 
-    Raises NotSent where it could not be counted.
+    Raises NotSent if a message could not be counted.
     """
-    from trex.sms.send import open_counts
-
     counts = open_counts(told["state"])
     reached = counts.reached(told["user"], told["host"], told["messages"], told["limits"])
     return f"reached {json.dumps(reached)}"
 
 
-if __name__ == "__main__":
-    package = sys.modules["trex"] = type(sys)("trex")  # not along sys.path: see pam_trex.py
-    package.__path__ = [os.path.dirname(os.path.dirname(os.path.realpath(__file__)))]
-    from trex.system.program import run
-
+def main() -> None:
+    """Run as a program: see `trex.system.launch`."""
     run(look)

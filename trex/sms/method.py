@@ -1,4 +1,4 @@
-"""method=sms: a random PIN that goes to the user's telephone."""
+"""method=sms: a random PIN, sent to the user's phone."""
 
 import os
 from contextlib import contextmanager
@@ -30,11 +30,11 @@ def prepare(
     login: "Login",
     options: "Options",
     account: "Account",
-    reader: "Account",  # noqa: ARG001 (nothing of the user's is read)
+    reader: "Account",  # noqa: ARG001 (no file of the user's is read)
 ) -> "Iterator[Challenge]":
     """Send a PIN, or raise NotSent, NoRecord for a user without a number, and others."""
     if os.geteuid() != 0:
-        raise PrivilegeError("only where root calls PAM can a PIN be sent")
+        raise PrivilegeError("a PIN can be sent only if root calls PAM")
     if options.gecos_phone:
         numbers = number_from_gecos(account)
     else:
@@ -44,25 +44,24 @@ def prepare(
     pin = random_digits(options.digits)
     challenge = OneText(pin, options.timeout)
     challenge.echo = options.echo
-    holds = spoken_duration(options.timeout)
-    text = f"{pin} is the PIN for a login at {os.uname().nodename}. It holds for {holds}."
+    lifetime = spoken_duration(options.timeout)
+    text = f"{pin} is the PIN for a login at {os.uname().nodename}. It is valid for {lifetime}."
     login.steps.append(send(servant, account.name, numbers, text, settings))
     ends = " and ".join(f"..{number[-2:]}" for number in numbers)
-    challenge.question = (
-        f"\nTrex: a PIN was sent to {ends}. It holds for {holds}.\n{options.prompt or QUESTION}"
-    )
+    sent = f"Trex: a PIN was sent to {ends}. It is valid for {lifetime}."
+    challenge.question = f"\n{sent}\n{options.prompt or QUESTION}"
     yield challenge
 
 
 def send(servant: "Account", user: str, numbers: list[str], text: str, settings: "Table") -> str:
-    """Have a process of `servant`'s send `text`; return which gateway took it.
+    """Send `text` from a process of the account `servant`; return which gateway accepted it.
 
-    Raises NotSent with what the log is to say.
+    Raises NotSent with the reason for the log.
     """
     told = {
         **settings, "user": user, "host": os.uname().nodename, "numbers": numbers, "text": text,
     }  # fmt: skip
-    word, reason = have_done(servant, "sms/send.py", told)
+    word, reason = have_done(servant, "trex.sms.send", told)
     if word != SENT:
         raise NotSent(reason)
     return f"the PIN was sent: {reason}"

@@ -1,4 +1,4 @@
-"""Whose PIN goes to which number: root's map, or what the account database says."""
+"""The users' phone numbers: from root's map, or from the account database."""
 
 import pwd
 
@@ -15,24 +15,22 @@ if TYPE_CHECKING:
 
 FEWEST_DIGITS, MOST_DIGITS = 7, 15  # ITU-T E.164, 6.2.1; no country has numbers shorter than seven
 MAX_NUMBERS = 4
-MAX_MAP = 4 << 20  # bytes: 100,000 users and more, read by each login in a moment
+MAX_MAP = 4 << 20  # bytes: more than 100,000 users, read quickly by each login
 OFFICE_PHONE = 2  # the field in GECOS: full name, room, office phone, home phone (passwd(5))
-MEANT = "a user and one or more numbers such as +33612345678"
+EXPECTED = "a user and one or more numbers such as +33612345678"
 
 
 def numbers_from_map(path: str, user: str) -> list[str]:
     """Return the E.164 numbers of `user` in a file that only root can have written.
 
-    Raises NoRecord for a user who is not in it, SettingsError, and FileUnsafe: also for a file that
-    is missing, because `nullok` is for users and not for files of the administrator's.
+    Raises NoRecord for a user who is not listed, SettingsError, and FileUnsafe: also for a missing
+    file, because `nullok` is about users, not about the administrator's files.
     """
     found: list[str] = []
     for number, name, numbers in _lines(path):
         if name == user:
             if found:
-                raise SettingsError(
-                    f"{path}:{number}: {cut(name)} is in line after line: once is meant"
-                )
+                raise SettingsError(f"{path}:{number}: {cut(name)} is listed more than once")
             found = numbers
     if not found:
         raise NoRecord(f"{path}: no number for {cut(user)}")
@@ -40,12 +38,12 @@ def numbers_from_map(path: str, user: str) -> list[str]:
 
 
 def users_in_map(path: str) -> list[str]:
-    """Return the users who have a number, in the order of the file; raises as above."""
+    """Return the users who have a number, in file order. Raises like `numbers_from_map`."""
     return list(dict.fromkeys(name for _, name, _ in _lines(path)))
 
 
 def _lines(path: str) -> "Iterator[tuple[int, str, list[str]]]":
-    """Yield each line's number, user and telephone numbers."""
+    """Yield each line's number, user and phone numbers."""
     try:
         content = read_safely(native(path), find_account("root"), MAX_MAP)
     except NoRecord:
@@ -56,12 +54,12 @@ def _lines(path: str) -> "Iterator[tuple[int, str, list[str]]]":
             continue
         name, *numbers = words
         if not 1 <= len(numbers) <= MAX_NUMBERS or not all(map(is_number, numbers)):
-            raise SettingsError(f"{path}:{number}: found another line; meant is {MEANT}")
+            raise SettingsError(f"{path}:{number}: expected {EXPECTED}, found another line")
         yield number, name, numbers
 
 
 def number_from_gecos(account: "Account") -> list[str]:
-    """Return the office phone of the account database, which on many hosts chfn(1) may change.
+    """Return the office phone in the account database, which users may often change with chfn(1).
 
     Raises NoRecord.
     """
@@ -73,7 +71,7 @@ def number_from_gecos(account: "Account") -> list[str]:
 
 
 def is_number(text: str) -> bool:
-    """Tell whether `text` is an international number: + and digits, the first of them no zero."""
+    """Tell whether `text` is an international number: + and digits, the first of them not zero."""
     digits = text.removeprefix("+")
     plain = text.startswith("+") and digits.isascii() and digits.isdigit()
     return plain and FEWEST_DIGITS <= len(digits) <= MOST_DIGITS and digits[0] != "0"

@@ -1,11 +1,13 @@
-"""The program that sees whether a gateway can be reached: `trex.cli.doctor.gateways` says which.
+"""The program that checks whether a gateway can be reached, for `trex.cli.doctor.gateways`.
 
-It connects, with TLS and a verified certificate, and hangs up. It knows no credentials.
+It connects with TLS, verifies the certificate, and disconnects. It is given no credentials.
 """
 
-import os
-import sys
 from time import monotonic
+
+from trex.codeerrors import NotSent
+from trex.sms.send import at_most, module
+from trex.system.program import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,19 +15,13 @@ if TYPE_CHECKING:
 
 
 def reach(told: "Table") -> str:
-    """Say `reached`, or raise NotSent with what a login would say."""
-    from trex.codeerrors import NotSent
-    from trex.sms.send import at_most, module
-
+    """Return `reached`, or raise NotSent with the message that a login would log."""
     gateway = told["gateway"]
     with at_most(told["deadline"] - monotonic(), NotSent("no answer in time")):
         module(gateway["kind"]).reach(gateway)
     return "reached"
 
 
-if __name__ == "__main__":
-    package = sys.modules["trex"] = type(sys)("trex")  # not along sys.path: see pam_trex.py
-    package.__path__ = [os.path.dirname(os.path.dirname(os.path.realpath(__file__)))]
-    from trex.system.program import run
-
+def main() -> None:
+    """Run as a program: see `trex.system.launch`."""
     run(reach)

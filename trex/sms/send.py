@@ -1,10 +1,13 @@
-"""The program that sends one PIN: `trex.sms.method` tells it all."""
+"""The program that sends one PIN, for `trex.sms.method`."""
 
-import os
 import signal
-import sys
 from contextlib import contextmanager
+from importlib import import_module
 from time import monotonic
+
+from trex.codeerrors import NotSent, Uncounted
+from trex.sms.counts import FILE, FileCounts
+from trex.system.program import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,18 +22,16 @@ MIN_SECONDS = 0.01
 
 
 def send(told: "Table") -> str:
-    """Try the gateways in their order; say which is the first that takes all messages.
+    """Try the gateways in order; return which is the first that accepts all messages.
 
-    Raises NotSent with what each of them said, and TooManyAttempts.
+    Raises NotSent with the reason of each gateway, and TooManyAttempts.
     """
-    from trex.codeerrors import NotSent
-
     user, until = told["user"], told["deadline"]
     able = [gateway for gateway in told["gateways"] if user in gateway.get("only", [user])]
     reasons = []
-    for place, gateway in enumerate(able):
+    for tried, gateway in enumerate(able):
         kind = gateway["kind"]
-        share = (until - monotonic()) / (len(able) - place)
+        share = (until - monotonic()) / (len(able) - tried)
         try:
             with at_most(share, NotSent("no answer in time")):
                 count(told)
@@ -43,8 +44,6 @@ def send(told: "Table") -> str:
 
 def count(told: "Table") -> None:
     """Count the messages before they are sent. Raises Uncounted, and TooManyAttempts."""
-    from trex.codeerrors import NotSent, Uncounted
-
     try:
         messages = len(told["numbers"])
         open_counts(told["state"]).add(told["user"], told["host"], messages, told["limits"])
@@ -53,26 +52,22 @@ def count(told: "Table") -> None:
 
 
 def open_counts(url: str) -> "Counts":
-    """Return the counts that a `state` names. Raises NotSent."""
-    from trex.sms.counts import FILE, FileCounts
-
+    """Return the counts at a `state` URL (docs/sms.md). Raises NotSent."""
     if url.startswith(FILE):
         return FileCounts(url.removeprefix(FILE))
-    from trex.sms.fleet import RedisCounts
+    from trex.sms.fleet import RedisCounts  # needs python3-redis: `run` reports its absence
 
     return RedisCounts(url)
 
 
 def module(kind: str) -> "ModuleType":
-    """Load one gateway's module and none of the others."""
-    from importlib import import_module
-
+    """Import the module of one kind of gateway, and no other."""
     return import_module(f"trex.sms.gateways.{GATEWAYS[kind]}")
 
 
 @contextmanager
 def at_most(seconds: float, error: Exception) -> "Iterator[None]":
-    """Raise `error` when the block has not ended in time, whatever it waits for."""
+    """Raise `error` if the block does not end in time, whatever it waits for."""
 
     def ring(*_: object) -> None:
         raise error
@@ -85,9 +80,6 @@ def at_most(seconds: float, error: Exception) -> "Iterator[None]":
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-if __name__ == "__main__":
-    package = sys.modules["trex"] = type(sys)("trex")  # not along sys.path: see pam_trex.py
-    package.__path__ = [os.path.dirname(os.path.dirname(os.path.realpath(__file__)))]
-    from trex.system.program import run
-
+def main() -> None:
+    """Run as a program: see `trex.system.launch`."""
     run(send)

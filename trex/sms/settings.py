@@ -27,7 +27,7 @@ LIMITS = {"user_hour": 5, "user_day": 10, "host_hour": 60, "host_day": 200}
 MOST_MESSAGES = 1_000_000
 COMMON = {"kind": str, "only": list, "ca": str}
 # What each kind of gateway must have, and may have.
-KINDS: "dict[str, tuple[dict[str, type], dict[str, type]]]" = {
+KINDS: dict[str, tuple[dict[str, type], dict[str, type]]] = {
     "free-mobile": ({"only": list, "user": str, "pass": str}, {"url": str}),
     "twilio": ({"account_sid": str, "auth_token": str, "from": str}, {"api": str}),
     "http": ({"url": str}, {"method": str, "headers": dict, "body": str, "expected": list}),
@@ -36,10 +36,10 @@ KINDS: "dict[str, tuple[dict[str, type], dict[str, type]]]" = {
         {"port": int, "tls": str, "user": str, "password": str},
     ),
 }
-# RFC 9110, 5.1 and 5.5. `requests` would stop at another one, with the value in its words.
+# RFC 9110, 5.1 and 5.5. For others `requests` raises an error that quotes the value.
 HEADER_NAME = frozenset("!#$%&'*+-.^_`|~" + ascii_letters + digits)
 HEADER_END = frozenset("\r\n\0")
-MAX_NAME, MAX_ERROR = 40, 200  # how much of a key, or of what tomllib says, comes into the log
+MAX_NAME, MAX_ERROR = 40, 200  # characters of a key, or of tomllib's message, in the log
 METHODS = ("GET", "POST", "PUT")
 TLS = ("tls", "starttls")
 MAX_PORT = 65535
@@ -49,16 +49,16 @@ def read_settings(path: str) -> "Table":
     """Return `{"state": URL, "limits": {...}, "gateways": [...]}`, checked.
 
     Raises FileUnsafe for a file that others than root may read or write, SettingsError for
-    anything in it that is not as docs/sms.md says. No message repeats a value.
+    anything that docs/sms.md does not allow. No message quotes a value.
     """
     try:
         table = tomllib.loads(_read(path))
     except UnicodeDecodeError:
-        raise SettingsError(f"{path}: bytes that are not UTF-8") from None
+        raise SettingsError(f"{path}: expected UTF-8 text, found other bytes") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: {_shown(str(error), MAX_ERROR)}") from None
     except RecursionError:
-        raise SettingsError(f"{path}: too many brackets within each other") from None
+        raise SettingsError(f"{path}: brackets nested too deeply") from None
     except ValueError:  # of int()
         raise SettingsError(f"{path}: a number with too many digits") from None
     _check_keys(path, "", table, {}, {"state": str, "limits": dict, "gateway": list})
@@ -66,28 +66,28 @@ def read_settings(path: str) -> "Table":
     _check_keys(path, "[limits] ", limits, {}, dict.fromkeys(LIMITS, int))
     for name, value in limits.items():
         if not 0 <= value <= MOST_MESSAGES:
-            raise SettingsError(f"{path}: [limits] {name}: 0 to {MOST_MESSAGES} is meant")
+            raise SettingsError(f"{path}: [limits] {name}: expected 0 to {MOST_MESSAGES}")
     gateways = table.get("gateway", [])
     for number, gateway in enumerate(gateways, start=1):
         _check_gateway(path, f"[[gateway]] {number}: ", gateway)
     state = table.get("state", STATE)
     if not _is_state(state):
-        meant = "file:/path, redis://, rediss:// or unix:///path"
-        raise SettingsError(f"{path}: state: {meant} is meant")
+        expected = "file:/path, redis://, rediss:// or unix:///path"
+        raise SettingsError(f"{path}: state: expected {expected}")
     return {"state": state, "limits": {**LIMITS, **limits}, "gateways": gateways}
 
 
 def _check_gateway(path: str, where: str, gateway: object) -> None:
     if not isinstance(gateway, dict):
-        raise SettingsError(f"{path}: {where}a table is meant")
+        raise SettingsError(f"{path}: {where}expected a table")
     kind = gateway.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        raise SettingsError(f"{path}: {where}kind: one of {', '.join(KINDS)} is meant")
+        raise SettingsError(f"{path}: {where}kind: expected one of {', '.join(KINDS)}")
     needed, possible = KINDS[kind]
     _check_keys(path, where, gateway, needed, {**COMMON, **needed, **possible})
     for name, value in gateway.items():
-        if name in MEANT and not MEANT[name][0](value):
-            raise SettingsError(f"{path}: {where}{name}: {MEANT[name][1]}")
+        if name in CHECKS and not CHECKS[name][0](value):
+            raise SettingsError(f"{path}: {where}{name}: expected {CHECKS[name][1]}")
     for name, value in gateway.get("headers", {}).items():
         _check_header(path, where, name, value)
 
@@ -96,44 +96,45 @@ def _is_state(url: str) -> bool:
     if url.startswith("file:/"):
         return True
     try:
-        place = urlsplit(url)
-        if url.startswith("unix://"):  # with two slashes the path would be without its first part
-            return not place.hostname and place.path.strip("/") != ""
-        return url.startswith(("redis://", "rediss://")) and place.port != 0
-    except ValueError:  # a port that is no number, which may be half a password with a slash
+        parts = urlsplit(url)
+        if url.startswith("unix://"):  # after two slashes the path's first part would be the host
+            return not parts.hostname and parts.path.strip("/") != ""
+        return url.startswith(("redis://", "rediss://")) and parts.port != 0
+    except ValueError:  # the port is not a number; it may be part of a password with a slash
         return False
 
 
 def _is_address(url: str) -> bool:
     try:
-        place = urlsplit(url)
-        return url.startswith("https://") and bool(place.hostname) and place.port != 0
-    except ValueError:  # a port that is no number, or brackets without an address
+        parts = urlsplit(url)
+        return url.startswith("https://") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is not a number, or there is no address in the brackets
         return False
 
 
-# What a value must be besides its type, and how that is said.
-MEANT: "dict[str, tuple[Callable[[Any], bool], str]]" = {
-    "url": (_is_address, "https:// and a host is meant"),
-    "api": (_is_address, "https:// and a host is meant"),
-    "ca": (lambda path: path.startswith("/"), "an absolute path is meant"),  # "": no verification
-    "port": (lambda port: 0 < port <= MAX_PORT, f"1 to {MAX_PORT} is meant"),
-    "method": (METHODS.__contains__, f"one of {', '.join(METHODS)} is meant"),
-    "tls": (TLS.__contains__, f"one of {', '.join(TLS)} is meant"),
-    "only": (lambda names: all(isinstance(n, str) for n in names), "names of users are meant"),
-    "expected": (lambda codes: all(type(c) is int for c in codes), "HTTP statuses are meant"),
+# What a value must be besides its type: a check, and the words for its error.
+CHECKS: "dict[str, tuple[Callable[[Any], bool], str]]" = {
+    "url": (_is_address, "https:// and a host"),
+    "api": (_is_address, "https:// and a host"),
+    "ca": (lambda path: path.startswith("/"), "an absolute path"),  # "" would turn verification off
+    "port": (lambda port: 0 < port <= MAX_PORT, f"1 to {MAX_PORT}"),
+    "method": (METHODS.__contains__, f"one of {', '.join(METHODS)}"),
+    "tls": (TLS.__contains__, f"one of {', '.join(TLS)}"),
+    "only": (lambda names: all(isinstance(n, str) for n in names), "user names"),
+    "expected": (lambda codes: all(type(c) is int for c in codes), "HTTP status codes"),
 }
 
 
 def _check_header(path: str, where: str, name: str, value: object) -> None:
     if not isinstance(value, str):
-        raise SettingsError(f"{path}: {where}headers: texts are meant")
+        raise SettingsError(f"{path}: {where}headers: expected strings")
     if set(name) - HEADER_NAME or not name or set(value) & HEADER_END:
-        raise SettingsError(f"{path}: {where}headers: names and lines of HTTP are meant")
+        expected = "HTTP field names and one-line values"
+        raise SettingsError(f"{path}: {where}headers: expected {expected}")
 
 
 def _check_keys(
-    path: str, where: str, table: "Table", needed: "dict[str, type]", possible: "dict[str, type]"
+    path: str, where: str, table: "Table", needed: dict[str, type], possible: dict[str, type]
 ) -> None:
     for name, value in table.items():
         if name not in possible:
@@ -141,7 +142,7 @@ def _check_keys(
             hint = f', did you mean "{close[0]}"?' if close else ""
             raise SettingsError(f'{path}: {where}unknown key "{_shown(name)}"{hint}')
         if type(value) is not possible[name]:
-            raise SettingsError(f"{path}: {where}{name}: {NAMES[possible[name]]} is meant")
+            raise SettingsError(f"{path}: {where}{name}: expected {NAMES[possible[name]]}")
     for name in needed:
         if not table.get(name):
             raise SettingsError(f"{path}: {where}{name} is missing")
@@ -151,7 +152,7 @@ def _shown(text: str, longest: int = MAX_NAME) -> str:
     return one_line(cut(text, longest))
 
 
-NAMES = {str: "a text", int: "a number", list: "a list", dict: "a table"}
+NAMES = {str: "a string", int: "a number", list: "a list", dict: "a table"}
 
 
 def _read(path: str) -> str:

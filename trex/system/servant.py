@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trex.system.child import Leash
     from trex.system.privilege import Account
 
+PACKAGE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 PYTHON = "/usr/bin/python3"
 # Isolated, without site-packages that root's group `staff` may write, and nothing written.
 FLAGS = ["-I", "-S", "-B"]
@@ -33,12 +34,11 @@ MAX_STATE = 256 << 20  # bytes that it may write: a message's line is not 100
 def start(
     child: Child, program: str, account: "Account", places: "dict[int, int]", file_size: int = 0
 ) -> None:
-    """Run `program`, a path in this package, as `account`; see `Child.start` for `places`.
+    """Run the module `program` as `account` (`launch.py`); see `Child.start` for `places`.
 
     `file_size` is how large a file it may write, in bytes. Raises NotStarted.
     """
-    here = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-    command = [PYTHON, *FLAGS, os.path.join(here, program)]
+    command = [PYTHON, *FLAGS, os.path.join(PACKAGE, "system/launch.py"), program]
     child.start(command, account, _confined(file_size), places)
 
 

@@ -1,1 +1,1 @@
-"""method=totp: a code from a phone or a token."""
+"""method=totp: a code from a phone or a token (TOTP, HOTP)."""

@@ -1,7 +1,6 @@
-"""The program that spends a code for a whole fleet, or gives it back: `trex.totp.method` says."""
+"""The program that spends a code for a whole fleet, or gives it back, for `trex.totp.method`."""
 
-import os
-import sys
+from trex.system.program import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -9,8 +8,8 @@ if TYPE_CHECKING:
 
 
 def claim(told: "Table") -> str:
-    """Say whether the code was new: `claimed` or `spent`; or `released`. Raises NotSent."""
-    from trex.sms.fleet import RedisCounts
+    """Return `claimed` for a new code, `spent` for a used one, or `released`. Raises NotSent."""
+    from trex.sms.fleet import RedisCounts  # needs python3-redis: `run` reports its absence
 
     fleet = RedisCounts(told["state"])
     if told["release"]:
@@ -19,9 +18,6 @@ def claim(told: "Table") -> str:
     return "claimed" if fleet.claim(told["name"], told["token"]) else "spent"
 
 
-if __name__ == "__main__":
-    package = sys.modules["trex"] = type(sys)("trex")  # not along sys.path: see pam_trex.py
-    package.__path__ = [os.path.dirname(os.path.dirname(os.path.realpath(__file__)))]
-    from trex.system.program import run
-
+def main() -> None:
+    """Run as a program: see `trex.system.launch`."""
     run(claim)

@@ -1,12 +1,12 @@
 """Reading and replacing google-authenticator's file, with its owner's rights.
 
-It is replaced as `trex.system.rewriting` says: logins take turns where they can, one at most goes
-on from what it has read, and one that is stopped on its way holds up no other for longer than a
-second at a time.
+It is replaced by `trex.system.rewriting`: logins take turns where they can, at most one of those
+that have read the same content replaces it, and a login that is stopped midway delays no other for
+longer than a second at a time.
 
-google-authenticator takes no turns. It writes `<file>~XXXXXX`, looks whether the file is still the
-one that it has read, and renames (20191231). Between its look and its rename nothing holds it back,
-neither another google-authenticator nor Trex: only for Trex is one code one login.
+google-authenticator takes no lock. It writes `<file>~XXXXXX`, checks that the file is still the one
+it has read, and renames (20191231). Between check and rename another login may use the same code:
+only among Trex's own logins is a code accepted once.
 """
 
 import os
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from trex.system.privilege import Account
 
-FORBIDDEN = 0o3177  # all but reading and writing by the owner, as google-authenticator has it
+FORBIDDEN = 0o3177  # all but reading and writing by the owner, as in google-authenticator
 
 
 def read_secret(path: str, account: "Account") -> bytes:
-    """Return the file's content, if nobody but `account` may read or write it.
+    """Return the file's content, if only `account` may read and write it.
 
     Raises NoRecord, FileUnsafe.
     """
@@ -43,9 +43,9 @@ def read_secret(path: str, account: "Account") -> bytes:
 
 
 def create_secret(path: str, account: "Account", content: bytes) -> None:
-    """Make the file, mode 0600, where there is none.
+    """Create the file, mode 0600, if there is none.
 
-    Raises StateNotWritten, and FileUnsafe for a directory in which others could replace it.
+    Raises StateNotWritten, and FileUnsafe if others could replace the file in its directory.
     """
     with acting_as(account), ExitStack() as opened:
         try:
@@ -54,14 +54,14 @@ def create_secret(path: str, account: "Account", content: bytes) -> None:
             check_directories(f"/proc/self/fd/{directory}", account)
             replace_in(directory, os.path.basename(path), None, content)
         except (OSError, Overtaken) as error:
-            reason = error.strerror if isinstance(error, OSError) else "another is being made"
+            reason = error.strerror if isinstance(error, OSError) else "another login creates it"
             if os.path.lexists(path):
-                reason = "it is there already"
-            raise StateNotWritten(f"{readable(path)} cannot be made: {reason}") from None
+                reason = "it already exists"
+            raise StateNotWritten(f"{readable(path)} cannot be created: {reason}") from None
 
 
 class LockedFile:
-    """The file as it was read, in this login's turn until `with` ends."""
+    """The file as it was read; this login has the turn until `with` ends."""
 
     def __init__(self, path: str, account: "Account", descriptor: int, directory: int) -> None:
         self._path = path
@@ -71,10 +71,10 @@ class LockedFile:
         self.content = read_whole(descriptor, path)
 
     def replace(self, content: bytes) -> None:
-        """Put `content` in its place, whole or not at all, with the same owner, group and mode.
+        """Replace the file by `content`, whole or not at all, with the same owner, group and mode.
 
-        Raises StateNotWritten, also where the next login would find it too large; or its
-        ChangedMeanwhile: then it is to be read again.
+        Raises StateNotWritten, also for a file too large for the next login to read; and its
+        subclass ChangedMeanwhile: then read the file again.
         """
         if len(content) > MAX_SIZE:
             limit = f"it would be larger than {MAX_SIZE // 1024} KiB"
@@ -97,7 +97,7 @@ class ChangedMeanwhile(StateNotWritten):
 
 @contextmanager
 def locked(path: str, account: "Account") -> "Iterator[LockedFile]":
-    """Open the file in this login's turn, or after a second without.
+    """Open the file when this login has its turn, or after a second without it.
 
     Raises NoRecord, FileUnsafe, StateNotWritten.
     """
@@ -106,7 +106,7 @@ def locked(path: str, account: "Account") -> "Iterator[LockedFile]":
         with ExitStack() as opened:
             with acting_as(account):
                 descriptor = _open_to_lock(path, account)
-                opened.callback(os.close, descriptor)  # and with it goes the lock
+                opened.callback(os.close, descriptor)  # this releases the lock, too
                 directory = _open_directory(path)
                 opened.callback(os.close, directory)
             take_turn(descriptor, deadline)
@@ -123,7 +123,7 @@ def _open_directory(path: str) -> int:
 
 
 def _is_still_there(descriptor: int, path: str, directory: int, account: "Account") -> bool:
-    """Tell whether `path` still leads to what was opened: the one before may have replaced it."""
+    """Tell whether `path` is still the open file: the login before may have replaced it."""
     with acting_as(account):
         try:
             current = os.stat(os.path.basename(path), dir_fd=directory, follow_symlinks=False)
@@ -135,7 +135,7 @@ def _is_still_there(descriptor: int, path: str, directory: int, account: "Accoun
 
 
 def _open_to_lock(path: str, account: "Account") -> int:
-    """Open for writing too, which NFS wants of whoever locks (flock(2), "NFS details")."""
+    """Open for writing too: NFS requires that for a lock (flock(2), "NFS details")."""
     try:
         return _open(path, account, os.O_RDWR)
     except FileUnsafe:  # mode 0400, or worse

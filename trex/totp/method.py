@@ -16,15 +16,7 @@ from trex.system.packages import from_debian
 from trex.system.privilege import readable
 from trex.system.rewriting import tries
 from trex.totp.file import ChangedMeanwhile, locked, read_secret
-from trex.totp.rules import (
-    adopt_skew,
-    count_attempt,
-    counters_in_window,
-    note_skew,
-    spend,
-    steps_in_window,
-    steps_that_complete,
-)
+from trex.totp.rules import accepted_codes, count_attempt, note_skew, steps_in_window
 from trex.totp.state import EMERGENCY_DIGITS, MAX_COUNTER, OtpState
 
 TYPE_CHECKING = False
@@ -37,9 +29,7 @@ if TYPE_CHECKING:
     from trex.login.method import Login
     from trex.login.options import Options
     from trex.system.privilege import Account
-
-    # A text that is right, and what is to be noted if it was given.
-    Right = tuple[str, Callable[[], object]]
+    from trex.totp.rules import AcceptedCode
 
 QUESTION = "Verification code: "
 QUESTION_FOR_BOTH = "Password & verification code: "
@@ -50,7 +40,7 @@ DIGITS = 6
 def prepare(
     login: "Login", options: "Options", account: "Account", reader: "Account"
 ) -> "Iterator[Challenge]":
-    """See whether the user's file can be used, and have what comes after the prompt at hand."""
+    """Check that the user's file can be used, and load what is needed after the prompt."""
     path = find_record(options.secret, account, reader)
     from_debian("pyotp", "python3-pyotp")
     OtpState(read_secret(path, reader), readable(path))
@@ -62,7 +52,7 @@ def prepare(
 
 
 class OneTimeCode(Challenge):
-    """The codes that a user's file makes right at the moment of the judgement."""
+    """The codes that are right at the moment of the judgement, by the user's file."""
 
     def __init__(
         self, login: "Login", options: "Options", reader: "Account", path: str, locks: ExitStack
@@ -77,7 +67,7 @@ class OneTimeCode(Challenge):
         self._locks = locks
         self._conversation: Conversation | None = None
         self._with_password = options.forward_pass
-        self._right: list[Right] = []
+        self._accepted: list[AcceptedCode] = []
         self._counted = False
 
     def obtain(self, conversation: "Conversation") -> str | None:
@@ -91,53 +81,53 @@ class OneTimeCode(Challenge):
         return super().obtain(conversation)
 
     def offered(self, response: str) -> str:
-        """Return the whole response: before the code may stand a password with spaces in it."""
+        """Return the whole response: a password with spaces may stand before the code."""
         return response if self._with_password else response.strip()
 
     def accepted(self, offered: str) -> list[str]:
-        """Return the codes of this moment, behind whatever stands before the offered one.
+        """Return the codes of this moment, each after the text that stands before the offered code.
 
-        The attempt counts, whatever comes of it.
+        The attempt counts, whatever its result.
         """
         self._count()
         self._read()
-        texts = [text for text, _ in self._right]
+        texts = [code.text for code in self._accepted]
         return [offered[: -len(text)] + text for text in texts] if self._with_password else texts
 
     def _read(self) -> None:
         """Read the file in this login's turn, which ends with the judgement.
 
-        The file forgets a used step when none of its codes can be right any more. So the time is
-        taken after the file is read: who calls su can stop it for hours in between, and the codes
-        of a time before would be compared with a file that has forgotten them.
+        The file drops a used step once its code is out of the window. So the time is taken after
+        the file is read: a user can stop their own su for hours in between, and codes of the
+        earlier time would be compared with a file that no longer lists them as used.
         """
         self._locks.close()
         self._file = self._locks.enter_context(locked(self._path, self._reader))
         self._state = OtpState(self._file.content, readable(self._path))
         self._now = int(time.time())
-        self._right = self._right_texts(self._state, self._now)
+        self._accepted = self._accepted_codes(self._state, self._now)
 
     def settle(self, offered: str, right: int | None) -> None:
-        """Write what this attempt changes: a spent code, a counter, a skew."""
+        """Write what this attempt changes: a used code, a counter, a skew."""
         if right is None:
             code = offered[-DIGITS:] if self._with_password else offered
             self._write(partial(self._note_failure, code))
         else:
-            self._spend(offered, self._right[right])
+            self._spend(offered, self._accepted[right])
 
-    def _spend(self, offered: str, right: "Right") -> None:
+    def _spend(self, offered: str, accepted: "AcceptedCode") -> None:
         """Spend a right code, for the fleet and in the file, or not at all.
 
-        Whatever fails is a refusal, so nobody has used the code: the file is written last, and the
-        fleet gets the code back, unless another login has spent it in this file. No code can be
-        used twice by that: only the login that has claimed it can give it back, and that one is
-        refused. Where nobody can tell whether Redis has it, it may stay spent: a code of the clock
-        is over soon, and a counter's next one is good.
+        A failure refuses the login, so the code is not used: the file is written last, and the
+        fleet gets the code back, unless another login has spent it in this file. This lets no code
+        be used twice: only the login that has claimed it can give it back, and that login is
+        refused. If it is unknown whether Redis has it, it may stay spent: a TOTP code expires
+        soon, and the next HOTP code is valid.
         """
-        text = right[0]
+        text = accepted.text
         with ExitStack() as undo:
             if self._options.fleet:
-                undo.callback(spend_for_all(self._options, self._login, self._state, right))
+                undo.callback(spend_for_all(self._options, self._login, self._state, accepted))
             if self._options.forward_pass and self._conversation:
                 self._conversation.pass_on(offered[: -len(text)])
             try:
@@ -150,7 +140,7 @@ class OneTimeCode(Challenge):
             self._warn(f"an emergency code was used, {len(self._state.emergency_codes)} left")
 
     def _write(self, note: "Callable[[], object]") -> None:
-        """Write what `note` changes; where another login was quicker, in what that has left.
+        """Write what `note` changes; if another login was faster, read its file and note again.
 
         Raises StateNotWritten.
         """
@@ -168,33 +158,19 @@ class OneTimeCode(Challenge):
         raise StateNotWritten(f"{readable(self._path)} was changed by other logins")
 
     def _note_use(self, text: str) -> None:
-        """Note that the code `text` is used. Raises CodeSpent."""
-        for right, note in self._right:
-            if right == text:
-                note()
+        """Mark the code `text` as used. Raises CodeSpent."""
+        for accepted in self._accepted:
+            if accepted.text == text:
+                accepted.note_use()
                 return
         raise CodeSpent("another login has used this code at the same moment")
 
-    def _right_texts(self, state: OtpState, now: int) -> "list[Right]":
-        codes = _codes(state)
-        right: list[Right] = []
-        if state.counter:
-            for counter in counters_in_window(state):
-                following = str(counter + 1)
-                right.append((codes.at(counter), partial(state.set, "HOTP_COUNTER", following)))
-        elif state.is_time_based:
-            used = state.used_steps
-            steps = {step: partial(spend, state, step) for step in steps_in_window(state, now)}
-            if not self._options.noskewadj:
-                for step in steps_that_complete(state, now):
-                    steps.setdefault(step, partial(adopt_skew, state, now, step))
-            right += [(codes.at(step), note) for step, note in steps.items() if step not in used]
-        for code in state.emergency_codes:
-            right.append((code, partial(state.remove_emergency_code, code)))
-        return right
+    def _accepted_codes(self, state: OtpState, now: int) -> "list[AcceptedCode]":
+        adjust_skew = not self._options.noskewadj
+        return accepted_codes(state, _codes(state), now, adjust_skew=adjust_skew)
 
     def _note_failure(self, code: str) -> None:
-        """Move a counter on, or note how wrong the user's clock may be."""
+        """Advance a counter, or note how wrong the user's clock may be."""
         if len(code) != DIGITS or not code.isascii() or not code.isdigit():
             return
         state, codes = self._state, _codes(self._state)
@@ -203,25 +179,25 @@ class OneTimeCode(Challenge):
                 state.set("HOTP_COUNTER", str(state.counter + 1))
         elif state.is_time_based:
             if any(codes.at(step) == code for step in steps_in_window(state, self._now)):
-                self._warn("a code was offered again after its use: somebody may have seen it")
+                self._warn("a code was offered again after its use: someone may have seen it")
             elif not self._options.noskewadj and note_skew(state, codes, code, self._now):
                 self._login.steps.append("that is the code of another time: its skew is noted")
 
     def _would_do(self, text: str) -> bool:
-        """Tell whether `text` ends in a right code: no verdict, only no need to ask.
+        """Tell whether `text` ends in a right code: this is no verdict, it only saves a question.
 
-        It is an attempt: whoever guesses could hang up now.
+        It counts as an attempt: someone who guesses could disconnect now.
         """
         self._count()
         state = OtpState(read_secret(self._path, self._reader), readable(self._path))
-        right = self._right_texts(state, int(time.time()))
-        return any([is_equal(text[-len(code) :], code) for code, _ in right])  # noqa: C419 (all)
+        texts = [code.text for code in self._accepted_codes(state, int(time.time()))]
+        return any([is_equal(text[-len(code) :], code) for code in texts])  # noqa: C419 (all)
 
     def _count(self) -> None:
         """Count one login once, in the file, before anything is compared.
 
-        Who calls su may end it whenever he likes (kill(2)), and have it write nothing
-        (setrlimit(2)): a guess that counts only afterwards would count when he wants it to.
+        A user can end their own su at any time (kill(2)), and keep it from writing
+        (setrlimit(2)): a guess that is counted only afterwards would count when they choose.
         Raises TooManyAttempts, and StateNotWritten.
         """
         if self._counted:
@@ -255,23 +231,22 @@ def read_fleet(options: "Options") -> str:
 
     state = str(read_settings(options.sms_file)["state"])
     if state.startswith("file:"):
-        raise SettingsError(f"{options.sms_file}: state: with `fleet` a redis:// URL is meant")
+        raise SettingsError(f"{options.sms_file}: state: `fleet` needs a redis:// URL")
     return state
 
 
 def spend_for_all(
-    options: "Options", login: "Login", state: OtpState, right: "Right"
+    options: "Options", login: "Login", state: OtpState, accepted: "AcceptedCode"
 ) -> "Callable[[], None]":
-    """Spend a code on all hosts: files of shared homes are not the same everywhere at once.
+    """Spend a code on all hosts: a shared home does not show the same file everywhere at once.
 
-    Return what gives it back, for a login that is refused after all.
-    Raises CodeSpent, and StateNotWritten where nobody can say.
+    Return a function that gives it back, for a login that is refused after all.
+    Raises CodeSpent, and StateNotWritten if it is unknown whether the code was spent.
     """
     from hashlib import sha256  # `pyotp` has it
 
-    text, note = right
-    place = note.args[-1] if isinstance(note, partial) else ""  # the step, counter or code itself
-    name = sha256(f"{state.secret} {text} {place}".encode()).hexdigest()
+    identified = f"{state.secret} {accepted.text} {accepted.identity}"
+    name = sha256(identified.encode()).hexdigest()
     told = {"state": read_fleet(options), "name": name, "token": random_text()}
     servant = find_servant("sms_user", options.sms_user)
     word, reason = _tell_fleet(servant, told, release=False)
@@ -292,6 +267,6 @@ def _tell_fleet(servant: "Account", told: dict[str, str], *, release: bool) -> t
     from trex.system.servant import have_done
 
     try:
-        return have_done(servant, "totp/claim.py", {**told, "release": release})
+        return have_done(servant, "trex.totp.claim", {**told, "release": release})
     except (NotSent, NotStarted) as error:
         return "", str(error)

@@ -1,15 +1,18 @@
-"""What google-authenticator's options mean for one attempt: rate, reuse, and clocks that are wrong.
+"""What google-authenticator's options mean for one attempt: rate, reuse, and wrong clocks.
 
-The numbers are those of pam_google_authenticator, so that either module can go on where the other
-has stopped. It works on a `trex.totp.state.OtpState`, and changes nothing outside of that.
+The numbers are those of pam_google_authenticator, so that either module can continue with the
+other's file. Everything here works on a `trex.totp.state.OtpState` and changes nothing else.
 """
 
+from functools import partial
 from itertools import pairwise
 
 from trex.totp.state import MAX_COUNTER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyotp import HOTP
 
     from trex.totp.state import OtpState
@@ -19,8 +22,61 @@ CONSECUTIVE = 3  # codes in a row tell how wrong a clock is
 MAX_GAP = 2  # steps between two of them
 
 
+class AcceptedCode:
+    """A code that is right now, and what its use changes in the state."""
+
+    __slots__ = ("identity", "note_use", "text")
+
+    def __init__(self, text: str, identity: str, note_use: "Callable[[], object]") -> None:
+        self.text = text  # what the user types
+        # Tells it from an equal code of another moment: the step, the next counter, or the code.
+        self.identity = identity
+        self.note_use = note_use
+
+    def __repr__(self) -> str:
+        return "<AcceptedCode>"
+
+
+def accepted_codes(
+    state: "OtpState", codes: "HOTP", now: int, *, adjust_skew: bool
+) -> list[AcceptedCode]:
+    """Return the codes that are right at `now` (Unix time) and not used yet.
+
+    `codes` computes them; `adjust_skew` also accepts the code that proves another time skew.
+    """
+    if state.counter:
+        accepted = [_of_counter(state, codes, counter) for counter in counters_in_window(state)]
+    elif state.is_time_based:
+        accepted = _of_clock(state, codes, now, adjust_skew=adjust_skew)
+    else:
+        accepted = []
+    for text in state.emergency_codes:
+        accepted.append(AcceptedCode(text, text, partial(state.remove_emergency_code, text)))
+    return accepted
+
+
+def _of_counter(state: "OtpState", codes: "HOTP", counter: int) -> AcceptedCode:
+    following = str(counter + 1)
+    return AcceptedCode(codes.at(counter), following, partial(state.set, "HOTP_COUNTER", following))
+
+
+def _of_clock(
+    state: "OtpState", codes: "HOTP", now: int, *, adjust_skew: bool
+) -> list[AcceptedCode]:
+    used = state.used_steps
+    uses = {step: partial(spend, state, step) for step in steps_in_window(state, now)}
+    if adjust_skew:
+        for step in steps_that_complete(state, now):
+            uses.setdefault(step, partial(adopt_skew, state, now, step))
+    return [
+        AcceptedCode(codes.at(step), str(step), note_use)
+        for step, note_use in uses.items()
+        if step not in used
+    ]
+
+
 def count_attempt(state: "OtpState", now: int) -> str:
-    """Note an attempt at `now` (Unix time); return why there may be none, or ""."""
+    """Note an attempt at `now` (Unix time); return why it is not allowed, or ""."""
     if not (limit := state.rate_limit):
         return ""
     attempts, seconds, *times = limit
@@ -32,7 +88,7 @@ def count_attempt(state: "OtpState", now: int) -> str:
 
 
 def blocked_until(state: "OtpState", now: int) -> int:
-    """Return when there may be an attempt again, if there is none before; `now` if there may be."""
+    """Return when the next attempt is allowed (Unix time): `now`, or later under RATE_LIMIT."""
     if not (limit := state.rate_limit):
         return now
     attempts, seconds, *times = limit
@@ -45,24 +101,24 @@ def _recent(times: list[int], seconds: int, now: int) -> list[int]:
 
 
 def steps_in_window(state: "OtpState", now: int) -> list[int]:
-    """Return the steps whose codes are right at `now`, used ones among them."""
+    """Return the steps whose codes are right at `now`, including used ones."""
     middle = now // state.step + state.skew
     before = (state.window - 1) // 2
     return [step for step in range(middle - before, middle + state.window // 2 + 1) if step >= 0]
 
 
 def counters_in_window(state: "OtpState") -> list[int]:
-    """Return the counters whose codes are right: after each of them the next can be written."""
+    """Return the counters whose codes are right, and whose next counter can still be written."""
     return list(range(state.counter, min(state.counter + state.window, MAX_COUNTER)))
 
 
 def steps_that_complete(state: "OtpState", now: int) -> list[int]:
     """Return the steps that, after two attempts just before, prove that a clock is wrong.
 
-    Such a code is the third in a row, each one to two steps after the other, and all ahead or
-    behind by the same number of steps, give or take one. Their own steps rise as well, and all of
-    them are newer than any that was accepted: of the older ones nobody knows which are used, and
-    whoever has seen three could play them again, to log in or to have the owner's codes refused.
+    Such a code is the third in a row: each comes one or two steps after the one before, and all are
+    ahead or behind by the same number of steps, plus or minus one. Their own steps rise as well,
+    and all are newer than any code that was accepted. For older codes it is unknown which were
+    used: someone who has seen three could replay them, to log in or to have the owner's refused.
     """
     here = now // state.step
     earlier = state.resetting[1 - CONSECUTIVE :]
@@ -80,29 +136,29 @@ def steps_that_complete(state: "OtpState", now: int) -> list[int]:
 
 
 def newest_used(state: "OtpState") -> int:
-    """Return the last step whose code was accepted, -1 if none was."""
+    """Return the last step whose code was accepted, -1 for none."""
     return max(state.used_steps, default=-1)
 
 
 def adopt_skew(state: "OtpState", now: int, step: int) -> None:
-    """Take over the skew that three codes in a row have proved, `step` that of the last."""
+    """Adopt the skew that three codes in a row prove; `step` is the last code's."""
     proof = [*state.resetting[1 - CONSECUTIVE :], (now // state.step, step - now // state.step)]
     total = sum(skew for _, skew in proof)
     state.set("TIME_SKEW", str(int(total / CONSECUTIVE)))  # towards zero, as in C
     state.set("RESETTING_TIME_SKEW", "")
-    for at, skew in proof:  # all three were seen by whoever looked on
+    for at, skew in proof:  # someone watching has seen all three
         spend(state, at + skew)
 
 
 def note_skew(state: "OtpState", codes: "HOTP", offered: str, now: int) -> bool:
     """Note the skew at which `offered` would be right, for later; tell whether there is one.
 
-    A step that is not newer than every used one proves nothing (see `steps_that_complete`).
+    A step that is not newer than every used step proves nothing (see `steps_that_complete`).
     """
     here = now // state.step
     newest = newest_used(state)
     found = None
-    for away in range(MAX_SKEW):  # all of them: how long it takes does not tell what was found
+    for away in range(MAX_SKEW):  # always all, so that the time taken does not tell the result
         for skew in (-away, away):
             if here + skew < 0:
                 continue
@@ -118,6 +174,6 @@ def note_skew(state: "OtpState", codes: "HOTP", offered: str, now: int) -> bool:
 
 
 def spend(state: "OtpState", step: int) -> None:
-    """Remember that the code of `step` is used, and forget steps that are out of the window."""
+    """Mark the code of `step` as used, and drop steps that are out of the window."""
     near = [used for used in state.used_steps if abs(used - step) < state.window and used != step]
     state.set_used_steps([*near, step])

@@ -1,8 +1,8 @@
 """google-authenticator's file: the secret, its options, and emergency codes.
 
-FILEFORMAT of google-authenticator-libpam describes it. What that leaves open is here as the module
-itself does it (version 20191231): the first line of an option counts, a changed option takes its
-place or the second line, and emergency codes end at the first line that is something else.
+FILEFORMAT of google-authenticator-libpam describes it. What that leaves open follows the module
+itself (version 20191231): the first line of an option counts, a changed option replaces its line or
+becomes the second line, and emergency codes end at the first line that is neither code nor option.
 """
 
 from base64 import b32encode
@@ -15,22 +15,22 @@ MAX_RATE, MAX_RATE_SECONDS = 100, 3600
 MAX_NUMBER = 2**31 - 1  # google-authenticator keeps them in an int
 MAX_COUNTER = 2**63 - 1  # and this one in a long
 # Characters of base32: 160 bytes, where HMAC-SHA-1 gains nothing from more than 64 (RFC 2104, 3).
-# google-authenticator takes whatever fits into 64 KiB, for each of the 3000 codes of half a day.
+# google-authenticator takes up to 64 KiB, and computes half a day of codes, 3000, with it.
 MAX_SECRET = 256
 EMERGENCY_DIGITS = 8
 BLANK = " \t\r"
 BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-MISREAD = str.maketrans("018", "OLB", " \t\r-")  # what google-authenticator reads leniently
+MISREAD = str.maketrans("018", "OLB", " \t\r-")  # google-authenticator accepts these, too
 # Where a file does not say DISALLOW_REUSE, Trex remembers used steps in a line of its own:
-# google-authenticator skips and keeps what it does not know.
+# google-authenticator skips and keeps unknown lines.
 REUSE, OWN_REUSE = "DISALLOW_REUSE", "TREX_USED_STEPS"
 
 
 class OtpState:
-    """The file's lines, and what they say. Lines that are not understood stay as they are."""
+    """The file's lines and their meaning. Unknown lines stay as they are."""
 
     def __init__(self, content: bytes, path: str) -> None:
-        """Read the lines. Raises RecordError for a secret that is none, or a NUL byte."""
+        """Read the lines. Raises RecordError for a missing or malformed secret, or a NUL byte."""
         self._path = path
         self._lines = content.decode("latin-1").removesuffix("\n").split("\n")
         if "\0" in self._lines[0]:
@@ -57,7 +57,7 @@ class OtpState:
 
     @property
     def step(self) -> int:
-        """Return how many seconds a code is for."""
+        """Return the length of a time step in seconds."""
         return self._number("STEP_SIZE", DEFAULT_STEP, 1, MAX_STEP)
 
     @property
@@ -72,34 +72,34 @@ class OtpState:
 
     @property
     def emergency_codes(self) -> list[str]:
-        """Return the codes of eight digits that are left."""
-        return [self._lines[place].strip() for place in self._emergency_places()]
+        """Return the unused codes of eight digits."""
+        return [self._lines[index].strip() for index in self._emergency_indexes()]
 
     @property
     def rate_limit(self) -> list[int]:
         """Return attempts, seconds, and the times of the last attempts; [] for no limit."""
-        place = self._find("RATE_LIMIT")
-        if place is None:
+        index = self._find("RATE_LIMIT")
+        if index is None:
             return []
-        words = self._value(place).split()
+        words = self._value(index).split()
         numbers = [int(word) for word in words if _is_number(word)]
         shaped = len(numbers) == len(words) >= 2  # noqa: PLR2004 (attempts and seconds)
         if not shaped or not 1 <= numbers[0] <= MAX_RATE or not 1 <= numbers[1] <= MAX_RATE_SECONDS:
-            meant = f"1 to {MAX_RATE} attempts in 1 to {MAX_RATE_SECONDS} seconds"
-            raise self._error(place, "another RATE_LIMIT", meant)
+            expected = f"1 to {MAX_RATE} attempts in 1 to {MAX_RATE_SECONDS} seconds"
+            raise self._error(index, "another RATE_LIMIT", expected)
         return numbers
 
     @property
     def used_steps(self) -> list[int]:
-        """Return the steps whose codes were accepted lately."""
+        """Return the steps whose codes were accepted recently."""
         return [step for name in (REUSE, OWN_REUSE) for step in self._numbers(name)]
 
     @property
     def resetting(self) -> list[tuple[int, int]]:
         """Return (step, skew) of the last attempts with a code of another time."""
-        place = self._find("RESETTING_TIME_SKEW")
+        index = self._find("RESETTING_TIME_SKEW")
         pairs = []
-        for word in self._value(place).split() if place is not None else []:
+        for word in self._value(index).split() if index is not None else []:
             sign = "-" if "-" in word else "+"
             step, _, skew = word.partition(sign)
             if not _is_number(step) or not _is_number(skew):
@@ -108,14 +108,14 @@ class OtpState:
         return pairs
 
     def set(self, name: str, value: str) -> None:
-        """Give an option a value: in its place, or behind the secret."""
-        place = self._find(name)
+        """Set an option: on its own line, or on a new line after the secret."""
+        index = self._find(name)
         line = f'" {name} {value}'
-        if place is None:
+        if index is None:
             self._lines.insert(1, line)
             return
-        rest = [other for other in self._lines[place + 1 :] if not _names(other, name)]
-        self._lines[place:] = [line, *rest]
+        rest = [other for other in self._lines[index + 1 :] if not _names(other, name)]
+        self._lines[index:] = [line, *rest]
 
     def set_used_steps(self, steps: list[int]) -> None:
         """Remember steps whose codes have been accepted."""
@@ -123,21 +123,21 @@ class OtpState:
         self.set(name, " ".join(map(str, steps)))
 
     def remove_emergency_code(self, code: str) -> None:
-        """Take away a code that was used."""
-        for place in self._emergency_places():
-            if self._lines[place].strip() == code:
-                del self._lines[place]
+        """Remove a used code."""
+        for index in self._emergency_indexes():
+            if self._lines[index].strip() == code:
+                del self._lines[index]
                 return
 
     def replace_emergency_codes(self, codes: list[str]) -> None:
-        """Put new codes in the place of the old ones, before whatever follows those."""
-        places = self._emergency_places()
+        """Replace the old codes by new ones, at the same position in the file."""
+        old_indexes = self._emergency_indexes()
         end = self._emergency_end()
-        options = [place for place in range(end) if self._lines[place].startswith('"')]
-        place = places[0] if places else max([0, *options]) + 1
-        for old in reversed(places):
+        options = [index for index in range(end) if self._lines[index].startswith('"')]
+        index = old_indexes[0] if old_indexes else max([0, *options]) + 1
+        for old in reversed(old_indexes):
             del self._lines[old]
-        self._lines[place:place] = codes
+        self._lines[index:index] = codes
 
     def _read_secret(self) -> str:
         """Return the secret in the base32 that `pyotp` takes, however it was typed."""
@@ -152,48 +152,48 @@ class OtpState:
         return b32encode(key).decode("ascii").rstrip("=")
 
     def _find(self, name: str) -> int | None:
-        for place, line in enumerate(self._lines):
+        for index, line in enumerate(self._lines):
             if _names(line, name):
-                return place
+                return index
         return None
 
-    def _value(self, place: int) -> str:
-        return self._lines[place][2:].partition(" ")[2].strip(BLANK)
+    def _value(self, index: int) -> str:
+        return self._lines[index][2:].partition(" ")[2].strip(BLANK)
 
     def _number(self, name: str, default: int, least: int, most: int) -> int:
-        place = self._find(name)
-        if place is None:
+        index = self._find(name)
+        if index is None:
             return default
-        word = "".join(self._value(place).split()[:1])
+        word = "".join(self._value(index).split()[:1])
         plain = _is_number(word.removeprefix("-"), most)
         if not plain or not least <= int(word) <= most:
-            raise self._error(place, f"another {name}", f"a number from {least} to {most}")
+            raise self._error(index, f"another {name}", f"a number from {least} to {most}")
         return int(word)
 
     def _numbers(self, name: str) -> list[int]:
-        place = self._find(name)
-        words = self._value(place).split() if place is not None else []
-        if place is not None and not all(map(_is_number, words)):
-            raise self._error(place, f"another {name}", "the numbers of steps")
+        index = self._find(name)
+        words = self._value(index).split() if index is not None else []
+        if index is not None and not all(map(_is_number, words)):
+            raise self._error(index, f"another {name}", "the numbers of steps")
         return [int(word) for word in words]
 
-    def _emergency_places(self) -> list[int]:
+    def _emergency_indexes(self) -> list[int]:
         lines = self._lines[: self._emergency_end()]
-        return [place for place, line in enumerate(lines) if place and _is_emergency_code(line)]
+        return [index for index, line in enumerate(lines) if index and _is_emergency_code(line)]
 
     def _emergency_end(self) -> int:
-        """Return the place of the first line after which no emergency code counts."""
-        for place, line in enumerate(self._lines[1:], start=1):
+        """Return the index of the line that ends the emergency codes."""
+        for index, line in enumerate(self._lines[1:], start=1):
             if line.strip(BLANK) and not line.startswith('"') and not _is_emergency_code(line):
-                return place
+                return index
         return len(self._lines)
 
-    def _error(self, place: int, found: str, meant: str) -> RecordError:
-        return RecordError(self._path, place + 1, found, meant)
+    def _error(self, index: int, found: str, expected: str) -> RecordError:
+        return RecordError(self._path, index + 1, found, expected)
 
 
 def _names(line: str, name: str) -> bool:
-    """Tell whether a line is about the option `name`."""
+    """Tell whether a line sets the option `name`."""
     return line.startswith(f'" {name}') and line[2 + len(name) : 3 + len(name)] in (
         "", " ", "\t", "\r",
     )  # fmt: skip
@@ -205,5 +205,5 @@ def _is_emergency_code(line: str) -> bool:
 
 
 def _is_number(word: str, most: int = MAX_NUMBER) -> bool:
-    """Tell whether a word is digits, and no more of them than `most` has."""
+    """Tell whether a word is all digits, and has no more of them than `most`."""
     return word.isascii() and word.isdigit() and len(word) <= len(str(most))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def browser(place: Path) -> Iterator[Callable[..., Browser]]:
-    """Open browsers that are gone after the test."""
+    """Open browsers, and close them after the test."""
     opened: list[Browser] = []
     before = sandbox.stray_files()
 

@@ -1,4 +1,4 @@
-"""The page as its users have it: in a browser, under a phone's camera, without scripts."""
+"""The page as users see it: in a browser, with a phone's camera, without scripts."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_copy_and_countdown_with_the_keyboard(
 def test_copying_works_without_a_clipboard_interface_too(
     with_page: WithPage, prompt: Prompt, browser: Browsers
 ) -> None:
-    """Plain HTTP has none, but on localhost."""
+    """Plain HTTP has none, except on localhost."""
     with_page("webQrNoAuthNoTls")
     shown = prompt("alice", arguments=("web_host=127.0.0.1",)).shown
     window = browser()

@@ -1,4 +1,4 @@
-"""The page in windows of all sizes: the code is in sight at once, and so is its end."""
+"""The page in windows of all sizes: the code is visible at once, and so is its end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WINDOWS = [
     (320, 480), (360, 640), (412, 915), (480, 480), (480, 320), (568, 320), (640, 360), (640, 480),
     (740, 360), (768, 1024), (1024, 768), (1080, 1920), (1280, 600), (1366, 514), (1920, 1080),
 ]  # fmt: skip
-ENOUGH = 600  # a code that is this large need not be larger
+ENOUGH = 600  # a code of this size need not be larger
 SHARE = 0.72  # of the window's shorter side
 LONG = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff, by a name that is as long as names can be"
 LOCAL = ("web_host=localhost",)

@@ -1,4 +1,4 @@
-"""The page among hostile visitors: it is still there, and still small."""
+"""The page among hostile visitors: it still answers, and stays small."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def many_descriptors() -> Iterator[None]:
 
 
 def resident_kb(pid: int) -> tuple[int, int]:
-    """Return a process's resident memory, now and at its highest."""
+    """Return a process's resident memory, now and at its peak."""
     status = Path(f"/proc/{pid}/status").read_text()
     now, most = (re.search(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE) for name in
                  ("VmRSS", "VmHWM"))  # fmt: skip
@@ -60,7 +60,7 @@ def resident_kb(pid: int) -> tuple[int, int]:
 
 
 def half_a_handshake(shown: Shown) -> bytes:
-    """Return the first half of what a client says first."""
+    """Return the first half of a client's first message."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -72,7 +72,7 @@ def half_a_handshake(shown: Shown) -> bytes:
 
 
 def is_quick(visit: Callable[[], object]) -> bool:
-    """Tell whether one of three visits is: others use these processors too, and slow one down."""
+    """Tell whether one of three visits is: other tests use these processors, and slow one down."""
     for _ in range(3):
         begun = time.monotonic()
         visit()
@@ -184,7 +184,7 @@ def test_who_says_nothing_is_shown_out(with_page: WithPage, prompt: Prompt) -> N
 
 
 def test_a_drip_does_not_hold_a_connection(with_page: WithPage, prompt: Prompt) -> None:
-    """A byte now and then is no request: the whole visit has its time, not each read."""
+    """A byte now and then is no request: the time limit is for the whole visit, not each read."""
     with_page("webQrNoAuthNoTls")
     visitor = prompt("alice").shown.connect()
     begun = time.monotonic()
@@ -220,7 +220,7 @@ def test_a_handshake_that_drips_does_not_hold_a_connection(
 
 @pytest.fixture
 def elsewhere(place: Path) -> Iterator[str]:
-    """Give the host an address from which a visitor comes who is no local user."""
+    """Give the host an address for a visitor who is not a local user."""
     address = "192.0.2.7"
     subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
     yield address
@@ -230,7 +230,7 @@ def elsewhere(place: Path) -> Iterator[str]:
 def test_all_of_loopback_is_one_visitor(
     with_page: WithPage, prompt: Prompt, elsewhere: str
 ) -> None:
-    """A local user has millions of addresses to come from, and none of them takes another's place."""
+    """A local user has millions of addresses, but they all count as one visitor."""
     with_page("webQrNoAuthNoTls")
     port = prompt("alice").shown.port
     numbers = itertools.count(256)
@@ -288,7 +288,7 @@ def test_a_flood_pushes_out_its_own_connections(
 def test_32_logins_with_pages_at_once(
     account: Callable[[str], Account], keys: Keys, holder: Holder, prompt: Prompt
 ) -> None:
-    """Each shows its own challenge, and none another's."""
+    """Each shows only its own challenge."""
     users = [f"user{number}" for number in range(32)]
     exported = holder.public(keys["cv25519"])
     for name in users:

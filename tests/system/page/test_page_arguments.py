@@ -128,7 +128,7 @@ def test_a_web_user_that_cannot_be_is_refused_like_any_argument(
 def test_the_user_who_logs_in_is_no_web_user(with_page: WithPage, prompt: Prompt, log: Log) -> None:
     with_page("webQrNoAuthNoTls")
     assert prompt("alice", arguments=("web_user=alice",)).shown.about.startswith(UNAVAILABLE)
-    assert log.trex("web_user=alice must be neither root nor who logs in")
+    assert log.trex("web_user=alice must be neither root nor the user who logs in")
 
 
 @pytest.mark.parametrize("user", ["alice", "reader"])
@@ -136,12 +136,12 @@ def test_in_central_mode_too_whoever_logs_in_or_reads_is_no_web_user(
     user: str, alice: Account, account: Callable[[str], Account], prompt: Prompt, holder: Holder,
     keys: Keys, log: Log,
 ) -> None:  # fmt: skip
-    """Processes of either could end the page, or show another one at its port."""
+    """Processes of either account could end the page, or serve another one at its port."""
     reader = account("reader")
     reader.import_keys(holder.public(keys["cv25519"]))
     reader.write(f"{keys['cv25519']} trust nosign webQrNoAuthNoTls\n")
     central = (f"auth_file={reader.record}", f"gnupg_home={reader.gnupg}", "run_as=reader")
     login = prompt("alice", arguments=(*central, f"web_user={user}"))
     assert login.shown.about.startswith(UNAVAILABLE)
-    assert log.trex(f"web_user={user} must be neither root nor who logs in")
+    assert log.trex(f"web_user={user} must be neither root nor the user who logs in")
     assert prompt("alice", arguments=central).shown.url

@@ -43,7 +43,7 @@ def login(
 def test_what_a_text_browser_shows_decrypts(
     browser: list[str], login: OpenPrompt, holder: Holder
 ) -> None:
-    """As it is, with everything before and after the message: gpg looks for its first line."""
+    """Unchanged, with the text before and after the message: gpg searches for its first line."""
     answer = str(holder.decrypt(dump(browser, login.shown.url))).strip()
     assert answer == answer_to(holder, login)
     assert login.answer(answer).verdict == "PAM_SUCCESS"

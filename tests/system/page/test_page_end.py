@@ -1,4 +1,4 @@
-"""How the page ends, and logins that go on without one."""
+"""How the page ends, and logins that continue without one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def test_it_ends_with_the_answer_though_its_caller_lives_on(
     response: str, with_page: WithPage, prompt: Prompt, holder: Holder
 ) -> None:
-    """As su and login do: here the caller asks a second time, in the same process."""
+    """Like su and login, the caller asks a second time in the same process."""
     with_page("webQrAuthTls")
     login = prompt("alice", "--times", "2")
     page = login.page_process()
@@ -94,7 +94,7 @@ def test_a_page_that_dies_takes_the_login_with_it_not(
 def test_a_page_that_never_gets_ready_holds_nobody_up(
     with_page: WithPage, prompt: Prompt, holder: Holder, log: Log
 ) -> None:
-    """Its account cannot read the package, say: the login sees that it has ended."""
+    """For example, its account cannot read the package: the login sees that it has ended."""
     with_page("webQrAuthTls")
     package = sandbox.MODULE / "trex/page/process"
     package.chmod(0o700)

@@ -92,7 +92,7 @@ def test_an_ssh_that_is_killed_ends_it(login: Login) -> None:
 
 @pytest.mark.parametrize("which", [0, -1])
 def test_an_sshd_process_that_is_killed_ends_it(login: Login, which: int) -> None:
-    """The first is the connection's, the last the one that asks PAM."""
+    """The first serves the connection, the last calls PAM."""
     os.kill(callers_of_pam(login.server)[which], signal.SIGKILL)
     assert wait_until_gone(login.shown.port) < END_SECONDS
 
@@ -102,7 +102,7 @@ def test_login_grace_time_ends_it(with_page: WithPage, sshd: Callable[..., Sshd]
     begun = time.monotonic()
     login = Login(sshd(grace=GRACE_SECONDS))
     time.sleep(max(0.0, begun + GRACE_SECONDS - time.monotonic()))
-    # sshd adds a random part, of up to 4 seconds since 9.8, to its own patience.
+    # sshd adds a random part, of up to 4 seconds since 9.8, to its own time limit.
     wait_until_gone(login.shown.port)
     assert time.monotonic() - begun < GRACE_SECONDS + 6 + END_SECONDS
     login.close()

@@ -1,4 +1,4 @@
-"""The page's process: what it is and knows, who can look into it, which limits it bears."""
+"""The page's process: what it is and knows, who can inspect it, which limits it works with."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_page_s_process_is_nobody_and_can_become_nobody_else(
 def test_the_page_s_process_has_nothing_of_the_login(
     with_page: WithPage, prompt: Prompt, holder: Holder, alice: Account
 ) -> None:
-    """Neither in its arguments and environment nor in its memory, where a fork would have it."""
+    """Neither in its arguments, its environment nor its memory, where a fork would have them."""
     with_page("webQrAuthTls")
     secret = "a password that another module asked for".replace(" ", "-")
     login = prompt("alice", "--rhost", "203.0.113.7")
@@ -121,7 +121,7 @@ def listening_sockets() -> set[str]:
     return {row[9] for row in rows if row[3] == sandbox.LISTENING}
 
 
-# Of the processes that it can look into, only those of the sandbox: other sandboxes have the same ids.
+# Of the processes that it can inspect, only the sandbox's: other sandboxes have the same ids.
 SPY = """\
 cd {loot}
 while :; do
@@ -138,7 +138,7 @@ done
 def test_no_process_of_its_account_can_open_the_key_on_its_way(
     with_page: WithPage, prompt: Prompt, account: Callable[[str], Account], place: Path
 ) -> None:
-    """Not even in the moment after exec in which the kernel would let it look in."""
+    """Not even in the moment after exec, when the kernel would allow it."""
     alice = with_page("webQrNoAuthTls", "page.key", "page.pem")
     pair(alice, "page")
     server = account("webber")
@@ -176,6 +176,6 @@ def test_a_caller_with_narrow_limits(
         capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"},
     )  # fmt: skip
     assert "\nverdict " in done.stdout, "it was not killed"
-    if limit != "-f 0":  # it ends tee and gpg, which have to answer here
+    if limit != "-f 0":  # it ends tee and gpg, which are needed here
         assert "\nverdict 0 " in done.stdout
         assert "https://localhost:" in done.stderr

@@ -62,7 +62,7 @@ def test_a_made_certificate_holds_for_the_login_only(with_page: WithPage, prompt
 
 @pytest.fixture
 def permissive_openssl() -> Iterator[None]:
-    """A host whose openssl.cnf allows all, for old clients of another service."""
+    """A host whose openssl.cnf allows everything, for old clients of another service."""
     path = Path("/etc/ssl/openssl.cnf")
     kept = path.read_bytes()
     path.write_text(PERMISSIVE)
@@ -84,7 +84,7 @@ def test_protocol_versions(
     shown = prompt("alice").shown
     names = {ssl.TLSVersion.TLSv1: "tls1", ssl.TLSVersion.TLSv1_1: "tls1_1",
              ssl.TLSVersion.TLSv1_2: "tls1_2", ssl.TLSVersion.TLSv1_3: "tls1_3"}  # fmt: skip
-    # openssl's lowest security level: it is the server that has to refuse.
+    # openssl's lowest security level: the server has to refuse.
     done = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{shown.port}", f"-{names[version]}",
          "-cipher", "ALL@SECLEVEL=0"],
@@ -137,7 +137,7 @@ def test_links_are_followed_and_absolute_paths_taken(
 
 
 def test_a_chain_of_any_length_is_served(with_page: WithPage, prompt: Prompt, place: Path) -> None:
-    """The C++ trex-pam had 2,000 bytes for a PEM file: here are more than 16 kB."""
+    """The C++ trex-pam read 2,000 bytes of a PEM file: this one has more than 16 kB."""
     directory = place / "chain"
     directory.mkdir()
     issue_chain(directory, LENGTH)
@@ -183,10 +183,10 @@ def test_a_key_that_everybody_can_read_is_warned_of(
     key, _ = pair(alice, "page")
     key.chmod(0o640)
     assert prompt("alice").shown.url
-    assert not log.trex("can be read by everybody")
+    assert not log.trex("can be read by everyone")
     key.chmod(0o644)
     assert prompt("alice").shown.url
-    assert log.trex("this TLS key can be read by everybody")
+    assert log.trex("this TLS key can be read by everyone")
 
 
 def test_what_openssl_calls_trusted_is_no_plain_certificate(
@@ -213,4 +213,4 @@ def test_in_central_mode_the_account_that_reads_the_record_reads_the_tls_files_t
     assert prompt("alice", arguments=arguments).shown.fingerprint == fingerprint(files[1])
     login = prompt("alice", arguments=(*arguments, "web_user=reader"))
     assert login.shown.about.startswith(UNAVAILABLE)
-    assert log.trex("web_user=reader must be neither root nor who logs in")
+    assert log.trex("web_user=reader must be neither root nor the user who logs in")

@@ -1,4 +1,4 @@
-"""A host that sends PINs, and a user with a telephone."""
+"""A host that sends PINs, and a user with a phone."""
 
 from __future__ import annotations
 

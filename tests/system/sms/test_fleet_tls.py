@@ -1,4 +1,4 @@
-"""A fleet's Redis over TLS: whose certificate it is counts, and not only who issued it."""
+"""A fleet's Redis over TLS: the certificate's name is checked, not only its issuer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A PIN that is sent, answered, and lets in: through PAM, and through ssh."""
+"""A PIN that is sent, answered and accepted: through PAM, and through ssh."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 
 def test_a_pin_comes_and_lets_in(sms: Sms) -> None:
-    """ezauth #195: codes from before stayed good, and a number could be asked for without a pause."""
+    """ezauth #195: old codes stayed valid, and requests for a number had no limit."""
     sms.configure(by_http(sms.gateway))
     asked = sms()
     assert asked.verdict == "PAM_SUCCESS", sms.log.everything()
     [text] = sms.gateway.texts
     host = os.uname().nodename
     assert re.fullmatch(
-        rf"\d{{8}} is the PIN for a login at {host}\. It holds for 10 minutes\.", text
+        rf"\d{{8}} is the PIN for a login at {host}\. It is valid for 10 minutes\.", text
     )
-    assert asked.prompt == "\nTrex: a PIN was sent to ..78. It holds for 10 minutes.\nPIN: "
+    assert asked.prompt == "\nTrex: a PIN was sent to ..78. It is valid for 10 minutes.\nPIN: "
     assert asked.facts["style"] == ["1"], "PAM_PROMPT_ECHO_OFF"
     [(method, path, body)] = sms.gateway.requests
     assert (method, path) == ("POST", "/json?to=%2B33612345678")
@@ -89,7 +89,7 @@ def test_the_password_and_then_a_pin_through_ssh(
 ) -> None:
     """The stack of the README, alone and after a public key.
 
-    Nobody makes a telephone ring who does not know the password, or has not the key.
+    Without the password or the key no one can make a phone ring.
     """
     configure(by_http(gateway))
     subprocess.run(["chpasswd"], input="bob:correct", text=True, check=True)

@@ -14,8 +14,7 @@ import pytest
 from tests.support.gateways import RedisServer
 from tests.support.pins import LIMITS
 from trex.codeerrors import TooManyAttempts
-from trex.sms import counts as counting
-from trex.sms.counts import FileCounts
+from trex.sms.counts import FileCounts, _times
 from trex.sms.send import open_counts
 
 if TYPE_CHECKING:
@@ -63,19 +62,18 @@ def test_a_hundred_attempts_at_once_send_no_more_than_the_limit(state: str) -> N
 def test_nobody_else_counts_between_counting_and_adding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_locks: bool
 ) -> None:
-    """A hundred at once rarely meet in that moment: here it is a long one."""
-    times = counting._times
+    """A hundred at once rarely meet in that moment, so the test prolongs it."""
 
     def count_slowly(
         rows: list[tuple[float, str]], user: str, name: str, now: float
     ) -> list[float]:
-        counted = times(rows, user, name, now)
+        counted = _times(rows, user, name, now)
         time.sleep(0.05)
         return counted
 
-    monkeypatch.setattr(counting, "_times", count_slowly)
+    monkeypatch.setattr("trex.sms.counts._times", count_slowly)
     if not has_locks:
-        monkeypatch.setattr(counting, "take_turn", lambda *_: False)
+        monkeypatch.setattr("trex.sms.counts.take_turn", lambda *_: False)
     sent = []
 
     def send(_: int) -> None:
@@ -103,7 +101,7 @@ def test_several_messages_count_all_or_none(state: str) -> None:
 
 @pytest.mark.parametrize("messages", [1, 3, 8])
 def test_what_is_reached_is_what_counting_refuses(state: str, messages: int) -> None:
-    """`trex doctor` asks the one, a login the other; and asking changes nothing."""
+    """`trex doctor` calls the one, a login the other; and the first changes nothing."""
     counts = open_counts(state)
     for number in range(14):
         user = ("alice", "bob")[number % 2]
@@ -125,7 +123,7 @@ def test_what_is_reached_is_what_counting_refuses(state: str, messages: int) -> 
 
 
 def test_when_a_limit_ends_it_ends(state: str) -> None:
-    """The wait is for the message that is one too many, not for the last or the first."""
+    """The wait is for the first message over the limit, not for the newest or the oldest."""
     limits = {"user_hour": 3}
     counts = open_counts(state)
     counts.add("bob", "a", 3, limits)
@@ -140,7 +138,7 @@ def test_when_a_limit_ends_it_ends(state: str) -> None:
 
 
 def age(state: str, user: str, seconds: list[int]) -> None:
-    """Make a user's messages so old, in the order in which they were sent."""
+    """Set the age of a user's messages, in the order in which they were sent."""
     now = time.time()
     if state.startswith("file:"):
         path = Path(state.removeprefix("file:"))
@@ -173,7 +171,7 @@ def test_hours_and_days_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_what_was_counted_by_a_clock_far_ahead_does_not_count_for_years(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A host without a battery for its clock; what an hour of difference brought counts."""
+    """A host without a battery for its clock; messages up to an hour ahead count."""
     counts, now = open_counts(f"file:{tmp_path}/counts"), time.time()
     for ahead, refused in ((3000, True), (4000, False), (10 * 365 * 86_400, False)):
         monkeypatch.setattr(time, "time", lambda ahead=ahead: now + ahead)

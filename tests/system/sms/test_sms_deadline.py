@@ -33,7 +33,7 @@ def test_the_next_gateway_is_tried_when_one_is_down_or_slow(
 
 
 def test_after_ten_seconds_it_is_refused_and_nothing_is_left(sms: Sms) -> None:
-    """The fixture `nothing_left` looks for the process; meanwhile it is looked at closely."""
+    """The fixture `nothing_left` checks that it ends; this test inspects it while it runs."""
     sms.gateway.seconds = 30
     sms.configure(by_http(sms.gateway), free_mobile(sms.gateway))
     seen: list[dict[str, str]] = []
@@ -49,7 +49,7 @@ def test_after_ten_seconds_it_is_refused_and_nothing_is_left(sms: Sms) -> None:
     assert "Uid:\t0\t" not in sender["status"]
     assert "NoNewPrivs:\t1" in sender["status"]
     assert re.search(r"^CapEff:\t0+$", sender["status"], re.MULTILINE)
-    assert "sms/send.py" in sender["cmdline"]
+    assert "trex.sms.send" in sender["cmdline"]
     assert not any(
         TOKEN in text or NUMBER in text for text in (sender["cmdline"], sender["environ"])
     )
@@ -62,7 +62,7 @@ def look_at_the_sender(gateway: Gateway, seen: list[dict[str, str]]) -> None:
     while not gateway.requests and time.monotonic() < deadline:
         time.sleep(0.02)
     for pid, name in sandbox.processes_here().items():
-        if "sms/send.py" in name:
+        if "trex.sms.send" in name:
             process = Path(f"/proc/{pid}")
             limits = (process / "limits").read_text()
             [core] = [line for line in limits.split("\n") if line.startswith("Max core file size")]

@@ -92,14 +92,14 @@ def test_a_code_is_spent_for_a_whole_fleet(
     configure()
     log.clear()
     assert log_in(HOTP(secret).at(now + 3), "fleet") == "PAM_AUTHINFO_UNAVAIL"
-    assert "with `fleet` a redis:// URL is meant" in log.verdict()
+    assert "`fleet` needs a redis:// URL" in log.verdict()
 
 
 def test_a_code_that_is_refused_for_want_of_a_file_is_good_for_the_next_login(
     bob: Account, ask: Callable[..., Asked], configure: Callable[..., None],
     redis_server: RedisServer, log: Log,
 ) -> None:  # fmt: skip
-    """It was spent in Redis for a day, although nobody was let in with it."""
+    """It was spent in Redis for a day, although no login succeeded with it."""
     configure(state=redis_server.url)
     bob.write(text('" TOTP_AUTH', "12345678"), FILE)
     in_the_way = bob.write("no directory", f".{FILE}~")
@@ -130,7 +130,7 @@ def test_who_claims_a_code_alone_gives_it_back(redis_server: RedisServer) -> Non
 
 
 class LostAnswer:
-    """Passes on what is said to Redis, and keeps for itself what Redis answers first."""
+    """Forwards requests to Redis, and drops its first answer."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -164,10 +164,10 @@ class LostAnswer:
 
 
 def test_a_claim_whose_answer_is_lost_is_taken_back(redis_server: RedisServer) -> None:
-    """Redis has the code, and the login knows nothing of it: refused, and not spent."""
+    """Redis has the code, but the login does not know: it is refused, and the code not spent."""
     between = LostAnswer(redis_server.port)
     try:
-        with contextlib.suppress(NotSent):  # a later library asks again by itself
+        with contextlib.suppress(NotSent):  # a later library retries by itself
             RedisCounts(between.url).claim("code", "first")
             RedisCounts(redis_server.url).release("code", "first")
         assert between.lost

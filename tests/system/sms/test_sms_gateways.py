@@ -1,4 +1,4 @@
-"""Each kind of gateway by HTTPS: what it is sent, and what its answer comes to."""
+"""Each kind of gateway by HTTPS: what it is sent, and what its response results in."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_what_is_no_answer_takes_no_message(sms: Sms, raw: bytes) -> None:
 
 
 def test_an_answer_that_is_packed_is_left_so(sms: Sms) -> None:
-    """The status says that the message was taken; what is packed could be of any size."""
+    """The status says that the message was accepted; compressed data could be of any size."""
     sms.configure(by_http(sms.gateway))
     sms.gateway.raw = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone"
     assert sms().verdict == "PAM_AUTH_ERR", "asked, and answered wrongly"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_limits_of_a_user_and_of_the_host(account: Callable[[str], Account], sms: Sms) -> None:
-    """ezauth #195, and SMS pumping: one number, or many, and nobody counted."""
+    """ezauth #195, and SMS pumping: to one number or many, without a limit."""
     account("carol")
     sms.configure(by_http(sms.gateway), before="[limits]\nuser_hour = 2\nhost_day = 3")
     assert [sms().verdict for _ in range(3)] == ["PAM_SUCCESS"] * 2 + ["PAM_AUTHINFO_UNAVAIL"]
@@ -34,7 +34,7 @@ def test_of_many_logins_at_once_no_more_than_the_limit_send(
     bob: Account, gateway: Gateway, configure: Callable[..., None], client: Path,
     service: Callable[..., str], tmp_path: Path, kept: str,
 ) -> None:  # fmt: skip
-    """SMS pumping: whoever can make a host send a message has it send thousands."""
+    """SMS pumping: an attacker who can make a host send one message sends thousands."""
     server = RedisServer(tmp_path) if kept == "redis" else None
     configure(
         by_http(gateway), before="[limits]\nuser_hour = 3", state=server.url if server else ""

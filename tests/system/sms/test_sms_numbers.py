@@ -1,4 +1,4 @@
-"""Whose number is whose: the administrator's map, and GECOS."""
+"""The users' numbers: the administrator's map, and GECOS."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_user_without_a_number(sms: Sms) -> None:
 def test_nullok_is_for_users_and_not_for_files_of_the_administrator_s(
     sms: Sms, missing: Path
 ) -> None:
-    """Advisory CVE-2025-23013: what is broken must not let everybody pass."""
+    """Advisory CVE-2025-23013: a broken file must not let everyone in."""
     sms.configure(by_http(sms.gateway))
     missing.unlink()
     sms(arguments=("nullok",))
@@ -46,7 +46,7 @@ def test_several_numbers(sms: Sms) -> None:
 
 
 def test_gecos_counts_only_where_the_administrator_says_so(sms: Sms) -> None:
-    """duo_unix #394: users can edit their own GECOS on many hosts, and so choose who is asked."""
+    """duo_unix #394: on many hosts users can edit their own GECOS, and so choose the phone."""
     sms.configure(by_http(sms.gateway))
     subprocess.run(["usermod", "--comment", "Bob,room,+4930123455,", "bob"], check=True)
     assert "..78." in sms().prompt

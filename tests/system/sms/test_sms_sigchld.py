@@ -1,4 +1,4 @@
-"""Processes that send and that ask Redis come and go, and the application hears of none."""
+"""Processes that send and that ask Redis: the application gets no SIGCHLD for them."""
 
 from __future__ import annotations
 

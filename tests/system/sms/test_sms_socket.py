@@ -27,7 +27,7 @@ GROUP = "trex-redis"
 
 @pytest.fixture
 def server(place: Path, servant: str) -> Iterator[RedisServer]:
-    """As Debian's: in a directory of its own, for a group that the account is in."""
+    """Like Debian's: in its own directory, for a group that the account is in."""
     directory = place / "redis"
     directory.mkdir(mode=0o755)
     for command in (["groupadd", "--system", GROUP], ["usermod", "-a", "-G", GROUP, servant]):
@@ -64,7 +64,7 @@ def test_a_code_is_spent_by_a_socket(
     server: RedisServer,
     log: Log,
 ) -> None:
-    """Two hosts' files of one home: the second still has what the first has replaced."""
+    """Two hosts' views of one home: the second still sees the file that the first has replaced."""
     configure(state=server.socket_url)
     answer = code(here())
 
@@ -89,7 +89,7 @@ def test_a_socket_that_cannot_be_opened_sends_nothing_and_accepts_no_code(
     sms: Sms, bob: Account, ask: Callable[..., Asked], server: RedisServer,
     change: Callable[[Path], object], reason: str,
 ) -> None:  # fmt: skip
-    """Root could open it: whether the login may count is for the account that sends."""
+    """Root could open it, but the account that sends must be able to."""
     sms.configure(by_http(sms.gateway), state=server.socket_url)
     change(server.socket)
     assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
@@ -106,7 +106,7 @@ def test_a_socket_that_cannot_be_opened_sends_nothing_and_accepts_no_code(
 
 @pytest.mark.parametrize("accepting", [True, False])
 def test_a_socket_at_which_nobody_answers(sms: Sms, place: Path, accepting: bool) -> None:
-    """A queue that is full would have connect(2) wait without an end."""
+    """With a full queue, connect(2) would wait forever."""
     path, waiting = place / "counts/silent.sock", []
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(path))

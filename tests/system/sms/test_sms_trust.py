@@ -1,4 +1,4 @@
-"""What proves nothing learns nothing: certificates, and mail with TLS only."""
+"""Nothing is sent to unverified servers: certificates, and mail only with TLS."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_mail_server_that_proves_nothing_learns_nothing(
     trusted: bool,
     reason: str,
 ) -> None:
-    """Neither PIN nor password goes to one with another's certificate, or without TLS at all."""
+    """Neither PIN nor password is sent to a server with another's certificate, or without TLS."""
     mailbox = Mailbox(authority, place / "last-message", kind)
     try:
         sms.configure(f'kind = "email"\nserver = "localhost"\nport = {mailbox.port}\n'
@@ -52,7 +52,7 @@ def test_a_mail_server_that_proves_nothing_learns_nothing(
 def test_a_mail_server_with_a_certificate_for_another_name_learns_nothing(
     authority: Authority, place: Path, sms: Sms, kind: str
 ) -> None:
-    """Whoever has any certificate of that authority could else have PINs and the password."""
+    """Otherwise anyone with a certificate of that CA could receive PINs and the password."""
     mailbox = Mailbox(authority, place / "last-message", kind)
     try:
         sms.configure(f'kind = "email"\nserver = "127.0.0.1"\nport = {mailbox.port}\ntls = "{kind}"\n'
@@ -93,7 +93,7 @@ def test_email(authority: Authority, place: Path, sms: Sms, kind: str) -> None:
 def test_a_certificate_of_another_authority_or_for_another_name(
     authority: Authority, another_ca: Path, sms: Sms
 ) -> None:
-    """The authority is a small file: to read the host's hundreds takes long on a busy machine."""
+    """The CA is a small file: reading the host's hundreds takes long on a busy machine."""
     for table in (
         by_http(sms.gateway), by_http(sms.gateway, url=f'"https://127.0.0.1:{sms.gateway.port}/json"'),
     ):  # fmt: skip

@@ -1,4 +1,4 @@
-"""A code from a phone that is asked for, and lets in: through PAM, and through ssh."""
+"""A login asks for a code from a phone and accepts it: through PAM, and through ssh."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_what_is_late_spends_nothing(bob: Account, ask: Callable[..., Asked], lo
 def test_central_files_that_users_cannot_read(
     bob: Account, account: Callable[[str], Account], trex_otp: Callable[..., Asked], place: Path
 ) -> None:
-    """google-authenticator-libpam #240: whoever has the session reads the secret, for sudo too."""
+    """google-authenticator-libpam #240: who controls the session can read the secret, also sudo's."""
     keeper = account("keeper")
     (place / "otp").mkdir(exist_ok=True)
     directory = keeper.own(place / "otp", 0o700)
@@ -73,7 +73,7 @@ def test_central_files_that_users_cannot_read(
 
 
 def askpass_for(directory: Path, holder: Holder, code_or_empty: str, *, key: bool) -> Path:
-    """Answer a challenge with the key, or with nothing, and a question for a code with a code."""
+    """Answer a challenge with the key or nothing, and the question for a code with a code."""
     path = directory / "askpass-either"
     decrypt = f'printf %s "$1" | {holder.command()}' if key else "echo"
     path.write_text(

@@ -118,7 +118,7 @@ CASES: dict[str, tuple[str, Callable[[], Sequence]]] = {
 def test_both_modules_say_and_write_the_same(
     bob: Account, carol: Account, otp: Callable[..., bool], case: str
 ) -> None:
-    """Side by side: bob with Trex and carol with google-authenticator, file by file."""
+    """Compare bob with Trex and carol with google-authenticator, file by file."""
     content, codes = CASES[case]
     bob.write(content, FILE)
     carol.write(content, FILE)

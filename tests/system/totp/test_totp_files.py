@@ -1,4 +1,4 @@
-"""The file with the secret: unfit, on a full disk, locked, planted, left by a crash."""
+"""The file with the secret: unsafe, on a full disk, locked, planted, left by a crash."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def small_home(bob: Account) -> Iterator[Account]:
 def test_a_full_disk_leaves_the_file_whole_and_refuses(
     small_home: Account, trex_otp: Callable[..., Asked], log: Log
 ) -> None:
-    """google-authenticator-libpam #13 and #177: a full disk left it empty, and its owner outside."""
+    """google-authenticator-libpam #13 and #177: a full disk emptied the file and locked its owner out."""
     before = otp_file(small_home).read_bytes()
     filler = small_home.home / "filler"
     subprocess.run(["dd", "if=/dev/zero", f"of={filler}"], check=False, capture_output=True)
@@ -89,7 +89,7 @@ def test_a_read_only_home_refuses(
 def test_a_home_that_its_owner_cannot_list_serves(
     bob: Account, trex_otp: Callable[..., Asked]
 ) -> None:
-    """The file was replaced and the code spent, and then the login refused, each time."""
+    """The file was replaced and the code spent, and then the login was refused, each time."""
     bob.write(text('" TOTP_AUTH', "12345678"), FILE)
     bob.home.chmod(0o300)
     assert trex_otp("bob", "12345678").verdict == "PAM_SUCCESS"
@@ -98,7 +98,7 @@ def test_a_home_that_its_owner_cannot_list_serves(
 def test_a_crash_before_the_rename_leaves_the_old_file(
     bob: Account, client: Path, stacks: dict[str, str], log: Log
 ) -> None:
-    """What it leaves beside is removed by the next login.
+    """The next login removes what it leaves behind.
 
     pam_usb #438: such a file kept its owner out until somebody removed it.
     """

@@ -1,4 +1,4 @@
-"""Guesses of a local user: su is a process of his, which he can end, and keep from writing."""
+"""Guesses of a local user, who can end their own su, and keep it from writing."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def ended(place: Path) -> str:
-    """A service of Trex's that is killed where it would compare."""
+    """A service of Trex's that is killed just before it compares."""
     return write_altered_service(
         "otp-ended", "totp/method.py",
-        "        self._right = self._right_texts(self._state, self._now)\n",
+        "        self._accepted = self._accepted_codes(self._state, self._now)\n",
         "        __import__('os').kill(__import__('os').getpid(), 9)\n",
     )  # fmt: skip
 
@@ -34,7 +34,7 @@ def limited(bob: Account) -> Account:
 
 
 def test_a_guess_counts_however_su_is_ended(limited: Account, client: Path, ended: str) -> None:
-    """How long a wrong code takes tells it from a right one: both count before that is to be seen."""
+    """The time taken can reveal a wrong code: both are counted before that is visible."""
     for number, answer in enumerate([code(here()), "23456789", "000000"], start=1):
         with pytest.raises(AssertionError, match="returncode=-9"):
             sandbox.ask_pam(client, ended, limited.name, "--answer", answer)
@@ -45,7 +45,7 @@ def test_a_guess_counts_however_su_is_ended(limited: Account, client: Path, ende
 def test_nothing_is_compared_where_a_guess_cannot_be_counted(
     limited: Account, client: Path, ended: str, log: Log
 ) -> None:
-    """With RLIMIT_FSIZE, and SIGXFSZ ignored, as Python leaves it to its children."""
+    """With RLIMIT_FSIZE, and SIGXFSZ ignored, which children of Python inherit."""
     before = otp_file(limited).read_text()
     asked = subprocess.run(
         ["prlimit", "--fsize=0", client, "--answer", "12345678", ended, limited.name],

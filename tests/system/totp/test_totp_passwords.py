@@ -42,7 +42,7 @@ def test_passwords_from_and_for_other_modules(
 def test_a_guess_in_an_earlier_password_counts_although_nobody_answers_the_prompt(
     bob: Account, client: Path, stacks: dict[str, str], log: Log
 ) -> None:
-    """Or `try_first_pass` would let guess without end; google-authenticator counts it too."""
+    """Otherwise `try_first_pass` would allow endless guesses; google-authenticator counts it, too."""
     subprocess.run(["chpasswd"], input="bob:password", text=True, check=True)
     bob.write(text('" TOTP_AUTH', '" RATE_LIMIT 3 30', "12345678"), FILE)
     hang_up = "read -r prompt; case $prompt in Pass*) echo 11111111;; *) kill -9 $PPID;; esac"

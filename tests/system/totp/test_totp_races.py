@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def slow(place: Path) -> str:
-    """A service of Trex's that takes its time between reading the file and comparing."""
-    read = "        self._right = self._right_texts(self._state, self._now)\n"
+    """A service of Trex's that pauses between reading the file and comparing."""
+    read = "        self._accepted = self._accepted_codes(self._state, self._now)\n"
     return write_altered_service(
         "otp-slow", "totp/method.py", read, f"        time.sleep(0.2)\n{read}"
     )
@@ -29,7 +29,7 @@ def slow(place: Path) -> str:
 def test_of_many_logins_at_once_one_uses_the_code(
     bob: Account, client: Path, slow: str, reuse: str
 ) -> None:
-    """OwnPay #145: whether a code was used was asked before it was noted, and not in one step."""
+    """OwnPay #145: checking and marking a code as used was not one atomic step."""
     bob.write(text('" TOTP_AUTH', reuse, "12345678"), FILE)
     for answer in (code(here()), "12345678"):
         with ThreadPoolExecutor(8) as pool:
@@ -57,7 +57,7 @@ def test_guesses_at_the_same_moment_do_not_get_past_the_limit(
 def test_both_modules_at_once_leave_a_whole_file(
     bob: Account, client: Path, stacks: dict[str, str]
 ) -> None:
-    """google-authenticator takes no lock and may let somebody in beside Trex, which lets in one."""
+    """google-authenticator takes no lock and may accept a code once more; Trex accepts it once."""
     for number in range(5):
         bob.write(text('" TOTP_AUTH', f"1234567{number}", "23456789"), FILE)
         order = ["trex", "google"] * 3

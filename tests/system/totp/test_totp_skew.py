@@ -29,7 +29,7 @@ STEP = 4  # seconds, as short as a busy machine allows
 def in_three_steps(
     begin: Callable[[], object], turns: list[Callable[[int], object]]
 ) -> list[object]:
-    """Take turns at the beginning of three steps in a row; return what each of them returns.
+    """Call a function at the beginning of three steps in a row; return the results.
 
     Begins again where the machine was too slow, and a step was over before its turn.
     """
@@ -72,7 +72,7 @@ def test_three_codes_in_a_row_teach_both_the_same_skew(
 def test_both_modules_learn_a_skew_together(
     bob: Account, otp: Callable[..., bool], last: str
 ) -> None:
-    """RESETTING_TIME_SKEW that one has written is what the other counts on."""
+    """Each module uses the RESETTING_TIME_SKEW that the other has written."""
     other = "google" if last == "trex" else "trex"
 
     def by(stack: str) -> Callable[[int], bool]:
@@ -91,7 +91,7 @@ def test_both_modules_learn_a_skew_together(
 def test_codes_that_were_seen_cannot_be_played_again_as_those_of_a_slow_clock(
     bob: Account, otp: Callable[..., bool], newest: int
 ) -> None:
-    """Three old codes in their rhythm would prove a skew: the third is accepted, the owner's are not.
+    """Three old codes in the same rhythm would prove a skew: then the owner's codes are refused.
 
     The used one is newer than all, or is the third, second or first of them. google-authenticator
     notes any code, and so shows that it was the rhythm.

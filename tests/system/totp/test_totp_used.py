@@ -1,4 +1,4 @@
-"""A code that was used is used, whichever module has taken it."""
+"""A used code stays used, whichever module has accepted it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ RELAYS: dict[str, tuple[str, Callable[[], Turns]]] = {
 def test_each_module_goes_on_where_the_other_has_stopped(
     bob: Account, otp: Callable[..., bool], option: str
 ) -> None:
-    """multiOTP #261: and a used code stays used where a skew is known."""
+    """multiOTP #261: a used code stays used even with a known skew."""
     content, turns = RELAYS[option]
     bob.write(content, FILE)
     for number, (stack, answer, welcome) in enumerate(turns()):
@@ -68,7 +68,7 @@ def test_a_line_that_is_none_of_the_options_is_neither_read_nor_changed(
 def test_without_disallow_reuse_a_code_is_accepted_once_all_the_same(
     bob: Account, otp: Callable[..., bool], log: Log
 ) -> None:
-    """google-authenticator-libpam #130: it accepts a code again, and does when it is gone back to."""
+    """google-authenticator-libpam #130: it accepts a code again, also after a return from Trex."""
     bob.write(text('" TOTP_AUTH'), FILE)
     now = here()
     assert otp("trex", bob, code(now))

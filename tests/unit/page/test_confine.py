@@ -1,4 +1,4 @@
-"""What is taken from the page's process before it starts, and how its files are read."""
+"""What the page's process loses before it starts, and how its files are read."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def test_what_is_no_file_or_too_large_is_not_read(tmp_path: Path) -> None:
     large.write_bytes(b"x" * (MAX_SIZE + 1))
     os.mkfifo(fifo)
     before = os.listdir("/proc/self/fd")
-    with pytest.raises(PageUnavailable, match="more than 64 KiB"):
+    with pytest.raises(PageUnavailable, match="at most 64 KiB"):
         read_pem(str(large))
     for path in (fifo, tmp_path, "/dev/null", empty, "/proc/self/maps"):
-        with pytest.raises(PageUnavailable, match="no regular file"):
+        with pytest.raises(PageUnavailable, match="expected a regular file"):
             read_pem(str(path))
     assert len(os.listdir("/proc/self/fd")) == len(before)

@@ -1,4 +1,4 @@
-"""From where a visitor of the page comes, as connections are counted."""
+"""The origin of a visitor of the page, by which connections are counted."""
 
 from __future__ import annotations
 

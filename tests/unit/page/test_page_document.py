@@ -1,4 +1,4 @@
-"""What a visitor gets: the document, its code and its headers, from settings that a login tells."""
+"""What a visitor gets: the document, its code and its headers, from a login's settings."""
 
 from __future__ import annotations
 
@@ -104,11 +104,11 @@ def modules(svg: bytes) -> list[list[bool]]:
 
 @pytest.mark.parametrize("length", [1, 300, 1000, 1300, 1700, 2300, 2900])
 def test_a_code_is_what_the_library_draws_at_the_lowest_correction(length: int) -> None:
-    """A scanner wants four modules of white around it (ISO/IEC 18004)."""
+    """A scanner needs four white modules around it (ISO/IEC 18004)."""
     import qrcode
     from qrcode import constants
 
-    text = ("abc+/=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ" * 100)[:length]  # of one mode, all of it
+    text = ("abc+/=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ" * 100)[:length]  # all of it in one mode
     code = qrcode.QRCode(error_correction=constants.ERROR_CORRECT_L, border=4)
     code.add_data(text.encode(), optimize=0)
     code.make()
@@ -213,7 +213,7 @@ def test_a_result_from_beside_and_none_of_work_that_fails() -> None:
 
     try:
         failing = Aside(fail)
-    except ValueError:  # there: it went on beside, as a second one of who began it
+    except ValueError:  # in the child, which continued as a second copy of its parent
         os._exit(0)
     assert failing.result() is None
     inside = Aside(lambda: str(len(os.listdir("/proc/self/fd"))).encode()).result()

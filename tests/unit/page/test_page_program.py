@@ -1,4 +1,4 @@
-"""The program that serves a page, as a login starts it: what it says, and what it lets nobody see."""
+"""The program that serves a page, as a login starts it: its reports, and what it hides."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ import pytest
 from tests.support.forked import in_a_child
 from tests.support.page import fingerprint, make_certificate, read_all
 from tests.support.readable import readable_package
-from trex.page.process import main as serve
-from trex.page.start import CERTIFICATE_FD, FINGERPRINT_LENGTH, KEY_FD, LISTENER_FD
+from trex.page.process import main
+from trex.page.process.settings import CERTIFICATE_FD, KEY_FD, LISTENER_FD
+from trex.page.start import FINGERPRINT_LENGTH
+from trex.system import servant
 from trex.system.child import STDIN_FD, Child, write_whole
 from trex.system.privilege import find_account
 from trex.system.safefile import MAX_SIZE
-from trex.system.servant import first_line, start
+from trex.system.servant import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,21 +42,23 @@ def package() -> Iterator[Path]:
 
 
 class Page:
-    """A page's process, told as `trex.page.start` tells it."""
+    """A page's process, with the same input as from `trex.page.start`."""
 
     def __init__(self, package: Path, *lines: str, seconds: float = 60,
                  files: tuple[Path, Path] | tuple[()] = ()) -> None:  # fmt: skip
         self.child = Child()
         listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = listener.getsockname()[1]
-        places = {LISTENER_FD: listener.fileno()}
-        for place, path in zip((KEY_FD, CERTIFICATE_FD), files, strict=False):
-            places[place], sink = self.child.pipe()
+        inherited = {LISTENER_FD: listener.fileno()}
+        for descriptor, path in zip((KEY_FD, CERTIFICATE_FD), files, strict=False):
+            inherited[descriptor], sink = self.child.pipe()
             assert write_whole(sink, path.read_bytes())
             self.child.close(sink)
-        places[STDIN_FD], self._told = self.child.pipe()
-        program = str(package / "page/process/main.py")
-        start(self.child, program, find_account(NOBODY), places, file_size=MAX_SIZE)
+        inherited[STDIN_FD], self._told = self.child.pipe()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(servant, "PACKAGE", str(package))
+            program, account = "trex.page.process.main", find_account(NOBODY)
+            servant.start(self.child, program, account, inherited, file_size=MAX_SIZE)
         listener.close()
         deadline = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
         text = "".join(
@@ -159,7 +163,7 @@ def test_a_long_message_has_no_code(begin: Callable[..., Page]) -> None:
 def test_no_other_process_of_its_account_can_look_into_it(
     begin: Callable[..., Page], tmp_path: Path
 ) -> None:
-    """Else another service that runs as this account would read keys and passwords here."""
+    """Otherwise another service with this account could read keys and passwords here."""
     page = begin("tls files", "credentials user word", files=make_certificate(tmp_path))
     assert page.says().startswith("ready ")
     account = find_account(NOBODY)
@@ -187,19 +191,19 @@ def test_where_no_certificate_can_be_made_it_says_what_is_missing() -> None:
 
         certificate.make_certificate = lambda *_: b"no certificate"
         try:
-            serve.key_and_certificate(Settings(["deadline 0", "host x", "tls made"]))
+            main.key_and_certificate(Settings(["deadline 0", "host x", "tls made"]))
         except PageUnavailable as error:
             return str(error)
         return ""
 
-    assert in_a_child(try_to) == "no certificate could be made; is python3-cryptography there?"
+    assert in_a_child(try_to) == "no certificate could be made; is python3-cryptography installed?"
 
 
 def test_the_server_s_library_is_loaded_without_what_nobody_uses() -> None:
     def load() -> list[object]:
         import sys
 
-        serve.spare_memory()
+        main.spare_memory()
         import tornado.httpserver  # noqa: F401
 
         loaded = [name for name in ("curses", "colorama") if sys.modules.get(name)]
@@ -211,12 +215,12 @@ def test_the_server_s_library_is_loaded_without_what_nobody_uses() -> None:
 def test_what_is_told_the_login_is_one_line_and_the_last() -> None:
     def tell() -> object:
         source, sink = os.pipe()
-        os.dup2(sink, serve.STATUS_FD)
-        if sink != serve.STATUS_FD:
+        os.dup2(sink, main.STATUS_FD)
+        if sink != main.STATUS_FD:
             os.close(sink)
-        serve.report("unavailable \udcff")
+        main.report("unavailable \udcff")
         try:
-            os.fstat(serve.STATUS_FD)
+            os.fstat(main.STATUS_FD)
         except OSError:
             return os.read(source, 100)
         return b"it is still open"

@@ -1,4 +1,4 @@
-"""The page's server, whole, in a process of its own: visitors from many addresses, and patience."""
+"""The page's whole server, in its own process: many visitors' addresses, and time limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.network import enter_network
 from tests.support.page import make_certificate
 from trex.page.process import server
 from trex.page.process.document import Document
-from trex.page.process.settings import Settings
+from trex.page.process.settings import LISTENER_FD, Settings
 from trex.page.process.tls import make_context
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if os.geteuid() != 0:
     pytest.skip("a network of one's own is root's", allow_module_level=True)
 
 MESSAGE = "-----BEGIN PGP MESSAGE-----\n"
-SHORT = 3.0  # seconds of patience, where a test waits for its end
+SHORT = 3.0  # seconds, if a test waits for the limit
 MANY = server.MAX_CONNECTIONS
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 NETWORKS = ("2001:db8:0:1::", "2001:db8:0:2::")
@@ -47,7 +47,7 @@ class Served:
         self, *lines: str, seconds: float = 60, patience: float = 10, message: str = MESSAGE,
         context: ssl.SSLContext | None = None,
     ) -> None:  # fmt: skip
-        self.said, stderr = os.pipe()  # what it says, where there is a standard error
+        self.said, stderr = os.pipe()  # its output, if there is a standard error
         with socket.create_server(
             ("::", 0), family=socket.AF_INET6, dualstack_ipv6=True
         ) as listener:
@@ -60,7 +60,7 @@ class Served:
         os.close(stderr)
 
     def visit(self, source: str = "", *, target: str = "") -> socket.socket:
-        """Connect from an address, by default loopback's, to the same."""
+        """Connect from an address, by default a loopback one, to the same address."""
         source = source or "127.0.0.1"
         return socket.create_connection((target or source, self.port), 20, (source, 0))
 
@@ -83,7 +83,7 @@ def now() -> float:
 def _serve(listener: socket.socket, lines: list[str], patience: float, message: str,
            context: ssl.SSLContext | None) -> None:  # fmt: skip
     try:
-        os.dup2(listener.fileno(), server.LISTENER_FD)
+        os.dup2(listener.fileno(), LISTENER_FD)
         logging.getLogger().handlers.clear()  # pytest's, and its standard error
         sys.stderr = open(2, "w", closefd=False, encoding="utf-8")  # noqa: SIM115 (until the end)
         server.CONNECTION_SECONDS = patience
@@ -133,14 +133,14 @@ def begin(kept: ExitStack) -> Served:
 
 
 def waiting(kept: ExitStack, site: Served, source: str) -> socket.socket:
-    """Return a visitor who has said half a word; the server has taken note of it."""
+    """Return a visitor who has sent a partial request that the server has received."""
     visitor = kept.enter_context(site.visit(source))
     visitor.sendall(GET)
     return visitor
 
 
 def answer_to(visitor: socket.socket) -> bytes:
-    """Return what a visitor gets that has waited, b"" if it was sent away."""
+    """Return what a waiting visitor gets, b"" if the connection was closed."""
     try:
         visitor.sendall(b"\r\n")
     except (BrokenPipeError, ConnectionResetError):
@@ -149,7 +149,7 @@ def answer_to(visitor: socket.socket) -> bytes:
 
 
 def test_who_takes_many_connections_loses_one_of_them_and_nobody_else_does() -> None:
-    """The first visitor came before all of another's: age alone does not decide."""
+    """The first visitor came before all of another's connections: age alone does not decide."""
 
     def visit(kept: ExitStack) -> list[bytes]:
         site = begin(kept)
@@ -184,7 +184,7 @@ def test_who_has_gone_counts_no_more() -> None:
 
 
 def test_a_network_of_ipv6_is_one_visitor_however_many_addresses_it_has() -> None:
-    """A subscriber has 64 bits to choose from; each address by itself would be modest."""
+    """A subscriber can choose from 64 bits of addresses, with few connections from each."""
 
     def visit(kept: ExitStack) -> list[bytes]:
         site = begin(kept)
@@ -205,7 +205,7 @@ def test_a_network_of_ipv6_is_one_visitor_however_many_addresses_it_has() -> Non
      ("fe80::7%eth0", "fe80::"), ("::2", "::")],
 )  # fmt: skip
 def test_who_counts_as_one_visitor(address: str, origin: str) -> None:
-    """A local user may come from any address of loopback."""
+    """A local user can connect from any loopback address."""
     assert server._origin(address) == origin
 
 
@@ -236,13 +236,13 @@ def test_who_has_gone_is_not_counted_against_who_is_there() -> None:
 
 
 def test_the_limits_are_those_that_are_promised() -> None:
-    """docs/attacks.md says them."""
+    """docs/attacks.md states them."""
     assert (server.MAX_CONNECTIONS, server.CONNECTION_SECONDS) == (96, 10)
     assert (server.MAX_HEADERS, server.BUFFER) == (16384, 65536)
 
 
 def test_who_reads_nothing_is_not_waited_for(served: Callable[..., Served]) -> None:
-    """A page does not fit into what the kernel keeps for a connection: here it is one of 16 MB."""
+    """A page of 16 MB, which does not fit into the kernel's buffer for a connection."""
     site = served(patience=SHORT, message="x" * (16 << 20))
     with site.visit() as idle:
         idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -254,7 +254,7 @@ def test_who_reads_nothing_is_not_waited_for(served: Callable[..., Served]) -> N
 
 
 def is_established(port: int, visitor: int) -> bool:
-    """Tell whether the server holds on to a connection from that port (proc(5), tcp_states.h)."""
+    """Tell whether the server still has a connection from that port (proc(5), tcp_states.h)."""
     with open("/proc/self/net/tcp6", encoding="ascii") as table:
         rows = [line.split() for line in table][1:]
     ends = {(int(row[1][-4:], 16), int(row[2][-4:], 16)): row[3] for row in rows}
@@ -262,7 +262,7 @@ def is_established(port: int, visitor: int) -> bool:
 
 
 def test_nobody_s_connection_lasts(served: Callable[..., Served]) -> None:
-    """Not even one at which a byte comes each second."""
+    """Not even one on which a byte arrives each second."""
     site = served(patience=SHORT)
     started = time.monotonic()
     with site.visit() as slow:
@@ -364,7 +364,7 @@ def test_a_body_is_not_waited_for(served: Callable[..., Served]) -> None:
 
 
 def test_a_body_that_is_claimed_gets_no_answer_of_its_own(served: Callable[..., Served]) -> None:
-    """Tornado would add a refusal to a page that is still on its way, as one of 16 MB is."""
+    """Tornado would append an error to a page that is still being sent, like one of 16 MB."""
     whole = served(message="x" * (16 << 20)).ask(GET + b"Content-Length: 1099511627775\r\n\r\n")
     assert len(whole) > 16 << 20
     assert whole.count(b"HTTP/1.1 ") == 1
@@ -378,7 +378,7 @@ def test_what_is_no_http_gets_nothing_and_ends_nothing(served: Callable[..., Ser
 
 
 def test_what_is_no_tls_is_worth_no_line(served: Callable[..., Served], tmp_path: Path) -> None:
-    """Tornado has a warning for each, and strangers may send as many as they like."""
+    """Tornado logs a warning for each, and strangers can send any number."""
     key, pem = (path.read_bytes() for path in make_certificate(tmp_path))
     assert b"200" not in served(context=make_context(key, pem)).ask(GET + b"\r\n")
 

@@ -1,4 +1,4 @@
-"""The page's certificate, what proves it, and the TLS context that serves it."""
+"""The page's certificate, its check, and the TLS context that serves it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.page import fingerprint, make_certificate
 from tests.support.tls import PERMISSIVE, issue_chain
 from trex.errors import PageUnavailable
 from trex.page.process import certificate, proof
-from trex.page.process.certificate import make_certificate as make_for_a_login
+from trex.page.process.certificate import make_certificate as make_login_certificate
 from trex.page.process.proof import prove
 from trex.page.process.tls import make_context
 
@@ -34,7 +34,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.a
 
 
 def made(host: str, seconds: float = 300) -> x509.Certificate:
-    return x509.load_pem_x509_certificate(make_for_a_login(host, seconds))
+    return x509.load_pem_x509_certificate(make_login_certificate(host, seconds))
 
 
 def split(both: bytes) -> tuple[bytes, bytes]:
@@ -43,7 +43,7 @@ def split(both: bytes) -> tuple[bytes, bytes]:
     return begin + key, pem
 
 
-@pytest.mark.filterwarnings("ignore:Properties that return a na")  # Debian 12 has no others
+@pytest.mark.filterwarnings("ignore:Properties that return a na")  # Debian 12 has only these
 def test_a_certificate_holds_for_one_login_and_can_vouch_for_no_other() -> None:
     before = datetime.now(UTC).replace(microsecond=0)
     one, other = made("page.example.org"), made("page.example.org")
@@ -64,7 +64,7 @@ def test_a_certificate_holds_for_one_login_and_can_vouch_for_no_other() -> None:
     assert key.curve.name == "secp256r1"
     assert one.serial_number != other.serial_number
     assert key.public_numbers() != other.public_key().public_numbers()  # type: ignore[union-attr]
-    assert prove(*split(make_for_a_login("x", 60)))
+    assert prove(*split(make_login_certificate("x", 60)))
 
 
 def test_a_long_name_is_cut_where_a_certificate_has_no_room_and_whole_where_it_has() -> None:
@@ -84,7 +84,7 @@ def names_of(one: x509.Certificate) -> list[object]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a network of one's own is root's")
 def test_a_certificate_names_what_may_be_in_the_address_bar() -> None:
-    """All that this host has, each once; but for what no browser can name."""
+    """All of this host's, each once, except those that no browser accepts in a URL."""
     node = os.uname().nodename
 
     def look() -> list[list[str]]:
@@ -147,7 +147,7 @@ def test_a_chain_is_proved_without_its_authority(tmp_path: Path) -> None:
 def test_a_key_that_cannot_be_served_is_refused(
     tmp_path: Path, options: tuple[str, ...], reason: str
 ) -> None:
-    """Without a word at the terminal: OpenSSL would ask there for a passphrase."""
+    """Without a question on the terminal, where OpenSSL would ask for a passphrase."""
     key, pem = make_certificate(tmp_path, "page", *options)
     with pytest.raises(PageUnavailable) as caught:
         prove(key.read_bytes(), pem.read_bytes())
@@ -228,7 +228,7 @@ print(json.dumps([shake(v) for v in (V.TLSv1, V.TLSv1_1, V.TLSv1_2, V.TLSv1_3)])
 
 
 def test_old_versions_of_tls_are_refused_whatever_the_host_s_settings_allow(tmp_path: Path) -> None:
-    """Debian's openssl.cnf refuses them too: here is one that does not, for both sides."""
+    """Debian's openssl.cnf refuses them, too; here both sides use one that does not."""
     key, pem = map(str, make_certificate(tmp_path))
     settings = tmp_path / "openssl.cnf"
     settings.write_text(PERMISSIVE)

@@ -1,4 +1,4 @@
-"""A place for a page and its port: who may take them, what they are, and that they come back."""
+"""Slots and ports for pages: who can take them, what they are, and that they are released."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from tests.support.forked import in_a_child
 from tests.support.network import enter_network
 from trex.errors import PageUnavailable
 from trex.login.options import parse_options
-from trex.page import port as webport
-from trex.page.port import listen, take_place
+from trex.page.port import listen, take_slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,13 +28,13 @@ if TYPE_CHECKING:
 if os.geteuid() != 0:
     pytest.skip("only root has pages", allow_module_level=True)
 
-ALL = "0.0.0.0"  # noqa: S104 (what a host without IPv6 listens at)
+ALL = "0.0.0.0"  # noqa: S104 (as on a host without IPv6)
 
 
 @pytest.fixture
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "pages"
-    monkeypatch.setattr(webport, "PLACES", str(path))
+    monkeypatch.setattr("trex.page.port.SLOTS", str(path))
     return path
 
 
@@ -50,45 +49,45 @@ def options(*arguments: str) -> Options:
     return parse_options(list(arguments))
 
 
-def test_there_are_as_many_places_as_the_administrator_says(places: Path) -> None:
+def test_there_are_as_many_slots_as_the_administrator_says(slots: Path) -> None:
     with pytest.raises(PageUnavailable, match=r"^0 pages are open already \(web_max=\)$"):
-        take_place(0)
-    taken = [take_place(3) for _ in range(3)]
+        take_slot(0)
+    taken = [take_slot(3) for _ in range(3)]
     with pytest.raises(PageUnavailable, match=r"^3 pages are open already \(web_max=\)$"):
-        take_place(3)
+        take_slot(3)
     os.close(taken.pop(1))
-    taken.append(take_place(3))
+    taken.append(take_slot(3))
     with pytest.raises(PageUnavailable):
-        take_place(3)
-    taken.append(take_place(4))
+        take_slot(3)
+    taken.append(take_slot(4))
     for descriptor in taken:
         os.close(descriptor)
 
 
-def test_a_place_is_free_again_however_its_process_ends(places: Path) -> None:
+def test_a_slot_is_free_again_however_its_process_ends(slots: Path) -> None:
     source, sink = os.pipe()
     child = os.fork()
     if child == 0:
-        take_place(1)
+        take_slot(1)
         os.write(sink, b".")
         while True:
             signal.pause()
     assert os.read(source, 1)
     with pytest.raises(PageUnavailable):
-        take_place(1)
+        take_slot(1)
     os.kill(child, 9)
     os.waitpid(child, 0)
-    os.close(take_place(1))
+    os.close(take_slot(1))
     os.close(source)
     os.close(sink)
 
 
-def test_a_place_belongs_to_one_login_and_closing_another_file_gives_none_back(
-    places: Path,
+def test_a_slot_belongs_to_one_login_and_closing_another_file_gives_none_back(
+    slots: Path,
 ) -> None:
-    """A lock of the process's would be gone with the first of its descriptors (fcntl(2))."""
-    taken = take_place(1)
-    os.close(os.open(places, os.O_RDWR))
+    """A lock of the process would be released with the first of its descriptors (fcntl(2))."""
+    taken = take_slot(1)
+    os.close(os.open(slots, os.O_RDWR))
     assert in_a_child(refused)
     assert refused()
     os.close(taken)
@@ -96,57 +95,57 @@ def test_a_place_belongs_to_one_login_and_closing_another_file_gives_none_back(
 
 def refused() -> bool:
     try:
-        os.close(take_place(1))
+        os.close(take_slot(1))
     except PageUnavailable:
         return True
     return False
 
 
-def test_nobody_but_root_can_take_places_away(places: Path) -> None:
+def test_nobody_but_root_can_take_slots_away(slots: Path) -> None:
     before = os.umask(0)
     try:
-        descriptor = take_place(1)
+        descriptor = take_slot(1)
     finally:
         os.umask(before)
-    assert stat.S_IMODE(places.stat().st_mode) == 0o600
+    assert stat.S_IMODE(slots.stat().st_mode) == 0o600
     assert fcntl.fcntl(descriptor, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
     os.close(descriptor)
-    assert places.read_bytes() == b""
+    assert slots.read_bytes() == b""
 
 
-def test_a_link_in_the_place_of_the_file_is_not_followed(places: Path, tmp_path: Path) -> None:
-    """Neither to a file that is there nor to one that it would make."""
+def test_a_link_in_the_place_of_the_file_is_not_followed(slots: Path, tmp_path: Path) -> None:
+    """Neither to an existing file nor to one that it would create."""
     for target in (tmp_path / "other", tmp_path / "none"):
-        places.unlink(missing_ok=True)
-        places.symlink_to(target)
+        slots.unlink(missing_ok=True)
+        slots.symlink_to(target)
         (tmp_path / "other").touch()
         with pytest.raises(OSError, match="Too many levels of symbolic links"):
-            take_place(1)
+            take_slot(1)
         assert not (tmp_path / "none").exists()
 
 
-def test_a_file_that_cannot_be_had_is_an_error_and_no_place(places: Path) -> None:
-    places.mkdir()
+def test_a_file_that_cannot_be_had_is_an_error_and_no_slot(slots: Path) -> None:
+    slots.mkdir()
     with pytest.raises(IsADirectoryError):
-        take_place(1)
+        take_slot(1)
 
 
-def test_an_error_while_a_place_is_taken_leaves_nothing_open(
-    places: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_error_while_a_slot_is_taken_leaves_nothing_open(
+    slots: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise OSError(errno.ENOLCK, "no locks available")
 
     monkeypatch.setattr(fcntl, "fcntl", fail)
     with pytest.raises(OSError, match="no locks available"):
-        take_place(1)
+        take_slot(1)
 
     def deny(*_: object) -> None:
         raise PermissionError(errno.EACCES, "as fcntl(2) also says for a lock that another holds")
 
     monkeypatch.setattr(fcntl, "fcntl", deny)
     with pytest.raises(PageUnavailable):
-        take_place(1)
+        take_slot(1)
 
 
 def first_random(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
@@ -156,7 +155,7 @@ def first_random(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 def test_the_first_port_is_one_of_all_and_the_rest_are_tried_in_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """So nobody can wait at the port at which the next page will be."""
+    """So no one can wait at the port of the next page."""
 
     def listened() -> list[list[int]]:
         enter_network()
@@ -202,7 +201,7 @@ def test_a_port_is_free_again_at_once_after_its_last_connection() -> None:
             listener, port = listen(options("web_ports=8440-8440"))
             visitor = socket.create_connection(("127.0.0.1", port))
             served, _ = socket.socket(listener.family, listener.type, 0, listener.detach()).accept()
-            served.close()  # first: so it is here that TIME_WAIT stays
+            served.close()  # first, so TIME_WAIT stays on this side
             assert visitor.recv(1) == b""
             visitor.close()
             ports.append(port)
@@ -232,7 +231,7 @@ def test_it_listens_where_web_bind_says_and_nowhere_else(bind: str, served: list
 
 
 def test_a_host_without_ipv6_serves_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unless an IPv6 address was asked for: another one would not be what was meant."""
+    """Unless an IPv6 address was configured: then no other one is used."""
     import _socket
 
     make = _socket.socket
@@ -260,7 +259,7 @@ def test_an_address_that_this_host_does_not_have_is_an_error_and_no_port_that_is
 
 
 def test_ports_that_this_process_may_not_have_are_passed_over_and_others_found() -> None:
-    """As a port below 1024 is to an account that is not root (ip(7))."""
+    """Like a port below 1024 for an account that is not root (ip(7))."""
 
     def listened() -> list[object]:
         enter_network()
@@ -277,7 +276,7 @@ def test_ports_that_this_process_may_not_have_are_passed_over_and_others_found()
 
 
 def test_visitors_who_come_at_once_wait_in_a_queue() -> None:
-    """`ss` shows how many may wait at a listening socket as its Send-Q."""
+    """`ss` shows a listening socket's backlog as its Send-Q."""
     import subprocess
 
     listener, port = listen(options("web_bind=127.0.0.1"))

@@ -30,7 +30,7 @@ UNTRUSTED = "its certificate is not trusted, or not for this host"
 
 @pytest.fixture
 def collected() -> Iterator[None]:
-    """See to it that a socket which is left open fails the test that left it, and no later one."""
+    """Make a socket that is left open fail the test that left it, not a later one."""
     yield
     gc.collect()
 
@@ -80,7 +80,7 @@ def test_a_mail_for_each_number(
     box = mailbox(kind)
     table = mail_table(authority, box, kind)
     if kind == "starttls":
-        del table["tls"]  # what is not said
+        del table["tls"]  # what must not appear
     email.send(table, [NUMBER, "+4930123456"], TEXT)
     assert [mail.rcpt_tos for mail in box.mails] == [
         ["33612345678@sms.example.net"], ["4930123456@sms.example.net"],
@@ -104,7 +104,7 @@ def test_a_mail_server_with_a_certificate_for_another_name_learns_nothing(
     authority: Authority, mailbox: Callable[[str], Mailbox], kind: str,
     act: Callable[[dict[str, object]], None],
 ) -> None:  # fmt: skip
-    """Whoever has any certificate of the same authority could else have PINs and the password."""
+    """Otherwise anyone with a certificate of the same CA could receive PINs and the password."""
     box = mailbox(kind)
     with pytest.raises(NotSent) as caught:
         act(mail_table(authority, box, kind, server="127.0.0.1"))
@@ -144,14 +144,14 @@ def test_what_a_mail_server_refuses_is_told_by_its_code_alone(
     box = mailbox("starttls")
     table = mail_table(authority, box, "starttls")
     for changed, reason in (
-        ({"password": "wrong"}, "SMTP code 535"), ({"from": "a@b\nTo: c@d"}, "no SMTP with it (ValueError)"),
+        ({"password": "wrong"}, "SMTP code 535"), ({"from": "a@b\nTo: c@d"}, "SMTP failed (ValueError)"),
         ({"server": "::1"}, "no connection (ConnectionRefusedError)"),
     ):  # fmt: skip
         with pytest.raises(NotSent) as caught:
             email.send({**table, **changed}, [NUMBER], TEXT)
         assert str(caught.value) == reason
     box.knows_nobody = True
-    with pytest.raises(NotSent, match=r"^the address is refused$"):
+    with pytest.raises(NotSent, match=r"^the recipient was refused$"):
         email.send(table, [NUMBER], TEXT)
     box.knows_nobody, box.refuse = False, "452 too much"
     with pytest.raises(NotSent, match=r"^SMTP code 452$"):
@@ -252,9 +252,9 @@ def test_free_mobile_is_asked_once_with_the_subscriber_s_words(
     assert gateway.texts == [TEXT]
     assert [method for method, *_ in gateway.requests] == ["GET"]
     for status, reason in ((400, "HTTP status 400, a parameter is missing"), (418, "HTTP status 418"),
-                           (402, "HTTP status 402, too many messages in too little time"),
-                           (403, "HTTP status 403, the service is not enabled, or user and key are wrong"),
-                           (500, "HTTP status 500, an error of the carrier's, try later")):  # fmt: skip
+                           (402, "HTTP status 402, too many messages in a short time"),
+                           (403, "HTTP status 403, the service is not enabled, or user or key is wrong"),
+                           (500, "HTTP status 500, an error at the carrier, try later")):  # fmt: skip
         gateway.status = status
         with pytest.raises(NotSent) as caught:
             free_mobile.send(table, [NUMBER], TEXT)
@@ -279,7 +279,7 @@ def test_twilio_is_asked_for_each_number(authority: Authority, gateway: Gateway)
     gateway.status, gateway.code = 400, 21211
     with pytest.raises(NotSent, match=r"^HTTP status 400, error code 21211$"):
         twilio.send(table, [NUMBER], TEXT)
-    gateway.status = 200  # not what says that a message was made
+    gateway.status = 200  # not the status for a created message
     with pytest.raises(NotSent):
         twilio.send(table, [NUMBER], TEXT)
     twilio.reach(table)
@@ -305,7 +305,7 @@ REACHED: dict[str, Callable[[dict[str, object]], None]] = {
 def test_a_gateway_that_proves_nothing_learns_nothing(
     authority: Authority, stranger: Authority, gateway: Gateway, kind: str
 ) -> None:
-    """`trex doctor` says of it what a login would find."""
+    """`trex doctor` reports the same as a login would."""
     other_name = f"https://127.0.0.1:{gateway.port}"
     for url, ca in (
         (gateway.url, str(stranger.ca)),
@@ -437,7 +437,7 @@ def test_no_connection_outlives_its_request(
     try:
         web.request({"ca": str(authority.ca)}, "GET", gateway.url)
     except NotSent as error:
-        told = error  # and with it all that its traceback names
+        told = error  # and everything that its traceback references
     assert connections_to(gateway.port) == 0, told
 
 
@@ -468,7 +468,7 @@ def test_a_redirection_is_none_of_an_error_s_meanings() -> None:
 def test_each_gateway_has_a_share_of_the_time_and_counts_by_itself(
     authority: Authority, gateway: Gateway, tmp_path: Path
 ) -> None:
-    """The first is slow, the second is not this user's, the third takes it."""
+    """The first is slow, the second is not for this user, the third accepts it."""
     with closing(Gateway(authority, tmp_path / "slow")) as slow:
         slow.seconds = 30
         tables = [

@@ -1,4 +1,4 @@
-"""The map of users to telephones, as large as it may be."""
+"""The map of users to phones, at its maximum size."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def phones(tmp_path: Path) -> Path:
 
 
 def test_a_map_of_many_thousand_users(phones: Path) -> None:
-    """It had the limit of a record, 64 KiB: with one user more everybody would have been refused."""
+    """It had the limit of a record, 64 KiB: one more user would have refused every login."""
     lines = (f"user{number:06} +4930{number:08}\n" for number in range(100_000))
     phones.write_text("".join(lines))
     assert numbers_from_map(str(phones), "user099999") == ["+493000099999"]

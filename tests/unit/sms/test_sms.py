@@ -1,4 +1,4 @@
-"""`/etc/trex/sms.toml`, the map of numbers, PINs, and what gateways answer."""
+"""`/etc/trex/sms.toml`, the map of numbers, PINs, and gateways' responses."""
 
 from __future__ import annotations
 
@@ -61,46 +61,46 @@ def test_where_it_can_be_counted(written: Callable[[str], str], state: str) -> N
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("gateway = 1", "gateway: a list is meant"),
-        ("gateway = [1]", "[[gateway]] 1: a table is meant"),
+        ("gateway = 1", "gateway: expected a list"),
+        ("gateway = [1]", "[[gateway]] 1: expected a table"),
         (f"[limit]\n{HTTP}", 'unknown key "limit", did you mean "limits"?'),
         (f"[limits]\nuser_our = 5\n{HTTP}", '[limits] unknown key "user_our", did you mean "user_hour"?'),
-        (f"[limits]\nuser_hour = -1\n{HTTP}", "[limits] user_hour: 0 to 1000000 is meant"),
-        (f"[limits]\nuser_hour = 1000001\n{HTTP}", "[limits] user_hour: 0 to 1000000 is meant"),
-        (f"[limits]\nuser_hour = true\n{HTTP}", "[limits] user_hour: a number is meant"),
-        *((f'state = "{state}"\n{HTTP}', "state: file:/path, redis://, rediss:// or unix:///path is meant")
+        (f"[limits]\nuser_hour = -1\n{HTTP}", "[limits] user_hour: expected 0 to 1000000"),
+        (f"[limits]\nuser_hour = 1000001\n{HTTP}", "[limits] user_hour: expected 0 to 1000000"),
+        (f"[limits]\nuser_hour = true\n{HTTP}", "[limits] user_hour: expected a number"),
+        *((f'state = "{state}"\n{HTTP}', "state: expected file:/path, redis://, rediss:// or unix:///path")
           for state in ("mysql://x", "file:x", "unix:/x", "unix://run/x", "unix://:s3cret@run/x",
                         "unix://", "unix:///", "redis://[x/0", "redis://:s3cret/3@x/0")),
-        (HTTP.replace('"http"', '"htpp"'), "[[gateway]] 1: kind: one of"),
-        (HTTP.replace("https:", "http:"), "[[gateway]] 1: url: https:// and a host is meant"),
-        (HTTP.replace("sms.", "[::1/sms."), "[[gateway]] 1: url: https:// and a host is meant"),
-        (HTTP.replace("org/", "org:abc/"), "[[gateway]] 1: url: https:// and a host is meant"),
-        (HTTP.replace("org/", "org:0/"), "[[gateway]] 1: url: https:// and a host is meant"),
-        (HTTP.replace("sms.example.org", ""), "[[gateway]] 1: url: https:// and a host is meant"),
-        (f'{HTTP}ca = ""', "[[gateway]] 1: ca: an absolute path is meant"),
-        (f'{HTTP}ca = "ca.pem"', "[[gateway]] 1: ca: an absolute path is meant"),
-        (f"{EMAIL}port = 70000", "[[gateway]] 1: port: 1 to 65535 is meant"),
-        (f'{HTTP}method = "DELETE"', "[[gateway]] 1: method: one of GET, POST, PUT is meant"),
-        (f"{HTTP}expected = ['200']", "[[gateway]] 1: expected: HTTP statuses are meant"),
-        (f"{HTTP}headers = {{ x = 1 }}", "[[gateway]] 1: headers: texts are meant"),
-        (f'{HTTP}headers = {{ x = "a\\r\\nb" }}', "headers: names and lines of HTTP are meant"),
-        (f"{HTTP}headers = {{ 'a b' = 'x' }}", "headers: names and lines of HTTP are meant"),
-        (f"{HTTP}headers = {{ '' = 'x' }}", "headers: names and lines of HTTP are meant"),
-        ("[[gateway]]\nkind = []", "[[gateway]] 1: kind: one of"),
+        (HTTP.replace('"http"', '"htpp"'), "[[gateway]] 1: kind: expected one of"),
+        (HTTP.replace("https:", "http:"), "[[gateway]] 1: url: expected https:// and a host"),
+        (HTTP.replace("sms.", "[::1/sms."), "[[gateway]] 1: url: expected https:// and a host"),
+        (HTTP.replace("org/", "org:abc/"), "[[gateway]] 1: url: expected https:// and a host"),
+        (HTTP.replace("org/", "org:0/"), "[[gateway]] 1: url: expected https:// and a host"),
+        (HTTP.replace("sms.example.org", ""), "[[gateway]] 1: url: expected https:// and a host"),
+        (f'{HTTP}ca = ""', "[[gateway]] 1: ca: expected an absolute path"),
+        (f'{HTTP}ca = "ca.pem"', "[[gateway]] 1: ca: expected an absolute path"),
+        (f"{EMAIL}port = 70000", "[[gateway]] 1: port: expected 1 to 65535"),
+        (f'{HTTP}method = "DELETE"', "[[gateway]] 1: method: expected one of GET, POST, PUT"),
+        (f"{HTTP}expected = ['200']", "[[gateway]] 1: expected: expected HTTP status codes"),
+        (f"{HTTP}headers = {{ x = 1 }}", "[[gateway]] 1: headers: expected strings"),
+        (f'{HTTP}headers = {{ x = "a\\r\\nb" }}', "headers: expected HTTP field names and one-line values"),
+        (f"{HTTP}headers = {{ 'a b' = 'x' }}", "headers: expected HTTP field names and one-line values"),
+        (f"{HTTP}headers = {{ '' = 'x' }}", "headers: expected HTTP field names and one-line values"),
+        ("[[gateway]]\nkind = []", "[[gateway]] 1: kind: expected one of"),
         ("x = " + "9" * 5000, "a number with too many digits"),
-        ("x = " + "[" * 5000, "too many brackets within each other"),
+        ("x = " + "[" * 5000, "brackets nested too deeply"),
         ("k" * 2000 + " = 1", 'unknown key "' + "k" * 40 + '..."'),
         ("x = { " + "k" * 2000 + " = 1, " + "k" * 2000 + " = 1 }", "key '" + "k" * 172 + "..."),
         (r'"a\u001b" = 1', r'unknown key "a\x1b"'),
-        (f"{HTTP}only = [1]", "[[gateway]] 1: only: names of users are meant"),
+        (f"{HTTP}only = [1]", "[[gateway]] 1: only: expected user names"),
         (f"{HTTP}{TWILIO}token = 'x'", '[[gateway]] 2: unknown key "token"'),
         (f"{HTTP}{TWILIO}".replace("auth_token", "auth_tokn"), 'did you mean "auth_token"?'),
-        (TWILIO.replace('"s3cret"', "5"), "[[gateway]] 1: auth_token: a text is meant"),
+        (TWILIO.replace('"s3cret"', "5"), "[[gateway]] 1: auth_token: expected a string"),
         (TWILIO.replace('"s3cret"', '""'), "[[gateway]] 1: auth_token is missing"),
-        (f'{TWILIO}api = "http://x"', "[[gateway]] 1: api: https:// and a host is meant"),
+        (f'{TWILIO}api = "http://x"', "[[gateway]] 1: api: expected https:// and a host"),
         (f"{HTTP}x = \n", "(at line 4, column 5)"),
         ('[[gateway]]\nkind = "free-mobile"\nuser = "1"\npass = "2"', "only is missing"),
-        ('[[gateway]]\nkind = "email"\nserver = "x"\nfrom = "a@b"\nto = "c@d"\ntls = "none"', "tls: one"),
+        ('[[gateway]]\nkind = "email"\nserver = "x"\nfrom = "a@b"\nto = "c@d"\ntls = "none"', "tls: expected one"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_the_settings_is_named_with_its_place(
@@ -113,7 +113,7 @@ def test_a_mistake_in_the_settings_is_named_with_its_place(
 
 
 def test_an_authority_that_is_not_there_is_one_gateway_s_fault(tmp_path: Path) -> None:
-    """So the next one is tried."""
+    """The next gateway is tried then."""
     with pytest.raises(NotSent, match="ca cannot be read"):
         request({"ca": f"{tmp_path}/none"}, "GET", "https://localhost:9/")
 
@@ -204,7 +204,7 @@ def test_a_pin_s_length(length: int) -> None:
 
 
 def test_who_reaches_a_gateway_learns_no_credentials() -> None:
-    """`trex doctor --online`: the program is told where a gateway is, and nothing else."""
+    """`trex doctor --online`: the program is told only where a gateway is."""
     http_gateway = {
         "kind": "http", "url": "https://s3cret@sms.example.org:8443/s3cret?key=s3cret", "ca": "/ca",
         "headers": {"Authorization": "s3cret"}, "body": "s3cret",

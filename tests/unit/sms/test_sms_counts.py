@@ -34,8 +34,8 @@ if os.geteuid() != 0:
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# The library leaves a socket open that it could not connect. It is collected here, and not at some
-# moment in a test of another file, which would fail for it.
+# The library leaves a socket open that it could not connect. Collect it here, not at some later
+# moment in a test of another file, which would fail because of it.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.usefixtures("collected"),
@@ -72,7 +72,7 @@ def written(path: Path, *messages: tuple[float, str]) -> None:
 
 
 def refused(path: Path, user: str, messages: int, name: str, most: int) -> bool:
-    """Tell whether a limit refuses, and see that nothing is counted then."""
+    """Tell whether a limit refuses, and check that nothing is counted then."""
     before = rows(path)
     try:
         FileCounts(str(path)).add(user, "", messages, {name: most})
@@ -87,7 +87,7 @@ def refused(path: Path, user: str, messages: int, name: str, most: int) -> bool:
 def test_the_clock_is_read_when_the_turn_has_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who waits for it would else count with an hour of before."""
+    """A login that waits for it would otherwise count at an old time."""
     path, clock, tried = tmp_path / "counts", time.time, []
     FileCounts(str(path)).add("bob", "", 1, {})
 
@@ -103,13 +103,11 @@ def test_the_clock_is_read_when_the_turn_has_come(
         FileCounts(str(path)).add("bob", "", 1, {"user_hour": 2})
     assert len(tried) == 2
     with path.open() as other:
-        fcntl.flock(
-            other, fcntl.LOCK_EX | fcntl.LOCK_NB
-        )  # it is given back, also by who was refused
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it is released, also after a refusal
 
 
 def test_a_turn_that_does_not_come_is_not_waited_for_long(tmp_path: Path) -> None:
-    """Whoever holds it may be stopped. `trex doctor` asks without a turn."""
+    """The process that holds it may be stopped. `trex doctor` does not wait for it."""
     path = tmp_path / "counts"
     FileCounts(str(path)).add("bob", "", 1, {})
     with path.open() as other:
@@ -126,7 +124,7 @@ def test_a_turn_that_does_not_come_is_not_waited_for_long(tmp_path: Path) -> Non
 def test_who_waits_a_moment_counts_what_was_written_meanwhile(
     tmp_path: Path, before: int, after: int
 ) -> None:
-    """Not what the file said before: there may be less by now, too."""
+    """Not the file's old content: it may have become shorter, too."""
     path = tmp_path / "counts"
     FileCounts(str(path)).add("bob", "", before, {})
     other = path.open()
@@ -171,7 +169,7 @@ def test_who_is_overtaken_counts_again_and_not_for_ever(
     assert len(rows(path)) == 4
     times[0] = 1000
     monkeypatch.setattr("trex.system.rewriting.sleep", lambda _: None)
-    with pytest.raises(NotSent, match="cannot be used: too many others count"):
+    with pytest.raises(NotSent, match="cannot be used: too many logins count at once"):
         FileCounts(str(path)).add("bob", "", 1, {})
 
 
@@ -267,9 +265,9 @@ def test_which_limits_are_reached_and_for_how_long(tmp_path: Path) -> None:
 
 
 def test_counts_that_cannot_be_written_are_told_by_their_path(tmp_path: Path) -> None:
-    """`trex doctor` would else call counts sound that every login is refused for."""
+    """Otherwise `trex doctor` would report no problem while every login is refused."""
     with tempfile.TemporaryDirectory(prefix="trex-counts-") as above:
-        os.chmod(above, 0o755)  # noqa: S103 (the account has to come by)
+        os.chmod(above, 0o755)  # noqa: S103 (the account needs access)
         place = Path(above) / "place"
         place.mkdir()
         path = place / "counts"
@@ -413,7 +411,7 @@ def test_a_name_is_taken_once_in_a_day(server: RedisServer, direct: redis.Redis)
 
 
 def each_act(url: str) -> Iterator[str]:
-    """Return how each thing fails that can be asked."""
+    """Return the error of each operation."""
     acts: list[Callable[[RedisCounts], object]] = [
         lambda one: one.add("bob", "a", 1, {"user_hour": 5}), lambda one: one.claim("x", "1"),
         lambda one: one.release("x", "1"),
@@ -460,7 +458,7 @@ def test_a_redis_that_says_nothing_is_not_waited_for(
 def test_a_redis_that_takes_nothing_is_told_so_by_both(
     server: RedisServer, direct: redis.Redis
 ) -> None:
-    """As a replica, it answers questions: `trex doctor` would call sound what no login can use."""
+    """A replica still answers reads: `trex doctor` would report no problem."""
     rights = ["+@read", "+@connection", "+@scripting", "+time", "-@write"]
     direct.acl_setuser("reader", enabled=True, passwords=[f"+{TOKEN}"], keys=["*"], commands=rights)
     one = RedisCounts(server.url.replace("://:", "://reader:"))
@@ -473,7 +471,7 @@ def test_a_redis_that_takes_nothing_is_told_so_by_both(
 def test_a_redis_that_takes_no_connection_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its queue is full, or a firewall drops what comes: the kernel would try for two minutes."""
+    """Its queue is full, or a firewall drops packets: the kernel would try for two minutes."""
     monkeypatch.setattr(fleet, "SECONDS", 0.2)
 
     def asked() -> list[str]:

@@ -1,4 +1,4 @@
-"""The programs that a login has count, send, spend and look: as accounts of their own, told by a pipe."""
+"""The programs that count, send, spend and look for a login: with their own accounts and a pipe."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tests.support.forked import in_a_child
 from tests.support.gateways import TOKEN, Authority, Gateway, RedisServer
 from tests.support.readable import readable_package
 from trex.codeerrors import NotSent
-from trex.system import program
+from trex.system import program, servant
 from trex.system.child import STATUS_FD, STDIN_FD, Child, write_whole
 from trex.system.privilege import find_account
-from trex.system.servant import first_line, have_done, start
+from trex.system.servant import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ def package() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def counts(package: Path) -> str:
-    """A place where that account counts."""
+    """A directory in which that account counts."""
     directory = package.parent / "counts"
     directory.mkdir(mode=0o700)
     os.chown(directory, NOBODY.uid, NOBODY.gid)
@@ -48,7 +48,9 @@ def counts(package: Path) -> str:
 
 
 def done(package: Path, program: str, **told: Any) -> tuple[str, str]:
-    return have_done(NOBODY, str(package / f"{program}.py"), told)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(servant, "PACKAGE", str(package))
+        return servant.have_done(NOBODY, program, told)
 
 
 def test_which_limits_are_reached(package: Path, counts: str) -> None:
@@ -59,9 +61,9 @@ def test_which_limits_are_reached(package: Path, counts: str) -> None:
         "messages": 1,
         "limits": {"user_hour": 0, "user_day": 1},
     }
-    word, rest = done(package, "sms/look", **told)
+    word, rest = done(package, "trex.sms.look", **told)
     assert (word, json.loads(rest)) == ("reached", {"user_hour": None})
-    word, rest = done(package, "sms/look", **{**told, "state": "file:/proc/x"})
+    word, rest = done(package, "trex.sms.look", **{**told, "state": "file:/proc/x"})
     assert word == "failed"
     assert rest.startswith("/proc")
 
@@ -69,11 +71,11 @@ def test_which_limits_are_reached(package: Path, counts: str) -> None:
 def test_a_code_is_spent_once(package: Path, tmp_path: Path) -> None:
     with closing(RedisServer(tmp_path)) as server:
         told = {"state": server.url, "name": "x", "token": "1", "release": False}
-        assert done(package, "totp/claim", **told) == ("claimed", "")
-        assert done(package, "totp/claim", **{**told, "token": "2"}) == ("spent", "")
-        assert done(package, "totp/claim", **{**told, "release": True}) == ("released", "")
-        assert done(package, "totp/claim", **{**told, "token": "2"}) == ("claimed", "")
-    word, rest = done(package, "totp/claim", **told)
+        assert done(package, "trex.totp.claim", **told) == ("claimed", "")
+        assert done(package, "trex.totp.claim", **{**told, "token": "2"}) == ("spent", "")
+        assert done(package, "trex.totp.claim", **{**told, "release": True}) == ("released", "")
+        assert done(package, "trex.totp.claim", **{**told, "token": "2"}) == ("claimed", "")
+    word, rest = done(package, "trex.totp.claim", **told)
     assert (word, rest) == ("failed", "Redis cannot be asked: ConnectionError")
 
 
@@ -91,14 +93,14 @@ def test_a_gateway_can_be_reached_or_not(
     package: Path, gateway: tuple[Gateway, dict[str, Any]]
 ) -> None:
     server, table = gateway
-    assert done(package, "sms/reach", gateway=table) == ("reached", "")
+    assert done(package, "trex.sms.reach", gateway=table) == ("reached", "")
     wrong = {**table, "url": f"https://127.0.0.1:{server.port}/"}
-    assert done(package, "sms/reach", gateway=wrong)[0] == "failed"
+    assert done(package, "trex.sms.reach", gateway=wrong)[0] == "failed"
     assert server.requests == []
     with socket.create_server(("127.0.0.1", 0)) as silent:
         slow = {**table, "url": f"https://localhost:{silent.getsockname()[1]}/"}
         begun = time.monotonic()
-        assert done(package, "sms/reach", gateway=slow) == ("failed", "no answer in time")
+        assert done(package, "trex.sms.reach", gateway=slow) == ("failed", "no answer in time")
         assert time.monotonic() - begun < 10
 
 
@@ -106,30 +108,34 @@ def test_a_pin_is_sent(package: Path, counts: str, gateway: tuple[Gateway, dict[
     server, table = gateway
     told = {"user": "carol", "host": "h", "gateways": [table], "numbers": ["+1"], "text": "1234", "state": counts,
             "limits": {"user_hour": 1}}  # fmt: skip
-    assert done(package, "sms/send", **told) == ("sent", "by http")
+    assert done(package, "trex.sms.send", **told) == ("sent", "by http")
     assert server.texts == ["1234"]
-    word, rest = done(package, "sms/send", **told)
+    word, rest = done(package, "trex.sms.send", **told)
     assert (word, rest) == ("failed", "nothing is sent: the limit user_hour = 1 is reached")
     assert server.texts == ["1234"]
 
 
 def test_an_error_that_nobody_has_foreseen_is_told_by_its_kind_alone(package: Path) -> None:
-    """Its message may hold a URL with a password."""
-    assert done(package, "sms/send", user="bob") == ("failed", "with an unforeseen KeyError")
+    """Its message may contain a URL with a password."""
+    assert done(package, "trex.sms.send", user="bob") == ("failed", "with an unforeseen KeyError")
     with pytest.raises(NotSent, match="ended without a word"):
-        done(package, "sms/none")
+        done(package, "trex.sms.none")
 
 
 def test_no_other_process_of_its_account_can_look_into_the_one_that_sends(
-    package: Path, counts: str, gateway: tuple[Gateway, dict[str, Any]]
+    package: Path,
+    counts: str,
+    gateway: tuple[Gateway, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It knows the PIN, the number and the gateway's password."""
+    monkeypatch.setattr(servant, "PACKAGE", str(package))
     server, table = gateway
     server.seconds = 1.0
     child = Child()
     try:
         reading, writing = child.pipe()
-        start(child, str(package / "sms/send.py"), NOBODY, {STDIN_FD: reading}, 1 << 20)
+        servant.start(child, "trex.sms.send", NOBODY, {STDIN_FD: reading}, 1 << 20)
         told = {"user": "dave", "host": "h", "gateways": [table], "numbers": ["+1"], "text": "1234",
                 "state": counts, "limits": {}, "deadline": time.monotonic() + 20}  # fmt: skip
         assert write_whole(writing, json.dumps(told).encode())
@@ -181,13 +187,14 @@ def test_what_a_program_says_is_one_line_that_can_be_printed() -> None:
 
 def test_a_program_finds_debian_s_packages_after_all_else_and_no_others(package: Path) -> None:
     """`-I` and `-S`: neither the directory nor the environment nor a user's packages count."""
-    here = "import sys; print(sys.path[-1], [p for p in sys.path if not p.startswith('/usr/lib/python3')])"
-    text = (package / "sms/look.py").read_text()
-    spy = package / "sms/spy.py"
-    spy.write_text(text.replace("    run(look)\n", f"    run(lambda _: exec({here!r}) or 'x')\n"))
+    (package / "sms/spy.py").write_text(
+        "import sys\n"
+        "def main():\n"
+        "    print(sys.path[-1], [p for p in sys.path if not p.startswith('/usr/lib/python3')])\n"
+    )
     done_there = subprocess.run(
-        ["/usr/bin/python3", "-I", "-S", "-B", spy], input=b"{}", capture_output=True, check=True,
-        pass_fds=[STATUS_FD], preexec_fn=lambda: os.dup2(2, STATUS_FD),
+        ["/usr/bin/python3", "-I", "-S", "-B", package / "system/launch.py", "trex.sms.spy"],
+        capture_output=True, check=True,
     )  # fmt: skip
     assert re.fullmatch(
         rb"/usr/lib/python3/dist-packages \['/usr/lib/python\d+\.zip'\]\n|/usr/lib/python3/dist-packages \[\]\n",

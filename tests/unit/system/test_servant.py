@@ -37,7 +37,7 @@ def test_a_program_that_cannot_be_started_does_not_end_the_caller(
     def told() -> str:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         try:
-            servant.have_done(find_account(pwd.getpwuid(os.geteuid()).pw_name), "sms/send.py", {})
+            servant.have_done(find_account(pwd.getpwuid(os.geteuid()).pw_name), "trex.sms.send", {})
         except NotStarted as error:
             return str(error)
         return ""

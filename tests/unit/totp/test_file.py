@@ -1,4 +1,4 @@
-"""google-authenticator's file: who may have it, one login at a time, whole or not at all."""
+"""google-authenticator's file: its owner, one login at a time, replaced whole or not at all."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import trex.totp.file
 from trex.codeerrors import StateNotWritten
 from trex.errors import FileUnsafe, NoRecord, TrexError
 from trex.system import rewriting
 from trex.system.privilege import Account, find_account
 from trex.system.safefile import MAX_SIZE, check_directories
-from trex.totp import file as otpfile
 from trex.totp.file import ChangedMeanwhile, create_secret, locked, read_secret
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def no_umask() -> Iterator[None]:
 
 
 class Clock:
-    """A monotonic clock that only waiting moves, and that nobody may ask without an end."""
+    """A monotonic clock that only waiting advances, with a limited number of reads."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -66,7 +66,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Half a second passes with each pause."""
     clock = Clock()
-    for module in (otpfile, rewriting):
+    for module in (trex.totp.file, rewriting):
         monkeypatch.setattr(module, "monotonic", clock.ask)
     monkeypatch.setattr(rewriting, "sleep", clock.wait)
     monkeypatch.setattr(rewriting, "PAUSE_SECONDS", 0.5)
@@ -75,7 +75,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Let a function of `os` fail: always, or where a condition on its arguments holds."""
+    """Let a function of `os` fail: always, or if a condition on its arguments is true."""
 
     def set_up(
         name: str, number: int = errno.EIO, when: Callable[..., bool] = lambda *_: True
@@ -126,7 +126,7 @@ def test_what_is_the_owner_s_alone_is_read(secret_file: Path, mode: int) -> None
     "mode", [0o601, 0o602, 0o604, 0o610, 0o620, 0o640, 0o700, 0o1600, 0o2600]
 )  # fmt: skip
 def test_one_bit_more_is_refused(secret_file: Path, mode: int) -> None:
-    """As google-authenticator refuses it, which says `mode & 03177`."""
+    """google-authenticator refuses the same: `mode & 03177`."""
     secret_file.chmod(mode)
     before = descriptors()
     with pytest.raises(FileUnsafe, match=f"found mode {mode:04o}"):
@@ -137,12 +137,12 @@ def test_one_bit_more_is_refused(secret_file: Path, mode: int) -> None:
 
 
 def test_another_s_file_is_refused(secret_file: Path) -> None:
-    """Root's, too: `open_safely` would take that."""
+    """Root's, too, which `open_safely` would accept."""
     mine = me()
     other = Account("other", mine.uid + 1, mine.gid, mine.home, [])
-    otpfile._check_private(str(secret_file), secret_file.stat(), mine)
+    trex.totp.file._check_private(str(secret_file), secret_file.stat(), mine)
     with pytest.raises(FileUnsafe, match="owned by other"):
-        otpfile._check_private(str(secret_file), secret_file.stat(), other)
+        trex.totp.file._check_private(str(secret_file), secret_file.stat(), other)
 
 
 def test_a_file_may_have_so_many_bytes_and_no_more(secret_file: Path) -> None:
@@ -188,7 +188,7 @@ def test_nobody_waits_for_a_turn_longer_than_a_second(secret_file: Path, clock: 
 
 
 def test_of_two_that_have_read_it_one_writes(secret_file: Path, clock: Clock) -> None:
-    """Also where the one that has its turn is the one that was stopped."""
+    """Also if the login that has the lock is the one that was stopped."""
     with locked(str(secret_file), me()) as stopped:
         with locked(str(secret_file), me()) as other:
             other.replace(b"other\n")
@@ -220,7 +220,7 @@ def test_a_file_that_has_gone_under_its_lock(
 def test_a_link_to_the_file_that_was_opened_is_not_that_file(
     secret_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is renamed onto the link's name would be another file than the one that was read."""
+    """A rename onto the link's name would replace another file than the one that was read."""
 
     def swap(*_: object) -> bool:
         if not secret_file.is_symlink():
@@ -228,7 +228,7 @@ def test_a_link_to_the_file_that_was_opened_is_not_that_file(
             secret_file.symlink_to(f"{secret_file}.x")
         return True
 
-    monkeypatch.setattr(otpfile, "take_turn", swap)
+    monkeypatch.setattr("trex.totp.file.take_turn", swap)
     with pytest.raises(FileUnsafe, match="a symbolic link"), locked(str(secret_file), me()):
         pass
 
@@ -259,7 +259,7 @@ def test_where_its_directory_cannot_be_opened_it_cannot_be_marked(
 def test_a_file_that_another_program_has_changed_meanwhile_is_left_alone(
     secret_file: Path, change: Callable[[Path], object]
 ) -> None:
-    """google-authenticator takes no lock; it looks in the same way."""
+    """google-authenticator takes no lock, and checks in the same way."""
     with locked(str(secret_file), me()) as file:
         change(secret_file)
         after = secret_file.read_bytes() if secret_file.exists() else None
@@ -388,7 +388,7 @@ def test_no_descriptor_stays_where_the_file_cannot_be_looked_at(
 
 def test_what_is_there_is_not_made_again(secret_file: Path) -> None:
     before = descriptors()
-    with pytest.raises(StateNotWritten, match="it is there already"):
+    with pytest.raises(StateNotWritten, match="it already exists"):
         create_secret(str(secret_file), me(), b"x")
     assert secret_file.read_bytes() == BEFORE
     assert not beside(secret_file).exists()
@@ -404,7 +404,7 @@ def test_where_it_cannot_be_made_there_is_none(
 ) -> None:
     fail(name)
     before = descriptors()
-    with pytest.raises(StateNotWritten, match=r"secret cannot be made: Input/output"):
+    with pytest.raises(StateNotWritten, match=r"secret cannot be created: Input/output"):
         create_secret(f"{tmp_path}/secret", me(), b"x")
     assert list(tmp_path.iterdir()) == []
     assert descriptors() == before
@@ -425,7 +425,7 @@ def test_nothing_is_written_that_the_next_login_would_not_read(secret_file: Path
 
 
 def swap(directory: Path, other: Path) -> None:
-    """Put another directory in its place, as whoever owns the one above can."""
+    """Replace the directory by another one, as the owner of its parent can."""
     directory.rename(directory.with_name("aside"))
     directory.symlink_to(other)
 
@@ -433,7 +433,7 @@ def swap(directory: Path, other: Path) -> None:
 def test_a_directory_that_is_swapped_costs_nobody_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Root makes a secret below a user's directory; what it removes is what it has made."""
+    """Root creates a secret below a user's directory, and removes only what it has created."""
     here, root_s = tmp_path / "here", tmp_path / "root's"
     here.mkdir()
     root_s.mkdir()
@@ -486,7 +486,7 @@ def test_a_directory_that_is_swapped_under_a_lock_costs_nobody_a_file(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another's directory is one that root can make")
 def test_no_secret_is_made_where_another_could_replace_it(tmp_path: Path) -> None:
-    """Also where the directory was another one when it was looked at first."""
+    """Also if the directory was another one at the first check."""
     os.chown(tmp_path, find_account("nobody").uid, -1)
     with pytest.raises(FileUnsafe, match="owner uid"):
         create_secret(f"{tmp_path}/secret", me(), b"x")

@@ -22,7 +22,7 @@ CONTENT = b'JBSWY3DPEHPK3PXPJBSWY3DPEH\n" TOTP_AUTH\n' + b"12345678\n" * 9
 def test_a_file_that_comes_in_pieces_is_rewritten_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As read(2) may bring it: what was not read would be lost."""
+    """As read(2) may return it: what is not read would be lost."""
     path, real, me = tmp_path / "secret", os.read, find_account(pwd.getpwuid(os.geteuid()).pw_name)
     path.write_bytes(CONTENT)
     path.chmod(0o600)
@@ -36,7 +36,7 @@ def test_a_file_that_comes_in_pieces_is_rewritten_whole(
 @pytest.mark.skipif(os.geteuid() != 0, reason="another account is one that root can become")
 @pytest.mark.parametrize("mode", [0o600, 0o400])
 def test_locks_on_nfs(monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
-    """There who locks must have opened for writing (flock(2), "NFS details"): else no turn at all."""
+    """NFS locks only files that are open for writing (flock(2), "NFS details")."""
     nobody, lock, turns = find_account("nobody"), fcntl.flock, []
 
     def lock_on_nfs(descriptor: int, operation: int) -> None:

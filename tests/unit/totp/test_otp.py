@@ -55,7 +55,7 @@ def test_the_vectors_of_rfc_4226(counter: int, code: str) -> None:
      (2000000000, "69279037"), (20000000000, "65353130")],
 )  # fmt: skip
 def test_the_vectors_of_rfc_6238(seconds: int, code: str) -> None:
-    """Appendix B has eight digits; the last six of them are the code of six."""
+    """Appendix B has eight digits; the last six are the six-digit code."""
     middle = steps_in_window(totp('" WINDOW_SIZE 1'), seconds)
     assert [HOTP(state().secret).at(step) for step in middle] == [code[2:]]
 
@@ -176,7 +176,7 @@ def test_what_an_option_may_say(line: str, name: str, value: object) -> None:
 
 
 def test_a_superscript_is_no_number() -> None:
-    """For str.isdigit() it is one, for int() it is none."""
+    """str.isdigit() accepts it, int() does not."""
     read = OtpState(f'{SECRET}\n" STEP_SIZE '.encode() + b"\xb2\n", "/x")
     with pytest.raises(RecordError, match=r"^/x:2: found another STEP_SIZE"):
         _ = read.step
@@ -247,7 +247,7 @@ def test_an_option_is_replaced_in_its_place_and_what_is_unknown_stays() -> None:
 
 
 def test_old_codes_prove_no_skew() -> None:
-    """Which of the codes before the last accepted one are used, nobody knows any more."""
+    """For codes before the last accepted one it is unknown which are used."""
     for newest, proofs in ((HERE - 38, 0), (HERE - 39, 0), (HERE - 40, 0), (HERE - 41, 1),
                            (HERE + 10, 0)):  # fmt: skip
         read = totp(f'" DISALLOW_REUSE {newest}')
@@ -260,7 +260,7 @@ def test_old_codes_prove_no_skew() -> None:
     [(-50, [-41, -40, -39]), (-44, []), (-43, []), (-42, []), (-41, []), (-39, []), (9, [])],
 )
 def test_each_step_of_a_proof_is_newer_than_every_used_one(used: int, skews: list[int]) -> None:
-    """Also where the other module has noted the steps, which notes old ones as well."""
+    """Also if the other module has written the steps, which include old ones."""
     noted = resetting((HERE - 4, -40), (HERE - 2, -40))
     read = totp(noted, f'" DISALLOW_REUSE {HERE + used} {HERE - 90}')
     assert steps_that_complete(read, NOW) == [HERE + skew for skew in skews]
@@ -279,7 +279,7 @@ def test_a_code_that_is_not_newer_than_every_used_one_is_not_noted() -> None:
 
 @pytest.mark.parametrize("option", ["DISALLOW_REUSE", "TREX_USED_STEPS"])
 def test_a_step_is_remembered_until_it_is_out_of_the_window(option: str) -> None:
-    """google-authenticator #26: the line lost its spaces as it was rewritten, and with them steps."""
+    """google-authenticator #26: rewriting the line lost its spaces, and so steps."""
     read = totp('" DISALLOW_REUSE') if option == "DISALLOW_REUSE" else totp()
     for step in (100, 101, 99, 110):
         spend(read, step)
@@ -319,7 +319,7 @@ def test_an_attempt_in_the_future_neither_counts_nor_stays() -> None:
     st.integers(1, 4), st.integers(1, 60), st.lists(st.integers(NOW - 80, NOW), max_size=6)
 )  # fmt: skip
 def test_a_limit_ends_when_it_is_said_to_end(attempts: int, seconds: int, times: list[int]) -> None:
-    """What `trex doctor` says, and what a login does at that moment and just before."""
+    """What `trex doctor` reports, and what a login does at that moment and just before."""
     words = " ".join(map(str, [attempts, seconds, *times]))
 
     def is_refused(at: int) -> bool:
@@ -394,7 +394,7 @@ def test_which_codes_are_the_third_in_a_row(
 
 
 def test_codes_before_1970_are_none() -> None:
-    """A machine without a clock of its own starts there."""
+    """A machine without a hardware clock starts there."""
     assert steps_in_window(totp(), 0) == [0, 1]
     assert steps_that_complete(totp(resetting((2, -2), (3, -2))), 120) == [2, 3]
     assert steps_that_complete(totp(resetting((2, -4), (3, -4))), 120) == []
@@ -472,7 +472,7 @@ def test_whatever_is_written_is_read_again(lines: list[str], step: int) -> None:
 
 
 def test_a_library_is_debian_s_whatever_comes_first_along_the_path(tmp_path: Path) -> None:
-    """/usr/local is writable for root's group staff, and pip fills it."""
+    """/usr/local is writable for the group staff, and pip installs there."""
     (tmp_path / "pyotp.py").write_text("raise SystemExit('not this one')")
     script = (f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\n"
               "from trex.system.packages import from_debian\nfrom_debian('pyotp', 'x')\n"

@@ -1,4 +1,4 @@
-"""The verdict on a code, and what each attempt leaves in the file; tests/system has it through PAM."""
+"""The verdict on a code, and what each attempt writes; tests/system does the same through PAM."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from pyotp import HOTP
 
+import trex.login.challenge
 import trex.system.servant
 from trex.codeerrors import CodeSpent, NotSent, StateNotWritten, TooManyAttempts
 from trex.errors import ACCEPTED, LATE, MISSING, WRONG, ConversationFailed, Outcome, TrexError
-from trex.login import challenge as judging
 from trex.login.method import Login
 from trex.login.options import parse_options
 from trex.system.privilege import find_account
@@ -28,7 +28,7 @@ SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEE"  # noqa: S105 (a test's)
 NOW = 1_700_000_000
 HERE = NOW // 30
 SKEW_NOTED = "that is the code of another time: its skew is noted"
-WARNING = "a code was offered again after its use: somebody may have seen it"
+WARNING = "a code was offered again after its use: someone may have seen it"
 
 
 def code(at: int) -> str:
@@ -36,7 +36,7 @@ def code(at: int) -> str:
 
 
 class Application:
-    """Whoever asks the user, with an answer at hand."""
+    """A conversation with a prepared answer."""
 
     def __init__(self, answer: str | None, earlier: str | None = None) -> None:
         self.answer = answer
@@ -59,7 +59,7 @@ class Application:
 
 
 class Phone:
-    """A user's file, a clock that the test sets, and one login after the other."""
+    """A user's file, a clock that the test sets, and logins one after another."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -159,7 +159,7 @@ def test_a_counter_moves_on_with_each_code(
 
 @pytest.mark.parametrize("counter", [2**31 - 1, 2**31, 2**63 - 2, 2**63 - 1])
 def test_whatever_a_counter_says_what_is_written_is_read_again(phone: Phone, counter: int) -> None:
-    """google-authenticator has it in a long: after 2147483647 comes another."""
+    """google-authenticator keeps it in a long, so it can exceed 2147483647."""
     for answer in (code(counter), "000000"):
         phone.write(f'" HOTP_COUNTER {counter}', "12345678")
         last = counter == 2**63 - 1
@@ -219,7 +219,7 @@ def test_each_attempt_counts_and_past_the_limit_none_is_right(phone: Phone) -> N
 def test_an_attempt_counts_before_it_is_judged(
     phone: Phone, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
-    """Whoever calls su can end it there, or have it write nothing."""
+    """A user can end their own su there, or keep it from writing."""
     phone.write('" RATE_LIMIT 2 30', '" TOTP_AUTH')
     seen = []
 
@@ -227,7 +227,7 @@ def test_an_attempt_counts_before_it_is_judged(
         seen.append(phone.lines)
         return offered == text
 
-    monkeypatch.setattr(judging, "is_equal", compare)
+    monkeypatch.setattr(trex.login.challenge, "is_equal", compare)
     assert phone.answer(answer) is (ACCEPTED if answer == code(HERE) else WRONG)
     assert seen == [[f'" RATE_LIMIT 2 30 {NOW}', '" TOTP_AUTH']] * 3
     assert phone.path.read_text().count(str(NOW)) == 1, "and once"
@@ -235,9 +235,9 @@ def test_an_attempt_counts_before_it_is_judged(
 
 def test_what_is_late_spends_nothing(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
     phone.write('" TOTP_AUTH')
-    boot = judging.now()
+    boot = trex.login.challenge.now()
     moments = iter([boot, boot + 600])
-    monkeypatch.setattr(judging, "now", lambda: next(moments))
+    monkeypatch.setattr(trex.login.challenge, "now", lambda: next(moments))
     assert phone.answer(code(HERE)) is LATE
     assert phone.lines == ['" TOTP_AUTH']
 
@@ -325,7 +325,7 @@ def test_what_is_shown(phone: Phone, argument: str) -> None:
 
 @pytest.fixture
 def fleet(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
-    """What the fleet's servant was told; it says that nobody has had the code."""
+    """What the fleet's program was told; it answers that the code is new."""
     told: list[dict[str, str]] = []
     monkeypatch.setattr(totp, "read_fleet", lambda _options: "redis://x")
     monkeypatch.setattr(totp, "find_servant", lambda *named: named)
@@ -337,7 +337,7 @@ def answer_with(
     monkeypatch: pytest.MonkeyPatch, told: list[dict[str, str]], said: tuple[str, str] | Exception
 ) -> None:
     def have_done(servant: object, program: str, tells: dict[str, str]) -> tuple[str, str]:
-        assert (servant, program) == (("sms_user", "nobody"), "totp/claim.py")
+        assert (servant, program) == (("sms_user", "nobody"), "trex.totp.claim")
         told.append(tells)
         if isinstance(said, Exception):
             raise said
@@ -363,7 +363,7 @@ def test_each_code_is_claimed_under_a_name_of_its_own(
 
 
 def test_one_code_at_two_times_is_two_codes(phone: Phone, fleet: list[dict[str, str]]) -> None:
-    """Else the second would pass for used: once in a million times."""
+    """Otherwise the second would count as used, once in a million times."""
     seen: dict[str, int] = {}
     later = next(step for step in count(HERE) if seen.setdefault(code(step), step) < step)
     for step in (seen[code(later)], later):
@@ -400,9 +400,9 @@ def test_what_is_late_is_not_claimed(
     phone: Phone, fleet: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     phone.write('" TOTP_AUTH')
-    boot = judging.now()
+    boot = trex.login.challenge.now()
     moments = iter([boot, boot + 600])
-    monkeypatch.setattr(judging, "now", lambda: next(moments))
+    monkeypatch.setattr(trex.login.challenge, "now", lambda: next(moments))
     assert phone.answer(code(HERE), "fleet") is LATE
     assert fleet == []
 
@@ -412,7 +412,7 @@ def test_a_code_that_is_refused_because_of_the_file_is_given_back(
     phone: Phone, fleet: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch,
     arguments: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Else it would be spent, although nobody was let in with it."""
+    """Otherwise it would be spent, although no login succeeded with it."""
     phone.write('" TOTP_AUTH', "12345678")
     for answer in (code(HERE), "12345678"):
         fleet.clear()

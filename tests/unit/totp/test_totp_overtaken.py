@@ -1,4 +1,4 @@
-"""A login whose file another login replaces while it is judged: nothing is lost, none comes twice."""
+"""A login whose file another login replaces during the judgement: no change is lost or made twice."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import trex.totp.file
 from tests.unit.totp.test_totp import HERE, NOW, Phone, code
 from trex.codeerrors import CodeSpent, StateNotWritten, TooManyAttempts
 from trex.errors import ACCEPTED, WRONG
 from trex.system import rewriting, servant
-from trex.totp import file as otpfile
 from trex.totp import method as totp
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Phone:
 
 @pytest.fixture
 def overtake(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> Overtake:
-    """Have another login write these lines just before this one would for the n-th time."""
+    """Let another login write these lines just before this one's n-th attempt to write."""
 
     def set_up(*lines: str, at: int = 0, times: int = 1) -> None:
         original, written = rewriting.replace_in, count()
@@ -44,7 +44,7 @@ def overtake(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> Overtake:
                 phone.write(*lines)
             original(directory, name, read, content)
 
-        monkeypatch.setattr(otpfile, "replace_in", replace)
+        monkeypatch.setattr("trex.totp.file.replace_in", replace)
 
     return set_up
 
@@ -61,7 +61,7 @@ def test_two_that_use_two_codes_both_get_in_and_both_codes_are_spent(
 
 @pytest.fixture
 def fleet(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """What the fleet was told: False for a claim, True for one that is given back."""
+    """What the fleet was told: False for a claim, True for a release."""
     told: list[bool] = []
 
     def have_done(_servant: object, _program: str, tells: dict[str, bool]) -> tuple[str, str]:
@@ -86,7 +86,7 @@ def test_who_tries_again_claims_a_code_of_the_fleet_once(
 def test_a_code_that_was_used_here_meanwhile_stays_spent_for_the_fleet(
     phone: Phone, overtake: Overtake, fleet: list[bool]
 ) -> None:
-    """By google-authenticator, say, which knows of no fleet."""
+    """For example by google-authenticator, which does not use the fleet's Redis."""
     phone.write('" TOTP_AUTH', "12345678")
     overtake('" TOTP_AUTH')
     with pytest.raises(CodeSpent):
@@ -117,7 +117,7 @@ def test_of_two_that_use_one_code_one_gets_in(phone: Phone, overtake: Overtake, 
 
 
 def test_each_of_two_attempts_counts(phone: Phone, overtake: Overtake) -> None:
-    """Another's attempt was the last that there may be: it was written first."""
+    """The other login's attempt was the last one allowed: it was written first."""
     phone.write('" TOTP_AUTH', '" RATE_LIMIT 2 30', "12345678")
     both = f'" RATE_LIMIT 2 30 {NOW} {NOW}'
     overtake('" TOTP_AUTH', both, "12345678")
@@ -139,7 +139,7 @@ def test_a_wrong_code_moves_on_the_counter_that_another_has_left(
 def test_who_is_overtaken_again_and_again_is_refused(
     phone: Phone, overtake: Overtake, at: int, times: int
 ) -> None:
-    """At the count and at the code: there is an end to trying, and no verdict."""
+    """At the count and at the code: attempts to write end, without a verdict."""
     phone.write('" TOTP_AUTH', '" RATE_LIMIT 9 30', "12345678")
     overtake('" TOTP_AUTH', '" RATE_LIMIT 9 30', "12345678", at=at, times=times)
     with pytest.raises(StateNotWritten, match="was changed by other logins"):
@@ -148,7 +148,7 @@ def test_who_is_overtaken_again_and_again_is_refused(
 
 
 def later(phone: Phone) -> None:
-    """Let time pass, and the owner log in with the next code but two: the window has moved on."""
+    """Let time pass and the owner log in three steps later: the window has moved."""
     phone.path.unlink()
     phone.write(f'" DISALLOW_REUSE {HERE + 3}', '" TOTP_AUTH')
     phone.now += 3 * 30
@@ -158,17 +158,17 @@ def later(phone: Phone) -> None:
 def test_a_code_is_judged_by_the_time_at_which_the_file_is_read(
     phone: Phone, monkeypatch: pytest.MonkeyPatch, function: str, nth: int
 ) -> None:
-    """Who has seen a code stops su there, till the file has forgotten that it is spent."""
+    """Someone who has seen a code stops su there until the file no longer lists it as used."""
     is_spent = function == "take_turn"
     phone.write(f'" DISALLOW_REUSE{f" {HERE}" if is_spent else ""}', '" TOTP_AUTH')
-    original, calls = getattr(otpfile, function), count(1)
+    original, calls = getattr(trex.totp.file, function), count(1)
 
     def stopped(*arguments: object) -> object:
         if next(calls) == nth:
             later(phone)
         return original(*arguments)
 
-    monkeypatch.setattr(otpfile, function, stopped)
+    monkeypatch.setattr(trex.totp.file, function, stopped)
     if is_spent:
         assert phone.answer(code(HERE), "noskewadj") is WRONG
     else:

@@ -97,7 +97,7 @@ def _reach_all(gateways: list[dict[str, Any]], path: str, servant: Account) -> l
 def _why_not_reached(gateway: dict[str, Any], servant: Account) -> str:
     """Have the servant connect, verify the certificate and hang up; at most ten seconds."""
     try:
-        word, rest = have_done(servant, "sms/reach.py", {"gateway": _address_of(gateway)})
+        word, rest = have_done(servant, "trex.sms.reach", {"gateway": _address_of(gateway)})
     except (NotSent, NotStarted) as error:
         return str(error)
     return "" if word == "reached" else rest

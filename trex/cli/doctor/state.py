@@ -84,7 +84,7 @@ def reached(
         "user": user, "host": os.uname().nodename, "messages": messages,
     }  # fmt: skip
     try:
-        word, rest = have_done(servant, "sms/look.py", told)
+        word, rest = have_done(servant, "trex.sms.look", told)
     except NotStarted as error:
         raise NotSent(str(error)) from None
     if word != "reached":

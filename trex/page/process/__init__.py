@@ -1,4 +1,4 @@
-"""The page's process: it knows the encrypted message and who may see it, and nothing else.
+"""The page's process: it has the encrypted message and knows who may see it, nothing more.
 
-`trex.page.start` starts `main.py` in an interpreter of its own, as an account of its own.
+`trex.page.start` starts `main.py` in its own interpreter, as its own account.
 """

@@ -1,4 +1,4 @@
-"""Work in a short-lived process beside: at the same time, and its memory is given back."""
+"""Work in a short-lived child process: in parallel, and its memory is freed afterwards."""
 
 import os
 
@@ -13,10 +13,10 @@ SECONDS = 30
 
 
 class Aside:
-    """One function's result, made in another process."""
+    """The result of a function that runs in a child process."""
 
     def __init__(self, work: "Callable[[], bytes]") -> None:
-        """Begin. Where no process can be had there will be no result."""
+        """Start the child process. If that fails, the result is None."""
         self._source, sink = os.pipe()
         try:
             self._process = os.fork()
@@ -24,7 +24,7 @@ class Aside:
             self._process = -1
         if self._process == 0:
             try:
-                signal.alarm(SECONDS)  # a deadline of its own: the login's lifeline is the other
+                signal.alarm(SECONDS)  # its own deadline; the login's lifeline ends it, too
                 os.close(self._source)
                 with open(sink, "wb") as stream:
                     stream.write(work())
@@ -34,7 +34,7 @@ class Aside:
         os.close(sink)
 
     def result(self) -> bytes | None:
-        """Wait for the end and return the result, None where the work failed."""
+        """Wait for the end and return the result, None if the work failed."""
         with open(self._source, "rb") as stream:
             content = stream.read()
         if self._process < 0:

@@ -1,4 +1,4 @@
-"""A certificate for one login: nobody vouches for it but the fingerprint at the prompt."""
+"""A self-signed certificate for one login, verified by its fingerprint at the prompt."""
 
 import fcntl
 import ipaddress
@@ -23,9 +23,9 @@ ADDRESS = slice(20, 24)
 
 
 def make_certificate(host: str, seconds: float) -> bytes:
-    """Return a certificate for `host` and for this host's names and addresses, and then its key.
+    """Return a certificate for `host` and this host's names and addresses, followed by its key.
 
-    Both are PEM; P-256; valid for `seconds` from now (and a minute before, for a client's clock).
+    Both are PEM, P-256; valid for `seconds` from now, and from a minute ago for slow clocks.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     names = [x509.NameAttribute(x509.NameOID.COMMON_NAME, host[:MAX_COMMON_NAME])]
@@ -51,7 +51,7 @@ def make_certificate(host: str, seconds: float) -> bytes:
 
 
 def _alternatives(host: str) -> list[x509.GeneralName]:
-    """Return what a client may have in its address bar."""
+    """Return the names and addresses by which a browser may reach the page."""
     addresses = dict.fromkeys([*_ipv4_addresses(), *_ipv6_addresses()])
     names = dict.fromkeys([os.uname().nodename])
     try:
@@ -75,7 +75,7 @@ def _ipv4_addresses() -> "list[Address]":
 
 
 def _ipv6_addresses() -> "list[Address]":
-    """Return the IPv6 addresses but those of one link: a browser cannot name them."""
+    """Return the IPv6 addresses that are not link-local, which no browser accepts in a URL."""
     try:
         with open("/proc/net/if_inet6", encoding="ascii") as table:
             found = [ipaddress.IPv6Address(bytes.fromhex(line.split()[0])) for line in table]

@@ -1,4 +1,4 @@
-"""What a visitor gets: one HTML document without anything to fetch, and its headers."""
+"""What a visitor gets: one HTML document that loads nothing else, and its headers."""
 
 import os
 import re
@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.page.process.settings import Settings
 
-PLACE = re.compile(r"\{\{(\w+)\}\}")
+PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 DIRECTORY = os.path.dirname(os.path.realpath(__file__))
 LABELS = {"login": "Log in as", "server": "on", "service": "with", "from": "from"}
 CODE = '<div class="code open">{}</div>'
@@ -30,12 +30,12 @@ class Response:
 
 
 class Document:
-    """The page, written anew for each visit, because the time that is left changes."""
+    """The page, rendered for each visit, because the remaining time changes."""
 
     def __init__(self, settings: "Settings", message: str, code: bytes | None) -> None:
         """Take the armored message and its QR code as SVG.
 
-        The code is b"" for a message that is too long, None where it could not be drawn.
+        The code is b"" for a message that is too long, None if it could not be drawn.
         """
         self._settings = settings
         self._message = message.strip()
@@ -58,12 +58,12 @@ class Document:
             "code": self._code,
             "message": escape(self._message),
         }
-        # In one pass: what a value says is never taken for a place to fill in.
-        text = PLACE.sub(lambda place: values[place[1]], self._parts["page.html"])
+        # In one pass, so that no value is searched for placeholders.
+        text = PLACEHOLDER.sub(lambda match: values[match[1]], self._parts["page.html"])
         return self.plain(200, "OK", text, nonce=nonce)
 
     def plain(self, status: int, reason: str, text: str, *, nonce: str = "") -> Response:
-        """Return any answer: the headers are the strictest that the page can live with."""
+        """Return any response, with the strictest headers that the page works with."""
         source = f"'nonce-{nonce}'" if nonce else "'none'"
         kind = "text/html" if nonce else "text/plain"
         return Response(status, reason, {
@@ -81,7 +81,7 @@ class Document:
         }, text.encode("utf-8"))  # fmt: skip
 
     def _details(self) -> str:
-        """Return for whom this is, where a visitor has shown that he may know."""
+        """Return who logs in where; the settings have it only for an authenticated page."""
         rows = "".join(
             f"<div><dt>{LABELS[name]}</dt><dd>{escape(value)}</dd></div>"
             for name, value in self._settings.told.items()

@@ -4,10 +4,10 @@ import qrcode
 from qrcode import constants
 from qrcode.exceptions import DataOverflowError
 
-# The lowest, 7 per cent: what is read from a screen is not torn or dirty, and fewer and so larger
-# modules are read from further away. docs/performance.md has what was measured.
+# The lowest, 7 percent: a screen is neither torn nor dirty, and fewer, larger modules can be
+# scanned from further away. docs/performance.md has the measurements.
 LEVEL = constants.ERROR_CORRECT_L
-QUIET_ZONE = 4  # modules, as the standard wants
+QUIET_ZONE = 4  # modules, as the standard requires
 
 
 def draw(message: str) -> bytes:
@@ -28,7 +28,7 @@ def encode(message: str, level: int = LEVEL) -> list[list[bool]]:
 
 
 def _svg(modules: list[list[bool]]) -> str:
-    """Return one path of horizontal strokes; it stays sharp at any size."""
+    """Return one path of horizontal strokes, which is sharp at any size."""
     size = len(modules)
     strokes = "".join(
         f"M{start} {y}h{length}v1h-{length}z"

@@ -1,27 +1,27 @@
-"""The program that serves one login's page. `trex.page.start` says what is at which descriptor.
+"""The program that serves one login's page. `trex.page.start` passes it the descriptors.
 
-It runs isolated and without site-packages: what it imports is the package that it belongs to, the
-standard library, and Debian's packages.
+`trex.system.launch` calls its `main`. Imports come late, so that the first report comes early.
 """
 
 import os
 import sys
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from trex.page.process.settings import Settings
+from trex.page.process.settings import (
+    CERTIFICATE_FD,
+    KEY_FD,
+    Settings,
+    read_message,
+    read_settings,
+)
 
-STATUS_FD, KEY_FD, CERTIFICATE_FD = 3, 6, 7  # see trex.page.start
+STATUS_FD = 3  # as in trex.system.child, which takes longer to import
 BEGIN_KEY = b"-----BEGIN PRIVATE KEY-----"
 
 
 def main() -> None:
-    """Get ready, say so in one line, take the message, serve it until the deadline."""
+    """Get ready, report it in one line, read the message, and serve it until the deadline."""
     from trex.errors import PageUnavailable
-    from trex.page.process.settings import read_message, read_settings
-    from trex.system.prctl import SET_DUMPABLE, prctl
 
-    prctl(SET_DUMPABLE, 0)  # other processes of this account cannot look into this one
     settings = read_settings()
     settings.end_at_deadline()
     pair = None
@@ -53,8 +53,8 @@ def main() -> None:
     serve(Document(settings, message, drawing.result()), settings, context)
 
 
-def key_and_certificate(settings: "Settings") -> tuple[bytes, bytes]:
-    """Return the user's, or ones made for this login, as PEM. Raises PageUnavailable."""
+def key_and_certificate(settings: Settings) -> tuple[bytes, bytes]:
+    """Return the user's pair, or one made for this login, as PEM. Raises PageUnavailable."""
     if settings.tls == "files":
         with open(KEY_FD, "rb") as key, open(CERTIFICATE_FD, "rb") as certificate:
             return key.read(), certificate.read()
@@ -66,17 +66,17 @@ def key_and_certificate(settings: "Settings") -> tuple[bytes, bytes]:
 
         return make_certificate(settings.host, settings.seconds_left)
 
-    # Beside, because the memory for `cryptography` is given back so.
+    # In a child process, which frees the memory of `cryptography`.
     certificate_pem, begin, key_pem = (Aside(make).result() or b"").partition(BEGIN_KEY)
     if not begin:
-        raise PageUnavailable("no certificate could be made; is python3-cryptography there?")
+        raise PageUnavailable("no certificate could be made; is python3-cryptography installed?")
     return begin + key_pem, certificate_pem
 
 
 def spare_memory() -> None:
-    """Keep Tornado from loading 1.5 MB at its import that nothing here uses.
+    """Keep Tornado from importing 1.5 MB that nothing here uses.
 
-    None in `sys.modules` is the import system's sign for what is not to be had.
+    None in `sys.modules` makes an import fail (Python's import system).
     """
     os.environ["SSL_CERT_FILE"] = os.devnull  # every authority's certificate, for a TLS client
     for colours_of_its_log in ("curses", "colorama"):
@@ -84,15 +84,6 @@ def spare_memory() -> None:
 
 
 def report(line: str) -> None:
-    """Tell the login, once, how it stands."""
+    """Report the state to the login, once."""
     os.write(STATUS_FD, f"{line}\n".encode("utf-8", "backslashreplace"))
     os.close(STATUS_FD)
-
-
-if __name__ == "__main__":
-    sys.path.append("/usr/lib/python3/dist-packages")  # Debian's packages
-    package = sys.modules["trex"] = type(sys)("trex")  # not along sys.path: see pam_trex.py
-    package.__path__ = [
-        os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-    ]
-    main()

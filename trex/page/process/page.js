@@ -18,7 +18,7 @@
     }
     if (left === 0) {
       document.documentElement.classList.add("late");
-      over.textContent = over.dataset.said; // a change, which a screen reader reads out
+      over.textContent = over.dataset.said; // a change, so that screen readers announce it
       message.textContent = "";
       clearInterval(timer);
     }
@@ -28,7 +28,7 @@
     try {
       await navigator.clipboard.writeText(message.textContent);
     } catch {
-      // Only https and localhost have a clipboard; elsewhere the old way is the only one.
+      // Only https and localhost have a clipboard; elsewhere use the old way.
       getSelection().selectAllChildren(message);
       if (!document.execCommand("copy")) {
         said.textContent = "The text is selected: copy it yourself.";

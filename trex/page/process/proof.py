@@ -1,6 +1,6 @@
-"""Whether a key and a certificate can be served, found out before the prompt promises a page.
+"""Check that a key and a certificate can be served, before the prompt announces a page.
 
-By `_ssl`, which the module `ssl` wraps: that takes 20 ms to load, and the prompt waits for this.
+This uses `_ssl`: the module `ssl` around it takes 20 ms to import, and the prompt waits.
 """
 
 import _ssl
@@ -18,18 +18,18 @@ REASONS = {
     "KEY_VALUES_MISMATCH": "the TLS key does not belong to the TLS certificate",
     "EE_KEY_TOO_SMALL": "the TLS key is too short to be safe",
 }
-LOCKED_KEY = "the TLS key has a passphrase, and nobody is there to type it"
+LOCKED_KEY = "the TLS key has a passphrase, which no one can type at a login"
 NO_PEM = "the TLS key or the TLS certificate is not in PEM, or damaged"
 
 
 def prove(key: bytes, certificate: bytes) -> str:
     """Return the SHA-256 fingerprint of the first certificate; both arguments are PEM.
 
-    Raises PageUnavailable with what is wrong.
+    Raises PageUnavailable with the reason.
     """
     asked = []
 
-    def refuse() -> str:  # without it OpenSSL would ask the terminal
+    def refuse() -> str:  # otherwise OpenSSL would ask on the terminal
         asked.append("passphrase")
         return ""
 
@@ -50,10 +50,10 @@ def load(
     certificate: bytes,
     password: "Callable[[], str] | None" = None,
 ) -> None:
-    """Have a context read both. Raises SSLError.
+    """Load both into a context. Raises SSLError.
 
-    OpenSSL reads files only: these are in memory, and nobody else of this account can open them,
-    because this process is not dumpable any more (proc(5)).
+    OpenSSL reads only files: these are in memory, and no other process of this account can open
+    them, because this process is not dumpable (proc(5)).
     """
     descriptors = []
     try:
@@ -68,9 +68,9 @@ def load(
 
 
 def _shake_hands(context: "_ssl._SSLContext", chain: str) -> bytes:
-    """Return the certificate (DER) that a client gets that trusts this one and no authority.
+    """Return the certificate (DER) received by a client that trusts only this certificate.
 
-    So OpenSSL itself says whether it is valid today, and what is returned is what is served.
+    So OpenSSL itself checks that it is valid today, and the result is the one that is served.
     Raises SSLError.
     """
     trusting = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
@@ -82,12 +82,12 @@ def _shake_hands(context: "_ssl._SSLContext", chain: str) -> bytes:
     for side in (client, server, client, server, client):
         try:
             side.do_handshake()
-        except _ssl.SSLWantReadError:  # it goes on when the other side has spoken
+        except _ssl.SSLWantReadError:  # it continues after the other side's message
             continue
-    served: bytes = client.getpeercert(True)  # noqa: FBT003 (it takes no keyword)
+    served: bytes = client.getpeercert(True)  # noqa: FBT003 (no keyword argument)
     return served
 
 
-def _reason(error: "_ssl.SSLError") -> str:
-    """Put OpenSSL's reason into words; with none it means that no PEM was found."""
+def _reason(error: _ssl.SSLError) -> str:
+    """Return OpenSSL's reason in words; no reason means that it found no PEM."""
     return REASONS.get(error.reason, f"OpenSSL says {error.reason}") if error.reason else NO_PEM

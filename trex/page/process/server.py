@@ -1,6 +1,6 @@
-"""The page's HTTP server: Tornado's, with a short patience for each of its visitors.
+"""The page's HTTP server: Tornado's, with a short time limit for each visitor.
 
-docs/architecture.md says why this one.
+docs/architecture.md says why Tornado.
 """
 
 import asyncio
@@ -23,6 +23,8 @@ from tornado.httputil import (
     format_timestamp,
 )
 
+from trex.page.process.settings import LISTENER_FD, Settings
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
@@ -31,27 +33,25 @@ if TYPE_CHECKING:
     from tornado.iostream import IOStream
 
     from trex.page.process.document import Document, Response
-    from trex.page.process.settings import Settings
 
-LISTENER_FD = 5
-MAX_CONNECTIONS = 96  # one more, and the oldest is closed
+MAX_CONNECTIONS = 96  # with one more, the oldest is closed
 CONNECTION_SECONDS = 10.0  # from the accept to the end, TLS handshake included
 MAX_HEADERS = 16 * 1024
-MAX_BODY = 1 << 40  # no body is read, however long it claims to be
+MAX_BODY = 1 << 40  # no body is read, whatever length it announces
 BUFFER = 64 * 1024
 REALM = 'Basic realm="Trex", charset="UTF-8"'  # RFC 7617
 NOT_SHOWN = "User name and password are shown at the prompt in your terminal.\n"
 
 
-def serve(document: "Document", settings: "Settings", context: "ssl.SSLContext | None") -> None:
+def serve(document: "Document", settings: Settings, context: "ssl.SSLContext | None") -> None:
     """Serve the document until the deadline."""
     for limit in (resource.RLIMIT_NPROC, resource.RLIMIT_FSIZE):
-        resource.setrlimit(limit, (0, 0))  # from here on nothing is started and nothing written
-    logging.disable()  # nothing reads it, and what strangers send is worth no line
+        resource.setrlimit(limit, (0, 0))  # from now on no process can start and no file grow
+    logging.disable()  # nothing reads it, and requests of strangers need no log line
     asyncio.run(_serve(_Door(document, settings), settings, context))
 
 
-async def _serve(door: "_Door", settings: "Settings", context: "ssl.SSLContext | None") -> None:
+async def _serve(door: "_Door", settings: Settings, context: "ssl.SSLContext | None") -> None:
     server = _Server(
         door,
         ssl_options=context,
@@ -72,14 +72,14 @@ async def _serve(door: "_Door", settings: "Settings", context: "ssl.SSLContext |
 
 
 class _Server(HTTPServer):
-    """Tornado's server, with few connections at a time and none for long."""
+    """Tornado's server, with few connections at a time and a time limit for each."""
 
     def initialize(self, *arguments: "Any", **options: "Any") -> None:
         super().initialize(*arguments, **options)
-        self._guests: dict[IOStream, tuple[str, float]] = {}  # from where, since when; oldest first
+        self._guests: dict[IOStream, tuple[str, float]] = {}  # origin, since when; oldest first
 
     def handle_stream(self, stream: "IOStream", address: tuple[object, ...]) -> None:
-        """Make room for a new visitor at the cost of whoever has the most connections open."""
+        """Make room for a new visitor by closing the oldest connection of the origin with most."""
         self._forget_closed()
         if len(self._guests) >= MAX_CONNECTIONS:
             origins = Counter(origin for origin, _ in self._guests.values())
@@ -91,7 +91,7 @@ class _Server(HTTPServer):
         super().handle_stream(stream, address)
 
     def close_overdue(self) -> None:
-        """Close what has lasted for too long."""
+        """Close connections that are over the time limit."""
         limit = asyncio.get_running_loop().time() - CONNECTION_SECONDS
         for stream, (_, since) in self._guests.items():
             if since < limit:
@@ -103,9 +103,9 @@ class _Server(HTTPServer):
 
 
 def _origin(address: str) -> str:
-    """Return what stands for one visitor: an IPv4 address, or a network of 64 bits.
+    """Return what counts as one visitor: an IPv4 address, or an IPv6 network of 64 bits.
 
-    All of loopback is one: a local user may come from any of its sixteen million addresses.
+    All of loopback is one: a local user can use any of its sixteen million addresses.
     """
     mapped = address.removeprefix("::ffff:")
     if address == "::1" or mapped.startswith("127."):
@@ -118,9 +118,9 @@ def _origin(address: str) -> str:
 
 
 class _Door(HTTPServerConnectionDelegate):
-    """Decides what each request gets."""
+    """Decides which response each request gets."""
 
-    def __init__(self, document: "Document", settings: "Settings") -> None:
+    def __init__(self, document: "Document", settings: Settings) -> None:
         self._document = document
         self._expected = b64encode(f"{settings.user_name}:{settings.password}".encode("ascii"))
         self._is_open = not settings.user_name
@@ -130,11 +130,11 @@ class _Door(HTTPServerConnectionDelegate):
         server_conn: object,  # noqa: ARG002 (Tornado's interface)
         request_conn: HTTPConnection,
     ) -> HTTPMessageDelegate:
-        """Hand a connection's request to a delegate of its own (Tornado's interface)."""
+        """Return a delegate for one request (Tornado's interface)."""
         return _Visit(self, request_conn)
 
     def answer(self, method: str, path: str, headers: HTTPHeaders) -> "Response":
-        """Return what is said to this request. `HEAD` gets the same, and its body is not sent."""
+        """Return the response to a request. For `HEAD` it is the same, but its body is not sent."""
         if _without_authority(path) != "/":
             return self._document.plain(404, "Not Found", "There is only one page: /\n")
         if method not in ("GET", "HEAD"):
@@ -154,13 +154,13 @@ class _Door(HTTPServerConnectionDelegate):
 
 
 def _without_authority(target: str) -> str:
-    """Return the path of a request's target, which may be a whole URL (RFC 9112, section 3.2.2)."""
+    """Return the path of a request's target, which may be a full URL (RFC 9112, section 3.2.2)."""
     scheme, mark, rest = target.partition("://")
     return "/" + rest.partition("/")[2] if mark and scheme.lower() in {"http", "https"} else target
 
 
 class _Visit(HTTPMessageDelegate):
-    """One request, answered as soon as its headers are there; a body is not waited for."""
+    """One request, answered as soon as its headers are complete, without its body."""
 
     def __init__(self, door: _Door, connection: HTTPConnection) -> None:
         self._door = door
@@ -169,7 +169,7 @@ class _Visit(HTTPMessageDelegate):
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> None:
-        """Answer (Tornado's interface; a server gets no ResponseStartLine)."""
+        """Send the response (Tornado's interface; a server gets no ResponseStartLine)."""
         method, path, _ = start_line
         answer = self._door.answer(str(method), str(path), headers)
         fields = HTTPHeaders(answer.headers)

@@ -1,4 +1,4 @@
-"""What the login tells the page's process: settings first, later the message."""
+"""What the login sends to the page's process: settings first, the message later."""
 
 import os
 import time
@@ -9,14 +9,16 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # see trex.system.child
 
-MEMBERS = ("login", "server", "service", "from")  # what an authenticated page tells, in order
+# The descriptors that `trex.page.start` passes, beside those of `trex.system.child`.
+LISTENER_FD, KEY_FD, CERTIFICATE_FD = 5, 6, 7
+MEMBERS = ("login", "server", "service", "from")  # what an authenticated page shows, in order
 
 
 class Settings:
-    """One page's settings; what is absent was not asked for."""
+    """One page's settings."""
 
     def __init__(self, lines: list[str]) -> None:
-        """Read lines of a name and a value each. Raises KeyError or ValueError for others."""
+        """Read lines, each a name and a value. Raises KeyError or ValueError for others."""
         values = dict(line.split(" ", 1) for line in lines)
         self.deadline = float(values["deadline"])  # on CLOCK_BOOTTIME, in seconds
         self.host = values["host"]  # as in the URL
@@ -26,15 +28,15 @@ class Settings:
 
     @property
     def seconds_left(self) -> float:
-        """Return how long the challenge still holds."""
+        """Return for how many seconds the challenge is still valid."""
         return self.deadline - time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def until(self, form: str) -> str:
-        """Return the deadline in UTC, in a form that strftime(3) knows."""
+        """Return the deadline in UTC, in a format of strftime(3)."""
         return time.strftime(form, time.gmtime(time.time() + self.seconds_left))
 
     def end_at_deadline(self) -> None:
-        """Have the kernel end this process, whatever it does then."""
+        """Let the kernel end this process a second after the deadline, whatever it is doing."""
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, max(0.001, self.seconds_left + 1))
 
@@ -54,7 +56,7 @@ def read_message() -> str:
 
 
 def _read_line() -> str:
-    """Read a line and nothing beyond it: what follows comes later."""
+    """Read a line and nothing beyond it: the message follows later."""
     line = b""
     while (character := os.read(0, 1)) not in (b"\n", b""):
         line += character

@@ -1,4 +1,4 @@
-"""The page's TLS context, for a key and a certificate that `trex.page.process.proof` has tried."""
+"""The page's TLS context, for a key and a certificate that `trex.page.process.proof` checked."""
 
 import ssl
 

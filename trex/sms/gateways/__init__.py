@@ -1,1 +1,1 @@
-"""The ways to send a message, one file each; `trex.sms.send` loads one by name."""
+"""The kinds of gateways, one module each; `trex.sms.send` imports the one it needs."""

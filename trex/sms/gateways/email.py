@@ -1,4 +1,4 @@
-"""A carrier's address that turns mail into messages, through an SMTP server with TLS (RFC 8314)."""
+"""A carrier's mail-to-SMS address, through an SMTP server with TLS (RFC 8314)."""
 
 import smtplib
 import ssl
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from trex.sms.settings import Table
 
 PORTS = {"tls": 465, "starttls": 587}
-SECONDS = 10  # for one answer; `trex.sms.send` has the deadline for all
+SECONDS = 10  # for one reply; `trex.sms.send` sets the deadline for all
 
 
 def send(gateway: "Table", numbers: list[str], text: str) -> None:
@@ -28,7 +28,7 @@ def send(gateway: "Table", numbers: list[str], text: str) -> None:
 
 
 def reach(gateway: "Table") -> None:
-    """See whether a message could be sent there, and send none. Raises NotSent."""
+    """Check that the gateway can be reached, and send nothing. Raises NotSent."""
     with _explained(), _connected(gateway):
         pass
 
@@ -41,13 +41,13 @@ def _explained() -> "Iterator[None]":
     except smtplib.SMTPResponseException as error:
         raise NotSent(f"SMTP code {error.smtp_code}") from None
     except smtplib.SMTPRecipientsRefused:
-        raise NotSent("the address is refused") from None
+        raise NotSent("the recipient was refused") from None
     except ssl.SSLError:
         raise NotSent("its certificate is not trusted, or not for this host") from None
     except (smtplib.SMTPException, OSError) as error:
         raise NotSent(f"no connection ({type(error).__name__})") from None
-    except ValueError as error:  # an answer that is no base64, a sender that is no address
-        raise NotSent(f"no SMTP with it ({type(error).__name__})") from None
+    except ValueError as error:  # a reply that is not base64, a sender that is no address
+        raise NotSent(f"SMTP failed ({type(error).__name__})") from None
 
 
 def _connected(gateway: "Table") -> smtplib.SMTP:

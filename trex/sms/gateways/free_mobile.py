@@ -1,6 +1,6 @@
-"""The French carrier Free's notifications by SMS to the subscriber himself, and to nobody else.
+"""The French carrier Free's SMS notifications, which reach the subscriber only.
 
-Documented in the subscriber's own pages: GET with `user`, `pass` and `msg`, and these statuses.
+Free documents them in the subscriber's account: GET with `user`, `pass` and `msg`, and statuses.
 """
 
 from trex.sms.gateways.web import connect, explain, request
@@ -13,13 +13,13 @@ URL = "https://smsapi.free-mobile.fr/sendmsg"
 OK = 200
 MEANINGS = {
     400: "a parameter is missing",
-    402: "too many messages in too little time",
-    403: "the service is not enabled, or user and key are wrong",
-    500: "an error of the carrier's, try later",
+    402: "too many messages in a short time",
+    403: "the service is not enabled, or user or key is wrong",
+    500: "an error at the carrier, try later",
 }
 
 
-def send(gateway: "Table", numbers: list[str], text: str) -> None:  # noqa: ARG001 (his own)
+def send(gateway: "Table", numbers: list[str], text: str) -> None:  # noqa: ARG001 (always the subscriber's)
     """Send to the subscriber whose `user` and `pass` these are. Raises NotSent."""
     parameters = {"user": gateway["user"], "pass": gateway["pass"], "msg": text}
     answer = request(gateway, "GET", gateway.get("url", URL), params=parameters)
@@ -28,5 +28,5 @@ def send(gateway: "Table", numbers: list[str], text: str) -> None:  # noqa: ARG0
 
 
 def reach(gateway: "Table") -> None:
-    """See whether a message could be sent there, and send none. Raises NotSent."""
+    """Check that the gateway can be reached, and send nothing. Raises NotSent."""
     connect(gateway, gateway.get("url", URL))

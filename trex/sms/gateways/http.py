@@ -1,7 +1,7 @@
-"""Any gateway that takes an HTTPS request: method, URL, headers and body as the administrator says.
+"""Any gateway that takes an HTTPS request: the administrator sets method, URL, headers and body.
 
-`{number}` and `{text}` are replaced, written as the place needs it: percent-encoded in the URL and
-in a form, escaped in JSON, and as they are in any other body.
+`{number}` and `{text}` are replaced and encoded for where they stand: percent-encoded in the URL
+and in a form, escaped in JSON, and unchanged in any other body.
 """
 
 import json
@@ -32,7 +32,7 @@ def send(gateway: "Table", numbers: list[str], text: str) -> None:
 
 
 def reach(gateway: "Table") -> None:
-    """See whether a message could be sent there, and send none. Raises NotSent."""
+    """Check that the gateway can be reached, and send nothing. Raises NotSent."""
     connect(gateway, gateway["url"])
 
 
@@ -54,6 +54,6 @@ def _json(text: str) -> str:
 
 
 def _fill(template: str, number: str, text: str, encode: "Callable[[str], str]") -> str:
-    """Replace both, in one pass: what one of them says is no place for the other."""
+    """Replace both in one pass, so that neither value is searched for the other placeholder."""
     parts = template.split("{number}")
     return encode(number).join(part.replace("{text}", encode(text)) for part in parts)

@@ -1,4 +1,4 @@
-"""Twilio's Programmable Messaging: the Messages resource, basic authentication.
+"""Twilio's Programmable Messaging: the Messages resource, with basic authentication.
 
 https://www.twilio.com/docs/messaging/api/message-resource
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 API = "https://api.twilio.com"
 CREATED = 201
-TOO_LARGE = 1_000_000  # for a code of theirs, and for the log
+TOO_LARGE = 1_000_000  # no error code of theirs is larger, and the log stays short
 
 
 def send(gateway: "Table", numbers: list[str], text: str) -> None:
@@ -30,12 +30,12 @@ def send(gateway: "Table", numbers: list[str], text: str) -> None:
 
 
 def reach(gateway: "Table") -> None:
-    """See whether a message could be sent there, and send none. Raises NotSent."""
+    """Check that the gateway can be reached, and send nothing. Raises NotSent."""
     connect(gateway, gateway.get("api", API))
 
 
 def _code(answer: "Answer") -> str:
-    """Return the number of https://www.twilio.com/docs/api/errors, if there is one."""
+    """Return the error code (https://www.twilio.com/docs/api/errors), or `unknown`."""
     try:
         code = json.loads(answer.body)["code"]
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -1,4 +1,4 @@
-"""One HTTPS request to a gateway: certificates verified, no redirect, nothing of it in an error."""
+"""One HTTPS request to a gateway: verified certificate, no redirect, no detail in an error."""
 
 import os
 import socket
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 MAX_ANSWER = 64 * 1024
 HTTPS = 443
 UNTRUSTED = "its certificate is not trusted, or not for this host"
-SECONDS = 10  # between two bytes; `trex.sms.send` has the deadline for all
+SECONDS = 10  # between two bytes; `trex.sms.send` sets the deadline for all
 
 
 class Answer:
-    """What a gateway said: HTTP status, and the start of its body."""
+    """A gateway's response: HTTP status, and the start of the body."""
 
     def __init__(self, status: int, body: bytes) -> None:
         self.status = status
         self.body = body
 
 
-class _Session(requests.Session):  # type: ignore[misc]  # it brings no types
+class _Session(requests.Session):  # type: ignore[misc]  # it has no types
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Lead nowhere. `requests` would read the body and the Location of what it does not follow.
+        """Return no target. Even unfollowed, `requests` would read body and Location.
 
-        An impossible Location is an error there, with the connection left open.
+        A malformed Location raises an error there, and leaves the connection open.
         """
 
 
 def request(gateway: "Table", method: str, url: str, **parts: object) -> Answer:
     """Send one request; `parts` are those of `requests.request`.
 
-    Raises NotSent with the kind of failure alone: the library's own message holds the URL.
+    Raises NotSent with only the kind of failure: the library's message contains the URL.
     """
     with _Session() as session:
         session.trust_env = False  # no proxy and no ~/.netrc
@@ -53,13 +53,13 @@ def request(gateway: "Table", method: str, url: str, **parts: object) -> Answer:
                 stream=True,
                 **parts,
             ) as answer:
-                # Packed, it could be a thousand times as much; and nobody has asked for that.
+                # Compressed, it could be a thousand times larger; the request asks for identity.
                 packed = answer.headers.get("Content-Encoding", "identity").lower() != "identity"
                 body = b"" if packed else next(answer.iter_content(MAX_ANSWER), b"")
                 return Answer(answer.status_code, body)
         except requests.exceptions.SSLError:
             raise NotSent(UNTRUSTED) from None
-        # ValueError: a name that no host can have.
+        # ValueError: not a possible host name.
         except (requests.exceptions.RequestException, ValueError) as error:
             raise NotSent(f"no connection ({type(error).__name__})") from None
         except OSError as error:
@@ -67,12 +67,12 @@ def request(gateway: "Table", method: str, url: str, **parts: object) -> Answer:
 
 
 def connect(gateway: "Table", url: str) -> None:
-    """Connect to where `url` leads, verify the certificate as `request` does, and hang up.
+    """Connect to the host of `url`, verify the certificate as `request` does, and disconnect.
 
-    Raises NotSent with the same words.
+    Raises NotSent with the same messages.
     """
-    place = urlsplit(url)
-    host, port = place.hostname or "", place.port or HTTPS
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or HTTPS
     try:
         context = _trusting(gateway.get("ca", requests.certs.where()))
         with (
@@ -82,19 +82,19 @@ def connect(gateway: "Table", url: str) -> None:
             pass
     except ssl.SSLError:
         raise NotSent(UNTRUSTED) from None
-    except (OSError, ValueError) as error:  # ValueError: a name that no host can have
+    except (OSError, ValueError) as error:  # ValueError: not a possible host name
         raise NotSent(f"no connection ({type(error).__name__})") from None
 
 
 def _trusting(authority: str) -> ssl.SSLContext:
-    """Return a client's context that trusts a file or a directory (c_rehash(1)) alone."""
+    """Return a client's context that trusts only a file or a directory (c_rehash(1))."""
     if os.path.isdir(authority):
         return ssl.create_default_context(capath=authority)
     return ssl.create_default_context(cafile=authority)
 
 
 def explain(answer: Answer, meanings: dict[int, str]) -> NotSent:
-    """Return the error for a status that is none of success."""
+    """Return the error for a status that does not mean success."""
     if answer.status // 100 == 3:  # noqa: PLR2004 (RFC 9110, 15.4)
         return NotSent(f"HTTP status {answer.status}, a redirection, which is not followed")
     meaning = meanings.get(answer.status)
