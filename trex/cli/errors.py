@@ -18,11 +18,11 @@ class PasteError(ClientError):
 
 
 class CannotDecrypt(ClientError):
-    """No key of this user can decrypt the message: he may answer in another way."""
+    """No key of this user can decrypt the message: they may answer in another way."""
 
 
 class Refused(ClientError):
-    """The message must not be answered, by nobody."""
+    """The message must not be answered by anyone."""
 
 
 class StoreError(ClientError):

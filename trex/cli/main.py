@@ -28,7 +28,7 @@ COMMANDS: dict[str, str] = {
 
 
 class _Commands(click.Group):
-    """Commands that are imported when they are called: `trex ssh` starts for every `git pull`."""
+    """Commands that are imported when they are called: `trex ssh` starts at every `git pull`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's interface)
         return list(COMMANDS)
@@ -47,7 +47,7 @@ def trex() -> None:
 
 
 def main() -> None:
-    """Run the command line and exit: 0, 1 for what went wrong, 2 for wrong usage."""
+    """Run the command line and exit with 0, with 1 for an error, with 2 for wrong usage."""
     try:
         sys.exit(trex.main(standalone_mode=False) or 0)
     except click.UsageError as error:

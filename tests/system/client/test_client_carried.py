@@ -82,7 +82,7 @@ def test_whatever_gpg_imports_in_whatever_order(
         assert "not checked" in respond(laptop, holder, to, key)[1]
         refused = laptop.run("trex", "pin", "--yes", "web", key)
         assert refused.returncode == 1
-        assert f"is only a subkey here: of the key {mallorys}" in refused.stderr
+        assert f"is only a subkey here, of the key {mallorys}" in refused.stderr
         assert f"gpg --delete-keys {mallorys}," in refused.stderr
         assert laptop.run("trex", "pins").stdout == ""
         laptop.account.run("gpg", "--batch", "--yes", "--delete-keys", mallorys)
@@ -130,7 +130,7 @@ def test_a_key_that_signs_with_a_subkey_is_pinned_by_its_primary_key(
     laptop.account.import_keys(holder.public(key))
     refused = laptop.run("trex", "pin", "--yes", "web", subkey)
     assert refused.returncode == 1
-    assert f"{subkey} is only a subkey here: of the key {key}" in refused.stderr
+    assert f"{subkey} is only a subkey here, of the key {key}" in refused.stderr
     assert laptop.run("trex", "pin", "--yes", "web", key).returncode == 0
     assert respond(laptop, holder, to, f"{subkey}!") == (RESPONSE, f"by {key}, pinned for web")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.system.conftest import Keys
 
 RESPONSE = CHALLENGE.decode().strip()
-QUESTION = "Does it answer"
+QUESTION = "May it answer"
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_a_message_that_keeps_gpg_busy_is_refused(laptop: Client, holder: Holder
     done = laptop.run("trex", "respond", stdin=sealed(holder, to, bomb()).encode(), seconds=300)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < MOST
     assert (done.returncode, done.stdout) == (1, "")
-    assert "gpg was ended at this message: it is more work than a challenge" in done.stderr
+    assert "gpg was stopped: this message takes more work than a challenge" in done.stderr
 
 
 def test_the_agent_has_no_such_limits(laptop: Client, holder: Holder, to: str) -> None:

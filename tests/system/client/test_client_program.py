@@ -89,7 +89,7 @@ def test_a_quiet_ssh_is_quiet(name: str, laptop: Client) -> None:
 def test_a_prompt_that_nobody_can_be_asked_is_named(laptop: Client) -> None:
     done = laptop.run("trex-askpass", f"Username for 'https://example.org': \x1b[2J{'x' * 500}")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "trex: error: nobody can be asked without a terminal: Username for 'https" in done.stderr
+    assert "trex: error: there is no terminal to ask at: Username for 'https" in done.stderr
     assert "\x1b" not in done.stderr
     assert len(done.stderr) < 400
 

@@ -87,7 +87,7 @@ def test_what_su_and_sudo_ask_for_is_never_answered_in_a_login_by_ssh(
         passed_on = message_shown(asking)
         hostile.will_ask(*[passed_on] * 32)
         terminal = laptop.type("trex", "ssh", laptop.knows(hostile.server), "true")
-        terminal.expect_exact(f"error: this challenge is for {service}, and ssh logs in")
+        terminal.expect_exact(f"error: this challenge is for {service}, not for a login by ssh")
         terminal.expect(pexpect.EOF)
         assert hostile.heard() == [""]
     finally:
@@ -104,11 +104,11 @@ def test_what_another_service_asks_for_is_answered_by_nobody_but_the_user(
         passed_on = message_shown(asking)
         answers, shown = hostile.ask(laptop, passed_on)
         assert answers == [""]
-        assert "not answered. The message is for the PAM service vpn, and sshd's is sshd" in shown
+        assert "not answered. The message is for the PAM service vpn; expected sshd" in shown
         hostile.will_ask(passed_on)
         terminal = laptop.type("trex", "ssh", laptop.knows(hostile.server), "true")
         terminal.expect_exact("service: vpn\r\n")
-        terminal.expect_exact("Has it? (yes/no) ")
+        terminal.expect_exact("Does it have this PAMServiceName? (yes/no) ")
         terminal.sendline("no")
         terminal.expect(pexpect.EOF)
         assert hostile.heard() == [""]
@@ -128,7 +128,7 @@ def test_an_sshd_with_another_service_is_confirmed_once(
     assert "trex ssh once at a terminal" in alone.stderr
     for answer, comes in (("no", "Permission denied"), ("yes", "alice\r\n")):
         terminal = laptop.type("trex", "ssh", name, "id -un")
-        terminal.expect_exact(f"The message is for the PAM service {service}, and sshd's is sshd.")
+        terminal.expect_exact(f"The message is for the PAM service {service}; expected sshd.")
         terminal.expect_exact("(yes/no) ")
         terminal.sendline(answer)
         terminal.expect_exact(comes)
@@ -344,7 +344,7 @@ def test_a_jump_host_s_port_is_known_where_ssh_itself_makes_the_jump(
     hostile.will_ask(encrypt(holder, to, signer=keys["signing-other"]))
     done = laptop.run("trex", "ssh", *WAYS["ProxyJump"], "target.test", "true")
     assert hostile.heard() == [""]
-    assert f"{signer} is pinned for this host" in done.stderr
+    assert f"expected {signer}, which is pinned for this host" in done.stderr
 
 
 def test_respond_asks_for_a_signature_of_one_of_the_host_s_pins(
@@ -386,7 +386,7 @@ def test_a_pin_by_short_name_demands_a_signature_and_settles_nothing(
         return done.stderr
 
     assert "NOT SIGNED" in ask("")
-    assert "The key that signed it is pinned for web, and not for [web.evil.test]" in ask(signer)
+    assert "signed by a key that is pinned for web, not for [web.evil.test]" in ask(signer)
 
 
 def test_a_key_that_signs_for_two_hosts_is_pinned_for_both_after_one_question(
@@ -396,7 +396,7 @@ def test_a_key_that_signs_for_two_hosts_is_pinned_for_both_after_one_question(
     assert laptop.run("trex", "pin", "--yes", "other.test", signer).returncode == 0
     hostile.will_ask(encrypt(holder, to, signer=signer))
     terminal = laptop.type("trex", "ssh", name, "true")
-    terminal.expect_exact("The key that signed it is pinned for other.test, and not for ")
+    terminal.expect_exact("The message is signed by a key that is pinned for other.test, not for ")
     terminal.expect_exact("(yes/no) ")
     terminal.sendline("yes")
     terminal.expect(pexpect.EOF)

@@ -93,7 +93,7 @@ def test_a_host_by_another_name_is_confirmed_once(
     assert alone.returncode == 255, "nobody is there to confirm it"
     assert "trex ssh once at a terminal" in alone.stderr
     terminal = laptop.type("trex", "ssh", name, "id -un")
-    terminal.expect_exact(f"The message is for the host {os.uname().nodename}, and ssh goes to ")
+    terminal.expect_exact(f"The message is for the host {os.uname().nodename}, but ssh goes to ")
     terminal.expect_exact("(yes/no) ")
     terminal.sendline("no")
     terminal.expect_exact("Permission denied")

@@ -130,7 +130,7 @@ def test_all_of_a_decryption_is_needed_once(keyword: str) -> None:
 
 
 def test_a_challenge_is_answered_while_it_holds_and_for_as_long_as_one_can() -> None:
-    for seconds, reason in ((-2, "was good until"), (25 * 3600, "longer than any")):
+    for seconds, reason in ((-2, "was valid until"), (25 * 3600, "too far ahead")):
         text = context("alice", "sshd", "", seconds)
         with pytest.raises(Refused, match=reason):
             read_message(PLAINTEXT, status(text=text))
@@ -255,7 +255,7 @@ def test_a_name_that_could_end_in_another_s_prompt(tmp_path: Path, setting: str)
     """`git clone --recursive` gives ssh the names that a repository writes into its .gitmodules."""
     ssh = ssh_that_says(tmp_path, "OpenSSH_9.2", *SETTINGS, setting)
     assert split_prompt("(alice@bank) x@web) ") == ("alice", "bank", "x@web) ")
-    with pytest.raises(Refused, match="nothing says who asks"):
+    with pytest.raises(Refused, match="the asking host is unknown"):
         find_target("alice", "bank", ssh, ["-p", "22", "web"])
 
 
@@ -424,7 +424,7 @@ def test_another_name_is_doubted_until_it_is_confirmed(judged: Judged, pins: Pin
 
 def test_a_bare_name_is_another_than_the_full_one_until_it_is_confirmed(judged: Judged) -> None:
     target = Target("alice", ["web.example.org"])
-    assert "the host web, and ssh goes to web.example.org" in judged(message(), target)[0]
+    assert "the host web, but ssh goes to web.example.org" in judged(message(), target)[0]
     assert judged(message(host="web.example.org"), Target("alice", ["web"]))
     assert judged(message(host="web.example.org"), target) == []
     judged.confirm(message(), target)
@@ -464,8 +464,8 @@ def test_a_key_of_another_host_is_doubted_whatever_names_are_confirmed(
     pins.add("web", OTHER)
     target = Target("alice", ["web.example.com"])
     judged.names.confirm(ssh_name(target), "alice@web")
-    assert "pinned for web.example.org, and not" in judged(message(signer=KEY), target)[0]
-    assert "pinned for web, and not for web.example.com" in judged(message(signer=OTHER), target)[0]
+    assert "pinned for web.example.org, not for" in judged(message(signer=KEY), target)[0]
+    assert "pinned for web, not for web.example.com" in judged(message(signer=OTHER), target)[0]
     assert judged(message(signer="C" * 40), target) == []
     judged.confirm(message(signer=OTHER), target)
     assert judged(message(signer=OTHER), target) == []

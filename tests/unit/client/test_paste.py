@@ -68,8 +68,11 @@ REFUSED = {
     "a line is missing": (re.sub(r"\n.{64}", "", armor(), count=1), "checksum"),
     "a character is missing": (armor().replace("AAEC", "AAE"), "missing"),
     "a character was changed": (armor().replace("AAEC", "AAED"), "checksum"),
-    "something in between": (armor().replace("AAEC", "AA\x1b[2JEC"), "no base64"),
-    "nothing in between": ("-----BEGIN PGP MESSAGE-----\n\n-----END PGP MESSAGE-----", "no base64"),
+    "something in between": (armor().replace("AAEC", "AA\x1b[2JEC"), "is not base64"),
+    "nothing in between": (
+        "-----BEGIN PGP MESSAGE-----\n\n-----END PGP MESSAGE-----",
+        "not base64",
+    ),
     "too long a message": (armor(b"x" * (MAX_MESSAGE + 1), ""), "32 KiB"),
     "too long a text": ("x" * (MAX_TEXT + 1), "256 KiB"),
 }

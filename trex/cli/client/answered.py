@@ -1,8 +1,8 @@
-"""Each challenge gets one answer: an empty file for each that got it, named by its digest.
+"""Each challenge is answered once: an empty file, named by its digest, marks each answered one.
 
-Making the file is the test, so that of two processes one wins: `trex-askpass` and `trex respond`
-have one record. The digest is one of encrypted text: it tells which challenge was answered, and
-nothing about what is in it.
+Creating the file is the test, so of two processes only one wins. `trex-askpass` and `trex respond`
+share the directory. The digest is of encrypted text: it identifies the challenge and reveals
+nothing of its content.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def check_new(sealed: Sealed) -> None:
-    """Raise Refused for a challenge that was answered: no key need be used to see that."""
+    """Raise Refused for a challenge that was answered before. This uses no key."""
     if os.path.exists(os.path.join(_place(), sealed.digest)):
         raise _answered()
 
 
 def claim(sealed: Sealed) -> None:
-    """Note that a challenge is answered now. Raises Refused if it was before, or StoreError."""
+    """Mark a challenge as answered. Raises Refused if it was answered before, or StoreError."""
     place = _place()
     try:
         make_directory(place)
@@ -41,7 +41,7 @@ def claim(sealed: Sealed) -> None:
 
 
 def release(sealed: Sealed) -> None:
-    """Take a claim back where the answer came to nobody."""
+    """Undo a claim, if nobody got the answer."""
     with suppress(OSError):
         os.unlink(os.path.join(_place(), sealed.digest))
 
@@ -51,13 +51,13 @@ def _place() -> str:
 
 
 def _answered() -> Refused:
-    return Refused("this challenge was answered before, and each gets one answer")
+    return Refused("this challenge was answered before, and each is answered once")
 
 
 def _forget_old(place: str) -> None:
-    """Delete what is older than any challenge that would still be answered."""
+    """Delete the files of challenges that have expired."""
     oldest = time.time() - 2 * MOST_AHEAD.total_seconds()
     for entry in os.scandir(place):
-        with suppress(FileNotFoundError):  # another process was quicker
+        with suppress(FileNotFoundError):  # another process has deleted it
             if entry.stat(follow_symlinks=False).st_mtime < oldest:
                 os.unlink(entry.path)

@@ -1,4 +1,4 @@
-"""The program that ssh asks in the user's place: a challenge it answers, all else it passes on."""
+"""The program that ssh asks instead of the user: it answers a challenge and passes on the rest."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _answer(prompt: str) -> int:
     if asked and holds_message(asked[2]):
         try:
             sys.stdout.write(f"{_respond(*asked, before)}\n")
-        except CannotDecrypt as error:  # the user may have the key elsewhere
+        except CannotDecrypt as error:  # the user may have the key on another machine
             tell_error(error)
         else:
             return 0
@@ -54,10 +54,10 @@ def _answer(prompt: str) -> int:
 
 
 def _respond(user: str, host: str, question: str, before: Handover) -> str:
-    """Return the response to the message in `question`; raise a TrexError where there is none."""
+    """Return the response to the message in `question`; raise a TrexError if there is none."""
     begin()
     sealed = read_packets(read_message(question))
-    # A damaged file is found before anything is decrypted.
+    # A damaged file is reported before anything is decrypted.
     names, services, pins, login_keys = Names(), Services(), Pins(), LoginKeys()
     check_new(sealed)
     target = find_target(user, host, asking_ssh(before.ssh), before.arguments)
@@ -87,19 +87,19 @@ def _tell_answer(challenge: Message, target: Target, pins: Pins) -> None:
 
 
 def _confirm(open_doubts: list[Doubt], challenge: Message, target: Target, pins: Pins) -> None:
-    """Ask the user about each doubt, once. Raises Refused at the first that they do not deny."""
+    """Ask the user about each doubt, once. Raises Refused at the first one that they confirm."""
     for name, value in describe(challenge, target, pins):
         tell(f"{name}: {value}")
     for doubt in open_doubts:
         said = ask_yes(f"{doubt.reason}\n{doubt.question} (yes/no) ")
         if not said:
-            hint = "run trex ssh once at a terminal, and answer yes there if it is so"
+            hint = "run trex ssh once at a terminal, and answer the question there"
             hint = hint if said is None else ""
             raise Refused(f"not answered. {doubt.reason}", hint)
 
 
 def _end_with_ssh() -> None:
-    """End in order when told to, also where ssh has gone: a terminal gets its echo back."""
+    """Exit cleanly on a signal, and when ssh has ended, so that the terminal gets its echo back."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     parent = os.getppid()

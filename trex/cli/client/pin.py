@@ -34,7 +34,7 @@ def command(host: str, fingerprint: str | None, *, yes: bool) -> None:
     """Let no other key sign the challenges of HOST.
 
     HOST is the name that you give to ssh. FINGERPRINT is the key's own, not a subkey's. Without it,
-    the key in your keyring whose user id names the host is proposed. A key that is pinned is not
+    the key in your keyring whose user id names the host is proposed. An existing pin is not
     replaced.
     """
     if yes and not fingerprint:
@@ -53,32 +53,34 @@ def command(host: str, fingerprint: str | None, *, yes: bool) -> None:
 
 
 def _find(text: str) -> dict[str, Any]:
-    """Return the key with this fingerprint: its own, and not that of a subkey.
+    """Return the key with this fingerprint, which must not be a subkey's.
 
-    gpg finds a key by a subkey's fingerprint too, and anybody can make another's key such a subkey.
+    gpg also finds a key by a subkey's fingerprint, and anybody can add another's key as a subkey.
     """
     fingerprint = "".join(text.split()).upper().removeprefix("0X")
     if not FINGERPRINT.fullmatch(fingerprint):
-        raise ClientError(f"{text!r} is no fingerprint of 40 hex digits", "gpg --list-keys")
+        raise ClientError(
+            f"expected a fingerprint of 40 hex digits, found {text!r}", "gpg --list-keys"
+        )
     found = [dict(key) for key in Gpg().list_keys(keys=fingerprint)]
     own = [key for key in found if key["fingerprint"] == fingerprint]
     if own:
         return own[0]
     if not found:
         raise ClientError(
-            f"the key {fingerprint} is not in your keyring: no signature of it can be checked",
+            f"the key {fingerprint} is not in your keyring: its signatures cannot be checked",
             "gpg --import the key of the host",
         )
     primary = found[0]["fingerprint"]
     raise ClientError(
-        f"{fingerprint} is only a subkey here: of the key {primary}",
+        f"{fingerprint} is only a subkey here, of the key {primary}",
         f"if that is the host's key, pin it: {primary}; if the host says otherwise, somebody has "
         f"taken its key into theirs: gpg --delete-keys {primary}, and import the host's key again",
     )
 
 
 def _propose(host: str) -> dict[str, Any]:
-    """Return the only key that can sign and has the host in a user id."""
+    """Return the only key that can sign and names the host in a user id."""
     keys = [
         key for key in Gpg().list_keys()
         if "s" in key["cap"].lower() and any(_names(uid, host) for uid in key["uids"])

@@ -15,7 +15,7 @@ Examples:
 
 @click.command(epilog=EXAMPLES, short_help="Print which key signs for which host.")
 def command() -> None:
-    """Print the pins, a line for each: host and fingerprint.
+    """Print the pins, one on each line: host and fingerprint.
 
     They are kept in $XDG_CONFIG_HOME/trex/pins, or ~/.config/trex/pins.
     """

@@ -1,4 +1,4 @@
-"""`trex respond`: the answer to a challenge that was pasted."""
+"""`trex respond`: the response to a pasted challenge."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from trex.cli.terminal import answer, say
 if TYPE_CHECKING:
     from trex.cli.client.packets import Sealed
 
-LOCAL, CHARACTERS = 3, 6  # in a terminal's settings (tcgetattr in termios(3))
+LOCAL, CHARACTERS = 3, 6  # indexes in a terminal's settings (tcgetattr in termios(3))
 DISABLED = b"\0"  # for a control character (_POSIX_VDISABLE)
-QUIET_SECONDS = 0.3  # without a byte: then the paste is over
+QUIET_SECONDS = 0.3  # without a byte before a paste counts as complete
 EXAMPLES = """\b
 Examples:
   trex respond                 paste the prompt, then Enter and Ctrl-D
@@ -48,8 +48,8 @@ Examples:
 def command(file: str, *, to_clipboard: bool) -> None:
     """Decrypt the challenge in FILE, or in what you paste, and print the response.
 
-    Paste the whole prompt as it stands. What the message says about itself is shown first: is this
-    the host that you log in to? Nothing is shown of a message that is no challenge of Trex's.
+    Paste the whole prompt as it is. What the message says about itself is shown first: is this the
+    host that you log in to? Nothing is shown of a message that is not a challenge from Trex.
     """
     pins, names = Pins(), Names()
     login_keys = LoginKeys()
@@ -74,7 +74,7 @@ def command(file: str, *, to_clipboard: bool) -> None:
 
 
 def _copy(response: str, sealed: Sealed) -> str:
-    """Copy, or leave the challenge to be answered in another way."""
+    """Copy the response. If that fails, the challenge can still be answered in another way."""
     try:
         return copy(response)
     except ClientError:
@@ -83,7 +83,7 @@ def _copy(response: str, sealed: Sealed) -> str:
 
 
 def _read(file: str) -> str:
-    """Return the text of a file, or what comes on standard input. Raises PasteError."""
+    """Return the text of a file, or of standard input. Raises PasteError."""
     try:
         if file != "-":
             with open(file, "rb") as stream:
@@ -100,7 +100,7 @@ def _read(file: str) -> str:
 def _read_paste() -> bytes:
     """Return what is pasted at the terminal, and leave nothing of it for the shell to run.
 
-    Who wrote what is pasted may have put a Ctrl-D, Ctrl-Z or Ctrl-C into it, and a command behind.
+    A malicious server may put a Ctrl-D, Ctrl-Z or Ctrl-C into its prompt, followed by a command.
     """
     terminal = sys.stdin.fileno()
     saved = termios.tcgetattr(terminal)
@@ -121,7 +121,7 @@ def _read_paste() -> bytes:
 
 
 def _discard(terminal: int, settings: list[Any]) -> None:
-    """Read on until nothing more comes: a terminal hands over a long paste bit by bit."""
+    """Read until nothing more arrives: a terminal delivers a long paste in parts."""
     settings[LOCAL] &= ~(termios.ICANON | termios.ECHO)
     termios.tcsetattr(terminal, termios.TCSADRAIN, settings)
     while select.select([terminal], [], [], QUIET_SECONDS)[0] and os.read(terminal, MAX_TEXT):

@@ -17,8 +17,8 @@ Examples:
 @click.command(epilog=EXAMPLES, short_help="Forget which key signs for a host.")
 @click.argument("host")
 def command(host: str) -> None:
-    """Forget which key signs the challenges of HOST: any may then, or none."""
+    """Forget which key signs the challenges of HOST: any key may sign then, or none."""
     name, pins = parse_host(host), Pins()
     before = pins.by_host.get(name, "")
     pins.remove(name)
-    say(f"{name} is not pinned any more. It was: {before}")
+    say(f"{name} is no longer pinned. It was: {before}")
