@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trex.cli.delegate import FILE_SECONDS
-from trex.cli.terminal import CommandError
+from trex.cli.errors import CommandError
 from trex.errors import OptionError, UserUnknown
 from trex.login.audit import one_line
 from trex.login.method import find_servant, place

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from trex.cli.errors import CommandError
 from trex.login.audit import one_line
 
 if TYPE_CHECKING:
@@ -23,9 +24,8 @@ def tell(text: str) -> None:
 def tell_error(error: TrexError) -> None:
     """Print an error, and its hint."""
     tell(f"error: {one_line(str(error))}")
-    hint = getattr(error, "hint", "")
-    if hint:
-        tell(f"hint: {one_line(hint)}")
+    if isinstance(error, CommandError) and error.hint:
+        tell(f"hint: {one_line(error.hint)}")
 
 
 def printable(text: str) -> str:

@@ -11,23 +11,12 @@ import click
 from trex.cli.tell import printable
 from trex.login.audit import one_line
 
-PROBLEM, BAD_USAGE, INTERRUPTED = 1, 2, 130  # exit statuses; shells use 130 for SIGINT
 
-
-class CommandError(click.ClickException):
-    """An error, and what to do next, or ""."""
-
-    exit_code = PROBLEM
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
-
-    def show(self, file: object = None) -> None:  # noqa: ARG002 (click's interface)
-        """Print `trex: error: ...`, then `trex: hint: ...`, each on one line."""
-        click.secho(f"trex: error: {one_line(self.message)}", fg="red", err=True)
-        if self.hint:
-            click.secho(f"trex: hint: {one_line(self.hint)}", err=True)
+def show_error(message: str, hint: str = "") -> None:
+    """Print `trex: error: ...`, then `trex: hint: ...`, each on one line."""
+    click.secho(f"trex: error: {one_line(message)}", fg="red", err=True)
+    if hint:
+        click.secho(f"trex: hint: {one_line(hint)}", err=True)
 
 
 def say(text: str) -> None:

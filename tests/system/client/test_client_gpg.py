@@ -81,9 +81,9 @@ def run_with(laptop: Client, run: str, message: bytes, guards: tuple[str, ...], 
     program = (
         "import sys; sys.path.insert(0, '/run/trex/module')\n"
         f"from trex.{module} import {run}\n"
-        "from trex.cli.client.gpg import Gpg\n"
+        "from trex.cli.client.gpg import UserGpg\n"
         f"options = [one for one in {run} if one not in {(first, *guards)} or one == {kept!r}]\n"
-        "Gpg().run_decrypt(sys.stdin.buffer.read(), options, 60)\n"
+        "UserGpg().run_decrypt(sys.stdin.buffer.read(), options, 60)\n"
     )
     laptop.account.run("gpg", "--list-secret-keys")  # which starts the agent
     done = laptop.run("/usr/bin/python3", "-B", "-c", program, stdin=message)

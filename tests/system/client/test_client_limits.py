@@ -50,8 +50,8 @@ def run_gpg(laptop: Client, message: bytes, seconds: int = 300) -> str:
     """Have the client's gpg decrypt; return how it ended, and whether it wanted a passphrase."""
     program = (
         "import sys; sys.path.insert(0, '/run/trex/module')\n"
-        "from trex.cli.client.gpg import DECRYPT, Gpg\n"
-        f"opened = Gpg().run_decrypt(sys.stdin.buffer.read(), DECRYPT[1:], {seconds})\n"
+        "from trex.cli.client.gpg import DECRYPT, UserGpg\n"
+        f"opened = UserGpg().run_decrypt(sys.stdin.buffer.read(), DECRYPT[1:], {seconds})\n"
         "print(opened.returncode, 'NEED_PASSPHRASE_SYM' in opened.said)"
     )
     done = laptop.run("/usr/bin/python3", "-B", "-c", program, stdin=message, seconds=seconds)

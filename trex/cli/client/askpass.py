@@ -11,10 +11,10 @@ from trex.cli.client.foreign import KIND, ask, ask_yes
 from trex.cli.client.handover import Handover, handover
 from trex.cli.client.judge import Doubt, check_service, check_signer, describe, doubts, ssh_name
 from trex.cli.client.loginkeys import LoginKeys
-from trex.cli.client.message import Message, open_message
+from trex.cli.client.message import OpenedChallenge, open_challenge
 from trex.cli.client.names import Names
 from trex.cli.client.packets import read_packets
-from trex.cli.client.paste import holds_message, read_message
+from trex.cli.client.paste import find_message, holds_message
 from trex.cli.client.pins import Pins
 from trex.cli.client.runs import AskedAgain, begin, end_ssh
 from trex.cli.client.services import Services
@@ -56,14 +56,14 @@ def _answer(prompt: str) -> int:
 def _respond(user: str, host: str, question: str, before: Handover) -> str:
     """Return the response to the message in `question`; raise a TrexError if there is none."""
     begin()
-    sealed = read_packets(read_message(question))
+    sealed = read_packets(find_message(question))
     # A damaged file is reported before anything is decrypted.
     names, services, pins, login_keys = Names(), Services(), Pins(), LoginKeys()
     check_new(sealed)
     target = find_target(user, host, asking_ssh(before.ssh), before.arguments)
     keys = login_keys.choose(sealed, ssh_name(target))
     waiting = Waiting(f"to answer {target.user} at {target.host}", keys, quiet=target.quiet)
-    challenge = open_message(sealed, keys, waiting)
+    challenge = open_challenge(sealed, keys, waiting)
     check_service(challenge)
     check_signer(challenge, target, pins)
     open_doubts = list(doubts(challenge, target, names, services, pins))
@@ -78,7 +78,7 @@ def _respond(user: str, host: str, question: str, before: Handover) -> str:
     return challenge.response
 
 
-def _tell_answer(challenge: Message, target: Target, pins: Pins) -> None:
+def _tell_answer(challenge: OpenedChallenge, target: Target, pins: Pins) -> None:
     told = dict(describe(challenge, target, pins))
     tell("answered {user} at {host} ({service}), from {from}, until {until}".format(**told))
     tell("signed: {signed}".format(**told))
@@ -86,7 +86,9 @@ def _tell_answer(challenge: Message, target: Target, pins: Pins) -> None:
         tell(f"to let no other key sign for it: trex pin {target.host} {challenge.signer}")
 
 
-def _confirm(open_doubts: list[Doubt], challenge: Message, target: Target, pins: Pins) -> None:
+def _confirm(
+    open_doubts: list[Doubt], challenge: OpenedChallenge, target: Target, pins: Pins
+) -> None:
     """Ask the user about each doubt, once. Raises Refused at the first one that they confirm."""
     for name, value in describe(challenge, target, pins):
         tell(f"{name}: {value}")

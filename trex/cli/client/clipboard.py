@@ -8,13 +8,13 @@ import shutil
 import subprocess
 import sys
 
-from trex.cli.errors import ClientError
+from trex.cli.errors import CommandError
 
 SECONDS = 10
 
 
 def copy(text: str) -> str:
-    """Put `text` on the clipboard; return by what. Raises ClientError if there is none.
+    """Put `text` on the clipboard; return by what. Raises CommandError if there is none.
 
     In a session over SSH the desktop is not the one that the user sees, but the terminal is: so
     the terminal is asked (OSC 52, xterm's "Operating System Commands").
@@ -25,7 +25,7 @@ def copy(text: str) -> str:
     try:
         descriptor = os.open("/dev/tty", os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
-        raise ClientError("there is no clipboard and no terminal", "leave out --copy") from None
+        raise CommandError("there is no clipboard and no terminal", "leave out --copy") from None
     try:
         os.write(descriptor, b"\033]52;c;" + base64.b64encode(text.encode()) + b"\a")
     finally:

@@ -6,7 +6,7 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
-from trex.cli.client.gpg import PATIENCE
+from trex.cli.client.gpg import KEY_ID, PATIENCE
 from trex.cli.errors import CannotDecrypt, Refused
 from trex.errors import MAX_PLACE, cut
 
@@ -27,7 +27,6 @@ REASONS = {  # codes of libgpg-error
 }
 CODE, NO_SECRET_KEY = 0xFFFF, 17
 NUMBER = re.compile(r"[0-9]{1,10}")
-KEY_ID = re.compile(r"[0-9A-F]{1,64}")
 LATE = f"not decrypted: no answer within {PATIENCE // 60} minutes"
 ENDED = "gpg was stopped: this message takes more work than a challenge"
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from trex.cli.client.target import split_prompt
-from trex.cli.errors import ClientError
+from trex.cli.errors import CommandError
 from trex.cli.tell import printable, tell
 from trex.errors import cut
 
@@ -45,7 +45,7 @@ def ask(prompt: str, before: Handover) -> int:
         tell(_beginning(prompt))
         return 0
     if not has_terminal:
-        raise ClientError(
+        raise CommandError(
             f"there is no terminal to ask at: {_beginning(prompt)}",
             "run it at a terminal, or set SSH_ASKPASS to a program that asks",
         )
@@ -105,14 +105,14 @@ def _wants_program(before: Handover, *, has_terminal: bool) -> bool:
 
 
 def _become_program(prompt: str, before: Handover) -> None:
-    """Exec the user's askpass program. Raises ClientError if it cannot be run."""
+    """Exec the user's askpass program. Raises CommandError if it cannot be run."""
     program = before.askpass or shutil.which(DEFAULT_ASKPASS) or DEFAULT_ASKPASS
     environment = dict(os.environ)
     before.take_out_of(environment)
     try:
         os.execvpe(program, [program, prompt], environment)  # noqa: S606 (no shell is the point)
     except OSError as error:
-        raise ClientError(f"{program}: {error.strerror}") from None
+        raise CommandError(f"{program}: {error.strerror}") from None
 
 
 def _has_terminal() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import gnupg
 
-from trex.cli.errors import ClientError
+from trex.cli.errors import CommandError
 from trex.errors import cut
 from trex.openpgp.gpg import parse_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import IO
+
+    Status = dict[str, list[list[str]]]  # gpg's status lines by keyword (doc/DETAILS)
 
 # The agent may ask the user. gpg fetches no key, imports none from a message, and starts no daemon.
 # Only the encryption is removed: `trex.cli.client.signature` reads what is inside.
@@ -33,6 +36,7 @@ CPU_SECONDS, MEMORY_KIB = 5, 256 << 10
 LIMITED = f'ulimit -S -t {CPU_SECONDS}; ulimit -S -d {MEMORY_KIB}; exec "$@"'
 MAX_LINES = 1 << 20  # bytes of status lines
 MAX_WORDS, MAX_SHOWN = 4096, 200  # bytes of gpg's messages to people; characters quoted of them
+KEY_ID = re.compile(r"[0-9A-F]{1,64}")  # in status lines
 OWN = b"gpg: "
 STATUS = b"[GNUPG:] "
 PASSPHRASE = b"NEED_PASSPHRASE_SYM"  # for a message within the message; gpg would go on and ask
@@ -49,13 +53,13 @@ class Decrypted(gnupg.Crypt):  # type: ignore[misc]  # python-gnupg has no types
 
     returncode: int
 
-    def __init__(self, gpg: Gpg) -> None:
+    def __init__(self, gpg: UserGpg) -> None:
         super().__init__(gpg)
         self.lines = b""
         self.told = b""  # the end of gpg's messages to people
 
     @property
-    def said(self) -> dict[str, list[list[str]]]:
+    def said(self) -> Status:
         """Return the status lines by keyword (doc/DETAILS)."""
         return parse_status(self.lines)
 
@@ -75,7 +79,7 @@ class Decrypted(gnupg.Crypt):  # type: ignore[misc]  # python-gnupg has no types
         return f": gpg says: {cut(last, MAX_SHOWN)}" if last else ""
 
 
-class Gpg(gnupg.GPG):  # type: ignore[misc]  # as above
+class UserGpg(gnupg.GPG):  # type: ignore[misc]  # as above
     """The user's own gpg; without `settings` (python-gnupg's), with the user's configuration."""
 
     def __init__(self, **settings: Any) -> None:
@@ -85,16 +89,16 @@ class Gpg(gnupg.GPG):  # type: ignore[misc]  # as above
         self._watch: Callable[[bytes], None] | None = None
         program = shutil.which("gpg")
         if not program:
-            raise ClientError("there is no gpg on PATH", "install GnuPG (Debian: gnupg)")
+            raise CommandError("there is no gpg on PATH", "install GnuPG (Debian: gnupg)")
         try:
             super().__init__(gpgbinary=os.path.abspath(program), **settings)
         except (OSError, ValueError):
-            raise ClientError(f"{program} does not work", "gpg --version") from None
+            raise CommandError(f"{program} does not work", "gpg --version") from None
         self.encoding = "utf-8"
         self.decode_errors = "replace"  # old user ids
         self.result_map: dict[str, Any] = {**gnupg.GPG.result_map, "crypt": Decrypted}
 
-    def open_message(self, message: bytes, watch: Callable[[bytes], None]) -> Decrypted:
+    def unwrap(self, message: bytes, watch: Callable[[bytes], None]) -> Decrypted:
         """Remove the encryption: `data` is the content, signed or not, still as packets.
 
         `watch` is called with each status line as it arrives, in another thread.
@@ -120,12 +124,12 @@ class Gpg(gnupg.GPG):  # type: ignore[misc]  # as above
         return result
 
     def list_secret(self) -> str:
-        """Return a colon listing of the secret keys, and start the agent. Raises ClientError."""
+        """Return a colon listing of the secret keys, and start the agent. Raises CommandError."""
         process = self._open_subprocess(["--list-secret-keys", "--no-auto-check-trustdb"])
         result: Decrypted = self.result_map["crypt"](self)
         self._collect_output(process, result, stdin=process.stdin)
         if result.returncode != 0:
-            raise ClientError(f"your secret keys could not be listed{result.words}", "gpg -K")
+            raise CommandError(f"your secret keys could not be listed{result.words}", "gpg -K")
         listing: bytes = result.data
         return listing.decode("utf-8", "replace")
 

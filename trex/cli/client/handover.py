@@ -8,7 +8,7 @@ import shutil
 import sys
 from dataclasses import asdict, dataclass, field
 
-from trex.cli.errors import ClientError
+from trex.cli.errors import CommandError
 
 VARIABLE = "TREX_SSH"
 ASKPASS, REQUIRE = "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE"
@@ -46,7 +46,7 @@ def handover(environment: dict[str, str]) -> Handover:
     except KeyError:
         return Handover()
     except (ValueError, TypeError):
-        raise ClientError(f"${VARIABLE} is not what trex ssh writes there") from None
+        raise CommandError(f"${VARIABLE} is not what trex ssh writes there") from None
 
 
 def new_handover(ssh: str, arguments: list[str], environment: dict[str, str]) -> Handover:
@@ -61,7 +61,7 @@ def new_handover(ssh: str, arguments: list[str], environment: dict[str, str]) ->
 def find_beside(name: str) -> str:
     """Return the path of one of Trex's programs: next to the running one, or on PATH.
 
-    ssh takes a program without arguments. Raises ClientError if there is none.
+    ssh takes a program without arguments. Raises CommandError if there is none.
     """
     if os.sep in sys.argv[0]:  # without a directory this would be the current one
         for program in (sys.argv[0], os.path.realpath(sys.argv[0])):
@@ -70,5 +70,5 @@ def find_beside(name: str) -> str:
                 return beside
     found = shutil.which(name)
     if not found:
-        raise ClientError(f"{name} is not on PATH", "install all of trex")
+        raise CommandError(f"{name} is not on PATH", "install all of trex")
     return os.path.abspath(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from trex.cli.errors import ClientError
+from trex.cli.errors import CommandError
 
 # A name or an address, as the server writes it into a message; a port as in known_hosts.
 HOST_FORM = re.compile(r"[a-z0-9._:%~-]+|\[[a-z0-9._:%~-]+\]:[0-9]{1,5}")
@@ -14,10 +14,10 @@ WITH_PORT = re.compile(r"\[(.+)\]:([0-9]+)")
 
 
 def parse_host(text: str) -> str:
-    """Return a host name in the form that is compared and stored. Raises ClientError."""
+    """Return a host name in the form that is compared and stored. Raises CommandError."""
     host = text.lower().removesuffix(".")
     if not HOST_FORM.fullmatch(host) or host.startswith("-"):
-        raise ClientError(f"{text!r} is not a host name")
+        raise CommandError(f"{text!r} is not a host name")
     return host
 
 

@@ -12,7 +12,7 @@ import sys
 from typing import NoReturn
 
 from trex.cli.client.handover import find_beside, handover, new_handover
-from trex.cli.errors import ClientError
+from trex.cli.errors import CommandError
 from trex.cli.tell import tell_error
 
 # `trex ssh` is one attempt: a refusal, by Trex or by the server, does not count as three.
@@ -24,7 +24,7 @@ def main() -> None:
     """Run `trex-ssh`: scp and sftp take a path without arguments."""
     try:
         run_ssh(sys.argv[1:])
-    except ClientError as error:
+    except CommandError as error:
         tell_error(error)
         sys.exit(1)
 
@@ -39,7 +39,7 @@ def run_ssh(arguments: list[str]) -> NoReturn:
 
 
 def find_ssh(environment: dict[str, str]) -> str:
-    """Return the first ssh on PATH that is not Trex. Raises ClientError if there is none.
+    """Return the first ssh on PATH that is not Trex. Raises CommandError if there is none.
 
     Trex may be installed as `ssh`: as a link, or as a script that becomes it. If this process has
     already become that `ssh`, the next one on PATH is the right one.
@@ -57,14 +57,14 @@ def find_ssh(environment: dict[str, str]) -> str:
         real = os.path.realpath(program)
         if real not in ours and os.path.basename(real) != "trex-ssh":
             return program
-    raise ClientError("there is no ssh on PATH", "install OpenSSH (Debian: openssh-client)")
+    raise CommandError("there is no ssh on PATH", "install OpenSSH (Debian: openssh-client)")
 
 
 def _name() -> str:
     """Return the name by which ssh starts itself again for a jump host: `trex-ssh` if possible."""
     try:
         program = find_beside("trex-ssh")
-    except ClientError:
+    except CommandError:
         return "ssh"
     return program if PLAIN_PATH.fullmatch(program) else "ssh"
 

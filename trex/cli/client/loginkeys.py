@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.client.context import shown
 from trex.cli.client.foreign import ask_yes
-from trex.cli.client.gpg import Gpg
+from trex.cli.client.gpg import UserGpg
 from trex.cli.client.names import NAME
 from trex.cli.client.store import Table
 from trex.cli.errors import CannotDecrypt, Refused, StoreError
@@ -39,7 +39,8 @@ FORM = "USER@HOST FINGERPRINT"
 EVERYWHERE = "*"  # written by hand, for a key that answers every host
 PASTED = "-"  # instead of a host, for `trex respond`, which does not know it
 FINGERPRINT = re.compile(r"[0-9A-F]{40}(?:[0-9A-F]{24})?")
-KEY_ID, SERIAL = 4, 14  # in a colon listing (doc/DETAILS); a card's serial number, or a mark
+# Indexes in a colon listing (doc/DETAILS). The second has a card's serial number, or a mark.
+ID_FIELD, SERIAL_FIELD = 4, 14
 NOT_HERE = "#"
 CARD = re.compile(r"[0-9A-F]{8,32}")
 
@@ -61,7 +62,6 @@ class LoginKeys:
 
     def __init__(self) -> None:
         self._table = Table("keys", FORM)
-        self.path = self._table.path
         self.by_host: set[tuple[str, str]] = set()
         for number, (host, fingerprint) in self._table.read():
             if host not in (EVERYWHERE, PASTED) and not NAME.fullmatch(host):
@@ -99,10 +99,10 @@ class LoginKeys:
 
 
 def secret_keys() -> list[Held]:
-    """Return the secret keys that can be encrypted to now. Raises ClientError."""
-    listing = re.sub(r"^(sec|ssb):", _as_public, Gpg().list_secret(), flags=re.MULTILINE)
+    """Return the secret keys that can be encrypted to now. Raises CommandError."""
+    listing = re.sub(r"^(sec|ssb):", _as_public, UserGpg().list_secret(), flags=re.MULTILINE)
     rows = [line.split(":") for line in listing.split("\n")]
-    signs = {row[KEY_ID]: row[SERIAL] for row in rows if row[0] in ("pub", "sub")}
+    signs = {row[ID_FIELD]: row[SERIAL_FIELD] for row in rows if row[0] in ("pub", "sub")}
     if set(signs.values()) == {NOT_HERE}:  # a forwarded agent lists no key, but has them
         signs = dict.fromkeys(signs, "")
     found = [_held(key, signs) for key in parse_listing(listing) if key.usable]

@@ -10,18 +10,17 @@ from urllib.parse import unquote
 
 from trex.cli.client.context import MOST_AHEAD, UNTIL, Context, parse_context
 from trex.cli.client.failures import ENDED, why_not
-from trex.cli.client.gpg import Gpg
-from trex.cli.client.signature import KEY_ID, NO_PUBLIC_KEY, read_signed
+from trex.cli.client.gpg import KEY_ID, UserGpg
+from trex.cli.client.signature import NO_PUBLIC_KEY, read_signed
 from trex.cli.errors import Refused
 from trex.login.challenge import ALPHABET, LENGTH
 from trex.openpgp.gpg import NOTATION
 
 if TYPE_CHECKING:
+    from trex.cli.client.gpg import Status
     from trex.cli.client.loginkeys import Held
     from trex.cli.client.packets import Sealed
     from trex.cli.client.waiting import Waiting
-
-    Status = dict[str, list[list[str]]]
 
 CHALLENGE = re.compile(rf"[{ALPHABET}]{{{LENGTH}}}\n".encode("ascii"))
 VERDICTS = ("GOODSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "BADSIG", "ERRSIG")
@@ -31,7 +30,7 @@ NOT_SHOWN = "a server can send anything, also a mail that was captured on its wa
 
 
 @dataclass(frozen=True)
-class Message:
+class OpenedChallenge:
     """A challenge of Trex's form; its repr does not show the response."""
 
     context: Context
@@ -40,7 +39,7 @@ class Message:
     unknown_signer: str = ""  # the key id, if the public key is not in the keyring
 
 
-def open_message(sealed: Sealed, keys: list[Held], waiting: Waiting) -> Message:
+def open_challenge(sealed: Sealed, keys: list[Held], waiting: Waiting) -> OpenedChallenge:
     """Decrypt with these keys, and check everything that does not depend on the server's name.
 
     Raises CannotDecrypt if the secret key is not available, Refused for everything that is not
@@ -48,13 +47,13 @@ def open_message(sealed: Sealed, keys: list[Held], waiting: Waiting) -> Message:
     """
     message = sealed.for_keys(key_id for key in keys for key_id in key.cards)
     with waiting:
-        opened = Gpg().open_message(message, waiting.hear)
+        opened = UserGpg().unwrap(message, waiting.hear)
     if "DECRYPTION_OKAY" not in opened.said:
         raise why_not(opened)
     inside = read_signed(opened.data)
     if inside.ended:
         raise Refused(ENDED)
-    return read_message(inside.data, _joined(opened.said, inside.said))
+    return read_challenge(inside.data, _joined(opened.said, inside.said))
 
 
 def _joined(one: Status, other: Status) -> Status:
@@ -62,7 +61,7 @@ def _joined(one: Status, other: Status) -> Status:
     return {keyword: one.get(keyword, []) + other.get(keyword, []) for keyword in {**one, **other}}
 
 
-def read_message(plaintext: bytes, said: Status) -> Message:
+def read_challenge(plaintext: bytes, said: Status) -> OpenedChallenge:
     """Check a decryption by its plaintext and gpg's status lines."""
     _check_decrypted(said)
     text = unquote(" ".join(said["PLAINTEXT"][0][2:]), errors="surrogateescape")
@@ -71,7 +70,7 @@ def read_message(plaintext: bytes, said: Status) -> Message:
         raise Refused(NOT_OURS, NOT_SHOWN)
     signer, unknown = _read_signature(said, text)
     _check_time(context.until)
-    return Message(context, plaintext.decode("ascii").strip(), signer, unknown)
+    return OpenedChallenge(context, plaintext.decode("ascii").strip(), signer, unknown)
 
 
 def _check_decrypted(said: Status) -> None:

@@ -21,7 +21,6 @@ class Names:
 
     def __init__(self) -> None:
         self._table = Table("names", FORM)
-        self.path = self._table.path
         self.confirmed: set[tuple[str, str]] = set()
         for number, (ours, theirs) in self._table.read():
             for name in (ours, theirs):

@@ -68,10 +68,10 @@ def read_packets(message: bytes) -> Sealed:
     Raises PasteError for one that is cut off, Refused for one of another form than Trex sends.
     """
     packets = []
-    place = 0
+    position = 0
     try:
-        while place < len(message):
-            tag, body, place = _next_packet(message, place)
+        while position < len(message):
+            tag, body, position = _next_packet(message, position)
             packets.append((tag, body))
     except IndexError:
         raise PasteError("the message is cut off", AGAIN) from None
@@ -109,30 +109,30 @@ def _next_packet(message: bytes, start: int) -> tuple[int, bytes, int]:
     raise Refused("this is not an OpenPGP message")
 
 
-def _new_body(message: bytes, place: int) -> tuple[bytes, int]:
+def _new_body(message: bytes, position: int) -> tuple[bytes, int]:
     parts = b""
     while True:
-        first = message[place]
+        first = message[position]
         if first < TWO_OCTETS:
-            body, place = _inside(message, place + 1, first)
+            body, position = _inside(message, position + 1, first)
         elif first < PARTIAL:
-            length = (first - TWO_OCTETS << 8) + message[place + 1] + TWO_OCTETS
-            body, place = _inside(message, place + 2, length)
+            length = (first - TWO_OCTETS << 8) + message[position + 1] + TWO_OCTETS
+            body, position = _inside(message, position + 2, length)
         elif first == FIVE_OCTETS:
-            octets, place = _inside(message, place + 1, 4)
-            body, place = _inside(message, place, int.from_bytes(octets, "big"))
+            octets, position = _inside(message, position + 1, 4)
+            body, position = _inside(message, position, int.from_bytes(octets, "big"))
         else:
-            body, place = _inside(message, place + 1, 1 << (first & 0x1F))
+            body, position = _inside(message, position + 1, 1 << (first & 0x1F))
         parts += body
         if not PARTIAL <= first < FIVE_OCTETS:  # not a partial length, which another one follows
-            return parts, place
+            return parts, position
 
 
-def _old_body(message: bytes, place: int, length_type: int) -> tuple[bytes, int]:
+def _old_body(message: bytes, position: int, length_type: int) -> tuple[bytes, int]:
     if length_type == TO_THE_END:
-        return message[place:], len(message)
-    octets, place = _inside(message, place, 1 << length_type)
-    return _inside(message, place, int.from_bytes(octets, "big"))
+        return message[position:], len(message)
+    octets, position = _inside(message, position, 1 << length_type)
+    return _inside(message, position, int.from_bytes(octets, "big"))
 
 
 def _inside(message: bytes, start: int, length: int) -> tuple[bytes, int]:

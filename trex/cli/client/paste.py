@@ -28,7 +28,7 @@ def _wrapped(line: str) -> re.Pattern[str]:
 BEGIN, END = _wrapped("-----BEGIN PGP MESSAGE-----"), _wrapped("-----END PGP MESSAGE-----")
 
 
-def read_message(text: str) -> bytes:
+def find_message(text: str) -> bytes:
     """Return the message in `text` without its armor.
 
     There may be quoting marks before each line, and any text before and after the message; lines

@@ -6,7 +6,7 @@ import re
 
 from trex.cli.client.hosts import HOST_FORM, UNKNOWN, same_host, split_port
 from trex.cli.client.store import Table
-from trex.cli.errors import ClientError
+from trex.cli.errors import CommandError
 from trex.errors import cut
 
 FORM = "HOST FINGERPRINT"
@@ -18,7 +18,6 @@ class Pins:
 
     def __init__(self) -> None:
         self._table = Table("pins", FORM)
-        self.path = self._table.path
         self.by_host: dict[str, str] = {}
         for number, (host, fingerprint) in self._table.read():
             if not HOST_FORM.fullmatch(host):
@@ -64,18 +63,18 @@ class Pins:
         return [host for host, pinned in self.by_host.items() if pinned == fingerprint]
 
     def add(self, host: str, fingerprint: str) -> None:
-        """Pin a key. Raises ClientError if another key is pinned: a pin is never replaced.
+        """Pin a key. Raises CommandError if another key is pinned: a pin is never replaced.
 
         Also for an invalid host name: with such a line the whole file would be refused.
         """
         if not HOST_FORM.fullmatch(host):
-            raise ClientError(
+            raise CommandError(
                 f"{host} cannot be pinned: expected a host name in lower-case ASCII",
                 "give ssh another name for it",
             )
         pinned = self.by_host.get(host)
         if pinned and pinned != fingerprint:
-            raise ClientError(
+            raise CommandError(
                 f"ANOTHER KEY IS PINNED for {host}: {pinned}, not {fingerprint}. Either its "
                 "administrators have changed the key, or somebody pretends to be that host",
                 f"ask them; if they have changed it: trex unpin {host}, then pin the new key",
@@ -85,8 +84,8 @@ class Pins:
             self.by_host[host] = fingerprint
 
     def remove(self, host: str) -> None:
-        """Remove a pin. Raises ClientError if there is none."""
+        """Remove a pin. Raises CommandError if there is none."""
         if host not in self.by_host:
-            raise ClientError(f"no key is pinned for {host}", "trex pins")
+            raise CommandError(f"no key is pinned for {host}", "trex pins")
         self._table.remove(lambda words: words[0] == host)
         del self.by_host[host]

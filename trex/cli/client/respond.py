@@ -16,15 +16,15 @@ from trex.cli.client.clipboard import copy
 from trex.cli.client.judge import check_pasted, describe
 from trex.cli.client.launch import name_terminal
 from trex.cli.client.loginkeys import PASTED, LoginKeys
-from trex.cli.client.message import open_message
+from trex.cli.client.message import open_challenge
 from trex.cli.client.names import Names
 from trex.cli.client.packets import read_packets
-from trex.cli.client.paste import MAX_TEXT, read_message
+from trex.cli.client.paste import MAX_TEXT, find_message
 from trex.cli.client.pins import Pins
 from trex.cli.client.services import SSHD
 from trex.cli.client.target import ANYWHERE
 from trex.cli.client.waiting import Waiting
-from trex.cli.errors import ClientError, PasteError
+from trex.cli.errors import CommandError, PasteError
 from trex.cli.terminal import answer, say
 
 if TYPE_CHECKING:
@@ -53,11 +53,11 @@ def command(file: str, *, to_clipboard: bool) -> None:
     """
     pins, names = Pins(), Names()
     login_keys = LoginKeys()
-    sealed = read_packets(read_message(_read(file)))
+    sealed = read_packets(find_message(_read(file)))
     check_new(sealed)
     name_terminal(os.environ)
     keys = login_keys.choose(sealed, PASTED)
-    challenge = open_message(sealed, keys, Waiting("to answer what you pasted", keys))
+    challenge = open_challenge(sealed, keys, Waiting("to answer what you pasted", keys))
     told = dict(describe(challenge, ANYWHERE, pins))
     for name, value in told.items():
         say(f"{name:8} {value}")
@@ -77,7 +77,7 @@ def _copy(response: str, sealed: Sealed) -> str:
     """Copy the response. If that fails, the challenge can still be answered in another way."""
     try:
         return copy(response)
-    except ClientError:
+    except CommandError:
         release(sealed)
         raise
 

@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 
 from trex.cli.client.context import MOST_AHEAD
-from trex.cli.client.store import directory, make_directory
+from trex.cli.client.store import make_directory, own_directory
 from trex.cli.errors import Refused, StoreError
 from trex.openpgp.prompt import encoded
 
@@ -35,20 +35,20 @@ def begin() -> None:
 
     Raises AskedAgain if it has shown one before, answered or not, or StoreError.
     """
-    place = os.path.join(directory("XDG_STATE_HOME", ".local/state"), "runs")
+    directory = os.path.join(own_directory("XDG_STATE_HOME", ".local/state"), "runs")
     ssh, here = os.getppid(), _here()
     name = f"{ssh}-{_started(ssh)}@{here}"
     try:
-        make_directory(place)
-        _forget_ended(place, here)
+        make_directory(directory)
+        _forget_ended(directory, here)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        os.close(os.open(os.path.join(place, name), flags, 0o600))
+        os.close(os.open(os.path.join(directory, name), flags, 0o600))
     except FileExistsError:
         raise AskedAgain(
             "this login has shown a challenge before, and only one is answered", "log in again"
         ) from None
     except OSError as error:
-        raise StoreError(f"{place}: cannot be written: {error.strerror}") from None
+        raise StoreError(f"{directory}: cannot be written: {error.strerror}") from None
 
 
 def end_ssh() -> None:
@@ -103,14 +103,14 @@ def _ask_ps(pid: int, field: str) -> str:
     return done.stdout.decode("utf-8", "replace").strip()
 
 
-def _forget_ended(place: str, here: str) -> None:
+def _forget_ended(directory: str, here: str) -> None:
     """Delete the files of processes that have ended.
 
     Processes elsewhere cannot be checked from here: their files are deleted when every challenge
     that they may have shown has expired.
     """
     oldest = time.time() - 2 * MOST_AHEAD.total_seconds()
-    for entry in os.scandir(place):
+    for entry in os.scandir(directory):
         process, _, where = entry.name.partition("@")
         pid, _, started = process.partition("-")
         with suppress(FileNotFoundError):  # another process has deleted it

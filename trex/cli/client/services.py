@@ -23,7 +23,6 @@ class Services:
 
     def __init__(self) -> None:
         self._table = Table("services", FORM)
-        self.path = self._table.path
         self.allowed: set[tuple[str, str]] = set()
         for number, (host, service) in self._table.read():
             for word in (host, service):

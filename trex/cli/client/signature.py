@@ -9,22 +9,18 @@ have signed are exported from the user's keyring, and each is put into a keyring
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from trex.cli.client.gpg import Gpg
+from trex.cli.client.gpg import KEY_ID, UserGpg
 from trex.openpgp.keyblock import Malformed, blocks
 
 if TYPE_CHECKING:
-    from trex.cli.client.gpg import Decrypted
+    from trex.cli.client.gpg import Decrypted, Status
     from trex.openpgp.keyblock import Block
 
-    Status = dict[str, list[list[str]]]
-
-KEY_ID = re.compile(r"[0-9A-F]{1,64}")
 # No configuration, no agent, no network: the message is already decrypted.
 ALONE = [
     "--no-options", "--trust-model", "always", "--no-autostart", "--pinentry-mode", "error",
@@ -40,10 +36,10 @@ NO_PUBLIC_KEY, WRONG_KEY_USAGE = "9", "125"
 class Lookup:
     """gpg with a keyring of one key, in a directory of its own."""
 
-    def __init__(self, place: str) -> None:
-        self._place = place
-        self._ring = os.path.join(place, "ring.gpg")
-        self._gpg = Gpg(gnupghome=place, keyring=self._ring, options=ALONE)
+    def __init__(self, home: str) -> None:
+        self._home = home
+        self._ring = os.path.join(home, "ring.gpg")
+        self._gpg = UserGpg(gnupghome=home, keyring=self._ring, options=ALONE)
 
     def read(self, content: bytes, key: bytes) -> Decrypted:
         """Read the decrypted content, and check its signature with `key` alone."""
@@ -59,7 +55,7 @@ class Lookup:
         gpgconf = os.path.join(os.path.dirname(self._gpg.gpgbinary), "gpgconf")
         with suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run(  # noqa: S603 (an absolute path and a list)
-                [gpgconf, "--homedir", self._place, "--remove-socketdir"],
+                [gpgconf, "--homedir", self._home, "--remove-socketdir"],
                 check=False, capture_output=True, timeout=SECONDS,
             )  # fmt: skip
 
@@ -70,8 +66,8 @@ def read_signed(content: bytes) -> Decrypted:
     The status lines name the user's key that signed it; a key that only has the signing key as a
     subkey does not count.
     """
-    with TemporaryDirectory(prefix="trex-") as place:
-        lookup = Lookup(place)
+    with TemporaryDirectory(prefix="trex-") as home:
+        lookup = Lookup(home)
         found = lookup.read(content, b"")
         for key in _keys_for(found.said):
             if found.ended:
@@ -90,7 +86,7 @@ def _keys_for(said: Status) -> list[Block]:
     if len(missing) != 1:
         return []
     try:
-        return blocks(Gpg().export_keys(f"0x{missing[0]}", armor=False) or b"")
+        return blocks(UserGpg().export_keys(f"0x{missing[0]}", armor=False) or b"")
     except Malformed:
         return []
 

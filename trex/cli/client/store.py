@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def directory(variable: str, default: str) -> str:
+def own_directory(variable: str, default: str) -> str:
     """Return Trex's directory below an XDG base directory; a relative one is ignored."""
     base = os.environ.get(variable, "")
     if not os.path.isabs(base):
@@ -34,7 +34,7 @@ class Table:
     """A file of lines, each a fixed number of words; `#` starts a comment."""
 
     def __init__(self, name: str, form: str) -> None:
-        self.path = os.path.join(directory("XDG_CONFIG_HOME", ".config"), name)
+        self.path = os.path.join(own_directory("XDG_CONFIG_HOME", ".config"), name)
         self.form = form  # of a line, in words
         self.width = len(form.split())
 
@@ -101,24 +101,24 @@ class Table:
 
     def _change(self, change: Callable[[str], list[str]]) -> None:
         """Replace the file by the lines that `change` returns, whole, one process at a time."""
-        place = os.path.dirname(self.path)
+        directory = os.path.dirname(self.path)
         try:
-            make_directory(place)
-            with _lock(place):
+            make_directory(directory)
+            with _lock(directory):
                 lines = change(self._content())
                 _replace(self.path, "".join(f"{line}\n" for line in lines))
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from None
 
 
-def make_directory(place: str) -> None:
+def make_directory(directory: str) -> None:
     """Create a directory with mode 0700. Raises OSError."""
-    os.makedirs(place, mode=0o700, exist_ok=True)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
 
 
 @contextmanager
-def _lock(place: str) -> Iterator[None]:
-    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _lock(directory: str) -> Iterator[None]:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
