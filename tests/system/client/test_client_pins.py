@@ -1,4 +1,4 @@
-"""`trex pin`, `trex pins` and `trex unpin`, and the file that they keep."""
+"""`trex pin`, `trex pins` and `trex unpin`, and their file."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_pin_that_makes_no_sense(laptop: Client, arguments: list[str], error: 
 def test_a_damaged_file_of_pins(
     laptop: Client, holder: Holder, to: str, content: bytes, error: str
 ) -> None:
-    """Its loss would let any key sign: so nothing is answered, and the line is named."""
+    """Without it any key could sign: so nothing is answered, and the error names the line."""
     laptop.run("trex", "pins")
     config = laptop.home / ".config/trex"
     config.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""`trex ssh` against a real sshd: it logs in, and at that host only."""
+"""`trex ssh` against a real sshd: it logs in, at that host only."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_what_the_module_signs_satisfies_a_pin(
 def test_a_jump_host_cannot_have_the_target_s_challenge_answered(
     hostile: Hostile, laptop: Client, holder: Holder, keys: Keys
 ) -> None:
-    """It asks with the challenge that it got from the host beyond it."""
+    """It passes on the challenge that it got from the host behind it."""
     with open("/etc/hosts", "a", encoding="ascii") as hosts:
         hosts.write("127.0.0.1 jump.test target.test\n")
     laptop.knows(hostile.server, name="jump.test")

@@ -33,7 +33,7 @@ TEXT = context("alice", "sshd", "2001:db8::1", 36000)  # outlasts the slowest ru
 
 
 def status(*lines: str, text: str = TEXT) -> dict[str, list[list[str]]]:
-    """Return what gpg 2.2 and 2.4 say about a right message, and `lines` about its signature."""
+    """Return the status lines of gpg 2.2 and 2.4 for a valid message, with `lines` for its signature."""
     right = [
         "ENC_TO 153B32D3564BF049 18 0", "BEGIN_DECRYPTION", "DECRYPTION_INFO 2 9 0",
         f"PLAINTEXT 62 1795338998 {escaped(text)}", "PLAINTEXT_LENGTH 11", *lines,
@@ -43,7 +43,7 @@ def status(*lines: str, text: str = TEXT) -> dict[str, list[list[str]]]:
 
 
 def signed(text: str = TEXT, key: str = KEY, name: str = NOTATION) -> list[str]:
-    """Return what gpg says of a good signature."""
+    """Return gpg's status lines for a good signature."""
     data = escaped(text)
     return [
         "NEWSIG s@example.org", f"GOODSIG {key[-16:]} s@example.org", f"NOTATION_NAME {name}",
@@ -139,7 +139,7 @@ def test_a_challenge_is_answered_while_it_holds_and_for_as_long_as_one_can() -> 
 
 
 def test_nothing_stands_beside_the_text() -> None:
-    """What gpg says of another packet inside, after which it goes on."""
+    """gpg's error about another packet inside, after which it continues."""
     with pytest.raises(Refused):
         read_challenge(PLAINTEXT, status("ERROR proc_pkt.plaintext 89"))
 
@@ -241,7 +241,7 @@ ALIASED = [*SETTINGS, "'hostkeyalias Web.Example.org.'"]
 def test_the_names_of_a_host_are_those_that_the_client_has_for_it(
     tmp_path: Path, settings: list[str], user: str, host: str, names: list[str], port: str
 ) -> None:
-    """Unless the host that asks is another one, on the way to it: then its port is unknown."""
+    """Unless the host that asks is a jump host: then its port is unknown."""
     ssh = ssh_that_says(tmp_path, "OpenSSH_9.2", *settings)
     target = find_target(user, host, ssh, ["-p", "22", "web"])
     assert (target.hosts, target.port) == (names, port)
