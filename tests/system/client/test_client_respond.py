@@ -183,7 +183,7 @@ def test_a_user_id_that_is_not_utf_8(laptop: Client, holder: Holder) -> None:
 FAILURES = {
     "echo ERR 83886179 no": "not decrypted: it was cancelled",
     "echo ERR 83886167 no": "not decrypted: the PIN was wrong",
-    "echo ERR 83918849 no": "the agent's pinentry may not use the terminal: after su it is another",
+    "echo ERR 83918849 no": "the agent's pinentry may not use the terminal: after su it belongs to another",
     "echo ERR 83886381 no": "gpg says: public key decryption failed: Screen or window too small",
 }
 

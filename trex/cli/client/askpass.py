@@ -89,7 +89,7 @@ def _tell_answer(challenge: OpenedChallenge, target: Target, pins: Pins) -> None
 def _confirm(
     open_doubts: list[Doubt], challenge: OpenedChallenge, target: Target, pins: Pins
 ) -> None:
-    """Ask the user about each doubt, once. Raises Refused at the first one that they confirm."""
+    """Ask the user about each doubt, once. Raises Refused at the first answer that is not yes."""
     for name, value in describe(challenge, target, pins):
         tell(f"{name}: {value}")
     for doubt in open_doubts:

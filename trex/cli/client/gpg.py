@@ -37,6 +37,7 @@ LIMITED = f'ulimit -S -t {CPU_SECONDS}; ulimit -S -d {MEMORY_KIB}; exec "$@"'
 MAX_LINES = 1 << 20  # bytes of status lines
 MAX_WORDS, MAX_SHOWN = 4096, 200  # bytes of gpg's messages to people; characters quoted of them
 KEY_ID = re.compile(r"[0-9A-F]{1,64}")  # in status lines
+FINGERPRINT = re.compile(r"[0-9A-F]{40}(?:[0-9A-F]{24})?")  # of a key of version 4, or 5
 OWN = b"gpg: "
 STATUS = b"[GNUPG:] "
 PASSPHRASE = b"NEED_PASSPHRASE_SYM"  # for a message within the message; gpg would go on and ask

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.client.context import shown
 from trex.cli.client.foreign import ask_yes
-from trex.cli.client.gpg import UserGpg
+from trex.cli.client.gpg import FINGERPRINT, UserGpg
 from trex.cli.client.names import NAME
 from trex.cli.client.store import Table
 from trex.cli.errors import CannotDecrypt, Refused, StoreError
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 FORM = "USER@HOST FINGERPRINT"
 EVERYWHERE = "*"  # written by hand, for a key that answers every host
 PASTED = "-"  # instead of a host, for `trex respond`, which does not know it
-FINGERPRINT = re.compile(r"[0-9A-F]{40}(?:[0-9A-F]{24})?")
 # Indexes in a colon listing (doc/DETAILS). The second has a card's serial number, or a mark.
 ID_FIELD, SERIAL_FIELD = 4, 14
 NOT_HERE = "#"

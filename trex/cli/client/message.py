@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from trex.cli.client.context import MOST_AHEAD, UNTIL, Context, parse_context
 from trex.cli.client.failures import ENDED, why_not
-from trex.cli.client.gpg import KEY_ID, UserGpg
+from trex.cli.client.gpg import FINGERPRINT, KEY_ID, UserGpg
 from trex.cli.client.signature import NO_PUBLIC_KEY, read_signed
 from trex.cli.errors import Refused
 from trex.login.challenge import ALPHABET, LENGTH
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 CHALLENGE = re.compile(rf"[{ALPHABET}]{{{LENGTH}}}\n".encode("ascii"))
 VERDICTS = ("GOODSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "BADSIG", "ERRSIG")
-FINGERPRINT = re.compile(r"[0-9A-F]{40,64}")
 NOT_OURS = "this is not a challenge from Trex, so none of its content is shown"
 NOT_SHOWN = "a server can send anything, also a mail that was captured on its way to you"
 

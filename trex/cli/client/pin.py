@@ -11,7 +11,7 @@ import click
 
 from trex.cli.client.gpg import UserGpg
 from trex.cli.client.hosts import parse_host, same_host
-from trex.cli.client.pins import FINGERPRINT, Pins
+from trex.cli.client.pins import V4_FINGERPRINT, Pins
 from trex.cli.errors import CommandError
 from trex.cli.terminal import answer, say
 from trex.login.audit import one_line
@@ -88,7 +88,7 @@ def _find(text: str) -> dict[str, Any]:
     gpg also finds a key by a subkey's fingerprint, and anybody can add another's key as a subkey.
     """
     fingerprint = "".join(text.split()).upper().removeprefix("0X")
-    if not FINGERPRINT.fullmatch(fingerprint):
+    if not V4_FINGERPRINT.fullmatch(fingerprint):
         raise CommandError(
             f"expected a fingerprint of 40 hex digits, found {text!r}", "gpg --list-keys"
         )

@@ -10,7 +10,7 @@ from trex.cli.errors import CommandError
 from trex.errors import cut
 
 FORM = "HOST FINGERPRINT"
-FINGERPRINT = re.compile(r"[0-9A-F]{40}")
+V4_FINGERPRINT = re.compile(r"[0-9A-F]{40}")
 
 
 class Pins:
@@ -22,7 +22,7 @@ class Pins:
         for number, (host, fingerprint) in self._table.read():
             if not HOST_FORM.fullmatch(host):
                 raise self._table.error(number, f'"{cut(host)}"', "a host name in lower case")
-            if not FINGERPRINT.fullmatch(fingerprint):
+            if not V4_FINGERPRINT.fullmatch(fingerprint):
                 raise self._table.error(number, f'"{cut(fingerprint)}"', "40 capital hex digits")
             if host in self.by_host:
                 raise self._table.error(
