@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from trex.cli.client.context import MOST_AHEAD
 from trex.cli.client.judge import check_service, check_signer, describe, doubts, ssh_name
-from trex.cli.client.message import Message, read_message
+from trex.cli.client.message import OpenedChallenge, read_challenge
 from trex.cli.client.names import Names
 from trex.cli.client.pins import Pins
 from trex.cli.client.services import RAISING, Services
@@ -65,7 +65,7 @@ def check(data: bytes) -> None:
     port = "2222" if choices >> 3 & 1 else "22"
     target = Target("alice", ["web.example.org", "192.0.2.7"], port)
     try:
-        message = read_message(plaintext, parse_status(said))
+        message = read_challenge(plaintext, parse_status(said))
         check_message(message, plaintext, said)
         check_shown(message, known, target)
         check_service(message)
@@ -78,7 +78,7 @@ def check(data: bytes) -> None:
     check_judged(message, reasons, known, target)
 
 
-def check_message(message: Message, plaintext: bytes, said: bytes) -> None:
+def check_message(message: OpenedChallenge, plaintext: bytes, said: bytes) -> None:
     """See to promises 1 to 4."""
     assert re.fullmatch(rb"[A-Za-z0-9]{10}\n", plaintext)
     assert message.response.encode() + b"\n" == plaintext
@@ -117,7 +117,9 @@ def check_signature(signer: str, told: list[bytes], verdicts: list[bytes], text:
     assert unquote_to_bytes(b"".join(parts).replace(b" ", b"")).decode() == text
 
 
-def check_judged(message: Message, reasons: list[str], known: Known, target: Target) -> None:
+def check_judged(
+    message: OpenedChallenge, reasons: list[str], known: Known, target: Target
+) -> None:
     """See to promises 5 to 8."""
     ported = [f"[{host}]:{target.port}" for host in target.hosts] if target.port != "22" else []
     pinned = [known.by_host[name] for name in [*ported, *target.hosts] if name in known.by_host]
@@ -134,7 +136,7 @@ def check_judged(message: Message, reasons: list[str], known: Known, target: Tar
     assert all(reason.isprintable() for reason in reasons)
 
 
-def check_shown(message: Message, known: Known, target: Target) -> None:
+def check_shown(message: OpenedChallenge, known: Known, target: Target) -> None:
     """See to it that a terminal is safe of what is shown."""
     for name, value in describe(message, target, known):
         assert name.isalpha()

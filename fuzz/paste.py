@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 
-from trex.cli.client.paste import BEGIN, MAX_MESSAGE, MAX_TEXT, holds_message, read_message
+from trex.cli.client.paste import BEGIN, MAX_MESSAGE, MAX_TEXT, find_message, holds_message
 from trex.cli.client.target import split_prompt
 from trex.cli.errors import PasteError
 from trex.cli.tell import printable
@@ -30,7 +30,7 @@ def check(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     check_prompt(text)
     try:
-        message = read_message(text)
+        message = find_message(text)
     except PasteError as error:
         assert re.fullmatch(r"[ -~]{1,100}", str(error)), "nothing of what was pasted"
         assert re.fullmatch(r"[ -~]{1,100}", error.hint)
@@ -78,16 +78,16 @@ def check_wrapped(data: bytes) -> None:
     if choice >> 7:
         lines[1:3] = [""]
     pasted = f"{around}{end}{end.join([*lines, sum24, TAIL])}{end}{around}"
-    assert read_message(pasted) == message
+    assert find_message(pasted) == message
     if choice & 8:
-        assert read_message(f"{pasted}\n{pasted}") == message, "twice the same is once"
+        assert find_message(f"{pasted}\n{pasted}") == message, "twice the same is once"
     spoilt = (
         pasted.replace(TAIL, ""),
         pasted.replace(sum24, f"={b64encode(checksum(message + b'x')).decode('ascii')}"),
         pasted + end.join([HEAD, "", b64encode(message + b"x").decode("ascii"), TAIL]),
     )[len(message) % 3]
     try:
-        read_message(spoilt)
+        find_message(spoilt)
     except PasteError:
         return
     raise AssertionError("a message that is not whole, or not the only one")

@@ -7,7 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from trex.cli.client.packets import read_packets
-from trex.cli.client.paste import read_message
+from trex.cli.client.paste import find_message
 
 if TYPE_CHECKING:
     from trex.cli.client.packets import Sealed
@@ -21,7 +21,7 @@ def armored(message: bytes) -> str:
 
 
 def sealed(text: str) -> Sealed:
-    return read_packets(read_message(text))
+    return read_packets(find_message(text))
 
 
 def framings(text: str) -> dict[str, str]:

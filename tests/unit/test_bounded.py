@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import trex.codeerrors
 import trex.openpgp.errors
 from trex.cli.client.context import parse_context
-from trex.cli.client.message import read_message as read_plaintext
+from trex.cli.client.message import read_challenge
 from trex.cli.client.names import Names
 from trex.cli.client.pins import Pins
 from trex.cli.client.services import Services
@@ -92,7 +92,7 @@ def status(text: str, _: Path) -> Iterable[str]:
 
 def plaintext(text: str, _: Path) -> None:
     parse_context(text)
-    read_plaintext(text.encode(), parse_status(text.encode()))
+    read_challenge(text.encode(), parse_status(text.encode()))
 
 
 def listing(text: str, _: Path) -> None:

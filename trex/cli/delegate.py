@@ -19,7 +19,7 @@ import tempfile
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from trex.cli.terminal import CommandError
+from trex.cli.errors import CommandError
 from trex.errors import OWNER, READABLE, WRITABLE, FileUnsafe, NotStarted, TrexError
 from trex.system.child import end_with_parent, milliseconds_until
 from trex.system.prctl import SET_CHILD_SUBREAPER, prctl
@@ -225,7 +225,7 @@ def _described(error: Exception) -> tuple[str, str]:
     """Return the command's message for an error, and its hint."""
     match error:
         case CommandError():
-            return error.message, error.hint
+            return str(error), error.hint
         case FileUnsafe():
             return str(error), hint_for(error)
         case TrexError():

@@ -1,29 +1,33 @@
-"""Why a message is not answered, and what to do next: no message holds any of a plaintext."""
+"""Errors of the command, each with a hint. No message contains any part of a plaintext."""
 
 from __future__ import annotations
 
 from trex.errors import TrexError
 
+PROBLEM, BAD_USAGE, INTERRUPTED = 1, 2, 130  # exit statuses; shells use 130 for SIGINT
 
-class ClientError(TrexError):
-    """What the user of the command reads; `hint` is the next thing to try, or ""."""
+
+class CommandError(TrexError):
+    """What the user of the command reads: what went wrong, and what to do next, or ""."""
+
+    exit_code = PROBLEM
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
 
 
-class PasteError(ClientError):
-    """The text does not hold one whole message."""
+class PasteError(CommandError):
+    """The text does not contain one complete message."""
 
 
-class CannotDecrypt(ClientError):
-    """No key of this user can decrypt the message: he may answer in another way."""
+class CannotDecrypt(CommandError):
+    """No key of this user can decrypt the message: they may answer in another way."""
 
 
-class Refused(ClientError):
-    """The message must not be answered, by nobody."""
+class Refused(CommandError):
+    """The message must not be answered by anyone."""
 
 
-class StoreError(ClientError):
-    """A file of Trex's own cannot be read or written."""
+class StoreError(CommandError):
+    """One of the client's own files cannot be read or written."""

@@ -8,27 +8,28 @@ from importlib import import_module
 import click
 
 from trex import __version__
-from trex.cli.terminal import BAD_USAGE, INTERRUPTED, CommandError
+from trex.cli.errors import BAD_USAGE, INTERRUPTED, PROBLEM, CommandError
+from trex.cli.terminal import show_error
 from trex.errors import TrexError
 
-# Name of the command: module of this package, in the order of the help. Each module has `command`.
+# Name of the command: module of this package and function, in the order of the help.
 COMMANDS: dict[str, str] = {
-    "respond": "client.respond",
-    "ssh": "client.ssh",
-    "pin": "client.pin",
-    "pins": "client.pinned",
-    "unpin": "client.unpin",
-    "enroll": "setup.enroll",
-    "show": "setup.show",
-    "remove": "setup.remove",
-    "doctor": "doctor.command",
-    "try": "setup.attempt",
-    "totp": "setup.totp",
+    "respond": "client.respond:command",
+    "ssh": "client.ssh:command",
+    "pin": "client.pin:pin",
+    "pins": "client.pin:pins",
+    "unpin": "client.pin:unpin",
+    "enroll": "setup.enroll:command",
+    "show": "setup.show:command",
+    "remove": "setup.remove:command",
+    "doctor": "doctor.command:command",
+    "try": "setup.attempt:command",
+    "totp": "setup.totp:command",
 }
 
 
 class _Commands(click.Group):
-    """Commands that are imported when they are called: `trex ssh` starts for every `git pull`."""
+    """Commands that are imported when they are called: `trex ssh` starts at every `git pull`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's interface)
         return list(COMMANDS)
@@ -36,7 +37,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"trex.cli.{COMMANDS[cmd_name]}").command
+        module, function = COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(import_module(f"trex.cli.{module}"), function)
         return command
 
 
@@ -47,26 +49,28 @@ def trex() -> None:
 
 
 def main() -> None:
-    """Run the command line and exit: 0, 1 for what went wrong, 2 for wrong usage."""
+    """Run the command line and exit with 0, with 1 for an error, with 2 for wrong usage."""
     try:
         sys.exit(trex.main(standalone_mode=False) or 0)
     except click.UsageError as error:
-        CommandError(" ".join(error.format_message().split()), _usage_hint(error)).show()
+        show_error(" ".join(error.format_message().split()), _usage_hint(error))
         sys.exit(BAD_USAGE)
     except click.ClickException as error:
-        known = isinstance(error, CommandError)
-        (error if known else CommandError(error.format_message())).show()
+        show_error(error.format_message())
+        sys.exit(error.exit_code)
+    except CommandError as error:
+        show_error(str(error), error.hint)
         sys.exit(error.exit_code)
     except TrexError as error:
-        CommandError(str(error), getattr(error, "hint", "")).show()
-        sys.exit(CommandError.exit_code)
+        show_error(str(error))
+        sys.exit(PROBLEM)
     except ModuleNotFoundError as error:
         library = str(error.name).partition(".")[0]
         if library == "trex":
             raise
         hint = f"Debian: apt install python3-{library}; or pip install '.[page,totp]'"
-        CommandError(f"Python's library {library} is not installed", hint).show()
-        sys.exit(CommandError.exit_code)
+        show_error(f"Python's library {library} is not installed", hint)
+        sys.exit(PROBLEM)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
 

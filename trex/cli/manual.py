@@ -2,8 +2,8 @@
 
     python3 -m trex.cli.manual DIRECTORY
 
-writes `man/trex*.1` and `completions/trex.bash`, `.zsh` and `.fish`. click-man leaves out what
-stands after the options, which is where the examples are, and finds no command that is loaded late.
+writes `man/trex*.1` and `completions/trex.bash`, `.zsh` and `.fish`. click-man leaves out the text
+after the options, where the examples are, and does not find commands that are loaded on demand.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from trex.cli.main import trex
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-GROUP = cast("click.Group", trex)  # which its decorator does not tell
+GROUP = cast("click.Group", trex)  # the decorator's type does not say so
 SHELLS = ("bash", "zsh", "fish")
-# click before 8.1.4: where zsh loads the script at the first Tab, that one completes nothing.
+# click before 8.1.4: if zsh loads the script at the first Tab, that Tab completes nothing.
 ZSH_LATE = "\ncompdef _trex_completion trex;\n"
 ZSH_AT_ONCE = """
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
@@ -134,7 +134,7 @@ def _see_also(context: click.Context) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Take from a line whatever roff would read as more than text."""
+    """Escape whatever roff would not read as plain text."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
 

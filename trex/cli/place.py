@@ -1,4 +1,4 @@
-"""Whose record, where it is, and who may touch it: the same for every command about records."""
+"""Whose record, where it is, and who may touch it, for every command about records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trex.cli.delegate import FILE_SECONDS
-from trex.cli.terminal import CommandError
+from trex.cli.errors import CommandError
 from trex.errors import OptionError, UserUnknown
 from trex.login.audit import one_line
 from trex.login.method import find_servant, place
@@ -29,7 +29,7 @@ class Place:
     """A user's record and keyring, with paths ready for `os` calls."""
 
     user: Account
-    reader: Account  # reads the record and runs gpg, as the module has it
+    reader: Account  # reads the record and runs gpg, as in the module
     writer: Account  # owns the record
     record: str
     gnupg_home: str
@@ -37,17 +37,17 @@ class Place:
 
     @property
     def mode(self) -> int:
-        """The record's mode: the reader, if it is not the owner, reads it as its group."""
+        """The record's mode: a reader who is not the owner reads it as the group."""
         return 0o600 if self.reader.uid == self.writer.uid else 0o640
 
     @property
     def shares_keyring(self) -> bool:
-        """Whether keys of other users' lie in the same keyring."""
+        """Whether the keyring also holds other users' keys."""
         home = self.options.gnupg_home
         return bool(self.options.run_as) and "%u" not in home and "%h" not in home
 
     def seconds(self, runs: int = 1) -> float:
-        """Return how long work may take that reads the record and runs gpg so many times."""
+        """Return the time limit, in seconds, to read the record and run gpg `runs` times."""
         return FILE_SECONDS + runs * self.options.gpg_timeout
 
     @property
@@ -57,7 +57,7 @@ class Place:
 
 
 def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say whose record is meant, and where it is."""
+    """Add the options that name the record's user, and where the record is."""
     for option in (
         click.option("--run-as", metavar="NAME", help="As the module's run_as=."),
         click.option("--gnupg-home", metavar="PATH", help="As the module's gnupg_home=."),
@@ -72,7 +72,7 @@ def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def find_place(user: str | None, *, central: bool, **arguments: str | None) -> Place:
     """Return where `user`'s record is; `arguments` are the module's, None where not given.
 
-    Raises CommandError for whom this process cannot act for.
+    Raises CommandError for a user that this process may not act for.
     """
     chosen = {**(CENTRAL if central else {}), **{k: v for k, v in arguments.items() if v}}
     try:
@@ -85,12 +85,12 @@ def find_place(user: str | None, *, central: bool, **arguments: str | None) -> P
 def place_of(user: str, options: Options) -> Place:
     """Return where the module looks for the record of `user`, and with whose rights.
 
-    Raises OptionError, or CommandError for whom this process cannot act for.
+    Raises OptionError, or CommandError for a user that this process may not act for.
     """
     try:
         account = find_account(user)
     except UserUnknown as error:
-        raise CommandError(f"{user}: {error}", "the name is one that `id NAME` knows") from None
+        raise CommandError(f"{user}: {error}", "expected a name that `id NAME` knows") from None
     reader = find_servant("run_as", options.run_as) if options.run_as else account
     writer = ROOT if options.run_as else account
     if os.geteuid() not in (0, writer.uid):
@@ -103,4 +103,4 @@ def _own_name() -> str:
     try:
         return readable(pwd.getpwuid(os.geteuid()).pw_name)
     except KeyError:
-        raise CommandError("this process runs as nobody that has a name", "--user NAME") from None
+        raise CommandError(f"there is no account for uid {os.geteuid()}", "--user NAME") from None

@@ -1,6 +1,7 @@
-"""What the programs that ssh starts, or that become ssh, say to people: on standard error.
+"""Messages of the programs that ssh starts, or that become ssh, on standard error.
 
-They say it as the command does (`trex.cli.terminal`), without click: they start for each login.
+They have the same form as the command's (`trex.cli.terminal`), without click, which is slow to
+import: these programs start at each login.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from trex.cli.errors import CommandError
 from trex.login.audit import one_line
 
 if TYPE_CHECKING:
@@ -15,22 +17,21 @@ if TYPE_CHECKING:
 
 
 def tell(text: str) -> None:
-    """Say one thing."""
+    """Print a message."""
     sys.stderr.write(f"trex: {printable(text)}\n")
 
 
 def tell_error(error: TrexError) -> None:
-    """Say what went wrong, and the next thing to try."""
+    """Print an error, and its hint."""
     tell(f"error: {one_line(str(error))}")
-    hint = getattr(error, "hint", "")
-    if hint:
-        tell(f"hint: {one_line(hint)}")
+    if isinstance(error, CommandError) and error.hint:
+        tell(f"hint: {one_line(error.hint)}")
 
 
 def printable(text: str) -> str:
-    """Return text with all but line ends and tabs escaped that could command a terminal.
+    """Return text with everything escaped that could control a terminal, except line ends and tabs.
 
-    For text whose lines are Trex's own: what is another's within one goes through `one_line` first.
+    The lines must be Trex's own: text from elsewhere goes through `one_line` before it is put in.
     """
     lines = ("\t".join(map(one_line, line.split("\t"))) for line in text.split("\n"))
     return "\n".join(lines)

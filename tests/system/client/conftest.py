@@ -25,7 +25,7 @@ HOSTS = Path("/etc/hosts")  # the sandbox's own
 
 @pytest.fixture
 def laptop(account: Callable[[str], Account], holder: Holder, keys: Keys) -> Iterator[Client]:
-    """A client with the secret key of alice's, and an agent of its own."""
+    """A client with alice's secret key and its own agent."""
     client = Client(account("laptop"))
     client.account.import_keys(holder.secret(keys["cv25519"]))
     yield client
@@ -34,20 +34,20 @@ def laptop(account: Callable[[str], Account], holder: Holder, keys: Keys) -> Ite
 
 @pytest.fixture
 def to(keys: Keys) -> str:
-    """Whom a challenge is for: alice's key."""
+    """The key that challenges are encrypted to: alice's."""
     return keys["cv25519"]
 
 
 @pytest.fixture
 def signer(laptop: Client, holder: Holder, keys: Keys) -> str:
-    """A server's signing key, which the client has, and another besides."""
+    """The server's signing key; the client has it, and another one."""
     laptop.account.import_keys(holder.public(keys["signing"], keys["signing-other"]))
     return keys["signing"]
 
 
 @pytest.fixture
 def sshd(sshd: Callable[..., Sshd]) -> Iterator[Callable[..., Sshd]]:
-    """Start servers whose PAM service is `sshd`, as it is on every host, unless the test says else."""
+    """Start servers with the PAM service `sshd`, as on every host, unless the test sets another."""
     kept = sandbox.PAM_SERVICES / "sshd"
     content = kept.read_bytes() if kept.exists() else b""
 
@@ -69,7 +69,7 @@ def name(alice: Account, laptop: Client, sshd: Callable[..., Sshd]) -> str:
 
 @pytest.fixture
 def hostile(account: Callable[[str], Account], sshd: Callable[..., Sshd]) -> Hostile:
-    """A server that asks what it likes, and lets nobody in."""
+    """A server that asks whatever it likes, and lets nobody in."""
     return Hostile(sshd, account("alice"))
 
 

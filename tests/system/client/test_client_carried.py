@@ -1,4 +1,4 @@
-"""A client's keyring in which somebody's key carries the host's as a subkey: with real gpg."""
+"""A client's keyring in which another key has the host's key as a subkey, with real gpg."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def mallorys(keys: Keys) -> str:
 
 @pytest.fixture
 def blocks(holder: Holder, keys: Keys, mallorys: str) -> dict[str, bytes]:
-    """The host's key, and Mallory's with the host's in it."""
+    """The host's key, and Mallory's key with the host's as a subkey."""
     honest = holder.public(keys["signing"])
     return {"honest": honest, "carrying": carrying(holder, mallorys, honest)}
 
 
 def write_keyring(laptop: Client, *blocks: bytes) -> None:
-    """Have these keys in this order, before the client's own, and no others."""
+    """Make the keyring hold only these keys, in this order, before the client's own."""
     own = laptop.account.run("gpg", "--export", "cv25519@example.org")
     (laptop.account.gnupg / "pubring.kbx").unlink()
     laptop.account.write(b"".join([*blocks, own]), ".gnupg/pubring.gpg")
 
 
 def respond(laptop: Client, holder: Holder, to: str, signer: str) -> tuple[str, str]:
-    """Return what a challenge of the host `web` is answered with, and who signed it."""
+    """Return the answer to a challenge of the host `web`, and who signed it."""
     message = encrypt(holder, to, name=context(host="web"), signer=signer)
     done = laptop.run("trex", "respond", stdin=message.encode())
     said = re.search("^signed +(.*)", done.stderr, re.MULTILINE)
@@ -70,7 +70,7 @@ def test_whatever_gpg_imports_in_whatever_order(
     laptop: Client, holder: Holder, keys: Keys, to: str, mallorys: str,
     blocks: dict[str, bytes], order: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """GnuPG 2.2 does not import a key of which another key has a copy; what is said then helps."""
+    """GnuPG 2.2 does not import a key of which another key has a copy; the error says what to do."""
     key = keys["signing"]
     for name in order:
         laptop.account.run("gpg", "--batch", "--import", stdin=blocks[name], check=False)
@@ -82,7 +82,7 @@ def test_whatever_gpg_imports_in_whatever_order(
         assert "not checked" in respond(laptop, holder, to, key)[1]
         refused = laptop.run("trex", "pin", "--yes", "web", key)
         assert refused.returncode == 1
-        assert f"is only a subkey here: of the key {mallorys}" in refused.stderr
+        assert f"is only a subkey here, of the key {mallorys}" in refused.stderr
         assert f"gpg --delete-keys {mallorys}," in refused.stderr
         assert laptop.run("trex", "pins").stdout == ""
         laptop.account.run("gpg", "--batch", "--yes", "--delete-keys", mallorys)
@@ -96,7 +96,7 @@ def test_whatever_gpg_imports_in_whatever_order(
 def test_keys_that_keyboxd_keeps(
     laptop: Client, holder: Holder, keys: Keys, to: str, blocks: dict[str, bytes]
 ) -> None:
-    """To GnuPG 2.2 common.conf says nothing, and it imports no key that another one carries."""
+    """GnuPG 2.2 ignores common.conf, and imports no key of which another one has a copy."""
     key = keys["signing"]
     has_keyboxd = Path("/usr/lib/gnupg/keyboxd").exists()
     assert has_keyboxd == (gnupg_version() >= (2, 4))
@@ -130,7 +130,7 @@ def test_a_key_that_signs_with_a_subkey_is_pinned_by_its_primary_key(
     laptop.account.import_keys(holder.public(key))
     refused = laptop.run("trex", "pin", "--yes", "web", subkey)
     assert refused.returncode == 1
-    assert f"{subkey} is only a subkey here: of the key {key}" in refused.stderr
+    assert f"{subkey} is only a subkey here, of the key {key}" in refused.stderr
     assert laptop.run("trex", "pin", "--yes", "web", key).returncode == 0
     assert respond(laptop, holder, to, f"{subkey}!") == (RESPONSE, f"by {key}, pinned for web")
 

@@ -1,4 +1,4 @@
-"""The client's gpg asks nobody and takes nothing in, whatever its user's gpg.conf wants elsewhere."""
+"""The client's gpg asks no server and imports nothing, whatever the user's gpg.conf says."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def script(laptop: Client, name: str, text: str) -> Path:
 
 @pytest.fixture
 def greedy(laptop: Client) -> Path:
-    """A gpg.conf that would have every unknown signer looked for; return where dirmngr says so."""
+    """A gpg.conf that makes gpg look up every unknown signer; return the file in which dirmngr notes it."""
     asked = laptop.home / "asked"
     dirmngr = script(laptop, "dirmngr", DIRMNGR.format(asked=asked))
     laptop.account.write(
@@ -43,7 +43,7 @@ def greedy(laptop: Client) -> Path:
 def test_an_unknown_signer_is_looked_for_nowhere(
     laptop: Client, holder: Holder, to: str, keys: Keys, greedy: Path
 ) -> None:
-    """A server would learn by it when and from where a message was opened."""
+    """Otherwise a server learns when and from where a message was opened."""
     message = encrypt(holder, to, signer=keys["signing-unknown"]).encode()
     done = laptop.run("trex", "respond", stdin=message)
     assert done.stdout == CHALLENGE.decode(), done.stderr
@@ -55,7 +55,7 @@ def test_an_unknown_signer_is_looked_for_nowhere(
 def test_a_key_that_a_signature_brings_along_is_not_imported(
     laptop: Client, holder: Holder, to: str, keys: Keys, greedy: Path
 ) -> None:
-    """`--include-key-block`: a server could put any key into the user's keyring by it."""
+    """`--include-key-block`: with it a server could put any key into the user's keyring."""
     unknown = keys["signing-unknown"]
     message = encrypt(holder, to, CHALLENGE, "--include-key-block", signer=unknown)
     done = laptop.run("trex", "respond", stdin=message.encode())
@@ -65,8 +65,8 @@ def test_a_key_that_a_signature_brings_along_is_not_imported(
     assert unknown in laptop.account.run("gpg", "--list-keys").decode(), "gpg by itself takes it"
 
 
-# What each of the two runs of gpg has against asking the network, and against taking a key in. The
-# first leaves signatures alone (--unwrap), the second reads no gpg.conf: here each guard is alone.
+# The guards of the two runs of gpg against network requests and against importing keys. The first
+# run ignores signatures (--unwrap), the second reads no gpg.conf: here each guard is tested alone.
 RUNS = {
     "DECRYPT": ("cli.client.gpg", "--unwrap"),
     "ALONE": ("cli.client.signature", "--no-options"),
@@ -76,14 +76,14 @@ TAKING = ("--no-auto-key-import",)
 
 
 def run_with(laptop: Client, run: str, message: bytes, guards: tuple[str, ...], kept: str) -> None:
-    """Have the client's gpg read a message with the options of one run, but for these guards."""
+    """Make the client's gpg read a message with the options of one run, except these guards."""
     module, first = RUNS[run]
     program = (
         "import sys; sys.path.insert(0, '/run/trex/module')\n"
         f"from trex.{module} import {run}\n"
-        "from trex.cli.client.gpg import Gpg\n"
+        "from trex.cli.client.gpg import UserGpg\n"
         f"options = [one for one in {run} if one not in {(first, *guards)} or one == {kept!r}]\n"
-        "Gpg().run_decrypt(sys.stdin.buffer.read(), options, 60)\n"
+        "UserGpg().run_decrypt(sys.stdin.buffer.read(), options, 60)\n"
     )
     laptop.account.run("gpg", "--list-secret-keys")  # which starts the agent
     done = laptop.run("/usr/bin/python3", "-B", "-c", program, stdin=message)

@@ -26,7 +26,7 @@ def assert_nothing_said(answers: list[str], shown: str, count: int = 1) -> None:
 def test_a_challenge_for_this_user_and_host_is_answered(
     hostile: Hostile, laptop: Client, holder: Holder, to: str
 ) -> None:
-    """Without this, the tests below would hold for a Trex that answers nothing at all."""
+    """Otherwise the tests below would pass with a Trex that answers nothing at all."""
     answers, shown = hostile.ask(laptop, f"\nWho?\n{encrypt(holder, to)}Response: ")
     assert answers == [RESPONSE]
     assert RESPONSE not in shown
@@ -121,20 +121,20 @@ def test_a_challenge_that_an_unknown_key_signed(
 def test_a_signature_that_says_something_else(
     hostile: Hostile, laptop: Client, holder: Holder, to: str, signer: str, pinned: bool
 ) -> None:
-    """The key signed another login's challenge, or a mail; the file name anybody can write."""
+    """The key signed another login's challenge, or a mail; anybody can write the file name."""
     if pinned:
         pin(laptop, signer)
     notations = [context(host="bank"), "", "trex"]
     prompts = [encrypt(holder, to, signer=signer, notation=notation) for notation in notations]
     answers, shown = hostile.ask_each(laptop, *prompts)
     assert_nothing_said(answers, shown, len(notations))
-    assert shown.count("something else") == len(notations)
+    assert shown.count("differ about what") == len(notations)
 
 
 def test_a_key_that_is_pinned_for_another_host(
     hostile: Hostile, laptop: Client, holder: Holder, to: str, signer: str
 ) -> None:
-    """That host's challenge is passed on, and both are called the same without their domain."""
+    """The other host's challenge is passed on, and both have the same name without their domain."""
     assert laptop.run("trex", "pin", "--yes", "bank.example.org", signer).returncode == 0
     answers, shown = hostile.ask(laptop, encrypt(holder, to, signer=signer))
     assert_nothing_said(answers, shown)
@@ -148,7 +148,7 @@ def test_a_message_for_a_passphrase_makes_no_pinentry_appear(
     both = encrypt(holder, to, CHALLENGE, "--symmetric", "--passphrase", "x")
     answers, shown = hostile.ask_each(laptop, alone, both)
     assert_nothing_said(answers, shown, 2)
-    assert shown.count("no message that Trex sends") == 2
+    assert shown.count("Trex does not send such a message") == 2
 
 
 def test_messages_that_are_not_encrypted(
@@ -162,7 +162,7 @@ def test_messages_that_are_not_encrypted(
 def test_two_texts_in_one_message(
     hostile: Hostile, laptop: Client, holder: Holder, to: str
 ) -> None:
-    """A mail and a challenge behind it, under one encryption."""
+    """A mail followed by a challenge, in one encrypted part."""
     right = gpg_bytes(holder, CHALLENGE, "--store", "-z0", "--set-filename", context())
     mail = gpg_bytes(holder, MAIL, "--store", "-z0")
     prompts = [
@@ -193,7 +193,7 @@ def test_damaged_messages(hostile: Hostile, laptop: Client, holder: Holder, to: 
     cut_off = message[: len(message) // 2]
     lines = message.split("\n")
     without_a_line = "\n".join(lines[:3] + lines[4:])
-    # Without its checksum, so that it is gpg which notices.
+    # Without its checksum, so that gpg is the one that notices.
     changed = re.sub(r"\n=....\n", "\n", message)
     place = changed.index("\n-----END") - 9
     changed = changed[:place] + ("A" if changed[place] != "A" else "B") + changed[place + 1 :]
@@ -214,7 +214,7 @@ def test_text_without_a_message_and_without_end(
 
 
 def test_a_megabyte_of_text(hostile: Hostile, laptop: Client, holder: Holder, to: str) -> None:
-    """sshd itself cannot send that much at once; the login ends, and nothing was said."""
+    """sshd itself cannot send that much at once; the login ends, and nothing was answered."""
     answers, shown = hostile.ask(laptop, "x" * 2**20, encrypt(holder, to, name=""))
     assert not any(answers)
     assert len(shown) < 10_000

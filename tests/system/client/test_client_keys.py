@@ -1,4 +1,4 @@
-"""Which of a client's secret keys a server can have used: the login keys, and no server learns of others."""
+"""Which of the client's secret keys a server can use: the login keys; it learns nothing of others."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from tests.system.conftest import Keys
 
 RESPONSE = CHALLENGE.decode().strip()
-QUESTION = "Does it answer"
+QUESTION = "May it answer"
 
 
 @pytest.fixture
 def mail(laptop: Client, holder: Holder) -> str:
-    """A second key of the client's, with a passphrase; whether that is asked for is in `asked`."""
+    """A second key of the client's, with a passphrase; `asked` tells whether gpg asks for it."""
     holder.take(laptop.make_locked_key("mail@example.org"))
     laptop.use_pinentry(laptop.write_pinentry(f"touch {laptop.home}/asked; echo ERR 83886179 no"))
     return "mail@example.org"
@@ -37,7 +37,7 @@ def was_asked(laptop: Client) -> bool:
 
 
 def without_ids(shown: str) -> str:
-    """Return what is the same for every message: neither key ids nor the prompt's own text."""
+    """Return the output without key ids and the prompt's own text, which differ between messages."""
     return re.sub("-----BEGIN.*", "...", re.sub("[0-9A-F]{16}", "ID", shown))
 
 
@@ -59,7 +59,7 @@ def test_a_server_cannot_tell_a_key_that_is_held_from_one_that_is_not(
     hostile: Hostile, laptop: Client, holder: Holder, to: str, keys: Keys, known: bool,
     request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
-    """Neither by the answer nor by the words, and nobody's passphrase is asked for."""
+    """Neither from the answer nor from the error; and no passphrase is asked for."""
     if known:
         assert hostile.ask(laptop, encrypt(holder, to))[0] == [RESPONSE]
     mail: str = request.getfixturevalue("mail")
@@ -73,7 +73,7 @@ def test_a_server_cannot_tell_a_key_that_is_held_from_one_that_is_not(
 def test_a_hidden_recipient_is_refused(
     hostile: Hostile, laptop: Client, holder: Holder, to: str, mail: str
 ) -> None:
-    """gpg would try every key that it has, and ask for each passphrase."""
+    """Otherwise gpg tries all its keys, and asks for each passphrase."""
     message = encrypt(holder, to, CHALLENGE, "--throw-keyids", "--recipient", mail)
     answers, shown = hostile.ask(laptop, message)
     assert answers == [""]
@@ -171,7 +171,7 @@ def test_somebody_s_key_with_ours_in_it_is_no_second_key(
 def test_a_subkey_that_was_revoked_is_not_used(
     hostile: Hostile, laptop: Client, holder: Holder, to: str
 ) -> None:
-    """What was captured while it was in use stays closed, and nobody is asked for its passphrase."""
+    """A message that was captured while it was in use is not decrypted, and no passphrase is asked for."""
     message = encrypt(holder, to)
     laptop.account.run(
         "gpg", "--batch", "--passphrase", "", "--quick-add-key", to, "cv25519", "encr"
@@ -191,7 +191,7 @@ def test_a_subkey_that_was_revoked_is_not_used(
 def test_an_agent_that_is_forwarded_answers(
     laptop: Client, holder: Holder, to: str, keys: Keys
 ) -> None:
-    """Through its extra socket an agent tells GnuPG 2.2 of no key, which lists them all with `#`."""
+    """Through its extra socket an agent lists no key to GnuPG 2.2, which then marks all with `#`."""
     socket = laptop.account.run("gpgconf", "--list-dirs", "agent-extra-socket").decode().strip()
     laptop.account.run("gpgconf", "--launch", "gpg-agent")
     far = laptop.home / "far"

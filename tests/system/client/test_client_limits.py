@@ -1,4 +1,4 @@
-"""What a message can do inside: gpg asks for no passphrase of its own, and does not work for minutes."""
+"""The content of a message: it cannot make gpg ask for its passphrase, or work for minutes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MEGABYTE = 1 << 20
 COMPRESSED, TEXT = b"\xa3\x01", b"\xafb\0\0\0\0\0"  # ZIP, and a literal packet; both to the end
-MOST = 60  # seconds of processor time, for all that the client starts: it is a tenth of minutes
+MOST = 60  # seconds of processor time, for everything that the client starts; without limits it takes more
 
 
 def sealed(holder: Holder, to: str, content: bytes) -> str:
@@ -47,11 +47,11 @@ def test_a_layer_with_a_passphrase_inside_makes_no_pinentry_appear(
 
 
 def run_gpg(laptop: Client, message: bytes, seconds: int = 300) -> str:
-    """Have the client's gpg decrypt; return how it ended, and whether it wanted a passphrase."""
+    """Make the client's gpg decrypt; return how it ended, and whether it asked for a passphrase."""
     program = (
         "import sys; sys.path.insert(0, '/run/trex/module')\n"
-        "from trex.cli.client.gpg import DECRYPT, Gpg\n"
-        f"opened = Gpg().run_decrypt(sys.stdin.buffer.read(), DECRYPT[1:], {seconds})\n"
+        "from trex.cli.client.gpg import DECRYPT, UserGpg\n"
+        f"opened = UserGpg().run_decrypt(sys.stdin.buffer.read(), DECRYPT[1:], {seconds})\n"
         "print(opened.returncode, 'NEED_PASSPHRASE_SYM' in opened.said)"
     )
     done = laptop.run("/usr/bin/python3", "-B", "-c", program, stdin=message, seconds=seconds)
@@ -59,7 +59,7 @@ def run_gpg(laptop: Client, message: bytes, seconds: int = 300) -> str:
 
 
 def test_gpg_ends_where_it_wants_a_passphrase_for_a_message(laptop: Client, holder: Holder) -> None:
-    """What gpg would see if such a packet got past the checks before it."""
+    """gpg's own limit, in case such a packet gets past the checks before it."""
     laptop.use_pinentry(laptop.write_pinentry(f"touch {laptop.home}/asked"))
     laptop.account.run("gpg", "--list-secret-keys")
     message = gpg_bytes(holder, CHALLENGE, "--symmetric", "--passphrase", "x")
@@ -67,7 +67,7 @@ def test_gpg_ends_where_it_wants_a_passphrase_for_a_message(laptop: Client, hold
 
 
 def bomb() -> bytes:
-    """Return a few KB that gpg reads over for hours: two TB, compressed three times."""
+    """Return a few KB that would keep gpg busy for hours: two TB, compressed three times."""
     first, megabyte = flushed(TEXT + bytes(MEGABYTE)), flushed(bytes(MEGABYTE))
     gigabytes = flushed(COMPRESSED + first) + flushed(megabyte * 1000) * 2000
     inside = COMPRESSED + deflated(COMPRESSED + gigabytes)
@@ -84,11 +84,11 @@ def test_a_message_that_keeps_gpg_busy_is_refused(laptop: Client, holder: Holder
     done = laptop.run("trex", "respond", stdin=sealed(holder, to, bomb()).encode(), seconds=300)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < MOST
     assert (done.returncode, done.stdout) == (1, "")
-    assert "gpg was ended at this message: it is more work than a challenge" in done.stderr
+    assert "gpg was stopped: this message takes more work than a challenge" in done.stderr
 
 
 def test_the_agent_has_no_such_limits(laptop: Client, holder: Holder, to: str) -> None:
-    """It lives longer than gpg, and all that uses it would end with it."""
+    """It runs longer than gpg, and everything that uses it would end with it."""
     laptop.account.run("gpgconf", "--kill", "gpg-agent")
     assert laptop.run("trex", "respond", stdin=encrypt(holder, to).encode()).returncode == 0
     pid = laptop.account.run("gpg-connect-agent", "getinfo pid", "/bye").decode().split()[1]
@@ -97,7 +97,7 @@ def test_the_agent_has_no_such_limits(laptop: Client, holder: Holder, to: str) -
 
 
 def test_a_gpg_that_has_limits_starts_no_agent(laptop: Client, holder: Holder, to: str) -> None:
-    """Where the agent has ended since the keys were listed."""
+    """Also if the agent has ended since the keys were listed."""
     laptop.account.run("gpgconf", "--kill", "gpg-agent")
     message = gpg_bytes(holder, CHALLENGE, "--encrypt", "--recipient", to)
     assert run_gpg(laptop, message) == "2 False\n"
@@ -110,6 +110,6 @@ def deflated(content: bytes) -> bytes:
 
 
 def flushed(content: bytes) -> bytes:
-    """Return a part of a stream, which can stand in it any number of times."""
+    """Return a part of a stream that can be repeated any number of times."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     return compressor.compress(content) + compressor.flush(zlib.Z_FULL_FLUSH)

@@ -1,4 +1,4 @@
-"""A challenge gets one answer: in whatever form it comes, from whichever program, however many ask."""
+"""A challenge is answered once: in any form, by any program, however many ask at a time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_challenge_that_is_framed_in_another_way_is_the_same(
 def test_each_of_these_forms_would_have_been_answered_first(
     hostile: Hostile, laptop: Client, holder: Holder, to: str
 ) -> None:
-    """Without this, the test above would hold for forms that gpg cannot read."""
+    """Otherwise the test above would pass for forms that gpg cannot read."""
     for name in framings(encrypt(holder, to)):
         answers, shown = hostile.ask(laptop, framings(encrypt(holder, to))[name])
         assert answers == [RESPONSE], f"{name}: {shown}"
@@ -74,7 +74,7 @@ def test_nobody_is_asked_for_a_passphrase_that_no_answer_needs(
 
 
 def test_of_several_at_once_one_answers(laptop: Client, holder: Holder) -> None:
-    """None was answered when they began: all wait for a passphrase till then."""
+    """None is answered when they begin: all wait for a passphrase first."""
     holder.take(laptop.make_locked_key("slow@example.org"))
     laptop.answer_with("slow@example.org")
     laptop.use_pinentry(laptop.write_pinentry(

@@ -1,4 +1,4 @@
-"""`trex pin`, `trex pins` and `trex unpin`, and the file that they keep."""
+"""`trex pin`, `trex pins` and `trex unpin`, and their file."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def test_a_pin_is_shown_and_confirmed(laptop: Client, holder: Holder) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "error"), [
-    (["-x"], "No such option"), (["a b", "x"], "no name of a host"), (["web", "ABC"], "40 hex"),
+    (["-x"], "No such option"), (["a b", "x"], "is not a host name"), (["web", "ABC"], "40 hex"),
     (["web", "F" * 40], "not in your keyring"), ([], "Missing argument"),
 ])  # fmt: skip
 def test_a_pin_that_makes_no_sense(laptop: Client, arguments: list[str], error: str) -> None:
     done = laptop.run("trex", "pin", *arguments)
     assert done.returncode in (1, 2)
     assert error in done.stderr
-    assert "trex: hint: " in done.stderr or "no name" in error
+    assert "trex: hint: " in done.stderr or "host name" in error
     assert not laptop.pins.exists()
 
 
@@ -79,7 +79,7 @@ def test_a_pin_that_makes_no_sense(laptop: Client, arguments: list[str], error: 
 def test_a_damaged_file_of_pins(
     laptop: Client, holder: Holder, to: str, content: bytes, error: str
 ) -> None:
-    """Its loss would let any key sign: so nothing is answered, and the line is named."""
+    """Without it any key could sign: so nothing is answered, and the error names the line."""
     laptop.run("trex", "pins")
     config = laptop.home / ".config/trex"
     config.mkdir(parents=True)

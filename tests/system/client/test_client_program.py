@@ -1,4 +1,4 @@
-"""Which ssh `trex ssh` becomes, which one asks, and what both say."""
+"""Which ssh `trex ssh` becomes, which one asks, and what they print."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OURS = {
 
 @pytest.fixture
 def first(laptop: Client) -> Path:
-    """A directory of the user's, which comes first on PATH."""
+    """A directory of the user's that is first on PATH."""
     directory = laptop.home / "bin"
     directory.mkdir()
     laptop.account.own(directory, 0o755)
@@ -69,7 +69,7 @@ def test_a_script_in_the_place_of_ssh_is_not_asked_which_ssh_it_becomes(
 def test_the_program_that_asks_must_be_the_ssh_that_says_who_asks(
     laptop: Client, holder: Holder, to: str, first: Path
 ) -> None:
-    """What stands on PATH says that it is a new one, and becomes something else."""
+    """The `ssh` on PATH claims to be a new one, and becomes another program."""
     laptop.account.write(f"(alice@web) {encrypt(holder, to)}", "prompt")
     asking = "import os, subprocess as s; s.run([os.environ['SSH_ASKPASS'], open('prompt').read()])"
     write_ssh(laptop, '#!/bin/sh\n[ "$1" = -V ] && echo OpenSSH_9.9p1 >&2 && exit\n'
@@ -89,7 +89,7 @@ def test_a_quiet_ssh_is_quiet(name: str, laptop: Client) -> None:
 def test_a_prompt_that_nobody_can_be_asked_is_named(laptop: Client) -> None:
     done = laptop.run("trex-askpass", f"Username for 'https://example.org': \x1b[2J{'x' * 500}")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "trex: error: nobody can be asked without a terminal: Username for 'https" in done.stderr
+    assert "trex: error: there is no terminal to ask at: Username for 'https" in done.stderr
     assert "\x1b" not in done.stderr
     assert len(done.stderr) < 400
 

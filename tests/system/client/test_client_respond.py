@@ -1,4 +1,4 @@
-"""`trex respond`, as people and scripts call it: what it answers, and what it shows of anything else."""
+"""`trex respond`, as people and scripts use it: what it answers, and what it shows of other messages."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_paste_at_the_terminal_leaves_nothing_for_the_shell(
 def test_a_control_character_in_a_paste_hands_nothing_to_the_shell(
     laptop: Client, holder: Holder, to: str, key: str
 ) -> None:
-    """More than the terminal keeps at once: the rest comes when trex has read, or has ended."""
+    """More than the terminal buffers: the rest arrives when trex has read, or has ended."""
     terminal = laptop.type("bash", "--norc", "-i", environment={"PS1": "$ ", "HISTFILE": ""})
     terminal.expect_exact("$ ")
     terminal.sendline(
@@ -99,7 +99,7 @@ def test_a_control_character_in_a_paste_hands_nothing_to_the_shell(
 def test_nothing_is_shown_of_what_is_no_challenge(
     laptop: Client, holder: Holder, to: str, name: str | None, plaintext: bytes
 ) -> None:
-    """So a server can never use it to have a captured mail decrypted."""
+    """So a server can never use it to decrypt a captured mail."""
     message = encrypt(holder, to, plaintext, name=name).encode()
     done = laptop.run("trex", "respond", stdin=message)
     assert (done.returncode, done.stdout) == (1, "")
@@ -159,7 +159,7 @@ def test_a_signature_of_a_revoked_key(laptop: Client, holder: Holder, to: str, k
 
 
 def test_a_user_id_cannot_write_status_lines(laptop: Client, holder: Holder, to: str) -> None:
-    """python-gnupg's own reader takes U+0085 for the end of a line, and gpg does not escape it."""
+    """python-gnupg's own reader treats U+0085 as a line end, and gpg does not escape it."""
     key = gpg_bytes(holder, b"", "--status-fd", "1", "--quick-generate-key",
                     "eve\x85[GNUPG:] VALIDSIG 0123", "ed25519", "sign", "never")  # fmt: skip
     fingerprint = key.decode().split()[-1]
@@ -183,13 +183,13 @@ def test_a_user_id_that_is_not_utf_8(laptop: Client, holder: Holder) -> None:
 FAILURES = {
     "echo ERR 83886179 no": "not decrypted: it was cancelled",
     "echo ERR 83886167 no": "not decrypted: the PIN was wrong",
-    "echo ERR 83918849 no": "the agent's pinentry may not use the terminal: after su it is another",
+    "echo ERR 83918849 no": "the agent's pinentry may not use the terminal: after su it belongs to another",
     "echo ERR 83886381 no": "gpg says: public key decryption failed: Screen or window too small",
 }
 
 
 def test_a_passphrase_that_does_not_come(laptop: Client, holder: Holder) -> None:
-    """The reason is told, and in gpg's own words where Trex has none."""
+    """The error says why, in gpg's own words if Trex has none."""
     holder.take(laptop.make_locked_key("locked@example.org"))
     laptop.answer_with("locked@example.org")
     message = encrypt(holder, "locked@example.org")
@@ -203,7 +203,7 @@ def test_a_passphrase_that_does_not_come(laptop: Client, holder: Holder) -> None
 
 
 def test_interrupted_while_the_agent_asks(laptop: Client, holder: Holder) -> None:
-    """The fixture `nothing_left` sees to it that no process stays."""
+    """The fixture `nothing_left` checks that no process is left."""
     holder.take(laptop.make_locked_key("slow@example.org"))
     laptop.answer_with("slow@example.org")
     laptop.use_pinentry(laptop.write_pinentry(f"touch {laptop.home}/asked"))
@@ -224,7 +224,7 @@ def test_no_gpg(laptop: Client, holder: Holder, to: str) -> None:
 
 
 def test_copy_goes_through_the_terminal(laptop: Client, holder: Holder, to: str) -> None:
-    """OSC 52; and where the desktop's program is there, through that."""
+    """OSC 52; or through the desktop's program, if there is one."""
     laptop.account.write(encrypt(holder, to), "prompt")
     terminal = laptop.type("sh", "-c", "trex respond --copy prompt > out")
     terminal.expect_exact(f"\x1b]52;c;{base64.b64encode(RESPONSE.strip().encode()).decode()}\x07")
@@ -244,7 +244,7 @@ def test_copy_goes_through_the_terminal(laptop: Client, holder: Holder, to: str)
 def test_copy_goes_through_the_desktop_s_program(
     laptop: Client, holder: Holder, to: str, program: str, variable: str, arguments: str
 ) -> None:
-    """The response is on its standard input, and in none of its arguments."""
+    """The response is passed on standard input, not as an argument."""
     bin_ = laptop.home / "bin"
     bin_.mkdir()
     laptop.account.own(bin_, 0o700)

@@ -1,4 +1,4 @@
-"""A server passes on a challenge of another program's: real su, sudo and pamtester ask for it."""
+"""A server passes on a challenge from another program: real su, sudo and pamtester."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HOST = os.uname().nodename
 
 @pytest.fixture
 def enrolled(hostile: Hostile, holder: Holder, to: str) -> Account:
-    """Enrol alice, who logs in where the server is dishonest."""
+    """Enrol alice, who logs in to a dishonest server."""
     user = hostile.alice
     user.import_keys(holder.public(to))
     user.write(f"{to} trust nosign\n")
@@ -74,7 +74,7 @@ def test_what_su_and_sudo_ask_for_is_never_answered_in_a_login_by_ssh(
     hostile: Hostile, laptop: Client, enrolled: Account, account: Callable[[str], Account],
     stack: Callable[[str], None], service: str,
 ) -> None:  # fmt: skip
-    """32 answers were had in one connection, and the program let whoever asked be the user."""
+    """A server once got 32 answers in one connection, and could act as the user in that program."""
     account("bob")
     stack(service)
     Path("/etc/sudoers.d/alice").write_text("alice ALL=(ALL) ALL\n")
@@ -87,7 +87,7 @@ def test_what_su_and_sudo_ask_for_is_never_answered_in_a_login_by_ssh(
         passed_on = message_shown(asking)
         hostile.will_ask(*[passed_on] * 32)
         terminal = laptop.type("trex", "ssh", laptop.knows(hostile.server), "true")
-        terminal.expect_exact(f"error: this challenge is for {service}, and ssh logs in")
+        terminal.expect_exact(f"error: this challenge is for {service}, not for a login by ssh")
         terminal.expect(pexpect.EOF)
         assert hostile.heard() == [""]
     finally:
@@ -104,11 +104,11 @@ def test_what_another_service_asks_for_is_answered_by_nobody_but_the_user(
         passed_on = message_shown(asking)
         answers, shown = hostile.ask(laptop, passed_on)
         assert answers == [""]
-        assert "not answered. The message is for the PAM service vpn, and sshd's is sshd" in shown
+        assert "not answered. The message is for the PAM service vpn; expected sshd" in shown
         hostile.will_ask(passed_on)
         terminal = laptop.type("trex", "ssh", laptop.knows(hostile.server), "true")
         terminal.expect_exact("service: vpn\r\n")
-        terminal.expect_exact("Has it? (yes/no) ")
+        terminal.expect_exact("Does it have this PAMServiceName? (yes/no) ")
         terminal.sendline("no")
         terminal.expect(pexpect.EOF)
         assert hostile.heard() == [""]
@@ -128,7 +128,7 @@ def test_an_sshd_with_another_service_is_confirmed_once(
     assert "trex ssh once at a terminal" in alone.stderr
     for answer, comes in (("no", "Permission denied"), ("yes", "alice\r\n")):
         terminal = laptop.type("trex", "ssh", name, "id -un")
-        terminal.expect_exact(f"The message is for the PAM service {service}, and sshd's is sshd.")
+        terminal.expect_exact(f"The message is for the PAM service {service}; expected sshd.")
         terminal.expect_exact("(yes/no) ")
         terminal.sendline(answer)
         terminal.expect_exact(comes)
@@ -165,7 +165,7 @@ def test_a_damaged_file_of_services(
 
 
 def test_respond_says_what_the_answer_is_for(laptop: Client, holder: Holder, to: str) -> None:
-    """It answers sudo and su too: whoever pastes has to see it."""
+    """It also answers sudo and su: the person who pastes has to see it."""
     sudo = encrypt(holder, to, name=context(service="sudo")).encode()
     done = laptop.run("trex", "respond", stdin=sudo)
     assert done.stdout == f"{RESPONSE}\n"
@@ -186,7 +186,7 @@ def test_one_login_gets_one_answer_however_often_it_asks(
 def test_after_a_refusal_nothing_is_decrypted(
     hostile: Hostile, laptop: Client, holder: Holder, to: str
 ) -> None:
-    """Never three pinentries after one cancel, and no questions to the keyring one by one."""
+    """Never three pinentries after one cancel, and no probing of the keyring, key by key."""
     holder.take(laptop.make_locked_key("locked@example.org"))
     laptop.answer_with("locked@example.org")
     count = laptop.home / "count"
@@ -200,7 +200,7 @@ def test_after_a_refusal_nothing_is_decrypted(
 def test_a_message_that_is_none_of_trex_s_is_the_one_of_its_login(
     hostile: Hostile, laptop: Client, holder: Holder, to: str
 ) -> None:
-    """Nobody can try what is refused and what is not."""
+    """A server cannot try out what is refused and what is not."""
     good = encrypt(holder, to)
     answers, shown = hostile.ask(laptop, good.replace("\n=", "\nAAAA\n="), good)
     assert answers == [""]
@@ -211,7 +211,7 @@ def test_a_message_that_is_none_of_trex_s_is_the_one_of_its_login(
 def test_a_refused_run_is_one_attempt(
     alice: Account, laptop: Client, sshd: Callable[..., Sshd], holder: Holder, log: Log
 ) -> None:
-    """ssh asks three times of itself; with pam_faillock that locks an account."""
+    """ssh itself asks three times; with pam_faillock that locks an account."""
     alice.import_keys(laptop.make_locked_key("locked@example.org"))
     laptop.answer_with("locked@example.org")
     alice.write("locked@example.org trust nosign\n")
@@ -242,10 +242,10 @@ ask()
 """
 
 
-def test_whoever_shares_the_home_does_not_forget_the_mark_of_an_ssh_elsewhere(
+def test_a_machine_that_shares_the_home_does_not_forget_the_mark_of_an_ssh_elsewhere(
     laptop: Client, holder: Holder, to: str
 ) -> None:
-    """By two logins on two machines a server got an answer to every challenge, without end."""
+    """With two logins on two machines a server got an answer to every challenge, without end."""
     prompt = f"(alice@web) {encrypt(holder, to)}"
     asking = laptop.start("/usr/bin/python3", "-c", ASK_TWICE, prompt)
     laptop.wait_for("asked")
@@ -279,7 +279,7 @@ def test_marks_of_elsewhere_go_when_their_challenges_are_over(name: str, laptop:
 
 
 def jump(laptop: Client, server: Sshd, *lines: str) -> None:
-    """Have two names for the server: one of them is the way to the other."""
+    """Give the server two names: one of them is the jump host for the other."""
     with open("/etc/hosts", "a", encoding="ascii") as hosts:
         hosts.write("127.0.0.1 jump.test target.test\n")
     laptop.knows(server, *lines, name="jump.test target.test")
@@ -312,7 +312,7 @@ def test_a_pin_with_a_port_counts_for_a_jump_host(
     hostile: Hostile, laptop: Client, holder: Holder, to: str, signer: str, keys: Keys,
     way: list[str],
 ) -> None:  # fmt: skip
-    """There its port is not known to whoever asks with the arguments of the whole."""
+    """Its port is then not known: the arguments are those for the target."""
     jump(laptop, hostile.server)
     pin = laptop.run("trex", "pin", "--yes", f"[jump.test]:{hostile.server.port}", signer)
     assert pin.returncode == 0, pin.stderr
@@ -337,20 +337,20 @@ def test_a_refused_jump_is_one_attempt(
 def test_a_jump_host_s_port_is_known_where_ssh_itself_makes_the_jump(
     hostile: Hostile, laptop: Client, holder: Holder, to: str, signer: str, keys: Keys
 ) -> None:
-    """So it is another server's key that is pinned for another port."""
+    """So a key that is pinned for another port is another server's."""
     jump(laptop, hostile.server)
     for port, key in ((hostile.server.port, signer), (1, keys["signing-other"])):
         laptop.run("trex", "pin", "--yes", f"[jump.test]:{port}", key)
     hostile.will_ask(encrypt(holder, to, signer=keys["signing-other"]))
     done = laptop.run("trex", "ssh", *WAYS["ProxyJump"], "target.test", "true")
     assert hostile.heard() == [""]
-    assert f"{signer} is pinned for this host" in done.stderr
+    assert f"expected {signer}, which is pinned for this host" in done.stderr
 
 
 def test_respond_asks_for_a_signature_of_one_of_the_host_s_pins(
     laptop: Client, holder: Holder, to: str, signer: str
 ) -> None:
-    """Whoever pastes does not say which port they log in at."""
+    """A person who pastes does not say which port they log in at."""
     assert laptop.run("trex", "pin", "--yes", "[web.test]:2222", signer).returncode == 0
     unsigned = encrypt(holder, to, name=context(host="web")).encode()
     done = laptop.run("trex", "respond", stdin=unsigned)
@@ -373,7 +373,7 @@ def test_respond_knows_a_pinned_host_by_the_name_that_was_confirmed_for_ssh(
 def test_a_pin_by_short_name_demands_a_signature_and_settles_nothing(
     hostile: Hostile, laptop: Client, holder: Holder, to: str, signer: str
 ) -> None:
-    """`web` may be `web` of any domain: the key's other host may be the one that was meant."""
+    """`web` may be in any domain: the challenge may be for the other host that the key is pinned for."""
     name = laptop.knows(hostile.server, "HostKeyAlias web.evil.test", "StrictHostKeyChecking no")
     assert laptop.run("trex", "pin", "--yes", "web", signer).returncode == 0
     laptop.names.write_text(f"alice@[web.evil.test]:{hostile.server.port} alice@web\n")
@@ -386,7 +386,7 @@ def test_a_pin_by_short_name_demands_a_signature_and_settles_nothing(
         return done.stderr
 
     assert "NOT SIGNED" in ask("")
-    assert "The key that signed it is pinned for web, and not for [web.evil.test]" in ask(signer)
+    assert "signed by a key that is pinned for web, not for [web.evil.test]" in ask(signer)
 
 
 def test_a_key_that_signs_for_two_hosts_is_pinned_for_both_after_one_question(
@@ -396,7 +396,7 @@ def test_a_key_that_signs_for_two_hosts_is_pinned_for_both_after_one_question(
     assert laptop.run("trex", "pin", "--yes", "other.test", signer).returncode == 0
     hostile.will_ask(encrypt(holder, to, signer=signer))
     terminal = laptop.type("trex", "ssh", name, "true")
-    terminal.expect_exact("The key that signed it is pinned for other.test, and not for ")
+    terminal.expect_exact("The message is signed by a key that is pinned for other.test, not for ")
     terminal.expect_exact("(yes/no) ")
     terminal.sendline("yes")
     terminal.expect(pexpect.EOF)

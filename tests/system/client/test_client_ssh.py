@@ -1,4 +1,4 @@
-"""`trex ssh` against a real sshd: it logs in, and at that host only."""
+"""`trex ssh` against a real sshd: it logs in, at that host only."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_host_by_another_name_is_confirmed_once(
     assert alone.returncode == 255, "nobody is there to confirm it"
     assert "trex ssh once at a terminal" in alone.stderr
     terminal = laptop.type("trex", "ssh", name, "id -un")
-    terminal.expect_exact(f"The message is for the host {os.uname().nodename}, and ssh goes to ")
+    terminal.expect_exact(f"The message is for the host {os.uname().nodename}, but ssh goes to ")
     terminal.expect_exact("(yes/no) ")
     terminal.sendline("no")
     terminal.expect_exact("Permission denied")
@@ -143,7 +143,7 @@ def test_what_the_module_signs_satisfies_a_pin(
 def test_a_jump_host_cannot_have_the_target_s_challenge_answered(
     hostile: Hostile, laptop: Client, holder: Holder, keys: Keys
 ) -> None:
-    """It asks with the challenge that it got from the host beyond it."""
+    """It passes on the challenge that it got from the host behind it."""
     with open("/etc/hosts", "a", encoding="ascii") as hosts:
         hosts.write("127.0.0.1 jump.test target.test\n")
     laptop.knows(hostile.server, name="jump.test")

@@ -49,7 +49,7 @@ def test_the_host_key_question_reaches_the_terminal(name: str, laptop: Client) -
 
 
 def log_in_unseen(terminal: pexpect.spawn[str]) -> None:
-    """Type the passphrase where nothing is echoed, and be let in."""
+    """Type the passphrase, which is not echoed, and log in."""
     wait_for_no_echo(terminal)
     terminal.sendline(PASSPHRASE)
     terminal.expect_exact("alice\r\n")
@@ -76,7 +76,7 @@ def test_a_password_after_the_challenge_is_typed_unseen(
 def test_several_questions_of_one_login_are_all_asked(
     alice: Account, laptop: Client, sshd: Callable[..., Sshd]
 ) -> None:
-    """A password, the key, and a code: one attempt, whatever it takes."""
+    """A password, the key, and a code are one attempt."""
     subprocess.run(["chpasswd"], input=f"alice:{PASSPHRASE}\n".encode(), check=True)
     alice.write(text('" TOTP_AUTH', "12345678"), FILE)
     service = sandbox.pam_service(
@@ -151,7 +151,7 @@ def test_a_message_for_a_key_that_is_elsewhere_comes_to_the_terminal(
 
 
 def test_interrupted_at_a_question(hostile: Hostile, laptop: Client) -> None:
-    """The fixture `nothing_left` sees to it that no process stays."""
+    """The fixture `nothing_left` checks that no process is left."""
     hostile.will_ask("Password: ")
     name = laptop.knows(hostile.server)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
@@ -167,7 +167,7 @@ def test_interrupted_at_a_question(hostile: Hostile, laptop: Client) -> None:
 def test_ssh_is_killed_while_the_agent_asks(
     hostile: Hostile, laptop: Client, holder: Holder
 ) -> None:
-    """The fixture `nothing_left` sees to it that neither trex-askpass nor gpg stays."""
+    """The fixture `nothing_left` checks that neither trex-askpass nor gpg is left."""
     holder.take(laptop.make_locked_key("slow@example.org"))
     laptop.answer_with("slow@example.org")
     laptop.use_pinentry(laptop.write_pinentry(f"touch {laptop.home}/asked"))
@@ -226,5 +226,5 @@ def child_of(pid: int, name: str) -> int:
 
 
 def terminal_of(terminal: pexpect.spawn[str], laptop: Client) -> None:
-    """Give a pseudo-terminal to the user at it: pinentry opens it by its name."""
+    """Make the user own a pseudo-terminal: pinentry opens it by its name."""
     os.chown(os.readlink(f"/proc/{terminal.pid}/fd/0"), laptop.account.uid, -1)

@@ -1,4 +1,4 @@
-"""What is said while gpg waits for somebody, and that it goes away."""
+"""The line that is shown while gpg waits for somebody, and erased afterwards."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CARD = "D2760001240103040006123456780000"
 
 @pytest.fixture
 def slow(laptop: Client, holder: Holder) -> str:
-    """A key whose passphrase comes when the file `go` is there; return its id."""
+    """A key whose passphrase is entered once the file `go` exists; return its id."""
     holder.take(laptop.make_locked_key("slow@example.org"))
     laptop.answer_with("slow@example.org")
     laptop.use_pinentry(laptop.write_pinentry(
@@ -67,7 +67,7 @@ def test_without_a_terminal_it_is_a_line(laptop: Client, holder: Holder, slow: s
 
 
 def test_an_agent_that_says_nothing_is_named(laptop: Client, holder: Holder, slow: str) -> None:
-    """As with a key on a token that waits for a touch: gpg says nothing at all then."""
+    """As with a token that waits for a touch: gpg then prints nothing at all."""
     laptop.account.run("gpg", "--list-secret-keys")
     pid = laptop.account.run("gpg-connect-agent", "getinfo pid", "/bye").decode().split()[1]
     laptop.account.write("", "go")
@@ -121,7 +121,7 @@ def readkey(laptop: Client, grip: str) -> bytes:
 def test_a_pinentry_on_the_same_terminal_has_it_for_itself(
     laptop: Client, holder: Holder, slow: str
 ) -> None:
-    """Curses would be overwritten; and the pinentry says what it wants."""
+    """A curses pinentry would be overwritten, and it says itself what it asks for."""
     laptop.use_pinentry("/usr/bin/pinentry-tty")
     laptop.account.write(encrypt(holder, "slow@example.org"), "prompt")
     terminal = laptop.type("sh", "-c", "tty; read go; exec trex respond prompt")

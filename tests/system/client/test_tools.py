@@ -1,4 +1,4 @@
-"""docs/tools.md, the tools that run ssh: each line is run as the page has it."""
+"""docs/tools.md, the tools that run ssh: each line is run as the page shows it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def run(laptop: Client, line: str, **settings: str) -> str:
 
 
 def logins(log: Log) -> int:
-    """Return how many were let in, where nobody was refused."""
+    """Return the number of logins, and check that none was refused."""
     assert len(log.trex(" ms=")) == len(log.trex("accepted: user=alice"))
     return len(log.trex("accepted: user=alice"))
 
@@ -118,7 +118,7 @@ def test_mosh(laptop: Client) -> None:
 
 @pytest.fixture
 def greeting() -> Iterator[bytes]:
-    """What a server at the far end of a tunnel says to all."""
+    """The reply of a server at the far end of a tunnel."""
     said = b"at the far end\n"
     with socket.create_server(("127.0.0.1", 5432)) as listening:
 
@@ -197,7 +197,7 @@ def test_control_master(laptop: Client, log: Log) -> None:
 
 @pytest.fixture
 def cron(laptop: Client) -> Iterator[None]:
-    """Room for cron's tables, and Trex where pip puts it for all."""
+    """Directories for cron's tables, and Trex where pip installs it system-wide."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "trex-cron", CRONTABS], check=True)
     subprocess.run(["mount", "--bind", BIN, LOCAL], check=True)
     subprocess.run(
@@ -210,7 +210,7 @@ def cron(laptop: Client) -> Iterator[None]:
 
 
 def test_cron(laptop: Client, alice: Account, report: str, cron: None, log: Log) -> None:
-    """At its start, and not at night: the time alone is another than on the page."""
+    """When cron starts, and not at night: only the time differs from the page."""
     *_, command = tools.line("cron").split(maxsplit=5)
     laptop.run("crontab", "-", stdin=f"@reboot {command} && touch done\n".encode())
     daemon = subprocess.Popen(["cron", "-f"], stdin=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""docs/tools.md, Ansible: its inventory and its lines are run as the page has them."""
+"""docs/tools.md, Ansible: its inventory and its lines are run as the page shows them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SUDOERS = Path("/etc/sudoers.d/alice")
 
 @pytest.fixture
 def controller(laptop: Client) -> Iterator[Client]:
-    """Who runs Ansible with the page's inventory; its connections end with the test."""
+    """An account that runs Ansible with the page's inventory; its connections end with the test."""
     laptop.account.write(tools.blocks("Ansible")[0] + "\n", "hosts")
     yield laptop
     for socket in (laptop.home / ".ansible/cp").glob("*"):

@@ -23,7 +23,7 @@ PROGRAMS = {
 
 
 def paste(laptop: Client, terminal: pexpect.spawn[str], end: str = "Response: ") -> None:
-    """Carry the prompt to `trex respond`, and what that prints back."""
+    """Paste the prompt into `trex respond`, and its output back."""
     terminal.expect_exact(end)
     done = laptop.run("trex", "respond", stdin=f"{terminal.before}{end}".encode())
     assert f"host     {os.uname().nodename}\n" in done.stderr

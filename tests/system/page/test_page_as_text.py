@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.page import answer_to
-from trex.cli.client.paste import read_message
+from trex.cli.client.paste import find_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +54,8 @@ def test_trex_respond_finds_the_message_in_what_a_text_browser_shows(
     browser: list[str], login: OpenPrompt, holder: Holder
 ) -> None:
     """Links puts a space before each line, with which gpg finds nothing."""
-    found = read_message(dump(browser, login.shown.url))
-    assert found == read_message(login.shown.message)
+    found = find_message(dump(browser, login.shown.url))
+    assert found == find_message(login.shown.message)
     assert login.answer(answer_to(holder, login)).verdict == "PAM_SUCCESS"
 
 

@@ -23,7 +23,7 @@ import pytest
 from tests.support.forked import in_a_child
 from trex.cli import delegate
 from trex.cli.delegate import hint_for, run_as, scratch_directory
-from trex.cli.terminal import CommandError
+from trex.cli.errors import CommandError
 from trex.errors import OTHER, OWNER, READABLE, WRITABLE, FileUnsafe, TrexError
 from trex.system import supervisor
 from trex.system.privilege import Account, find_account
@@ -174,7 +174,7 @@ def fail(error: BaseException) -> Any:
 
     with pytest.raises(CommandError) as caught:
         run_as(SOMEBODY, work)
-    return caught.value.message, caught.value.hint
+    return str(caught.value), caught.value.hint
 
 
 def test_what_it_raises_is_raised_here_in_words() -> None:
@@ -263,7 +263,7 @@ def test_a_process_that_cannot_be_ended_is_left_and_told(monkeypatch: pytest.Mon
     stays.kill()
     stays.wait()
     error = delegate._overdue(SOMEBODY, 2.0, has_ended=False)
-    assert error.message == (
+    assert str(error) == (
         "the work on somebody's files did not finish in 2 seconds, and its process cannot be ended: "
         "their file system does not answer"
     )

@@ -15,7 +15,7 @@ from trex.cli import delegate
 from trex.cli.delegate import MAX_MEMORY, MAX_REPORT, run_as
 from trex.cli.doctor.page import _read_certificate
 from trex.cli.doctor.survey import MOST_SILENT, look
-from trex.cli.terminal import CommandError
+from trex.cli.errors import CommandError
 from trex.errors import PageUnavailable
 from trex.system.privilege import find_account
 from trex.system.safefile import MAX_SIZE
@@ -65,7 +65,7 @@ def test_work_without_an_end_is_ended_and_told() -> None:
     with pytest.raises(CommandError) as caught:
         as_nobody(lambda: time.sleep(60), 0.2)
     assert time.monotonic() - begun < 30
-    assert "on nobody's files did not finish in 0 seconds and was ended" in caught.value.message
+    assert "on nobody's files did not finish in 0 seconds and was ended" in str(caught.value)
 
 
 @pytest.mark.usefixtures("impatient")

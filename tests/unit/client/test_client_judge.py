@@ -16,12 +16,12 @@ from trex.cli.client.context import parse_context, shown
 from trex.cli.client.hosts import parse_host, same_host
 from trex.cli.client.judge import Doubt, check_pasted, check_service, check_signer, doubts, ssh_name
 from trex.cli.client.loginkeys import LoginKeys
-from trex.cli.client.message import Message, read_message
+from trex.cli.client.message import OpenedChallenge, read_challenge
 from trex.cli.client.names import Names
 from trex.cli.client.pins import Pins
 from trex.cli.client.services import Services
 from trex.cli.client.target import ANYWHERE, Target, find_target, split_prompt
-from trex.cli.errors import CannotDecrypt, ClientError, Refused, StoreError
+from trex.cli.errors import CannotDecrypt, CommandError, Refused, StoreError
 from trex.cli.tell import printable
 from trex.errors import TrexError
 from trex.openpgp.gpg import NOTATION, parse_status
@@ -33,7 +33,7 @@ TEXT = context("alice", "sshd", "2001:db8::1", 36000)  # outlasts the slowest ru
 
 
 def status(*lines: str, text: str = TEXT) -> dict[str, list[list[str]]]:
-    """Return what gpg 2.2 and 2.4 say about a right message, and `lines` about its signature."""
+    """Return the status lines of gpg 2.2 and 2.4 for a valid message, with `lines` for its signature."""
     right = [
         "ENC_TO 153B32D3564BF049 18 0", "BEGIN_DECRYPTION", "DECRYPTION_INFO 2 9 0",
         f"PLAINTEXT 62 1795338998 {escaped(text)}", "PLAINTEXT_LENGTH 11", *lines,
@@ -43,7 +43,7 @@ def status(*lines: str, text: str = TEXT) -> dict[str, list[list[str]]]:
 
 
 def signed(text: str = TEXT, key: str = KEY, name: str = NOTATION) -> list[str]:
-    """Return what gpg says of a good signature."""
+    """Return gpg's status lines for a good signature."""
     data = escaped(text)
     return [
         "NEWSIG s@example.org", f"GOODSIG {key[-16:]} s@example.org", f"NOTATION_NAME {name}",
@@ -57,7 +57,7 @@ def escaped(text: str) -> str:
 
 
 def test_a_right_message() -> None:
-    message = read_message(PLAINTEXT, status())
+    message = read_challenge(PLAINTEXT, status())
     assert (message.response, message.signer, message.unknown_signer) == ("hzA8vx2i2Y", "", "")
     assert message.context.user == "alice"
     assert message.context.origin == "2001:db8::1"
@@ -65,12 +65,12 @@ def test_a_right_message() -> None:
 
 
 def test_a_signed_message_names_the_primary_key() -> None:
-    assert read_message(PLAINTEXT, status(*signed())).signer == KEY
+    assert read_challenge(PLAINTEXT, status(*signed())).signer == KEY
 
 
 def test_names_with_percent_codes_are_compared_as_they_stand() -> None:
     text = context("al ice%", "sshd", "", 600)
-    message = read_message(PLAINTEXT, status(*signed(text), text=text))
+    message = read_challenge(PLAINTEXT, status(*signed(text), text=text))
     assert message.context.user == "al%20ice%25"
     assert message.signer == KEY
 
@@ -108,12 +108,12 @@ NOT_GOOD = {
 @pytest.mark.parametrize("lines", NOT_GOOD.values(), ids=NOT_GOOD)
 def test_a_signature_that_is_not_good(lines: list[str]) -> None:
     with pytest.raises(Refused):
-        read_message(PLAINTEXT, status(*lines))
+        read_challenge(PLAINTEXT, status(*lines))
 
 
 def test_a_signature_of_a_key_that_is_not_here_is_none() -> None:
     lines = ["NEWSIG", "ERRSIG 1234 22 10 00 1795338998 9 X", "NO_PUBKEY 1234"]
-    message = read_message(PLAINTEXT, status(*lines))
+    message = read_challenge(PLAINTEXT, status(*lines))
     assert (message.signer, message.unknown_signer) == ("", "1234")
 
 
@@ -122,26 +122,26 @@ def test_all_of_a_decryption_is_needed_once(keyword: str) -> None:
     said = status()
     del said[keyword]
     with pytest.raises((Refused, CannotDecrypt)):
-        read_message(PLAINTEXT, said)
+        read_challenge(PLAINTEXT, said)
     twice = status()
     twice[keyword] *= 2
     with pytest.raises(Refused):
-        read_message(PLAINTEXT, twice)
+        read_challenge(PLAINTEXT, twice)
 
 
 def test_a_challenge_is_answered_while_it_holds_and_for_as_long_as_one_can() -> None:
-    for seconds, reason in ((-2, "was good until"), (25 * 3600, "longer than any")):
+    for seconds, reason in ((-2, "was valid until"), (25 * 3600, "too far ahead")):
         text = context("alice", "sshd", "", seconds)
         with pytest.raises(Refused, match=reason):
-            read_message(PLAINTEXT, status(text=text))
+            read_challenge(PLAINTEXT, status(text=text))
         with pytest.raises(Refused, match=reason):
-            read_message(PLAINTEXT, status(*signed(text), text=text))
+            read_challenge(PLAINTEXT, status(*signed(text), text=text))
 
 
 def test_nothing_stands_beside_the_text() -> None:
-    """What gpg says of another packet inside, after which it goes on."""
+    """gpg's error about another packet inside, after which it continues."""
     with pytest.raises(Refused):
-        read_message(PLAINTEXT, status("ERROR proc_pkt.plaintext 89"))
+        read_challenge(PLAINTEXT, status("ERROR proc_pkt.plaintext 89"))
 
 
 @settings(deadline=None)  # the machine may be busy
@@ -149,7 +149,7 @@ def test_nothing_stands_beside_the_text() -> None:
 def test_no_other_plaintext_is_a_response(plaintext: bytes) -> None:
     right = len(plaintext) == 11 and plaintext[:10].isalnum() and plaintext[10:] == b"\n"
     try:
-        assert read_message(plaintext, status()).response.encode() + b"\n" == plaintext
+        assert read_challenge(plaintext, status()).response.encode() + b"\n" == plaintext
         assert right
     except Refused as error:
         assert not right
@@ -164,8 +164,8 @@ LINES = st.lists(st.tuples(st.sampled_from(KEYWORDS), st.text(max_size=30)), max
 @given(LINES)
 def test_any_status_lines_are_judged(lines: list[tuple[str, str]]) -> None:
     try:
-        message = read_message(PLAINTEXT, status(*(f"{word} {rest}" for word, rest in lines)))
-    except ClientError:
+        message = read_challenge(PLAINTEXT, status(*(f"{word} {rest}" for word, rest in lines)))
+    except CommandError:
         return
     assert message.signer == "" or {"GOODSIG", "VALIDSIG"} <= {word for word, _ in lines}
 
@@ -241,7 +241,7 @@ ALIASED = [*SETTINGS, "'hostkeyalias Web.Example.org.'"]
 def test_the_names_of_a_host_are_those_that_the_client_has_for_it(
     tmp_path: Path, settings: list[str], user: str, host: str, names: list[str], port: str
 ) -> None:
-    """Unless the host that asks is another one, on the way to it: then its port is unknown."""
+    """Unless the host that asks is a jump host: then its port is unknown."""
     ssh = ssh_that_says(tmp_path, "OpenSSH_9.2", *settings)
     target = find_target(user, host, ssh, ["-p", "22", "web"])
     assert (target.hosts, target.port) == (names, port)
@@ -255,7 +255,7 @@ def test_a_name_that_could_end_in_another_s_prompt(tmp_path: Path, setting: str)
     """`git clone --recursive` gives ssh the names that a repository writes into its .gitmodules."""
     ssh = ssh_that_says(tmp_path, "OpenSSH_9.2", *SETTINGS, setting)
     assert split_prompt("(alice@bank) x@web) ") == ("alice", "bank", "x@web) ")
-    with pytest.raises(Refused, match="nothing says who asks"):
+    with pytest.raises(Refused, match="the asking host is unknown"):
         find_target("alice", "bank", ssh, ["-p", "22", "web"])
 
 
@@ -271,7 +271,7 @@ def test_when_names_mean_the_same_host(one: str, other: str, same: bool) -> None
 
 @pytest.mark.parametrize("host", ["", "a b", "-x", "a/b", "web\n", "w\u0435b", "[::1"])
 def test_what_is_no_host(host: str) -> None:
-    with pytest.raises(ClientError):
+    with pytest.raises(CommandError):
         parse_host(host)
 
 
@@ -284,11 +284,14 @@ def pins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pins:
 def message(
     user: str = "alice", host: str = "web", signer: str = "", unknown: str = "",
     service: str = "sshd",
-) -> Message:  # fmt: skip
+) -> OpenedChallenge:  # fmt: skip
     text = f"trex user={user} host={host} service={service} from=- until=2026-11-22T07:17:36Z"
     asks = parse_context(text)
     assert asks
-    return Message(asks, "x" * 10, signer, unknown)
+    return OpenedChallenge(asks, "x" * 10, signer, unknown)
+
+
+FILES = {Pins: "pins", Names: "names", Services: "services", LoginKeys: "keys"}
 
 
 @settings(deadline=None)  # the machine may be busy
@@ -296,8 +299,8 @@ def message(
 def test_any_file_is_read_or_refused_by_its_name(content: bytes) -> None:
     with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", directory)
-        for kind in (Pins, Names, Services, LoginKeys):
-            file = Path(kind().path)
+        for kind, name in FILES.items():
+            file = Path(directory, "trex", name)
             file.parent.mkdir(exist_ok=True)
             file.write_bytes(content)
             try:
@@ -338,7 +341,7 @@ def test_a_pin_under_a_name_that_was_confirmed_for_ssh_counts_for_what_is_pasted
 
 @pytest.mark.parametrize("host", ["b\xfccher.example", "web+1", "a b", "web#", "Web"])
 def test_no_pin_is_written_that_would_have_the_file_refused(pins: Pins, host: str) -> None:
-    with pytest.raises(ClientError, match="cannot be pinned"):
+    with pytest.raises(CommandError, match="cannot be pinned"):
         pins.add(host, KEY)
     assert Pins().by_host == {}
 
@@ -392,14 +395,14 @@ class Judged:
     def __init__(self, pins: Pins) -> None:
         self.pins, self.names, self.services = pins, Names(), Services()
 
-    def __call__(self, one: Message, target: Target) -> list[str]:
+    def __call__(self, one: OpenedChallenge, target: Target) -> list[str]:
         return [doubt.reason for doubt in self._doubts(one, target)]
 
-    def confirm(self, one: Message, target: Target) -> None:
+    def confirm(self, one: OpenedChallenge, target: Target) -> None:
         for doubt in self._doubts(one, target):
             doubt.remember()
 
-    def _doubts(self, one: Message, target: Target) -> list[Doubt]:
+    def _doubts(self, one: OpenedChallenge, target: Target) -> list[Doubt]:
         return list(doubts(one, target, self.names, self.services, self.pins))
 
 
@@ -424,7 +427,7 @@ def test_another_name_is_doubted_until_it_is_confirmed(judged: Judged, pins: Pin
 
 def test_a_bare_name_is_another_than_the_full_one_until_it_is_confirmed(judged: Judged) -> None:
     target = Target("alice", ["web.example.org"])
-    assert "the host web, and ssh goes to web.example.org" in judged(message(), target)[0]
+    assert "the host web, but ssh goes to web.example.org" in judged(message(), target)[0]
     assert judged(message(host="web.example.org"), Target("alice", ["web"]))
     assert judged(message(host="web.example.org"), target) == []
     judged.confirm(message(), target)
@@ -464,8 +467,8 @@ def test_a_key_of_another_host_is_doubted_whatever_names_are_confirmed(
     pins.add("web", OTHER)
     target = Target("alice", ["web.example.com"])
     judged.names.confirm(ssh_name(target), "alice@web")
-    assert "pinned for web.example.org, and not" in judged(message(signer=KEY), target)[0]
-    assert "pinned for web, and not for web.example.com" in judged(message(signer=OTHER), target)[0]
+    assert "pinned for web.example.org, not for" in judged(message(signer=KEY), target)[0]
+    assert "pinned for web, not for web.example.com" in judged(message(signer=OTHER), target)[0]
     assert judged(message(signer="C" * 40), target) == []
     judged.confirm(message(signer=OTHER), target)
     assert judged(message(signer=OTHER), target) == []

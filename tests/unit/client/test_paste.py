@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trex.cli.client.packets import read_packets
-from trex.cli.client.paste import MAX_MESSAGE, MAX_TEXT, holds_message, read_message
+from trex.cli.client.paste import MAX_MESSAGE, MAX_TEXT, find_message, holds_message
 from trex.cli.errors import PasteError, Refused
 
 MESSAGE = bytes(range(256)) + b"\x84\x5e"
@@ -53,7 +53,7 @@ PASTES = {
 
 @pytest.mark.parametrize("text", PASTES.values(), ids=PASTES)
 def test_the_message_is_found(text: str) -> None:
-    assert read_message(text) == MESSAGE
+    assert find_message(text) == MESSAGE
     assert holds_message(text)
 
 
@@ -68,8 +68,11 @@ REFUSED = {
     "a line is missing": (re.sub(r"\n.{64}", "", armor(), count=1), "checksum"),
     "a character is missing": (armor().replace("AAEC", "AAE"), "missing"),
     "a character was changed": (armor().replace("AAEC", "AAED"), "checksum"),
-    "something in between": (armor().replace("AAEC", "AA\x1b[2JEC"), "no base64"),
-    "nothing in between": ("-----BEGIN PGP MESSAGE-----\n\n-----END PGP MESSAGE-----", "no base64"),
+    "something in between": (armor().replace("AAEC", "AA\x1b[2JEC"), "is not base64"),
+    "nothing in between": (
+        "-----BEGIN PGP MESSAGE-----\n\n-----END PGP MESSAGE-----",
+        "not base64",
+    ),
     "too long a message": (armor(b"x" * (MAX_MESSAGE + 1), ""), "32 KiB"),
     "too long a text": ("x" * (MAX_TEXT + 1), "256 KiB"),
 }
@@ -78,7 +81,7 @@ REFUSED = {
 @pytest.mark.parametrize(("text", "why"), REFUSED.values(), ids=REFUSED)
 def test_what_is_no_whole_message_is_refused(text: str, why: str) -> None:
     with pytest.raises(PasteError, match=why):
-        read_message(text)
+        find_message(text)
 
 
 @settings(deadline=None)  # the machine may be busy
@@ -94,7 +97,7 @@ def test_any_message_survives_any_terminal(
         quote + line[at : at + columns]
         for line in text.split("\n") for at in range(0, len(line) or 1, columns)
     ]  # fmt: skip
-    assert read_message(line_end.join(wrapped)) == message
+    assert find_message(line_end.join(wrapped)) == message
 
 
 @settings(deadline=None)  # the machine may be busy
@@ -102,7 +105,7 @@ def test_any_message_survives_any_terminal(
 def test_any_text_is_read_or_refused(text: str) -> None:
     for pasted in (text, armor() + text, text + armor(), armor().replace("AAEC", text)):
         try:
-            assert isinstance(read_message(pasted), bytes)
+            assert isinstance(find_message(pasted), bytes)
         except PasteError:
             pass
 

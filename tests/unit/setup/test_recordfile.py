@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.forked import in_a_child
+from trex.cli.errors import CommandError
 from trex.cli.setup.recordfile import (
     Fields,
     _parts,
@@ -27,7 +28,6 @@ from trex.cli.setup.recordfile import (
     replace,
     with_record,
 )  # fmt: skip
-from trex.cli.terminal import CommandError
 from trex.errors import FileUnsafe
 from trex.system.privilege import Account, find_account
 from trex.system.safefile import MAX_SIZE
@@ -88,7 +88,7 @@ def test_root_reads_and_writes_only_where_no_user_decides_what_is_there(place: P
         for act in (check_parents, lambda path, account: read_as(account, path)):
             with pytest.raises(CommandError) as caught:
                 act(f"{directory}/record", root)
-            assert caught.value.message == (
+            assert str(caught.value) == (
                 f"{found}: expected owner root, found owner uid {SOMEBODY.uid}: "
                 "root writes only where no user can change the path"
             )
@@ -152,7 +152,7 @@ def test_what_is_no_regular_file_is_not_read_and_not_waited_for(place: Path, kin
         try:
             read_existing(str(path))
         except CommandError as error:
-            return [error.message, error.hint]
+            return [str(error), error.hint]
         return []
 
     message, hint = in_a_child(read)
@@ -175,7 +175,7 @@ def test_a_record_has_a_size(place: Path) -> None:
     path.write_bytes(b"x" * (MAX_SIZE + 1))
     with pytest.raises(CommandError) as caught:
         read_existing(str(path))
-    assert (caught.value.message, caught.value.hint) == (
+    assert (str(caught.value), caught.value.hint) == (
         f"{path}: expected at most 64 KiB, found a larger file", "move it away",
     )  # fmt: skip
 
@@ -185,7 +185,7 @@ def test_a_path_that_leads_nowhere_is_told_as_the_system_does(place: Path) -> No
     with pytest.raises(CommandError) as caught:
         read_existing(f"{place}/file/record")
     assert (
-        caught.value.message
+        str(caught.value)
         == f'{place}/file/record: expected a regular file, found "Not a directory"'
     )
     assert caught.value.hint == f"ls -ld {place}/file/record"
@@ -271,7 +271,7 @@ def test_what_was_changed_meanwhile_is_left_alone(place: Path) -> None:
     for act in acts:
         with pytest.raises(CommandError) as caught:
             act()
-        assert caught.value.message == f"{path}: another program has changed it"
+        assert str(caught.value) == f"{path}: another program has changed it"
         assert path.read_bytes() == b"another's\n"
     path.unlink()
     with pytest.raises(CommandError, match="another program has changed it"):

@@ -1,4 +1,4 @@
-"""The program that ssh asks in the user's place: a challenge it answers, all else it passes on."""
+"""The program that ssh asks instead of the user: it answers a challenge and passes on the rest."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from trex.cli.client.foreign import KIND, ask, ask_yes
 from trex.cli.client.handover import Handover, handover
 from trex.cli.client.judge import Doubt, check_service, check_signer, describe, doubts, ssh_name
 from trex.cli.client.loginkeys import LoginKeys
-from trex.cli.client.message import Message, open_message
+from trex.cli.client.message import OpenedChallenge, open_challenge
 from trex.cli.client.names import Names
 from trex.cli.client.packets import read_packets
-from trex.cli.client.paste import holds_message, read_message
+from trex.cli.client.paste import find_message, holds_message
 from trex.cli.client.pins import Pins
 from trex.cli.client.runs import AskedAgain, begin, end_ssh
 from trex.cli.client.services import Services
@@ -46,7 +46,7 @@ def _answer(prompt: str) -> int:
     if asked and holds_message(asked[2]):
         try:
             sys.stdout.write(f"{_respond(*asked, before)}\n")
-        except CannotDecrypt as error:  # the user may have the key elsewhere
+        except CannotDecrypt as error:  # the user may have the key on another machine
             tell_error(error)
         else:
             return 0
@@ -54,16 +54,16 @@ def _answer(prompt: str) -> int:
 
 
 def _respond(user: str, host: str, question: str, before: Handover) -> str:
-    """Return the response to the message in `question`; raise a TrexError where there is none."""
+    """Return the response to the message in `question`; raise a TrexError if there is none."""
     begin()
-    sealed = read_packets(read_message(question))
-    # A damaged file is found before anything is decrypted.
+    sealed = read_packets(find_message(question))
+    # A damaged file is reported before anything is decrypted.
     names, services, pins, login_keys = Names(), Services(), Pins(), LoginKeys()
     check_new(sealed)
     target = find_target(user, host, asking_ssh(before.ssh), before.arguments)
     keys = login_keys.choose(sealed, ssh_name(target))
     waiting = Waiting(f"to answer {target.user} at {target.host}", keys, quiet=target.quiet)
-    challenge = open_message(sealed, keys, waiting)
+    challenge = open_challenge(sealed, keys, waiting)
     check_service(challenge)
     check_signer(challenge, target, pins)
     open_doubts = list(doubts(challenge, target, names, services, pins))
@@ -78,7 +78,7 @@ def _respond(user: str, host: str, question: str, before: Handover) -> str:
     return challenge.response
 
 
-def _tell_answer(challenge: Message, target: Target, pins: Pins) -> None:
+def _tell_answer(challenge: OpenedChallenge, target: Target, pins: Pins) -> None:
     told = dict(describe(challenge, target, pins))
     tell("answered {user} at {host} ({service}), from {from}, until {until}".format(**told))
     tell("signed: {signed}".format(**told))
@@ -86,20 +86,22 @@ def _tell_answer(challenge: Message, target: Target, pins: Pins) -> None:
         tell(f"to let no other key sign for it: trex pin {target.host} {challenge.signer}")
 
 
-def _confirm(open_doubts: list[Doubt], challenge: Message, target: Target, pins: Pins) -> None:
-    """Ask the user about each doubt, once. Raises Refused at the first that they do not deny."""
+def _confirm(
+    open_doubts: list[Doubt], challenge: OpenedChallenge, target: Target, pins: Pins
+) -> None:
+    """Ask the user about each doubt, once. Raises Refused at the first answer that is not yes."""
     for name, value in describe(challenge, target, pins):
         tell(f"{name}: {value}")
     for doubt in open_doubts:
         said = ask_yes(f"{doubt.reason}\n{doubt.question} (yes/no) ")
         if not said:
-            hint = "run trex ssh once at a terminal, and answer yes there if it is so"
+            hint = "run trex ssh once at a terminal, and answer the question there"
             hint = hint if said is None else ""
             raise Refused(f"not answered. {doubt.reason}", hint)
 
 
 def _end_with_ssh() -> None:
-    """End in order when told to, also where ssh has gone: a terminal gets its echo back."""
+    """Exit cleanly on a signal, and when ssh has ended, so that the terminal gets its echo back."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     parent = os.getppid()

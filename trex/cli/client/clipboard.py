@@ -8,16 +8,16 @@ import shutil
 import subprocess
 import sys
 
-from trex.cli.errors import ClientError
+from trex.cli.errors import CommandError
 
 SECONDS = 10
 
 
 def copy(text: str) -> str:
-    """Put `text` on the clipboard; return by what. Raises ClientError if there is none.
+    """Put `text` on the clipboard; return by what. Raises CommandError if there is none.
 
-    In a session over SSH the desktop is another one than the user sees, but the terminal is his:
-    so it is asked (OSC 52, xterm's "Operating System Commands").
+    In a session over SSH the desktop is not the one that the user sees, but the terminal is: so
+    the terminal is asked (OSC 52, xterm's "Operating System Commands").
     """
     for arguments in _programs():
         if shutil.which(arguments[0]) and _feed(arguments, text):
@@ -25,7 +25,7 @@ def copy(text: str) -> str:
     try:
         descriptor = os.open("/dev/tty", os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
-        raise ClientError("there is no clipboard and no terminal", "leave out --copy") from None
+        raise CommandError("there is no clipboard and no terminal", "leave out --copy") from None
     try:
         os.write(descriptor, b"\033]52;c;" + base64.b64encode(text.encode()) + b"\a")
     finally:
@@ -47,9 +47,9 @@ def _programs() -> list[list[str]]:
 
 
 def _feed(arguments: list[str], text: str) -> bool:
-    """Tell whether a program took `text`. Some stay behind to hand it out: they get no pipes."""
+    """Tell whether a program took `text`. Some keep running to serve it, so they get no pipes."""
     try:
-        done = subprocess.run(  # noqa: S603 (a list of arguments, and the text is none of them)
+        done = subprocess.run(  # noqa: S603 (a list of arguments; the text is not one of them)
             arguments, input=text.encode(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             timeout=SECONDS, check=False,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a challenge says it is for: what `trex.openpgp.prompt.context` writes, read again."""
+"""The context of a challenge: the parser for what `trex.openpgp.prompt.context` writes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from urllib.parse import unquote
 from trex.login.audit import one_line
 from trex.openpgp.prompt import MAX_CONTEXT
 
-# What was cut ends in `*`, perhaps within a percent code.
+# A value that was cut ends in `*`, possibly within a percent code.
 FIELD = r"((?:[A-Za-z0-9._~@:\[\]-]|%[0-9A-F]{2})+(?:(?:%[0-9A-F]?)?\*)?)"
-# A host has no `@` in its name, so that `user@host` means one user at one host.
+# No host name contains `@`, so `user@host` is unambiguous.
 HOST = FIELD.replace("@", "")
 FORM = re.compile(
     rf"trex user={FIELD} host={HOST} service={FIELD} from={FIELD} until=([0-9TZ:-]{{20}})"
 )
 UNTIL = "%Y-%m-%dT%H:%M:%SZ"
-MOST_AHEAD = timedelta(days=1)  # `timeout=` is at most an hour; the rest is for clocks
+MOST_AHEAD = timedelta(days=1)  # `timeout=` is at most an hour; the rest allows for wrong clocks
 
 
 @dataclass(frozen=True)
 class Context:
-    """Names are still encoded, and end in `*` where the server had to cut them."""
+    """Names are still percent-encoded, and end in `*` if the server had to cut them."""
 
     user: str
     host: str
@@ -38,7 +38,7 @@ class Context:
 
 
 def parse_context(text: str) -> Context | None:
-    """Return what `text` says, or None if it is not exactly of Trex's form."""
+    """Return the context in `text`, or None if it does not have exactly Trex's form."""
     found = FORM.fullmatch(text) if len(text) <= MAX_CONTEXT else None
     if not found:
         return None
@@ -50,8 +50,8 @@ def parse_context(text: str) -> Context | None:
 
 
 def shown(text: str) -> str:
-    """Return text from outside so that it can be written to a terminal.
+    """Return text from outside in a form that is safe to write to a terminal.
 
-    Percent codes are decoded; whatever is not printable, reversed writing included, is escaped.
+    Percent codes are decoded; everything unprintable, bidirectional controls included, is escaped.
     """
     return one_line(unquote(text, errors="backslashreplace"))

@@ -1,4 +1,4 @@
-"""Why gpg decrypted nothing: its status lines, and where they say too little its own words."""
+"""Why gpg did not decrypt: from its status lines, or else its own words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
-from trex.cli.client.gpg import PATIENCE
+from trex.cli.client.gpg import KEY_ID, PATIENCE
 from trex.cli.errors import CannotDecrypt, Refused
 from trex.errors import MAX_PLACE, cut
 
@@ -20,20 +20,19 @@ REASONS = {  # codes of libgpg-error
     86: "the agent's pinentry failed",
     87: "the PIN was wrong",
     99: "it was cancelled",
-    112: "the card is not there",
+    112: "there is no card in the reader",
     198: "it was cancelled",
-    0x8001: "the agent's pinentry may not use the terminal: after su it is another account's",
+    0x8001: "the agent's pinentry may not use the terminal: after su it belongs to another account",
     0x8066: "the agent's pinentry has no terminal to ask for the passphrase at",
 }
 CODE, NO_SECRET_KEY = 0xFFFF, 17
 NUMBER = re.compile(r"[0-9]{1,10}")
-KEY_ID = re.compile(r"[0-9A-F]{1,64}")
-LATE = f"not decrypted: nothing came in {PATIENCE // 60} minutes"
-ENDED = "gpg was ended at this message: it is more work than a challenge"
+LATE = f"not decrypted: no answer within {PATIENCE // 60} minutes"
+ENDED = "gpg was stopped: this message takes more work than a challenge"
 
 
 def why_not(opened: Decrypted) -> CannotDecrypt | Refused:
-    """Return the error that says why a message stayed closed."""
+    """Return the error that says why a message was not decrypted."""
     if opened.ended:
         return Refused(LATE if opened.returncode == -signal.SIGKILL else ENDED)
     said = opened.said
@@ -42,7 +41,7 @@ def why_not(opened: Decrypted) -> CannotDecrypt | Refused:
     for code in codes:
         if code in REASONS:
             return Refused(f"not decrypted: {REASONS[code]}")
-    # GnuPG 2.4 says this also of a key that is here and could not be used.
+    # GnuPG 2.4 reports this also for a key that is available and could not be used.
     if "NO_SECKEY" in said and set(codes) <= {NO_SECRET_KEY}:
         ids = [words[0] for words in said["NO_SECKEY"] if words and KEY_ID.fullmatch(words[0])]
         keys = cut(", ".join(dict.fromkeys(ids)), MAX_PLACE)
@@ -50,4 +49,4 @@ def why_not(opened: Decrypted) -> CannotDecrypt | Refused:
             f"the secret key {keys} is not here{opened.words}",
             "gpg --list-secret-keys --keyid-format long",
         )
-    return Refused(f"not decrypted{opened.words}", "is it whole? does gpg-agent run?")
+    return Refused(f"not decrypted{opened.words}", "is the message complete? is gpg-agent running?")

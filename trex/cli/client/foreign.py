@@ -1,4 +1,4 @@
-"""Questions that are not Trex's: asked where ssh would have asked them without Trex.
+"""Questions that are not Trex's, asked as ssh would ask them without Trex.
 
 The rules are those of OpenSSH's readpass.c and of ssh(1), ENVIRONMENT.
 """
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from trex.cli.client.target import split_prompt
-from trex.cli.errors import ClientError
+from trex.cli.errors import CommandError
 from trex.cli.tell import printable, tell
 from trex.errors import cut
 
@@ -25,16 +25,17 @@ if TYPE_CHECKING:
 
 KIND = "SSH_ASKPASS_PROMPT"  # "confirm", "none" for a notice, or not set
 DEFAULT_ASKPASS = "ssh-askpass"
-MAX_ANSWER = 1024  # readpass.c takes no more
-MAX_SHOWN = 100  # characters of a prompt that nobody can be asked
-# Of ssh itself, about a host key. Whether to echo is not handed over, so all else is not echoed.
+MAX_ANSWER = 1024  # bytes, as in readpass.c
+MAX_SHOWN = 100  # characters of a prompt, in an error
+# ssh's own questions about a host key. ssh does not tell an askpass program whether to echo, so
+# only the answers to these are echoed.
 YES_OR_NO = re.compile(r"\(yes/no(/\[fingerprint\])?\)\? $|^Please type 'yes'")
 
 
 def ask(prompt: str, before: Handover) -> int:
     """Ask `prompt` as ssh would, print the answer on standard output, and return the exit status.
 
-    Where the user's own askpass program is to ask, it takes this process over.
+    If the user's own askpass program has to ask, this process becomes that program.
     """
     has_terminal = _has_terminal()
     if _wants_program(before, has_terminal=has_terminal):
@@ -44,9 +45,9 @@ def ask(prompt: str, before: Handover) -> int:
         tell(_beginning(prompt))
         return 0
     if not has_terminal:
-        raise ClientError(
-            f"nobody can be asked without a terminal: {_beginning(prompt)}",
-            "run it at a terminal, or name a program that asks in SSH_ASKPASS",
+        raise CommandError(
+            f"there is no terminal to ask at: {_beginning(prompt)}",
+            "run it at a terminal, or set SSH_ASKPASS to a program that asks",
         )
     if kind == "none":
         with _terminal() as terminal:
@@ -64,7 +65,7 @@ def ask(prompt: str, before: Handover) -> int:
 
 
 def ask_yes(question: str) -> bool | None:
-    """Tell whether the user types `yes` at the terminal; None where there is no terminal."""
+    """Return whether the user types `yes` at the terminal, None if there is no terminal."""
     try:
         return read_line(question, echo=True) == b"yes"
     except OSError:
@@ -90,12 +91,12 @@ def read_line(prompt: str, *, echo: bool) -> bytes | None:
 
 
 def _beginning(prompt: str) -> str:
-    """Return enough of a prompt to know it by; a server may have written it."""
+    """Return enough of a prompt to recognize it; a server may have written it."""
     return cut(" ".join(prompt.split()), MAX_SHOWN)
 
 
 def _wants_program(before: Handover, *, has_terminal: bool) -> bool:
-    """Tell whether ssh would have asked through an askpass program."""
+    """Return whether ssh would ask through an askpass program."""
     display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     require = before.require.lower()
     if require == "never":
@@ -104,14 +105,14 @@ def _wants_program(before: Handover, *, has_terminal: bool) -> bool:
 
 
 def _become_program(prompt: str, before: Handover) -> None:
-    """Exec the user's askpass program. Raises ClientError if it cannot be run."""
+    """Exec the user's askpass program. Raises CommandError if it cannot be run."""
     program = before.askpass or shutil.which(DEFAULT_ASKPASS) or DEFAULT_ASKPASS
     environment = dict(os.environ)
     before.take_out_of(environment)
     try:
         os.execvpe(program, [program, prompt], environment)  # noqa: S606 (no shell is the point)
     except OSError as error:
-        raise ClientError(f"{program}: {error.strerror}") from None
+        raise CommandError(f"{program}: {error.strerror}") from None
 
 
 def _has_terminal() -> bool:

@@ -1,4 +1,4 @@
-"""What `trex ssh` tells the askpass program that ssh starts, in one environment variable."""
+"""What `trex ssh` passes to the askpass program that ssh starts, in one environment variable."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import sys
 from dataclasses import asdict, dataclass, field
 
-from trex.cli.errors import ClientError
+from trex.cli.errors import CommandError
 
 VARIABLE = "TREX_SSH"
 ASKPASS, REQUIRE = "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE"
@@ -16,22 +16,22 @@ ASKPASS, REQUIRE = "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE"
 
 @dataclass
 class Handover:
-    """The ssh that runs, and what the user had set for askpass before ("" for nothing)."""
+    """The running ssh, and the user's own askpass settings ("" if not set)."""
 
     ssh: str = "ssh"
     arguments: list[str] = field(default_factory=list)
     askpass: str = ""
     require: str = ""
-    pid: int = 0  # of who became that ssh
+    pid: int = 0  # of the process that became that ssh
 
     def put_into(self, environment: dict[str, str]) -> None:
-        """Have ssh ask Trex, and Trex find this."""
+        """Make ssh ask Trex, and pass this object on to it."""
         environment[VARIABLE] = json.dumps(asdict(self))
         environment[ASKPASS] = find_beside("trex-askpass")
         environment[REQUIRE] = "force"
 
     def take_out_of(self, environment: dict[str, str]) -> None:
-        """Put back what the user had set."""
+        """Restore the user's own settings."""
         environment.pop(VARIABLE, None)
         for name, value in ((ASKPASS, self.askpass), (REQUIRE, self.require)):
             environment.pop(name, None)
@@ -40,17 +40,17 @@ class Handover:
 
 
 def handover(environment: dict[str, str]) -> Handover:
-    """Return what is handed over in `environment`; a default one where there is nothing."""
+    """Return the object passed on in `environment`, a default one if there is none."""
     try:
         return Handover(**json.loads(environment[VARIABLE]))
     except KeyError:
         return Handover()
     except (ValueError, TypeError):
-        raise ClientError(f"${VARIABLE} is not what trex ssh writes there") from None
+        raise CommandError(f"${VARIABLE} is not what trex ssh writes there") from None
 
 
 def new_handover(ssh: str, arguments: list[str], environment: dict[str, str]) -> Handover:
-    """Return what to hand over; in an ssh that runs within another, the user's own settings."""
+    """Return the object to pass on: an ssh within another ssh keeps the user's settings."""
     if VARIABLE in environment:
         outer = handover(environment)
         return Handover(ssh, arguments, outer.askpass, outer.require, os.getpid())
@@ -59,16 +59,16 @@ def new_handover(ssh: str, arguments: list[str], environment: dict[str, str]) ->
 
 
 def find_beside(name: str) -> str:
-    """Return the path of a program of Trex's: beside the one that runs, or on PATH.
+    """Return the path of one of Trex's programs: next to the running one, or on PATH.
 
-    ssh wants one program without arguments. Raises ClientError if there is none.
+    ssh takes a program without arguments. Raises CommandError if there is none.
     """
-    if os.sep in sys.argv[0]:  # without one, "beside" would be the current directory
+    if os.sep in sys.argv[0]:  # without a directory this would be the current one
         for program in (sys.argv[0], os.path.realpath(sys.argv[0])):
             beside = os.path.join(os.path.dirname(os.path.abspath(program)), name)
             if os.access(beside, os.X_OK):
                 return beside
     found = shutil.which(name)
     if not found:
-        raise ClientError(f"{name} is not on PATH", "install trex as a whole")
+        raise CommandError(f"{name} is not on PATH", "install all of trex")
     return os.path.abspath(found)

@@ -1,37 +1,37 @@
-"""Names of hosts, and when two of them mean the same one."""
+"""Host names, and when two of them may refer to the same host."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 
-from trex.cli.errors import ClientError
+from trex.cli.errors import CommandError
 
-# A name or an address, as the server writes it into a message; with a port as in known_hosts.
+# A name or an address, as the server writes it into a message; a port as in known_hosts.
 HOST_FORM = re.compile(r"[a-z0-9._:%~-]+|\[[a-z0-9._:%~-]+\]:[0-9]{1,5}")
-UNKNOWN = ""  # a port: then the pins of all a host's ports count
+UNKNOWN = ""  # a port: then the pins for all ports of a host count
 WITH_PORT = re.compile(r"\[(.+)\]:([0-9]+)")
 
 
 def parse_host(text: str) -> str:
-    """Return a host as it is compared and stored. Raises ClientError for what is no host."""
+    """Return a host name in the form that is compared and stored. Raises CommandError."""
     host = text.lower().removesuffix(".")
     if not HOST_FORM.fullmatch(host) or host.startswith("-"):
-        raise ClientError(f"{text!r} is no name of a host")
+        raise CommandError(f"{text!r} is not a host name")
     return host
 
 
 def split_port(host: str) -> tuple[str, str]:
-    """Return a host of that form and its port, "" where none is named."""
+    """Return a host of that form and its port, "" if it has none."""
     found = WITH_PORT.fullmatch(host)
     return (found[1], found[2]) if found else (host, "")
 
 
 def same_host(one: str, other: str) -> bool:
-    """Tell whether two names may mean the same host: equal, or `web` and `web.example.org`.
+    """Return whether two names may refer to one host: equal, or `web` and `web.example.org`.
 
-    A name without a domain says nothing about the domain, so two hosts of different domains with
-    the same first part may. That is reason enough to demand more of a message, never less.
+    `web` may be a host of any domain, so this can be true of different hosts. It is only used to
+    require more of a message, never less.
     """
     if one == other:
         return True

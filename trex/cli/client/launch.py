@@ -1,6 +1,6 @@
-"""Becoming ssh, with Trex as what ssh asks: `trex-ssh`, and what `trex ssh` does.
+"""Becoming ssh, with Trex as its askpass program: `trex-ssh` and `trex ssh`.
 
-It is quick, because it starts for each `git pull`: click and python-gnupg stay unloaded.
+It has to be quick, because it starts at each `git pull`: it imports neither click nor python-gnupg.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import sys
 from typing import NoReturn
 
 from trex.cli.client.handover import find_beside, handover, new_handover
-from trex.cli.errors import ClientError
+from trex.cli.errors import CommandError
 from trex.cli.tell import tell_error
 
-# `trex ssh` is one attempt: a refusal, here or there, does not count three times at the server.
+# `trex ssh` is one attempt: a refusal, by Trex or by the server, does not count as three.
 ONE_ATTEMPT = "-oNumberOfPasswordPrompts=1"
-PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./+-]+")  # ssh gives it to a shell
+PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./+-]+")  # ssh passes it to a shell
 
 
 def main() -> None:
-    """Be `trex-ssh`: a path without arguments, as scp and sftp want it."""
+    """Run `trex-ssh`: scp and sftp take a path without arguments."""
     try:
         run_ssh(sys.argv[1:])
-    except ClientError as error:
+    except CommandError as error:
         tell_error(error)
         sys.exit(1)
 
@@ -39,10 +39,10 @@ def run_ssh(arguments: list[str]) -> NoReturn:
 
 
 def find_ssh(environment: dict[str, str]) -> str:
-    """Return the first ssh on PATH that is not Trex. Raises ClientError if there is none.
+    """Return the first ssh on PATH that is not Trex. Raises CommandError if there is none.
 
-    Trex may be called `ssh` there: by a link, or by a script that becomes it. Then this process has
-    become that `ssh` before, and the next one is meant.
+    Trex may be installed as `ssh`: as a link, or as a script that becomes it. If this process has
+    already become that `ssh`, the next one on PATH is the right one.
     """
     before = handover(environment)
     tried = before.ssh if before.pid == os.getpid() else ""
@@ -57,20 +57,20 @@ def find_ssh(environment: dict[str, str]) -> str:
         real = os.path.realpath(program)
         if real not in ours and os.path.basename(real) != "trex-ssh":
             return program
-    raise ClientError("there is no ssh on PATH", "install OpenSSH (Debian: openssh-client)")
+    raise CommandError("there is no ssh on PATH", "install OpenSSH (Debian: openssh-client)")
 
 
 def _name() -> str:
-    """Return by what name ssh starts itself again for a jump host: `trex-ssh` if it can be had."""
+    """Return the name by which ssh starts itself again for a jump host: `trex-ssh` if possible."""
     try:
         program = find_beside("trex-ssh")
-    except ClientError:
+    except CommandError:
         return "ssh"
     return program if PLAIN_PATH.fullmatch(program) else "ssh"
 
 
 def name_terminal(environment: dict[str, str] | os._Environ[str]) -> None:
-    """Set GPG_TTY where the user has not: the agent's pinentry may need the terminal."""
+    """Set GPG_TTY if the user has not: the agent's pinentry may need the terminal."""
     for descriptor in (0, 1, 2):
         if "GPG_TTY" not in environment and os.isatty(descriptor):
             environment["GPG_TTY"] = os.ttyname(descriptor)

@@ -1,17 +1,17 @@
 """Which secret keys answer which host: `keys` in Trex's directory, `USER@HOST FINGERPRINT` a line.
 
-A message names the keys that it is for, and gpg would use any that it has. So a server could learn
-which keys somebody holds, and have the passphrase of their mail key asked for. Here the ids are
-looked at before gpg gets the message:
+A message names the keys that it is for, and gpg would use any of them that it has. So a server
+could learn which keys somebody holds, and make gpg ask for the passphrase of their mail key.
+Therefore the ids are checked before gpg gets the message:
 
-- A host that was answered before gets answers of the keys that answered it, no others.
-- Another host gets answers of the one key that there is. Where there are several, the user is
-  asked at their own terminal which of them answers that host.
-- All else is one case, whether the key is held or not: one listing of all keys, and no gpg that
-  decrypts. A server sees no difference but that of a person who is asked a question.
+- A host that was answered before is answered with the keys that answered it, and no others.
+- Another host is answered with the user's only key. If there are several, the user is asked at
+  their own terminal which of them answers that host.
+- Everything else is one case, whether the user has the key or not: one listing of all keys, and no
+  decryption. A server can observe only how long a person takes to answer a question.
 
-Accepted: whoever has one key shows each host to which they log in that it is this one, as any
-login with it does.
+Accepted risk: a user with one key reveals that key to each host that they log in to, as any login
+with it does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.client.context import shown
 from trex.cli.client.foreign import ask_yes
-from trex.cli.client.gpg import Gpg
+from trex.cli.client.gpg import FINGERPRINT, UserGpg
 from trex.cli.client.names import NAME
 from trex.cli.client.store import Table
 from trex.cli.errors import CannotDecrypt, Refused, StoreError
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
     from trex.openpgp.keylist import Key
 
 FORM = "USER@HOST FINGERPRINT"
-EVERYWHERE = "*"  # by hand, for a key that answers every host
-PASTED = "-"  # in place of a host for `trex respond`, which knows none
-FINGERPRINT = re.compile(r"[0-9A-F]{40}(?:[0-9A-F]{24})?")
-KEY_ID, SERIAL = 4, 14  # in a colon listing (doc/DETAILS); a card's serial number, or a sign
+EVERYWHERE = "*"  # written by hand, for a key that answers every host
+PASTED = "-"  # instead of a host, for `trex respond`, which does not know it
+# Indexes in a colon listing (doc/DETAILS). The second has a card's serial number, or a mark.
+ID_FIELD, SERIAL_FIELD = 4, 14
 NOT_HERE = "#"
 CARD = re.compile(r"[0-9A-F]{8,32}")
 
 
 @dataclass(frozen=True)
 class Held:
-    """A key whose secret part is here: each of its ids for decryption, with its card or ""."""
+    """A key whose secret part is available: each id that can decrypt, with its card or ""."""
 
     fingerprint: str
     user_id: str
@@ -54,14 +54,13 @@ class Held:
 
 
 class LoginKeys:
-    """The file's lines, and what they mean for a message.
+    """The lines of the file, and which keys they allow for a message.
 
-    Raises RecordError with the line that is wrong.
+    Raises RecordError for a line that is wrong.
     """
 
     def __init__(self) -> None:
         self._table = Table("keys", FORM)
-        self.path = self._table.path
         self.by_host: set[tuple[str, str]] = set()
         for number, (host, fingerprint) in self._table.read():
             if host not in (EVERYWHERE, PASTED) and not NAME.fullmatch(host):
@@ -73,7 +72,7 @@ class LoginKeys:
     def choose(self, sealed: Sealed, host: str) -> list[Held]:
         """Return the keys of this message that answer `host`, which is `user@host` or PASTED.
 
-        The user may be asked. Raises CannotDecrypt where there is none, Refused after a no.
+        The user may be asked. Raises CannotDecrypt if there is no such key, Refused after a no.
         """
         held = secret_keys()
         there = [key for key in held if key.cards.keys() & set(sealed.ids)]
@@ -81,7 +80,7 @@ class LoginKeys:
         return chosen or [_asked(there, sealed, host)]
 
     def remember(self, host: str, keys: list[Held]) -> None:
-        """Note that these keys answered `host`. Where that cannot be written, nothing is lost."""
+        """Store that these keys answered `host`. A failure to write is reported, not raised."""
         for key in keys:
             known = {(host, key.fingerprint), (EVERYWHERE, key.fingerprint)} & self.by_host
             try:
@@ -91,7 +90,7 @@ class LoginKeys:
                 tell(f"not remembered: {one_line(str(error))}")
 
     def _of_host(self, host: str, held: list[Held]) -> list[Held]:
-        """Return the keys that answer a host without a question."""
+        """Return the keys that answer a host without asking the user."""
         names = {line[0] for line in self.by_host} if host == PASTED else {host, EVERYWHERE}
         noted = {fingerprint for name, fingerprint in self.by_host if name in names}
         known = [key for key in held if key.fingerprint in noted]
@@ -99,18 +98,18 @@ class LoginKeys:
 
 
 def secret_keys() -> list[Held]:
-    """Return the keys that are here and can be encrypted to. Raises ClientError."""
-    listing = re.sub(r"^(sec|ssb):", _as_public, Gpg().list_secret(), flags=re.MULTILINE)
+    """Return the secret keys that can be encrypted to now. Raises CommandError."""
+    listing = re.sub(r"^(sec|ssb):", _as_public, UserGpg().list_secret(), flags=re.MULTILINE)
     rows = [line.split(":") for line in listing.split("\n")]
-    signs = {row[KEY_ID]: row[SERIAL] for row in rows if row[0] in ("pub", "sub")}
-    if set(signs.values()) == {NOT_HERE}:  # a forwarded agent tells of none, and has them
+    signs = {row[ID_FIELD]: row[SERIAL_FIELD] for row in rows if row[0] in ("pub", "sub")}
+    if set(signs.values()) == {NOT_HERE}:  # a forwarded agent lists no key, but has them
         signs = dict.fromkeys(signs, "")
     found = [_held(key, signs) for key in parse_listing(listing) if key.usable]
     return [key for key in found if key.cards]
 
 
 def _as_public(row: re.Match[str]) -> str:
-    """Return a row's name as a listing of public keys has it: all else in them is the same."""
+    """Return a row's type as in a listing of public keys: the other fields are the same."""
     return "pub:" if row[1] == "sec" else "sub:"
 
 
@@ -125,23 +124,23 @@ def _held(key: Key, signs: dict[str, str]) -> Held:
 
 
 def _only(held: list[Held]) -> list[Held]:
-    """Return the one key that there is, if it is one.
+    """Return the user's only key, as a list, empty if there are several.
 
-    Another that carries no more than this one's subkeys is none: anybody can make such a key.
+    A key that has only subkeys of another one does not count: anybody can make such a key.
     """
     every = {one for key in held for one in key.cards}
     return [key for key in held if key.cards.keys() == every][:1]
 
 
 def _asked(there: list[Held], sealed: Sealed, host: str) -> Held:
-    """Return the key that the user says is the right one."""
+    """Return the key that the user confirms."""
     where = "challenges that you paste" if host == PASTED else shown(host)
     for key in there:
         said = ask_yes(
             f"The message is for the key {key.fingerprint}\n({one_line(key.user_id)}). "
-            f"No challenge of this kind was answered with it yet.\nA server may ask for a key "
-            "that you use elsewhere, to learn whether you have it. "
-            f"Does it answer\n{where}? (yes/no) "
+            f"It has not answered a challenge like this before.\nA server may ask for a key that "
+            "you use elsewhere, to learn whether you have it. "
+            f"May it answer\n{where}? (yes/no) "
         )
         if said:
             return key
@@ -149,5 +148,5 @@ def _asked(there: list[Held], sealed: Sealed, host: str) -> Held:
             raise Refused(f"not answered: {key.fingerprint} is not for {where}")
     raise CannotDecrypt(
         f"this message is for {', '.join(sealed.ids)}, and no such key answers {where}",
-        "is it yours (gpg --list-secret-keys --keyid-format long)? Then say so once at a terminal",
+        "is it yours (gpg --list-secret-keys --keyid-format long)? Then confirm once at a terminal",
     )

@@ -1,4 +1,4 @@
-"""One challenge, decrypted and read: who asks, what for, who signed it."""
+"""A challenge, decrypted and parsed: who asks, for what, and who signed it."""
 
 from __future__ import annotations
 
@@ -10,60 +10,58 @@ from urllib.parse import unquote
 
 from trex.cli.client.context import MOST_AHEAD, UNTIL, Context, parse_context
 from trex.cli.client.failures import ENDED, why_not
-from trex.cli.client.gpg import Gpg
-from trex.cli.client.signature import KEY_ID, NO_PUBLIC_KEY, read_signed
+from trex.cli.client.gpg import FINGERPRINT, KEY_ID, UserGpg
+from trex.cli.client.signature import NO_PUBLIC_KEY, read_signed
 from trex.cli.errors import Refused
 from trex.login.challenge import ALPHABET, LENGTH
 from trex.openpgp.gpg import NOTATION
 
 if TYPE_CHECKING:
+    from trex.cli.client.gpg import Status
     from trex.cli.client.loginkeys import Held
     from trex.cli.client.packets import Sealed
     from trex.cli.client.waiting import Waiting
 
-    Status = dict[str, list[list[str]]]
-
 CHALLENGE = re.compile(rf"[{ALPHABET}]{{{LENGTH}}}\n".encode("ascii"))
 VERDICTS = ("GOODSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "BADSIG", "ERRSIG")
-FINGERPRINT = re.compile(r"[0-9A-F]{40,64}")
-NOT_OURS = "this is no challenge of Trex's, so nothing that it says is shown"
+NOT_OURS = "this is not a challenge from Trex, so none of its content is shown"
 NOT_SHOWN = "a server can send anything, also a mail that was captured on its way to you"
 
 
 @dataclass(frozen=True)
-class Message:
-    """A challenge of Trex's form; the response is in no representation of it."""
+class OpenedChallenge:
+    """A challenge of Trex's form; its repr does not show the response."""
 
     context: Context
     response: str = field(repr=False)
     signer: str = ""  # the primary key's fingerprint, if the signature is good
-    unknown_signer: str = ""  # the key id, where the public key is not in the keyring
+    unknown_signer: str = ""  # the key id, if the public key is not in the keyring
 
 
-def open_message(sealed: Sealed, keys: list[Held], waiting: Waiting) -> Message:
-    """Decrypt with these of the user's keys and judge all that needs no server's name.
+def open_challenge(sealed: Sealed, keys: list[Held], waiting: Waiting) -> OpenedChallenge:
+    """Decrypt with these keys, and check everything that does not depend on the server's name.
 
-    Raises CannotDecrypt where the secret key is not at hand, Refused for all that is not exactly
-    what Trex sends.
+    Raises CannotDecrypt if the secret key is not available, Refused for everything that is not
+    exactly what Trex sends.
     """
     message = sealed.for_keys(key_id for key in keys for key_id in key.cards)
     with waiting:
-        opened = Gpg().open_message(message, waiting.hear)
+        opened = UserGpg().unwrap(message, waiting.hear)
     if "DECRYPTION_OKAY" not in opened.said:
         raise why_not(opened)
     inside = read_signed(opened.data)
     if inside.ended:
         raise Refused(ENDED)
-    return read_message(inside.data, _joined(opened.said, inside.said))
+    return read_challenge(inside.data, _joined(opened.said, inside.said))
 
 
 def _joined(one: Status, other: Status) -> Status:
-    """Return the status lines of both, so that what must be there once is not there twice."""
+    """Return the status lines of both runs, so that a line that is in both is seen twice."""
     return {keyword: one.get(keyword, []) + other.get(keyword, []) for keyword in {**one, **other}}
 
 
-def read_message(plaintext: bytes, said: Status) -> Message:
-    """Judge a decryption by its plaintext and gpg's status lines."""
+def read_challenge(plaintext: bytes, said: Status) -> OpenedChallenge:
+    """Check a decryption by its plaintext and gpg's status lines."""
     _check_decrypted(said)
     text = unquote(" ".join(said["PLAINTEXT"][0][2:]), errors="surrogateescape")
     context = parse_context(text)
@@ -71,11 +69,11 @@ def read_message(plaintext: bytes, said: Status) -> Message:
         raise Refused(NOT_OURS, NOT_SHOWN)
     signer, unknown = _read_signature(said, text)
     _check_time(context.until)
-    return Message(context, plaintext.decode("ascii").strip(), signer, unknown)
+    return OpenedChallenge(context, plaintext.decode("ascii").strip(), signer, unknown)
 
 
 def _check_decrypted(said: Status) -> None:
-    """Refuse all but one plaintext out of one decryption with integrity protection."""
+    """Refuse everything but one plaintext from one decryption with integrity protection."""
     once = ("BEGIN_DECRYPTION", "DECRYPTION_OKAY", "GOODMDC", "PLAINTEXT")
     other_packets = any("proc_pkt" in " ".join(words) for words in said.get("ERROR", []))
     if other_packets or any(len(said.get(keyword, [])) != 1 for keyword in once):
@@ -83,12 +81,12 @@ def _check_decrypted(said: Status) -> None:
 
 
 def _read_signature(said: Status, text: str) -> tuple[str, str]:
-    """Return the fingerprint of the key that signed, and the id of one that is not here."""
+    """Return the signer's fingerprint, and the id of a signing key that is not in the keyring."""
     verdicts = [(keyword, words) for keyword in VERDICTS for words in said.get(keyword, [])]
     if not verdicts and not said.keys() & {"NEWSIG", "VALIDSIG"}:
         return "", ""
     if len(verdicts) != 1:
-        raise Refused("the message has several signatures, or a part of one")
+        raise Refused("the message has several signatures, or an incomplete one")
     keyword, words = verdicts[0]
     if keyword == "ERRSIG" and words[5:6] == [NO_PUBLIC_KEY] and KEY_ID.fullmatch(words[0]):
         return "", words[0]
@@ -99,7 +97,7 @@ def _read_signature(said: Status, text: str) -> tuple[str, str]:
     data = "".join(part for parts in said.get("NOTATION_DATA", []) for part in parts)
     named = said.get("NOTATION_NAME") == [[NOTATION]]
     if not named or unquote(data, errors="surrogateescape") != text:
-        raise Refused("the signature says something else than the message about what it is for")
+        raise Refused("the signature and the message differ about what the challenge is for")
     return signer, ""
 
 
@@ -108,11 +106,11 @@ def _check_time(until: datetime) -> None:
     clocks = f"the clock here says {now.strftime(UNTIL)}"
     if until <= now:
         raise Refused(
-            f"this challenge was good until {until.strftime(UNTIL)}; {clocks}",
+            f"this challenge was valid until {until.strftime(UNTIL)}; {clocks}",
             "log in again for a new one; if this clock is wrong, set it",
         )
     if until > now + MOST_AHEAD:
         raise Refused(
-            f"this challenge is good until {until.strftime(UNTIL)}, longer than any; {clocks}",
+            f"this challenge is valid until {until.strftime(UNTIL)}, too far ahead; {clocks}",
             "if this clock is wrong, set it",
         )

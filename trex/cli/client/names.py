@@ -1,7 +1,7 @@
 """Names that the user confirmed: `names` in Trex's directory, `SSH-NAME MESSAGE-NAME` a line.
 
-Each is `user@host`: the first as ssh has it, the second as the server writes it into a message,
-both percent-encoded.
+Each is a percent-encoded `user@host`: the first as ssh knows it, the second as the server writes it
+into a message.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ NAME = re.compile(r"[A-Za-z0-9._~@:\[\]%*-]+@[A-Za-z0-9._~:\[\]%*-]+")
 
 
 class Names:
-    """The names as they are in the file. Raises RecordError with the line that is wrong."""
+    """The names in the file. Raises RecordError for a line that is wrong."""
 
     def __init__(self) -> None:
         self._table = Table("names", FORM)
-        self.path = self._table.path
         self.confirmed: set[tuple[str, str]] = set()
         for number, (ours, theirs) in self._table.read():
             for name in (ours, theirs):
@@ -30,11 +29,11 @@ class Names:
             self.confirmed.add((ours, theirs))
 
     def hosts_of(self, name: str) -> list[str]:
-        """Return the hosts as ssh has them, with a port or not, that write `name`."""
+        """Return the hosts that write `name`, as ssh knows them, with or without a port."""
         return [unquote(ours.rpartition("@")[2]) for ours, theirs in self.confirmed
                 if theirs == name]  # fmt: skip
 
     def confirm(self, ours: str, theirs: str) -> None:
-        """Remember that the server which is `ours` to ssh writes `theirs`."""
+        """Store that the server that ssh knows as `ours` writes `theirs`."""
         self._table.add(ours, theirs)
         self.confirmed.add((ours, theirs))

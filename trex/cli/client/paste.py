@@ -1,4 +1,4 @@
-"""The one armored message in whatever was pasted around it (RFC 4880, 6.2)."""
+"""The one armored message in a pasted text (RFC 4880, 6.2)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import re
 
 from trex.cli.errors import PasteError
 
-MAX_TEXT = 256 * 1024  # characters of what is pasted
+MAX_TEXT = 256 * 1024  # characters of pasted text
 MAX_MESSAGE = 32 * 1024  # bytes; sixteen recipients with RSA-4096 and a signature need 12 kB
 CRC_INIT, CRC_POLYNOMIAL = 0xB704CE, 0x1864CFB  # RFC 4880, 6.1
 
-# What mail programs and PuTTY put before a line; no base64 begins so.
+# What mail programs and PuTTY put before a line; no base64 begins like this.
 MARKS = re.compile(r"^(?:\s*[>|])*\s*")
 LINE_END = re.compile(r"\r\n|\r|\n")
 HEADER = re.compile(r"[A-Za-z][A-Za-z-]*: ")
@@ -21,19 +21,19 @@ AGAIN = "copy it from -----BEGIN PGP MESSAGE----- to -----END PGP MESSAGE-----, 
 
 
 def _wrapped(line: str) -> re.Pattern[str]:
-    """Return a pattern for a line that a narrow terminal may have broken anywhere."""
+    """Return a pattern for a line that a narrow terminal may have wrapped anywhere."""
     return re.compile(r"\s*".join(re.escape(sign) for sign in line.replace(" ", "")))
 
 
 BEGIN, END = _wrapped("-----BEGIN PGP MESSAGE-----"), _wrapped("-----END PGP MESSAGE-----")
 
 
-def read_message(text: str) -> bytes:
+def find_message(text: str) -> bytes:
     """Return the message in `text` without its armor.
 
-    Before each line there may be quoting marks, before and after the message anything; lines may
-    end and be broken in any way. A message that is there twice counts once.
-    Raises PasteError for none, several, a part of one, and a damaged one.
+    There may be quoting marks before each line, and any text before and after the message; lines
+    may be wrapped and have any line ends. A message that occurs twice counts once.
+    Raises PasteError for no message, several, an incomplete one, and a damaged one.
     """
     if len(text) > MAX_TEXT:
         raise PasteError(f"more than {MAX_TEXT // 1024} KiB of text", AGAIN)
@@ -49,12 +49,12 @@ def read_message(text: str) -> bytes:
 
 
 def holds_message(text: str) -> bool:
-    """Tell whether a message begins in `text`, whole or not."""
+    """Return whether a message begins in `text`, complete or not."""
     return bool(BEGIN.search(text))
 
 
 def _decode(text: str) -> bytes:
-    """Return the bytes of what stands between the first line and the last."""
+    """Return the bytes between the first armor line and the last."""
     end = END.search(text)
     if not end:
         raise PasteError("the message is cut off: its last line is missing", AGAIN)
@@ -63,9 +63,7 @@ def _decode(text: str) -> bytes:
         lines = lines[lines.index("") :] if "" in lines else _without_headers(lines)
     found = BODY.fullmatch("".join("".join(lines).split()))
     if not found:
-        raise PasteError(
-            "the message is damaged: there is something in it that is no base64", AGAIN
-        )
+        raise PasteError("the message is damaged: it contains something that is not base64", AGAIN)
     try:
         message = base64.b64decode(found[1], validate=True)
     except binascii.Error:

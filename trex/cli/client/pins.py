@@ -1,4 +1,4 @@
-"""Which key signs for which host: `pins` in Trex's directory, a line `HOST FINGERPRINT` each."""
+"""Which key signs for which host: `pins` in Trex's directory, `HOST FINGERPRINT` a line."""
 
 from __future__ import annotations
 
@@ -6,35 +6,34 @@ import re
 
 from trex.cli.client.hosts import HOST_FORM, UNKNOWN, same_host, split_port
 from trex.cli.client.store import Table
-from trex.cli.errors import ClientError
+from trex.cli.errors import CommandError
 from trex.errors import cut
 
 FORM = "HOST FINGERPRINT"
-FINGERPRINT = re.compile(r"[0-9A-F]{40}")
+V4_FINGERPRINT = re.compile(r"[0-9A-F]{40}")
 
 
 class Pins:
-    """The pins as they are in the file. Raises RecordError with the line that is wrong."""
+    """The pins in the file. Raises RecordError for a line that is wrong."""
 
     def __init__(self) -> None:
         self._table = Table("pins", FORM)
-        self.path = self._table.path
         self.by_host: dict[str, str] = {}
         for number, (host, fingerprint) in self._table.read():
             if not HOST_FORM.fullmatch(host):
-                raise self._table.error(number, f'"{cut(host)}"', "a host's name in small letters")
-            if not FINGERPRINT.fullmatch(fingerprint):
+                raise self._table.error(number, f'"{cut(host)}"', "a host name in lower case")
+            if not V4_FINGERPRINT.fullmatch(fingerprint):
                 raise self._table.error(number, f'"{cut(fingerprint)}"', "40 capital hex digits")
             if host in self.by_host:
                 raise self._table.error(
-                    number, f"{cut(host)} for the second time", "one line a host"
+                    number, f"{cut(host)} for the second time", "one line for each host"
                 )
             self.by_host[host] = fingerprint
 
     def exact(self, hosts: list[str], port: str) -> set[str]:
-        """Return the keys that are pinned under one of these very names.
+        """Return the keys that are pinned under exactly one of these names.
 
-        A pin of the port comes before one without.
+        A pin with the port takes precedence over one without.
         """
         keys = {split_port(name): fingerprint for name, fingerprint in self.by_host.items()}
         if port == UNKNOWN:
@@ -46,10 +45,10 @@ class Pins:
         return set()
 
     def expected(self, hosts: list[str], port: str) -> set[str]:
-        """Return the keys of which one has to sign for a host with these names; none if any may.
+        """Return the keys of which one must sign for a host with these names; empty for any key.
 
-        Where none of the very names is pinned, those pins count that may mean the host: `web` for
-        `web.example.org`.
+        If none of exactly these names is pinned, pins of names that may refer to the host count:
+        `web` for `web.example.org`.
         """
         return self.exact(hosts, port) or {
             fingerprint
@@ -64,29 +63,29 @@ class Pins:
         return [host for host, pinned in self.by_host.items() if pinned == fingerprint]
 
     def add(self, host: str, fingerprint: str) -> None:
-        """Pin a key. Raises ClientError where another one is pinned: a change is no pin.
+        """Pin a key. Raises CommandError if another key is pinned: a pin is never replaced.
 
-        Also for what is no host's name here: such a line would have the whole file refused.
+        Also for an invalid host name: with such a line the whole file would be refused.
         """
         if not HOST_FORM.fullmatch(host):
-            raise ClientError(
-                f"{host} cannot be pinned: expected a host's name in small letters of ASCII",
+            raise CommandError(
+                f"{host} cannot be pinned: expected a host name in lower-case ASCII",
                 "give ssh another name for it",
             )
         pinned = self.by_host.get(host)
         if pinned and pinned != fingerprint:
-            raise ClientError(
-                f"ANOTHER KEY IS PINNED for {host}: {pinned}, and not {fingerprint}. Either its "
-                "administrators changed the key, or somebody pretends to be that host",
-                f"ask them; if it is true: trex unpin {host}, then pin the new key",
+            raise CommandError(
+                f"ANOTHER KEY IS PINNED for {host}: {pinned}, not {fingerprint}. Either its "
+                "administrators have changed the key, or somebody pretends to be that host",
+                f"ask them; if they have changed it: trex unpin {host}, then pin the new key",
             )
         if not pinned:
             self._table.add(host, fingerprint, alone=True)
             self.by_host[host] = fingerprint
 
     def remove(self, host: str) -> None:
-        """Take a pin away. Raises ClientError where there is none."""
+        """Remove a pin. Raises CommandError if there is none."""
         if host not in self.by_host:
-            raise ClientError(f"no key is pinned for {host}", "trex pins")
+            raise CommandError(f"no key is pinned for {host}", "trex pins")
         self._table.remove(lambda words: words[0] == host)
         del self.by_host[host]

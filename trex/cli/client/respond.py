@@ -1,4 +1,4 @@
-"""`trex respond`: the answer to a challenge that was pasted."""
+"""`trex respond`: the response to a pasted challenge."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from trex.cli.client.clipboard import copy
 from trex.cli.client.judge import check_pasted, describe
 from trex.cli.client.launch import name_terminal
 from trex.cli.client.loginkeys import PASTED, LoginKeys
-from trex.cli.client.message import open_message
+from trex.cli.client.message import open_challenge
 from trex.cli.client.names import Names
 from trex.cli.client.packets import read_packets
-from trex.cli.client.paste import MAX_TEXT, read_message
+from trex.cli.client.paste import MAX_TEXT, find_message
 from trex.cli.client.pins import Pins
 from trex.cli.client.services import SSHD
 from trex.cli.client.target import ANYWHERE
 from trex.cli.client.waiting import Waiting
-from trex.cli.errors import ClientError, PasteError
+from trex.cli.errors import CommandError, PasteError
 from trex.cli.terminal import answer, say
 
 if TYPE_CHECKING:
     from trex.cli.client.packets import Sealed
 
-LOCAL, CHARACTERS = 3, 6  # in a terminal's settings (tcgetattr in termios(3))
+LOCAL, CHARACTERS = 3, 6  # indexes in a terminal's settings (tcgetattr in termios(3))
 DISABLED = b"\0"  # for a control character (_POSIX_VDISABLE)
-QUIET_SECONDS = 0.3  # without a byte: then the paste is over
+QUIET_SECONDS = 0.3  # without a byte before a paste counts as complete
 EXAMPLES = """\b
 Examples:
   trex respond                 paste the prompt, then Enter and Ctrl-D
@@ -48,16 +48,16 @@ Examples:
 def command(file: str, *, to_clipboard: bool) -> None:
     """Decrypt the challenge in FILE, or in what you paste, and print the response.
 
-    Paste the whole prompt as it stands. What the message says about itself is shown first: is this
-    the host that you log in to? Nothing is shown of a message that is no challenge of Trex's.
+    Paste the whole prompt as it is. What the message says about itself is shown first: is this the
+    host that you log in to? Nothing is shown of a message that is not a challenge from Trex.
     """
     pins, names = Pins(), Names()
     login_keys = LoginKeys()
-    sealed = read_packets(read_message(_read(file)))
+    sealed = read_packets(find_message(_read(file)))
     check_new(sealed)
     name_terminal(os.environ)
     keys = login_keys.choose(sealed, PASTED)
-    challenge = open_message(sealed, keys, Waiting("to answer what you pasted", keys))
+    challenge = open_challenge(sealed, keys, Waiting("to answer what you pasted", keys))
     told = dict(describe(challenge, ANYWHERE, pins))
     for name, value in told.items():
         say(f"{name:8} {value}")
@@ -74,16 +74,16 @@ def command(file: str, *, to_clipboard: bool) -> None:
 
 
 def _copy(response: str, sealed: Sealed) -> str:
-    """Copy, or leave the challenge to be answered in another way."""
+    """Copy the response. If that fails, the challenge can still be answered in another way."""
     try:
         return copy(response)
-    except ClientError:
+    except CommandError:
         release(sealed)
         raise
 
 
 def _read(file: str) -> str:
-    """Return the text of a file, or what comes on standard input. Raises PasteError."""
+    """Return the text of a file, or of standard input. Raises PasteError."""
     try:
         if file != "-":
             with open(file, "rb") as stream:
@@ -100,7 +100,7 @@ def _read(file: str) -> str:
 def _read_paste() -> bytes:
     """Return what is pasted at the terminal, and leave nothing of it for the shell to run.
 
-    Who wrote what is pasted may have put a Ctrl-D, Ctrl-Z or Ctrl-C into it, and a command behind.
+    A malicious server may put a Ctrl-D, Ctrl-Z or Ctrl-C into its prompt, followed by a command.
     """
     terminal = sys.stdin.fileno()
     saved = termios.tcgetattr(terminal)
@@ -121,7 +121,7 @@ def _read_paste() -> bytes:
 
 
 def _discard(terminal: int, settings: list[Any]) -> None:
-    """Read on until nothing more comes: a terminal hands over a long paste bit by bit."""
+    """Read until nothing more arrives: a terminal delivers a long paste in parts."""
     settings[LOCAL] &= ~(termios.ICANON | termios.ECHO)
     termios.tcsetattr(terminal, termios.TCSADRAIN, settings)
     while select.select([terminal], [], [], QUIET_SECONDS)[0] and os.read(terminal, MAX_TEXT):

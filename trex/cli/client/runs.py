@@ -1,10 +1,10 @@
-"""Each ssh gets one challenge answered: an empty file for each that has shown one.
+"""Each ssh run gets one challenge answered: an empty file marks each run that has shown one.
 
-A server can ask as often as it likes in one login, and ssh asks three times of itself. The second
-challenge ends the ssh: what it would bring is another failed attempt, or another's challenge.
+A server can ask as often as it likes in one login, and ssh itself asks three times. At the second
+challenge ssh is ended: it could only be another failed attempt, or a challenge of another server.
 
-Several machines, or containers, may share the home. What one of them marked, no other forgets: each
-sees its own processes only, and would take an ssh that asks elsewhere for one that has ended.
+Several machines or containers may share the home. None of them deletes the marks of another: each
+sees only its own processes, so an ssh that runs elsewhere would look as if it had ended.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import time
 from contextlib import suppress
 
 from trex.cli.client.context import MOST_AHEAD
-from trex.cli.client.store import directory, make_directory
+from trex.cli.client.store import make_directory, own_directory
 from trex.cli.errors import Refused, StoreError
 from trex.openpgp.prompt import encoded
 
 BOOT, PROCESSES = "/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"
-STARTED = 19  # in /proc/PID/stat, behind the name (proc(5))
+STARTED = 19  # index in /proc/PID/stat, after the name (proc(5))
 SECONDS = 10
 SSH = "ssh"
 
@@ -31,28 +31,28 @@ class AskedAgain(Refused):
 
 
 def begin() -> None:
-    """Note that the ssh that asks this process shows a challenge now.
+    """Mark that the ssh that started this process shows a challenge now.
 
-    Raises AskedAgain if it has shown one before, whatever came of that, or StoreError.
+    Raises AskedAgain if it has shown one before, answered or not, or StoreError.
     """
-    place = os.path.join(directory("XDG_STATE_HOME", ".local/state"), "runs")
+    directory = os.path.join(own_directory("XDG_STATE_HOME", ".local/state"), "runs")
     ssh, here = os.getppid(), _here()
     name = f"{ssh}-{_started(ssh)}@{here}"
     try:
-        make_directory(place)
-        _forget_ended(place, here)
+        make_directory(directory)
+        _forget_ended(directory, here)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        os.close(os.open(os.path.join(place, name), flags, 0o600))
+        os.close(os.open(os.path.join(directory, name), flags, 0o600))
     except FileExistsError:
         raise AskedAgain(
-            "this login has shown a challenge before, and gets no other", "log in again"
+            "this login has shown a challenge before, and only one is answered", "log in again"
         ) from None
     except OSError as error:
-        raise StoreError(f"{place}: cannot be written: {error.strerror}") from None
+        raise StoreError(f"{directory}: cannot be written: {error.strerror}") from None
 
 
 def end_ssh() -> None:
-    """End the ssh that asks, if it is one and no shell in which somebody tries something out."""
+    """End the ssh that asks. If the parent process is not an ssh, such as a shell, leave it."""
     ssh = os.getppid()
     if _name(ssh) == SSH:
         with suppress(OSError):
@@ -68,9 +68,9 @@ def _name(pid: int) -> str:
 
 
 def _started(pid: int) -> str:
-    """Return when a process was started, in a form that no other of that number has, `_here`.
+    """Return when a process was started: together with `_here` and the pid it identifies one.
 
-    Raises StoreError where that cannot be told.
+    Raises StoreError if that cannot be found out.
     """
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
@@ -78,12 +78,12 @@ def _started(pid: int) -> str:
     except OSError:
         told = _ask_ps(pid, "lstart").split()
     if not told:
-        raise StoreError("it cannot be told which ssh asks", "does ps work?")
+        raise StoreError("cannot find out which ssh asks", "does ps work?")
     return "-".join(told)
 
 
 def _here() -> str:
-    """Return what tells these processes from those of another boot, machine or PID namespace."""
+    """Return what identifies this boot, machine and PID namespace."""
     try:
         with open(BOOT, encoding="ascii") as boot:
             return f"{boot.read().strip()}-{os.stat(PROCESSES).st_ino}"
@@ -92,7 +92,7 @@ def _here() -> str:
 
 
 def _ask_ps(pid: int, field: str) -> str:
-    """Return what ps(1) says of a process, where there is no Linux; "" for nothing."""
+    """Return what ps(1) says of a process, for systems without /proc; "" for nothing."""
     try:
         done = subprocess.run(  # noqa: S603 (an absolute path and a list)
             ["/bin/ps", "-o", f"{field}=", "-p", str(pid)], capture_output=True, check=False,
@@ -103,17 +103,17 @@ def _ask_ps(pid: int, field: str) -> str:
     return done.stdout.decode("utf-8", "replace").strip()
 
 
-def _forget_ended(place: str, here: str) -> None:
-    """Delete what is about processes that are not there any more.
+def _forget_ended(directory: str, here: str) -> None:
+    """Delete the files of processes that have ended.
 
-    Of those elsewhere nobody here can say that: they are forgotten when each challenge that they
-    may have shown is over.
+    Processes elsewhere cannot be checked from here: their files are deleted when every challenge
+    that they may have shown has expired.
     """
     oldest = time.time() - 2 * MOST_AHEAD.total_seconds()
-    for entry in os.scandir(place):
+    for entry in os.scandir(directory):
         process, _, where = entry.name.partition("@")
         pid, _, started = process.partition("-")
-        with suppress(FileNotFoundError):  # another process was quicker
+        with suppress(FileNotFoundError):  # another process has deleted it
             if where != here:
                 is_over = entry.stat(follow_symlinks=False).st_mtime < oldest
             else:
@@ -130,5 +130,5 @@ def _is_there(pid: int, started: str) -> bool:
         return True
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # of another user: the number was given out again
+    except PermissionError:  # another user's: the pid was reused
         return False

@@ -1,7 +1,7 @@
 """PAM services that a host's sshd uses: `services` in Trex's directory, `HOST SERVICE` a line.
 
-`sshd` itself is not there: it is the usual one. Both are percent-encoded, the host as known_hosts
-has it.
+`sshd` itself, the usual one, is not listed. Both are percent-encoded, the host in the form of
+known_hosts.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from trex.errors import cut
 FORM = "HOST SERVICE"
 WORD = re.compile(r"[A-Za-z0-9._~@:\[\]%*-]+")
 SSHD = "sshd"
-# They give more rights to who is logged in already: no login by ssh asks for them.
+# They give more rights to a user who is already logged in: no login by ssh uses them.
 RAISING = ("sudo", "sudo-i", "su", "su-l", "doas", "polkit-1", "runuser", "runuser-l")
 
 
 class Services:
-    """The services as they are in the file. Raises RecordError with the line that is wrong."""
+    """The services in the file. Raises RecordError for a line that is wrong."""
 
     def __init__(self) -> None:
         self._table = Table("services", FORM)
-        self.path = self._table.path
         self.allowed: set[tuple[str, str]] = set()
         for number, (host, service) in self._table.read():
             for word in (host, service):
@@ -32,6 +31,6 @@ class Services:
             self.allowed.add((host, service))
 
     def allow(self, host: str, service: str) -> None:
-        """Remember that this host's sshd uses this service."""
+        """Store that this host's sshd uses this service."""
         self._table.add(host, service)
         self.allowed.add((host, service))

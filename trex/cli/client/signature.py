@@ -1,52 +1,48 @@
-"""What is inside a message: its text, and who signed it. Each key is asked alone.
+"""The content of a decrypted message: its text, and who signed it. Each key is tried alone.
 
-Anybody can put another's public key into their own as a subkey, and gpg then takes whichever of the
+Anybody can add another's public key to their own as a subkey, and gpg then uses whichever of the
 two it finds first in a keyring. To sign, such a subkey would need a signature by itself (0x19 in
-RFC 4880, 5.2.1), which only its owner can make; but gpg looks no further. So the keys that may have
-signed are taken out of the user's keyring, and each gets a keyring with nothing else in it.
+RFC 4880, 5.2.1), which only its owner can make; but gpg then stops looking. So the keys that may
+have signed are exported from the user's keyring, and each is put into a keyring of its own.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from trex.cli.client.gpg import Gpg
+from trex.cli.client.gpg import KEY_ID, UserGpg
 from trex.openpgp.keyblock import Malformed, blocks
 
 if TYPE_CHECKING:
-    from trex.cli.client.gpg import Decrypted
+    from trex.cli.client.gpg import Decrypted, Status
     from trex.openpgp.keyblock import Block
 
-    Status = dict[str, list[list[str]]]
-
-KEY_ID = re.compile(r"[0-9A-F]{1,64}")
-# No configuration, no agent, no network: there is nothing to decrypt any more.
+# No configuration, no agent, no network: the message is already decrypted.
 ALONE = [
     "--no-options", "--trust-model", "always", "--no-autostart", "--pinentry-mode", "error",
     "--no-auto-key-retrieve", "--no-auto-key-import", "--disable-dirmngr",
 ]  # fmt: skip
 SHORT = ["--max-output", "64"]
 STILL_ENCRYPTED = {"ENC_TO", "NEED_PASSPHRASE_SYM"}  # a message within a message
-SECONDS = 20  # it takes some hundredths of one
-# In ERRSIG, a code of libgpg-error: no public key, or (2.2) one that is not for signing.
+SECONDS = 20  # it takes some hundredths of a second
+# Codes of libgpg-error in ERRSIG: no public key, or (GnuPG 2.2) one that is not for signing.
 NO_PUBLIC_KEY, WRONG_KEY_USAGE = "9", "125"
 
 
 class Lookup:
     """gpg with a keyring of one key, in a directory of its own."""
 
-    def __init__(self, place: str) -> None:
-        self._place = place
-        self._ring = os.path.join(place, "ring.gpg")
-        self._gpg = Gpg(gnupghome=place, keyring=self._ring, options=ALONE)
+    def __init__(self, home: str) -> None:
+        self._home = home
+        self._ring = os.path.join(home, "ring.gpg")
+        self._gpg = UserGpg(gnupghome=home, keyring=self._ring, options=ALONE)
 
     def read(self, content: bytes, key: bytes) -> Decrypted:
-        """Read what was under the encryption, and check its signature with `key` alone."""
+        """Read the decrypted content, and check its signature with `key` alone."""
         with open(self._ring, "wb") as ring:
             ring.write(key)
         result = self._gpg.run_decrypt(content, SHORT, SECONDS)
@@ -55,23 +51,23 @@ class Lookup:
         return result
 
     def _forget_sockets(self) -> None:
-        """Remove the directory that gpg has made below /run/user as it looked for an agent."""
+        """Remove the directory below /run/user that gpg made when it looked for an agent."""
         gpgconf = os.path.join(os.path.dirname(self._gpg.gpgbinary), "gpgconf")
         with suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run(  # noqa: S603 (an absolute path and a list)
-                [gpgconf, "--homedir", self._place, "--remove-socketdir"],
+                [gpgconf, "--homedir", self._home, "--remove-socketdir"],
                 check=False, capture_output=True, timeout=SECONDS,
             )  # fmt: skip
 
 
 def read_signed(content: bytes) -> Decrypted:
-    """Return text and status lines of `content`: packets that are not encrypted any more.
+    """Return text and status lines of `content`, which are decrypted packets.
 
-    Of the user's keys that may have signed it, the one that did is named there; a key that only
-    carries that one as a subkey counts as none.
+    The status lines name the user's key that signed it; a key that only has the signing key as a
+    subkey does not count.
     """
-    with TemporaryDirectory(prefix="trex-") as place:
-        lookup = Lookup(place)
+    with TemporaryDirectory(prefix="trex-") as home:
+        lookup = Lookup(home)
         found = lookup.read(content, b"")
         for key in _keys_for(found.said):
             if found.ended:
@@ -85,17 +81,17 @@ def read_signed(content: bytes) -> Decrypted:
 
 
 def _keys_for(said: Status) -> list[Block]:
-    """Return the keys of the user's keyring that carry the id of the missing one."""
+    """Return the keys in the user's keyring that have the id of the missing one."""
     missing = [words[0] for words in said.get("ERRSIG", []) if words and KEY_ID.fullmatch(words[0])]
     if len(missing) != 1:
         return []
     try:
-        return blocks(Gpg().export_keys(f"0x{missing[0]}", armor=False) or b"")
+        return blocks(UserGpg().export_keys(f"0x{missing[0]}", armor=False) or b"")
     except Malformed:
         return []
 
 
 def _without_key(said: Status) -> bool:
-    """Tell whether gpg had no key that could have made the signature."""
+    """Return whether gpg had no key that could have made the signature."""
     codes = [words[5] for words in said.get("ERRSIG", []) if len(words) > 5]  # noqa: PLR2004
     return bool(codes) and set(codes) <= {NO_PUBLIC_KEY, WRONG_KEY_USAGE}

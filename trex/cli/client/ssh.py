@@ -1,4 +1,4 @@
-"""`trex ssh`: the system's ssh, with Trex answering its own challenges."""
+"""`trex ssh`: the system's ssh, with Trex answering Trex's challenges."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class _AllToSsh(click.Command):
 def command(arguments: tuple[str, ...]) -> None:
     """Run ssh, and answer the challenge through gpg-agent.
 
-    A challenge is answered only if it names the user and the host that ssh goes to and the service
-    sshd, or you confirmed other names once; and if a key is pinned for that host, only if this key
-    signed it. One run answers one challenge and is one attempt. Every other question of ssh's
-    reaches you as if Trex were not there.
+    A challenge is answered only if it names the service sshd and the user and host that ssh goes
+    to, or names that you have confirmed once. If a key is pinned for that host, this key must have
+    signed it. One run is one attempt and answers one challenge. All other questions from ssh reach
+    you as if Trex were not there.
     """
     run_ssh(list(arguments))

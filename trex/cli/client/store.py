@@ -1,7 +1,7 @@
 """The client's own files, below `$XDG_CONFIG_HOME/trex` and `$XDG_STATE_HOME/trex`.
 
-They decide what is answered, so they are read only if nobody else can have written them, and
-replaced as a whole. Directories: XDG Base Directory Specification 0.8.
+They decide what is answered, so they are read only if nobody else can write them, and are replaced
+as a whole. Directories: XDG Base Directory Specification 0.8.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def directory(variable: str, default: str) -> str:
-    """Return Trex's directory below an XDG base directory; relative ones do not count."""
+def own_directory(variable: str, default: str) -> str:
+    """Return Trex's directory below an XDG base directory; a relative one is ignored."""
     base = os.environ.get(variable, "")
     if not os.path.isabs(base):
         base = os.path.join(os.path.expanduser("~"), default)
@@ -31,10 +31,10 @@ def directory(variable: str, default: str) -> str:
 
 
 class Table:
-    """A file of lines, each of words with spaces between; `#` starts a comment."""
+    """A file of lines, each a fixed number of words; `#` starts a comment."""
 
     def __init__(self, name: str, form: str) -> None:
-        self.path = os.path.join(directory("XDG_CONFIG_HOME", ".config"), name)
+        self.path = os.path.join(own_directory("XDG_CONFIG_HOME", ".config"), name)
         self.form = form  # of a line, in words
         self.width = len(form.split())
 
@@ -42,27 +42,27 @@ class Table:
         """Return each line's number and words. Raises RecordError for one of another form."""
         return list(self._parse(self._content()))
 
-    def error(self, number: int, found: str, meant: str) -> RecordError:
-        """Return what to raise about a line."""
-        return RecordError(self.path, number, found, meant)
+    def error(self, number: int, found: str, expected: str) -> RecordError:
+        """Return the error to raise for a line."""
+        return RecordError(self.path, number, found, expected)
 
     def add(self, *words: str, alone: bool = False) -> None:
-        """Add a line at the end; `alone` if no other may begin with the same word.
+        """Add a line at the end; `alone` if no other line may begin with the same word.
 
-        Raises StoreError where another process was quicker, or the file cannot be written.
+        Raises StoreError if another process added such a line, or the file cannot be written.
         """
 
         def with_it(content: str) -> list[str]:
             if alone and any(other[0] == words[0] for _, other in self._parse(content)):
                 raise StoreError(
-                    f"{self.path}: {words[0]} was added meanwhile", "look, and try again"
+                    f"{self.path}: {words[0]} was added meanwhile", "look at it, and try again"
                 )
             return [*content.splitlines(), " ".join(words)]
 
         self._change(with_it)
 
     def remove(self, chosen: Callable[[list[str]], bool]) -> None:
-        """Take away the lines whose words are `chosen`; comments and the others stay."""
+        """Remove the lines whose words are `chosen`; comments and other lines stay."""
 
         def without(content: str) -> list[str]:
             gone = {number for number, words in self._parse(content) if chosen(words)}
@@ -86,7 +86,7 @@ class Table:
         except NoRecord:
             return ""
         except FileUnsafe as error:
-            raise StoreError(str(error), "mend it, or move it away") from None
+            raise StoreError(str(error), "fix it, or move it away") from None
         except (KeyError, UserUnknown):
             raise StoreError(f"uid {os.geteuid()} has no account") from None
         try:
@@ -100,25 +100,25 @@ class Table:
         return text
 
     def _change(self, change: Callable[[str], list[str]]) -> None:
-        """Replace the file by what `change` makes of it: as a whole, one process at a time."""
-        place = os.path.dirname(self.path)
+        """Replace the file by the lines that `change` returns, whole, one process at a time."""
+        directory = os.path.dirname(self.path)
         try:
-            make_directory(place)
-            with _lock(place):
+            make_directory(directory)
+            with _lock(directory):
                 lines = change(self._content())
                 _replace(self.path, "".join(f"{line}\n" for line in lines))
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from None
 
 
-def make_directory(place: str) -> None:
-    """Make a directory of the user's alone. Raises OSError."""
-    os.makedirs(place, mode=0o700, exist_ok=True)
+def make_directory(directory: str) -> None:
+    """Create a directory with mode 0700. Raises OSError."""
+    os.makedirs(directory, mode=0o700, exist_ok=True)
 
 
 @contextmanager
-def _lock(place: str) -> Iterator[None]:
-    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _lock(directory: str) -> Iterator[None]:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -127,7 +127,7 @@ def _lock(place: str) -> Iterator[None]:
 
 
 def _replace(path: str, content: str) -> None:
-    """Write a file of mode 0600 beside `path`, and put it in its place when it is complete."""
+    """Write a file of mode 0600 beside `path`, and rename it over `path` when it is complete."""
     descriptor, new = tempfile.mkstemp(prefix=".new-", dir=os.path.dirname(path))
     try:
         with open(descriptor, "w", encoding="ascii") as file:

@@ -1,4 +1,4 @@
-"""Where ssh goes: what the client itself says, not the server."""
+"""Where ssh connects to, according to the client, not the server."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from trex.cli.errors import Refused
 
 PREFIXED_SINCE = (8, 5)  # OpenSSH
 NO_VERSION = (0, 0)
-SILENT = ("QUIET", "SILENT", "FATAL")  # LogLevel, as set and as -G says it; -q sets the first
+SILENT = ("QUIET", "SILENT", "FATAL")  # LogLevel, as set and as -G prints it; -q sets the first
 SSH_SECONDS = 20  # for a `Match exec` in the user's configuration
 STANDARD_PORT = "22"
-NAMES = ("user", "host", "hostname", "hostkeyalias", "proxyjump")  # as -G says them
+NAMES = ("user", "host", "hostname", "hostkeyalias", "proxyjump")  # as -G prints them
 
 
 @dataclass
 class Target:
-    """The server that asks: the user there, and the host's names in small letters."""
+    """The server that asks: the user there, and the host's names in lower case."""
 
     user: str
-    hosts: list[str] = field(default_factory=list)  # the first is the one to show
-    port: str = STANDARD_PORT  # UNKNOWN for a host on the way, whose settings are not ours
-    quiet: bool = False  # ssh was told to say nothing
+    hosts: list[str] = field(default_factory=list)  # the first one is shown
+    port: str = STANDARD_PORT  # UNKNOWN for a jump host, whose settings are not those of this ssh
+    quiet: bool = False  # ssh was told to print nothing
 
     @property
     def host(self) -> str:
-        """Return the host as known_hosts has it: `host`, or `[host]:port`."""
+        """Return the host in the form of known_hosts: `host`, or `[host]:port`."""
         usual = self.port in (STANDARD_PORT, UNKNOWN)
         return self.hosts[0] if usual else f"[{self.hosts[0]}]:{self.port}"
 
 
-ANYWHERE = Target("", port=UNKNOWN)  # for a message that somebody pasted
+ANYWHERE = Target("", port=UNKNOWN)  # for a pasted message
 
 
 def split_prompt(prompt: str) -> tuple[str, str, str] | None:
     """Return user, host and question of a prompt that a server asks through ssh, or None.
 
-    ssh writes `(user@host) ` before it, so that whoever reads it knows which of several
-    connections asks; with ProxyJump that may be another one than the user asked for.
+    ssh writes `(user@host) ` before it, to show which of several connections asks; with ProxyJump
+    that may be the jump host's.
     """
     end = prompt.find(") ")
     user, at, host = prompt[1:end].rpartition("@")
@@ -51,38 +51,41 @@ def split_prompt(prompt: str) -> tuple[str, str, str] | None:
 
 
 def asking_ssh(ssh: str) -> str:
-    """Return the program that asks, which has started this one; `ssh` where no /proc tells.
+    """Return the program that asks, which has started this one; `ssh` on systems without /proc.
 
-    What stands on PATH may be a script that has become another ssh. The path is good for as long as
-    that runs, also where its file was replaced meanwhile.
+    The `ssh` on PATH may be a script that has become another ssh. This path is valid as long as
+    that ssh runs, even if its file was replaced meanwhile.
     """
     asks = f"/proc/{os.getppid()}/exe"
     return asks if os.access(asks, os.X_OK) else ssh
 
 
 def find_target(user: str, host: str, ssh: str, arguments: list[str] | None) -> Target:
-    """Return all that the client calls the host which ssh names before a prompt.
+    """Return all names that the client has for the host that ssh names before a prompt.
 
-    `arguments` are those of the ssh run, asked with -G (ssh(1)) for the names that they give that
-    host, and its port. Raises Refused for an ssh that writes no such name: the server could write
-    one then; and for names with a `)`, which ssh before 9.6 takes: they could end in another's.
+    `arguments` are those of the ssh run; `ssh -G` (ssh(1)) prints the host's names and port for
+    them. Raises Refused for an ssh that writes no such name before a prompt, because the server
+    could write one; and for names that contain `)`, which ssh before 9.6 accepts, because a prompt
+    could then seem to come from another host.
     """
     version = _version(ssh)
     if version == NO_VERSION:
-        raise Refused("what asks is not OpenSSH, so nothing says who asks", "trex respond")
+        raise Refused("what asks is not OpenSSH, so the asking host is unknown", "trex respond")
     if version < PREFIXED_SINCE:
-        raise Refused("ssh is older than OpenSSH 8.5 and does not say who asks", "trex respond")
+        raise Refused(
+            "ssh is older than OpenSSH 8.5 and does not name the asking host", "trex respond"
+        )
     target = Target(user, [host], UNKNOWN)
     settings = _settings(ssh, arguments) if arguments else {}
     if any(")" in settings.get(key, "") for key in NAMES):
-        raise Refused("a name that ssh goes by has a `)` in it, so nothing says who asks")
+        raise Refused("a name in ssh's settings contains `)`, so the asking host is unknown")
     target.quiet = settings.get("loglevel") in SILENT
     ours = [
         settings[key].lower().removesuffix(".")
         for key in ("hostkeyalias", "hostname", "host")
         if settings.get(key, "none") != "none"
     ]
-    # Before a prompt ssh writes the first of them. Another name is a host's on the way (ProxyJump).
+    # ssh writes the first of them before a prompt. Any other name is a jump host's (ProxyJump).
     if settings.get("user") == user and ours[:1] == [host]:
         target.hosts = list(dict.fromkeys(ours))
         target.port = settings.get("port", STANDARD_PORT)

@@ -1,7 +1,7 @@
-"""What gpg waits for, when it has waited for a second: a passphrase, a PIN, a touch.
+"""Tells the user what gpg waits for, after a second: a passphrase, a PIN, a touch.
 
-A card says nothing to whoever waits, and a pinentry may be on another terminal or behind a window.
-The line goes away when it has come.
+A card shows nothing while it waits, and a pinentry may be on another terminal or behind a window.
+The line is erased when gpg goes on.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 SECONDS = 1.0
 PINENTRY = b"[GNUPG:] PINENTRY_LAUNCHED "
-FLAVOR, TERMINAL = 1, 3  # of its words, with the pid first (start_pinentry in gpg-agent)
+FLAVOR, TERMINAL = 1, 3  # indexes of its words; the pid is the first (start_pinentry in gpg-agent)
 ON_TERMINALS = ("curses", "tty")
 ERASE = "\r\x1b[K"
-SERIAL = 32  # hex digits of an OpenPGP card's whole number (4.2.1 in its specification)
+SERIAL = 32  # hex digits of an OpenPGP card's full number (4.2.1 in its specification)
 
 
 class Waiting:
-    """A line on standard error for as long as this is entered, unless it is `quiet`."""
+    """A context manager that shows a line on standard error, unless it is `quiet`."""
 
     def __init__(self, what_for: str, keys: list[Held], *, quiet: bool = False) -> None:
         self._what_for = what_for
@@ -36,7 +36,7 @@ class Waiting:
         self._on_terminal = sys.stderr.isatty()
         self._lock = threading.Lock()
         self._said = ""
-        self._asked = ""  # where, once a pinentry was started
+        self._asked = ""  # where a pinentry asks, once it was started
         self._is_asked = self._shown = self._due = False
         self._timer = threading.Timer(SECONDS, self._show)
         self._timer.daemon = True
@@ -52,7 +52,7 @@ class Waiting:
             self._erase()
 
     def hear(self, line: bytes) -> None:
-        """Look at a status line of gpg's."""
+        """Process one of gpg's status lines."""
         if not line.startswith(PINENTRY):
             return
         words = [*line[len(PINENTRY) :].decode("utf-8", "replace").split(), "", "", "", ""]
@@ -71,9 +71,9 @@ class Waiting:
             if self._quiet or self._shown:
                 return
             text = one_line(f"trex: {self._what_for}: waiting for {self._awaited()}")
-            if self._on_terminal:  # no longer than a row, so that it can be erased
+            if self._on_terminal:  # at most one row, so that it can be erased
                 text = text[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]
-            elif text == self._said:  # an agent may ask again and again for a card
+            elif text == self._said:  # an agent may ask repeatedly for a card
                 return
             sys.stderr.write(text if self._on_terminal else f"{text}\n")
             sys.stderr.flush()
@@ -94,5 +94,5 @@ class Waiting:
 
 
 def _number(card: str) -> str:
-    """Return a card's number as gpg and the card itself show it."""
+    """Return a card's number as gpg prints it, and as it is printed on the card."""
     return f"{card[16:20]} {card[20:28]}" if len(card) == SERIAL else card

@@ -20,7 +20,8 @@ from trex.cli.doctor.programs import check_program
 from trex.cli.doctor.service import check_service, trex_rules, with_options
 from trex.cli.doctor.sshd import check_sshd, key_comes_first
 from trex.cli.doctor.stack import read_stack
-from trex.cli.terminal import CommandError, answer
+from trex.cli.errors import CommandError
+from trex.cli.terminal import answer
 from trex.login.audit import one_line
 from trex.login.options import Options
 from trex.system.privilege import readable

@@ -12,8 +12,8 @@ from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.fleet import check_fleet
 from trex.cli.doctor.record import check_record
 from trex.cli.doctor.survey import look
+from trex.cli.errors import CommandError
 from trex.cli.place import place_of
-from trex.cli.terminal import CommandError
 from trex.codeerrors import SettingsError
 from trex.errors import FileUnsafe, TrexError
 from trex.login.method import is_absent

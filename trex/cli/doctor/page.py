@@ -11,8 +11,8 @@ from cryptography import x509
 from trex.cli.delegate import FILE_SECONDS, run_as
 from trex.cli.doctor.finding import WARNING, Finding
 from trex.cli.doctor.record import WARN_DAYS
+from trex.cli.errors import CommandError
 from trex.cli.place import ROOT
-from trex.cli.terminal import CommandError
 from trex.errors import MAX_PLACE, PageUnavailable, cut
 from trex.login.challenge import now
 from trex.login.method import Login
@@ -39,7 +39,7 @@ def check_page(place: Place, record: AuthRecord, message: str, service: str) -> 
         if record.tls_certificate and not warnings:
             return _check_certificate(place, record)
     except CommandError as error:
-        warnings = [error.message]
+        warnings = [str(error)]
     return [
         Finding("page", WARNING, f"{place.user.name}: {warning}",
                 "Logins work, but show the message as text only.", "docs/troubleshooting.md",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trex.cli.delegate import PATH, hint_for, run_as
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
+from trex.cli.errors import CommandError
 from trex.cli.setup.keyring import copies_in
 from trex.errors import FileUnsafe, GpgTimedOut, NoRecord, NotStarted, TrexError
 from trex.login.challenge import RandomText
@@ -121,6 +122,8 @@ def _examine(place: Place) -> dict[str, Any]:
                 told["listings"][name] = keyring.list_recipient(name)
         if record.sign_as or not all(map(is_file, record.recipients)):
             told["copies"] = copies_in(place.gnupg_home)
+    except CommandError:  # about the host, not the record
+        raise
     except TrexError as error:
         told["fault"] = {
             "check": f"record-{type(error).__name__}",

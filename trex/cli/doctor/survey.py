@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from trex.cli.delegate import run_as
+from trex.cli.errors import CommandError
 from trex.cli.place import ROOT
-from trex.cli.terminal import CommandError
 from trex.errors import TrexError
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import subprocess
 import click
 
 from trex.cli.delegate import PATH
-from trex.cli.terminal import PROBLEM, CommandError, say
+from trex.cli.errors import PROBLEM, CommandError
+from trex.cli.terminal import say
 from trex.errors import UserUnknown
 from trex.system.privilege import find_account
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
+from trex.cli.errors import CommandError
 from trex.cli.setup.questions import ask
-from trex.cli.terminal import CommandError, say
+from trex.cli.terminal import say
 from trex.login.audit import one_line
 from trex.openpgp.errors import (
     KeyExpired,

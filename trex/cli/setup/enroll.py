@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trex.cli.delegate import run_as
+from trex.cli.errors import CommandError
 from trex.cli.place import Place, find_place, place_options
 from trex.cli.setup import keyfile, keyring, recordfile
 from trex.cli.setup.choosing import choose, describe
 from trex.cli.setup.proof import prove
 from trex.cli.setup.questions import confirm
 from trex.cli.tell import printable
-from trex.cli.terminal import CommandError, answer, say
+from trex.cli.terminal import answer, say
 from trex.login.audit import one_line
 from trex.openpgp.record import WEB_QR_MODES, parse_record
 from trex.system.privilege import readable

@@ -8,8 +8,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from trex.cli.delegate import run_as
+from trex.cli.errors import CommandError
 from trex.cli.setup import recordfile
-from trex.cli.terminal import CommandError, say
+from trex.cli.terminal import say
 from trex.errors import FileUnsafe
 from trex.login.method import place as expanded
 from trex.openpgp.recipients import from_file

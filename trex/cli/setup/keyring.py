@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gnupg
 
 from trex.cli.delegate import PATH, scratch_directory
-from trex.cli.terminal import CommandError
+from trex.cli.errors import CommandError
 from trex.openpgp.keyblock import V4, V5, Malformed, blocks
 from trex.openpgp.keylist import ALGORITHMS, parse_listing
 from trex.system.privilege import readable

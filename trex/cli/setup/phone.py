@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 import pyotp
 
+from trex.cli.errors import CommandError
 from trex.cli.setup.qr import SvgFile, in_terminal
-from trex.cli.terminal import CommandError, say
+from trex.cli.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trex.cli.delegate import run_as
+from trex.cli.errors import CommandError
 from trex.cli.setup import keyring
 from trex.cli.setup.questions import ask
-from trex.cli.terminal import CommandError, say
+from trex.cli.terminal import say
 from trex.errors import ACCEPTED
 from trex.login.challenge import RandomText
 from trex.openpgp.gpg import Gpg

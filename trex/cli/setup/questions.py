@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trex.cli.terminal import CommandError, show
+from trex.cli.errors import CommandError
+from trex.cli.terminal import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

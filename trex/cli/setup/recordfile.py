@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trex.cli.delegate import FILE_SECONDS, run_as
-from trex.cli.terminal import CommandError
+from trex.cli.errors import CommandError
 from trex.errors import TrexError
 from trex.openpgp.record import parse_record
 from trex.system.privilege import readable

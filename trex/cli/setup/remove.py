@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from trex.cli.delegate import run_as
+from trex.cli.errors import CommandError
 from trex.cli.place import find_place, place_options
 from trex.cli.setup import recordfile
 from trex.cli.setup.questions import confirm
-from trex.cli.terminal import CommandError, say
+from trex.cli.terminal import say
 
 EPILOG = """\b
 Examples:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trex.cli.delegate import run_as
+from trex.cli.errors import CommandError
 from trex.cli.place import Place, find_place, place_options
 from trex.cli.setup.choosing import in_days, shown_user_id
-from trex.cli.terminal import CommandError, answer, say
+from trex.cli.terminal import answer, say
 from trex.errors import MAX_PLACE, NoRecord, cut
 from trex.login.audit import one_line
 from trex.login.method import is_absent

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 from trex.cli.delegate import hint_for
-from trex.cli.terminal import CommandError, answer, say
+from trex.cli.errors import CommandError
+from trex.cli.terminal import answer, say
 from trex.errors import FileUnsafe
 from trex.login.challenge import random_digits
 from trex.system.privilege import find_account, native, readable
