@@ -80,20 +80,20 @@ class OptionError(TrexError):
 class RecordError(TrexError):
     """A line of a record says something that it may not say."""
 
-    def __init__(self, path: str, line: int, found: str, meant: str) -> None:
-        told = f"found {cut(found, MAX_PLACE)}; meant is {cut(meant, MAX_PLACE)}"
+    def __init__(self, path: str, line: int, found: str, expected: str) -> None:
+        told = f"expected {cut(expected, MAX_PLACE)}, found {cut(found, MAX_PLACE)}"
         super().__init__(f"{cut(path, MAX_PLACE)}:{line}: {told}")
         self.path = path
         self.line = line
         self.found = found
-        self.meant = meant
+        self.expected = expected
 
 
 class FileUnsafe(TrexError):
     """A file or directory cannot be trusted, or not be read."""
 
     def __init__(self, path: str, found: str, meant: str) -> None:
-        told = f"found {cut(found, MAX_PLACE)}; meant is {cut(meant, MAX_PLACE)}"
+        told = f"expected {cut(meant, MAX_PLACE)}, found {cut(found, MAX_PLACE)}"
         super().__init__(f"{cut(path, MAX_PLACE)}: {told}")
         self.path = path
         self.found = found

@@ -175,5 +175,5 @@ def test_no_error_has_a_longer_message_whatever_it_is_given(kind: type[TrexError
 @given(st.text(max_size=50))
 def test_the_rest_of_a_message_is_whole(path: str) -> None:
     error = RecordError(path, 3, '"x"', "trust or notrust")
-    assert str(error) == f'{path}:3: found "x"; meant is trust or notrust'
+    assert str(error) == f'{path}:3: expected trust or notrust, found "x"'
     assert error.path == path

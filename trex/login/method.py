@@ -61,7 +61,7 @@ def find_servant(argument: str, name: str) -> "Account":
     except UserUnknown as error:
         raise OptionError(f"{argument}={name}: {error}") from None
     if servant.uid == 0:
-        raise OptionError(f"{argument}={name}: an account without root's rights is meant")
+        raise OptionError(f"{argument}={name}: expected an account other than root")
     servant.serves = True
     return servant
 
@@ -73,7 +73,7 @@ def find_sender(options: "Options", account: "Account") -> "Account":
     """
     sender = find_servant("sms_user", options.sms_user)
     if sender.uid == account.uid:
-        raise OptionError(f"sms_user={sender.name}: another account than who logs in is meant")
+        raise OptionError(f"sms_user={sender.name}: expected an account other than the user's")
     return sender
 
 

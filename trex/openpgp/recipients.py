@@ -268,7 +268,7 @@ def _not_there(name: str, keys: "list[Key]") -> "KeyUnusable":
 def _unfit(path: str, found: str) -> Exception:
     from trex.errors import FileUnsafe
 
-    return FileUnsafe(path, found, "one OpenPGP public key, as gpg --export writes it")
+    return FileUnsafe(path, found, "one OpenPGP public key (gpg --export)")
 
 
 def _is_named(key: "Key", name: str) -> bool:

@@ -10,8 +10,8 @@ from trex.system.privilege import readable
 
 RECORD = "<recipients> <trust|notrust> <sign-as|nosign> [web-QR mode] [TLS key] [TLS certificate]"
 FEWEST_FIELDS, MOST_FIELDS = 3, 6
-MEANT_KEY = "an e-mail address or a fingerprint of 40 hexadecimal digits"
-MEANT_RECIPIENT = f"{MEANT_KEY}, or the absolute path of a public key"
+A_KEY = "an e-mail address or a fingerprint of 40 hexadecimal digits"
+A_RECIPIENT = f"{A_KEY}, or the absolute path of a public key"
 MAX_RECIPIENTS = 16
 MAX_ADDRESS = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
 
@@ -91,8 +91,8 @@ class _Line:
         self.number = number
         self.text = text
 
-    def error(self, found: str, meant: str) -> RecordError:
-        return RecordError(self.path, self.number, found, meant)
+    def error(self, found: str, expected: str) -> RecordError:
+        return RecordError(self.path, self.number, found, expected)
 
 
 def _lines(content: bytes, path: str) -> list[_Line]:
@@ -113,21 +113,22 @@ def _parse_line(line: _Line, home: str) -> AuthRecord:
     fields = [field for field in line.text.split(" ") if field]
     if len(fields) > 1 and fields[1].lower().startswith("webqr"):
         raise line.error(
-            "a record in the form of Trex for C++, <recipient> <web-QR mode> [key] [certificate]",
+            "the C++ version's form, <recipient> <web-QR mode> [key] [certificate]",
             " ".join([fields[0], "trust", "nosign", *fields[1:]]),
         )
     if len(fields) > MOST_FIELDS and HEX_DIGITS.issuperset("".join(fields[:GROUPS]).upper()):
         raise line.error("a fingerprint with spaces in it", "".join(fields[:GROUPS]) + " ...")
     if not FEWEST_FIELDS <= len(fields) <= MOST_FIELDS:
-        raise line.error(f"{len(fields)} fields", f"{FEWEST_FIELDS} to {MOST_FIELDS}: {RECORD}")
+        expected = f"{FEWEST_FIELDS} to {MOST_FIELDS} fields ({RECORD})"
+        raise line.error(f"{len(fields)} fields", expected)
     recipients, trust, sign_as, *web = fields
     if trust not in ("trust", "notrust"):
         raise line.error(_quoted(trust), "trust or notrust")
     record = AuthRecord(line.number, _parse_recipients(line, recipients), trust=trust == "trust")
     if not record.trust and any(map(is_file, record.recipients)):
-        raise line.error("notrust with a key in a file", "trust: gpg vouches for no file")
+        raise line.error("notrust with a key in a file", "trust (gpg vouches for no file)")
     if sign_as != "nosign":
-        record.sign_as = _parse_key(line, sign_as, f"{MEANT_KEY} to sign with, or nosign")
+        record.sign_as = _parse_key(line, sign_as, f"{A_KEY} to sign with, or nosign")
     if web:
         _parse_web_qr(record, line, web, home)
     return record
@@ -137,7 +138,7 @@ def _parse_recipients(line: _Line, field: str) -> list[str]:
     names = field.split(",")
     if len(names) > MAX_RECIPIENTS:
         raise line.error(f"{len(names)} recipients", f"at most {MAX_RECIPIENTS}")
-    return [name if is_file(name) else _parse_key(line, name, MEANT_RECIPIENT) for name in names]
+    return [name if is_file(name) else _parse_key(line, name, A_RECIPIENT) for name in names]
 
 
 def is_file(name: str) -> bool:
@@ -145,7 +146,7 @@ def is_file(name: str) -> bool:
     return name.startswith("/")
 
 
-def _parse_key(line: _Line, name: str, meant: str) -> str:
+def _parse_key(line: _Line, name: str, expected: str) -> str:
     """Return a fingerprint in capitals, or an address as it stands."""
     fingerprint = name.removeprefix("0x").removeprefix("0X").upper()
     digits = fingerprint.removesuffix(ONE_SUBKEY)
@@ -153,7 +154,7 @@ def _parse_key(line: _Line, name: str, meant: str) -> str:
         return fingerprint
     if _is_address(name):
         return name
-    raise line.error(_quoted(name), meant)
+    raise line.error(_quoted(name), expected)
 
 
 def _is_address(name: str) -> bool:
@@ -184,7 +185,7 @@ def _parse_web_qr(record: AuthRecord, line: _Line, fields: list[str], home: str)
     if record.web_qr.tls and len(files) == 1:
         raise line.error(
             "a TLS key without a TLS certificate",
-            "both, or neither for a certificate that is made for each login",
+            "both, or neither (each login then makes a certificate)",
         )
     if record.web_qr.tls and files:
         record.tls_key, record.tls_certificate = (os.path.join(home, name) for name in files)

@@ -32,7 +32,7 @@ def open_safely(path: str, account: "Account", access: int = os.O_RDONLY) -> int
     except FileNotFoundError:
         raise NoRecord(f"{readable(path)}: no such file") from None
     except OSError as error:
-        raise FileUnsafe(readable(path), _why_not_opened(path, error), MEANT_FILE) from None
+        raise FileUnsafe(readable(path), _why_not_opened(path, error), A_FILE) from None
     try:
         _check_file(path, descriptor, account)
     except BaseException:
@@ -44,7 +44,7 @@ def open_safely(path: str, account: "Account", access: int = os.O_RDONLY) -> int
 def _check_file(path: str, descriptor: int, account: "Account") -> None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
-        raise FileUnsafe(readable(path), _kind(status.st_mode), MEANT_FILE)
+        raise FileUnsafe(readable(path), _kind(status.st_mode), A_FILE)
     _check_writers(path, status, account, descriptor)
 
 
@@ -103,14 +103,13 @@ def check_writers(path: str, account: "Account") -> None:
     _check_writers(place, os.stat(place), account, place)
 
 
-MEANT_FILE = "a regular file, no link, that its user may read"
+A_FILE = "a regular file that its user may read"
 
 
 def _check_writers(path: str, status: os.stat_result, account: "Account", where: int | str) -> None:
     if status.st_uid not in (0, account.uid):
-        raise FileUnsafe(
-            readable(path), f"owner uid {status.st_uid}", f"owned by {account.name} or root"
-        )
+        owners = f"{account.name} or root" if account.uid else "root"
+        raise FileUnsafe(readable(path), f"owner uid {status.st_uid}", f"owned by {owners}")
     mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
     if status.st_mode & stat.S_IWOTH:
         raise FileUnsafe(readable(path), mode, "writable by its owner only")

@@ -141,11 +141,11 @@ def _only_others(place: Path) -> None:
     [
         (_toml, "sms-settings", "error", r"sms.toml: .*\(at .*\)", "sudoedit /etc/trex/sms.toml"),
         (_unknown, "sms-settings", "error", r'\[\[gateway\]\] 1: unknown key "token"', "sudoedit"),
-        (_mode, "sms-settings", "error", "sms.toml: found mode 0640; meant is mode 0600", "chmod 600"),
+        (_mode, "sms-settings", "error", "sms.toml: expected mode 0600, because of the passwords in it, found mode 0640", "chmod 600"),
         (_no_settings, "sms-settings", "error", "found no file", "sudo script/install --sms"),
         (_no_gateway, "sms-gateway", "error", "found no gateway", "docs/sms.md"),
         (_map, "sms-phones", "error", "/etc/trex/phones:2: found another line", "sudoedit"),
-        (_map_mode, "sms-phones", "error", "phones: found mode 0666", "chmod 600"),
+        (_map_mode, "sms-phones", "error", "phones: expected writable by its owner only, found mode 0666", "chmod 600"),
         (_no_map, "sms-phones", "error", "found no file", "sudo script/install --sms"),
         (_no_directory, "sms-state", "error", "doctor-nowhere: No such file", "script/install --sms"),
         (_directory_of_root_s, "sms-state", "error", "(Permission denied|cannot be written)$", "install --sms"),

@@ -195,7 +195,7 @@ def test_an_unusable_record_is_refused(
     alice.write("# mine\nalice@example.org maybe nosign\n")
     assert log_in("alice", arguments=("nullok",)).verdict == "PAM_AUTHINFO_UNAVAIL"
     assert log.verdict().endswith(
-        ': /home/alice/.auth_gpg:2: found "maybe"; meant is trust or notrust'
+        ': /home/alice/.auth_gpg:2: expected trust or notrust, found "maybe"'
     )
 
 

@@ -105,7 +105,7 @@ def test_nothing_is_run_that_a_record_names(
     canary = place / "canary"
     alice.write(f"# a comment\n{recipient.replace('@', str(canary), 1)} trust nosign\n")
     assert ask("alice", arguments=("nullok",)).verdict == "PAM_AUTHINFO_UNAVAIL"
-    assert "/home/alice/.auth_gpg:2: found " in log.verdict()
+    assert "/home/alice/.auth_gpg:2: expected " in log.verdict()
     assert len(log.verdict()) < 2100
     assert not canary.exists()
     assert not (alice.home / "canary").exists()

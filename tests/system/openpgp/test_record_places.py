@@ -27,14 +27,22 @@ def test_a_home_that_others_may_write_is_refused(
 ) -> None:
     """Else another could put a record of his own in place: sshd's StrictModes."""
     alice.home.chmod(mode)
-    refused(log_in("alice"), log, f"/home/alice: found mode {mode:04o}")
+    refused(
+        log_in("alice"),
+        log,
+        f"/home/alice: expected writable by its owner only, found mode {mode:04o}",
+    )
 
 
 def test_a_keyring_that_others_may_write_is_refused(
     alice: Account, log_in: Callable[..., Asked], log: Log
 ) -> None:
     alice.gnupg.chmod(0o777)
-    refused(log_in("alice"), log, "/home/alice/.gnupg: found mode 0777")
+    refused(
+        log_in("alice"),
+        log,
+        "/home/alice/.gnupg: expected writable by its owner only, found mode 0777",
+    )
 
 
 def test_a_database_of_keys_that_others_may_write_is_refused(
@@ -46,7 +54,9 @@ def test_a_database_of_keys_that_others_may_write_is_refused(
     assert log_in("alice").verdict == "PAM_SUCCESS"
     log.clear()
     alice.write("", ".gnupg/public-keys.d/pubring.db").chmod(0o666)
-    refused(log_in("alice"), log, "pubring.db: found mode 0666")
+    refused(
+        log_in("alice"), log, "pubring.db: expected writable by its owner only, found mode 0666"
+    )
 
 
 @pytest.mark.parametrize("name", ["public-keys.d", "private-keys-v1.d", "common.conf"])
@@ -60,7 +70,7 @@ def test_what_else_a_keyring_is_made_of_is_looked_at(
     else:
         path.mkdir(exist_ok=True)
     alice.own(path, 0o777)
-    refused(log_in("alice"), log, f"{name}: found mode 0777")
+    refused(log_in("alice"), log, f"{name}: expected writable by its owner only, found mode 0777")
 
 
 @pytest.mark.parametrize("owner", ["another's", "a link to another's"])
@@ -104,7 +114,7 @@ def test_a_keyring_file_that_others_may_write_is_refused(
     refused(
         log_in("alice"),
         log,
-        f"{name}: found" if "link" not in how else "/home/mallory: found owner",
+        f"{name}: expected " if "link" not in how else "/home/mallory: expected owned by alice",
     )
 
 
@@ -121,7 +131,11 @@ def test_a_record_in_a_world_writable_directory_counts_only_if_that_is_sticky(
     assert log_in("alice", arguments=arguments).verdict == "PAM_SUCCESS"
     shared.chmod(0o777)
     log.clear()
-    refused(log_in("alice", arguments=arguments), log, f"{shared}: found mode 0777")
+    refused(
+        log_in("alice", arguments=arguments),
+        log,
+        f"{shared}: expected writable by its owner only, found mode 0777",
+    )
 
 
 def test_a_sticky_directory_counts_only_if_it_is_root_s(
@@ -137,7 +151,9 @@ def test_a_sticky_directory_counts_only_if_it_is_root_s(
     alice.own(record, 0o600)
     mallory.own(shared, 0o1777)
     refused(
-        log_in("alice", arguments=(f"auth_file={shared}/%u",)), log, f"{shared}: found owner uid"
+        log_in("alice", arguments=(f"auth_file={shared}/%u",)),
+        log,
+        f"{shared}: expected owned by alice or root, found owner uid",
     )
 
 

@@ -59,7 +59,7 @@ def sparse_file(path: Path) -> None:
         (device, "found a character device"),
         (Path.mkdir, "found a directory"),
         (unix_socket, "found a socket"),
-        (sparse_file, "found a larger file; meant is at most 64 KiB"),
+        (sparse_file, "expected at most 64 KiB, found a larger file"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -105,14 +105,18 @@ def test_modes(
     if accepted:
         assert log_in("alice").verdict == "PAM_SUCCESS"
     else:
-        refused(log_in("alice"), log, f"found mode {mode:04o}; meant is writable by its owner only")
+        refused(log_in("alice"), log, f"expected writable by its owner only, found mode {mode:04o}")
 
 
 def test_a_record_that_its_user_may_not_read(
     alice: Account, log_in: Callable[..., Asked], log: Log
 ) -> None:
     alice.record.chmod(0o000)
-    refused(log_in("alice"), log, '/home/alice/.auth_gpg: found "Permission denied"')
+    refused(
+        log_in("alice"),
+        log,
+        '.auth_gpg: expected a regular file that its user may read, found "Permission denied"',
+    )
 
 
 def test_owners(
@@ -124,7 +128,7 @@ def test_owners(
     mallory = account("mallory")
     os.chown(alice.record, mallory.uid, alice.gid)
     log.clear()
-    refused(log_in("alice"), log, f"found owner uid {mallory.uid}; meant is owned by alice or root")
+    refused(log_in("alice"), log, f"expected owned by alice or root, found owner uid {mallory.uid}")
 
 
 def test_group_writable_by_another_group(

@@ -113,7 +113,7 @@ def test_a_home_that_others_may_write_is_refused(bob: Account, key_file: Path) -
     bob.home.chmod(0o777)
     done = trex("enroll", "--key", "key.asc", "--yes", "--no-proof", account=bob)
     assert done.returncode == 1
-    assert "found mode 0777; meant is writable by its owner only" in done.stderr
+    assert "expected writable by its owner only, found mode 0777" in done.stderr
     assert f"trex: hint: chmod go-w {bob.home}\n" in done.stderr
     assert not bob.record.exists()
 
@@ -125,7 +125,7 @@ def test_a_home_that_others_may_write_is_refused_where_nothing_changes(alice: Ac
     alice.home.chmod(0o777)
     done = trex(*enroll, account=alice)
     assert done.returncode == 1
-    assert "found mode 0777; meant is writable by its owner only" in done.stderr
+    assert "expected writable by its owner only, found mode 0777" in done.stderr
 
 
 def test_an_unreadable_home(bob: Account, key_file: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_wrong_mode_is_mended(alice: Account) -> None:
         (["--page", "webQrAuthTls", "--tls-key", "k"], "go together"),
         (["--tls-key", "k", "--tls-certificate", "c"], "go with --page"),
         (["--page", "webQrAuthTls", "--tls-key", "a b", "--tls-certificate", "c"], "a space in it"),
-        (["--sign-as", "yes"], 'found "yes"; meant is'),
+        (["--sign-as", "yes"], ', found "yes"'),
         (["--key", "x", "--locate", "a@example.org"], "one of them"),
     ],
 )

@@ -31,7 +31,8 @@ def test_nullok_is_for_users_and_not_for_files_of_the_administrator_s(
     missing.unlink()
     sms(arguments=("nullok",))
     assert ": could not check: " in sms.log.verdict()
-    assert f"{missing}: found no file" in sms.log.verdict()
+    assert f"{missing}: expected the " in sms.log.verdict()
+    assert ", found no file" in sms.log.verdict()
 
 
 def test_several_numbers(sms: Sms) -> None:
@@ -73,6 +74,7 @@ def test_files_that_others_may_write_or_read_are_refused(sms: Sms, path: Path, m
     sms.configure(by_http(sms.gateway))
     path.chmod(mode)
     assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
-    assert f"{path}: found mode {mode:04o}" in sms.log.verdict()
+    assert f"{path}: expected " in sms.log.verdict()
+    assert f", found mode {mode:04o}" in sms.log.verdict()
     assert sms.gateway.requests == []
     path.chmod(0o600)

@@ -133,7 +133,7 @@ def test_silence(
 @pytest.mark.parametrize(
     ("error", "code", "told"),
     [
-        (FileUnsafe("/x", "a", "b"), "PAM_AUTHINFO_UNAVAIL", "/x: found a; meant is b"),
+        (FileUnsafe("/x", "a", "b"), "PAM_AUTHINFO_UNAVAIL", "/x: expected b, found a"),
         (UserUnknown("nobody"), "PAM_USER_UNKNOWN", "nobody"),
         (ConversationFailed("no"), "PAM_CONV_ERR", "no"),
         (MemoryError(), "PAM_SYSTEM_ERR", "MemoryError at "),

@@ -34,5 +34,5 @@ def test_there_is_a_limit(phones: Path) -> None:
     phones.write_bytes(b"#" * MAX_MAP)
     with phones.open("ab") as file:
         file.write(b"#")
-    with pytest.raises(FileUnsafe, match="meant is at most 4096 KiB"):
+    with pytest.raises(FileUnsafe, match="expected at most 4096 KiB"):
         numbers_from_map(str(phones), "bob")

@@ -71,7 +71,9 @@ def test_the_account_s_file_and_root_s_are_read(owner: int, record: Path, alice:
 
 def test_nobody_else_s_is(record: Path, alice: Account) -> None:
     os.chown(record, OTHER, GID)
-    with pytest.raises(FileUnsafe, match=f"found owner uid {OTHER}; meant is owned by alice"):
+    with pytest.raises(
+        FileUnsafe, match=f"expected owned by alice or root, found owner uid {OTHER}"
+    ):
         read_safely(str(record), alice)
 
 
@@ -119,7 +121,7 @@ def test_other_kinds(home: Path, record: Path, alice: Account) -> None:
         "link": "a symbolic link", "loose": "a symbolic link", "directory": "a directory",
         "fifo": "a FIFO", "null": "a character device",
     }.items():  # fmt: skip
-        with pytest.raises(FileUnsafe, match=f"found {kind}; meant is a regular file"):
+        with pytest.raises(FileUnsafe, match=f"expected a regular file.*, found {kind}"):
             read_safely(str(home / name), alice)
     with pytest.raises(FileUnsafe):
         read_safely(str(home / "disk"), alice)
@@ -161,7 +163,9 @@ def test_the_home_is_looked_at_and_what_is_above_it_is_not(
     home.parent.chmod(0o777)
     assert read_safely(str(record), alice) == b"record"
     home.chmod(0o777)
-    with pytest.raises(FileUnsafe, match="alice: found mode 0777"):
+    with pytest.raises(
+        FileUnsafe, match="alice: expected writable by its owner only, found mode 0777"
+    ):
         read_safely(str(record), alice)
 
 
@@ -172,7 +176,9 @@ def test_outside_of_the_home_all_is_looked_at_up_to_the_root(
     central.mkdir(parents=True)
     check_directories(str(central), alice)
     central.parent.chmod(0o777)
-    with pytest.raises(FileUnsafe, match="etc: found mode 0777"):
+    with pytest.raises(
+        FileUnsafe, match="etc: expected writable by its owner only, found mode 0777"
+    ):
         check_directories(str(central), alice)
     nowhere = Account("alice", UID, GID, "", [GID])
     central.parent.chmod(0o755)
@@ -180,7 +186,7 @@ def test_outside_of_the_home_all_is_looked_at_up_to_the_root(
 
 
 def test_a_file_in_the_place_of_a_directory(home: Path, record: Path, alice: Account) -> None:
-    with pytest.raises(FileUnsafe, match="found a regular file; meant is a directory"):
+    with pytest.raises(FileUnsafe, match="expected a directory, found a regular file"):
         check_directories(str(record), alice)
 
 
@@ -199,7 +205,9 @@ def test_what_a_link_leads_to_is_what_counts(
     shared.chmod(0o777)
     link.unlink()
     link.symlink_to(record.rename(shared / "record"))
-    with pytest.raises(FileUnsafe, match="shared: found mode 0777"):
+    with pytest.raises(
+        FileUnsafe, match="shared: expected writable by its owner only, found mode 0777"
+    ):
         check_writers(str(link), alice)
     with pytest.raises(FileNotFoundError):
         check_writers(str(home / "nothing"), alice)
