@@ -9,7 +9,8 @@ import time
 from trex.errors import GpgFailed
 
 VALIDITY, LENGTH, ALGORITHM, CREATED, EXPIRES, TEXT, CAPABILITIES = 1, 2, 3, 5, 6, 9, 11
-CURVE = 16
+SECRET, CURVE = 14, 16
+PRIMARY, SUBKEY = ("pub", "sec"), ("sub", "ssb")  # the second of each in a secret listing
 NEVER = float("inf")
 DAY = 24 * 3600
 # RFC 4880, section 9.1, and RFC 9580, section 9.1.
@@ -32,7 +33,7 @@ class Sieve:
     A login asks for no others, and anybody can have megabytes of them in a key that gpg lists too.
     """
 
-    def __init__(self, names: "list[str]") -> None:
+    def __init__(self, names: list[str]) -> None:
         self._addresses = [name for name in names if "@" in name]
         self.rest = b""  # of a row that has not come to its end
 
@@ -55,7 +56,7 @@ class Sieve:
 class Subkey:
     """A subkey, or the primary key as one that can be used itself; times are seconds since 1970."""
 
-    __slots__ = ("capabilities", "expires", "fingerprint", "kind", "validity")
+    __slots__ = ("capabilities", "expires", "fingerprint", "kind", "secret", "validity")
 
     def __init__(self, row: list[str]) -> None:
         self.fingerprint = ""
@@ -63,6 +64,8 @@ class Subkey:
         self.kind = _kind(row)
         self.validity = row[VALIDITY]
         self.capabilities = row[CAPABILITIES]
+        # Of a secret key: a card's number, "+" for a key here, "#" for one that is not.
+        self.secret = row[SECRET] if len(row) > SECRET else ""
 
     @property
     def usable(self) -> bool:
@@ -142,7 +145,7 @@ class Key:
 
 
 def parse_listing(listing: str) -> list[Key]:
-    """Return the keys in what `gpg --with-colons --list-keys` wrote, in its order.
+    """Return the keys in what gpg wrote for --list-keys or --list-secret-keys, in its order.
 
     Raises GpgFailed for a listing that is none of gpg's: too long, cut off, or with a fingerprint
     that is none.
@@ -154,7 +157,7 @@ def parse_listing(listing: str) -> list[Key]:
     keys: list[Key] = []
     for line in listing.split("\n"):
         row = line.split(":")
-        if row[0] == "pub" and len(row) > CAPABILITIES:
+        if row[0] in PRIMARY and len(row) > CAPABILITIES:
             keys.append(Key(row))
         if keys:
             _add(keys[-1], row)
@@ -174,7 +177,7 @@ def _add(key: Key, row: list[str]) -> None:
         key.fingerprint = key.fingerprint or key.subkeys[-1].fingerprint
     elif row[0] == "uid" and len(row) > TEXT:
         key.identities.append(UserId(row))
-    elif row[0] == "sub" and len(row) > CAPABILITIES:
+    elif row[0] in SUBKEY and len(row) > CAPABILITIES:
         key.subkeys.append(Subkey(row))
 
 
