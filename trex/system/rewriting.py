@@ -105,7 +105,8 @@ def replace_in(directory: int, name: str, read: os.stat_result | None, content: 
             os.close(beside)
         with suppress(OSError):
             os.rmdir(place, dir_fd=directory)
-    _sync_directory(directory)
+    with suppress(OSError):  # some cannot be read, or synced; the rename itself was whole
+        sync_directory(".", directory)
 
 
 def _make(directory: int, place: str, new: str) -> tuple[int, int]:
@@ -177,11 +178,13 @@ def _no_signal_of_a_limit() -> "Iterator[None]":
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _sync_directory(directory: int) -> None:
-    """See to it that the new file is the one after a power cut, too."""
-    with suppress(OSError):  # some cannot be read, or synced; the rename itself was whole
-        again = os.open(".", LISTED, dir_fd=directory)
-        try:
-            os.fsync(again)
-        finally:
-            os.close(again)
+def sync_directory(path: str, directory: int | None = None) -> None:
+    """Make what was renamed or removed in a directory last beyond a power cut (fsync(2)).
+
+    `path` may be relative to `directory`, a descriptor. Raises OSError.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
