@@ -9,8 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 from unittest.mock import patch
 
-from trex.codeerrors import TooManyAttempts
-from trex.errors import ACCEPTED, MISSING, WRONG, Outcome, RecordError
+from trex.errors import ACCEPTED, MISSING, WRONG, Outcome, RecordError, TooManyAttempts
 from trex.login.options import parse_options
 from trex.system.packages import from_debian
 from trex.system.privilege import Account

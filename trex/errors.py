@@ -1,9 +1,9 @@
 """What a login can come to, and why it could not be checked: each leaf one sentence in the log.
 
 A wrong answer is an `Outcome` and no error; an error says that no answer could be judged.
-No message may hold a challenge, a response or key material. The errors about one key are in
-`trex.openpgp.errors` and those of the other methods in `trex.codeerrors`, because most logins do
-without them and each class takes its time to make.
+No message may hold a challenge, a response or key material. Errors that only one room raises are in
+that room (`trex.openpgp.errors`, `trex.sms.errors`, `trex.totp.errors`): most logins do not need
+them, and each class takes time to make.
 """
 
 
@@ -108,7 +108,17 @@ class NotGivenBack(PrivilegeError):
     """Borrowed ids stay: the caller is not what it was, and whoever logs in is let into nothing."""
 
 
-class NotStarted(TrexError):
+class TooManyAttempts(TrexError):
+    """A limit was reached, so nothing was compared or sent."""
+
+    outcome = LIMITED
+
+
+class ProgramFailed(TrexError):
+    """A program did not do what it was started for, or not in time."""
+
+
+class NotStarted(ProgramFailed):
     """A program could not be started."""
 
 
@@ -125,4 +135,4 @@ class GpgTimedOut(OpenPGPError):
 
 
 class GpgFailed(OpenPGPError):
-    """gpg ended without a message and without one of the reasons below."""
+    """gpg ended without a message, for no reason that `trex.openpgp.errors` names."""

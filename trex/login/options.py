@@ -46,7 +46,7 @@ class Options:
     debug: bool = False
 
 
-def parse_options(arguments: list[str]) -> "Options":
+def parse_options(arguments: list[str]) -> Options:
     """Return the options that `arguments` (without the module's name) spell.
 
     Raises OptionError for an unknown, repeated or malformed argument.

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     from trex.openpgp.diagnosis import Status
     from trex.openpgp.keylist import Key
+    from trex.openpgp.keyring import GpgProcess
     from trex.openpgp.recipients import Chosen
     from trex.openpgp.record import AuthRecord
-    from trex.system.child import Filter, Finished
+    from trex.system.child import Finished
 
 # RFC 4880, 5.2.3.16, wants a domain in a notation's name: one that nobody can own (RFC 2606).
 NOTATION = "login@trex-pam.invalid"
@@ -75,7 +76,7 @@ class Gpg(Keyring):
         self._files = {name: read_key_file(name, self.account) for name in files}
         names = [name for name in record.recipients if not is_file(name)]
         names += [record.sign_as] if record.sign_as else []
-        self._listing: Filter | None = None
+        self._listing: GpgProcess | None = None
         if names:
             self.contents = list_home(self.home, self.account)
             _check_home(self.contents, record, self.home)
@@ -123,7 +124,7 @@ class Gpg(Keyring):
             self.keys = self._parsed(self.search(LIST, [], trust=self._record.trust))
             self._choose_among(self.keys)
 
-    def _parsed(self, listing: "Filter") -> "list[Key]":
+    def _parsed(self, listing: "GpgProcess") -> "list[Key]":
         """Return the keys of a listing, with the user ids of which one is asked for."""
         from trex.openpgp.keylist import Sieve, parse_listing
 

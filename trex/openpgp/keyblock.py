@@ -47,7 +47,7 @@ class Block:
             self.algorithms.append(_algorithm(body))
         self._packets.append((about, whole))
 
-    def raw(self, without: "frozenset[str]" = frozenset()) -> bytes:
+    def raw(self, without: frozenset[str] = frozenset()) -> bytes:
         """Return the block as bytes, but for the subkeys with these fingerprints."""
         return b"".join(whole for about, whole in self._packets if about not in without)
 

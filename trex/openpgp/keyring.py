@@ -7,7 +7,7 @@ import os
 from contextlib import ExitStack
 from time import monotonic
 
-from trex.errors import GpgFailed
+from trex.errors import GpgFailed, GpgTimedOut
 from trex.openpgp.record import is_file
 from trex.system.child import INSTRUCTIONS_FD, STATUS_FD, Filter, end_at
 from trex.system.privilege import acting_as, native, readable
@@ -45,6 +45,14 @@ NO_HOME = "/nonexistent"  # for a gpg that is given all keys
 NO_KEYRING = ["no-default-keyring", "keyring gnupg-ring:/dev/null"]
 
 
+class GpgProcess(Filter):
+    """One run of gpg: its failures are OpenPGPErrors."""
+
+    name = "gpg"
+    failed = GpgFailed
+    timed_out = GpgTimedOut
+
+
 class Keyring:
     """A keyring that gpg searches for one login: whatever it starts ends with the `with` block."""
 
@@ -73,7 +81,7 @@ class Keyring:
         """
         return self.listed(self.search(LIST, names, trust=trust))
 
-    def listed(self, child: Filter, sieve: "Sieve | None" = None) -> str:
+    def listed(self, child: GpgProcess, sieve: "Sieve | None" = None) -> str:
         """Return the listing that `search` began, or what a sieve keeps of it.
 
         Raises GpgFailed if it is none.
@@ -102,7 +110,7 @@ class Keyring:
         child.feed(block, "\n".join([*NO_KEYRING, "trust-model always", ""]).encode())
         return self.finish(child).decode("utf-8", "replace")
 
-    def search(self, command: list[str], names: list[str], *, trust: bool = True) -> Filter:
+    def search(self, command: list[str], names: list[str], *, trust: bool = True) -> GpgProcess:
         """Start gpg with a command that looks for `names`; it finds every key that carries one.
 
         Without names it is about all keys.
@@ -114,17 +122,17 @@ class Keyring:
         child.feed(b"", b"utf8-strings\n" + (b"trust-model always\n" if trust else b""))
         return child
 
-    def finish(self, child: Filter) -> bytes:
+    def finish(self, child: GpgProcess) -> bytes:
         """Return what gpg wrote. Raises an OpenPGPError at the deadline."""
         return child.finish(self.deadline, MAX_LISTING).output
 
-    def start_alone(self, command: list[str], keys: int = 0, home: str = "") -> Filter:
+    def start_alone(self, command: list[str], keys: int = 0, home: str = "") -> GpgProcess:
         """Start gpg so that it can start no daemon; `keys` it can be given (`Filter.feed`)."""
         return self._launch(["--no-autostart", *command], end_at(self.deadline), keys, home)
 
     def start_with_daemons(
         self, command: list[str], keys: int = 0, ring: bytes | None = None
-    ) -> Filter:
+    ) -> GpgProcess:
         """Start gpg so that it has gpg-agent or keyboxd: an agent that runs already, or its own.
 
         With `ring`, key blocks, it finds these public keys and no others. In the account's own home
@@ -148,8 +156,8 @@ class Keyring:
         keys: int,
         home: str = "",
         separate: "Callable[[], None] | None" = None,
-    ) -> Filter:
-        child = Filter()
+    ) -> GpgProcess:
+        child = GpgProcess()
         self._blocks.callback(child.end)
         arguments = [self.path, *COMMON, "--homedir", readable(home or self.home), *command]
         child.start_filter(arguments, self.account, leash, keys, separate)

@@ -21,7 +21,7 @@ QUESTION = "Response: "
 
 @contextmanager
 def prepare(
-    login: "Login", options: "Options", account: "Account", reader: "Account"
+    login: "Login", options: Options, account: "Account", reader: "Account"
 ) -> "Iterator[Challenge]":
     """Encrypt a challenge as the user's record says, and show it, where wanted on a page too."""
     if options.web_user != Options.web_user:

@@ -223,7 +223,7 @@ def _show(descriptor: int, place: str) -> None:
     _call("mount", source.encode(), place.encode(), None, MS_BIND, None)
 
 
-def _call(name: str, *arguments: "int | bytes | None") -> None:
+def _call(name: str, *arguments: int | bytes | None) -> None:
     """Call a function of libc's that returns 0. Raises OSError."""
     from _ctypes import call_function, dlopen, dlsym
 

@@ -63,7 +63,7 @@ class AuthRecord:
         self.warnings: list[str] = []
 
 
-def parse_record(content: bytes, path: str, home: str) -> "AuthRecord":
+def parse_record(content: bytes, path: str, home: str) -> AuthRecord:
     """Return the first record in `content`; `path` is for messages, `home` for relative TLS paths.
 
     Raises RecordError with the line for whatever is not as docs/auth_gpg.md says, and FileUnsafe

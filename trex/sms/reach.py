@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def reach(told: "Table") -> str:
     """Say `reached`, or raise NotSent with what a login would say."""
-    from trex.codeerrors import NotSent
+    from trex.sms.errors import NotSent
     from trex.sms.send import at_most, module
 
     gateway = told["gateway"]

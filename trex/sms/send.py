@@ -23,7 +23,7 @@ def send(told: "Table") -> str:
 
     Raises NotSent with what each of them said, and TooManyAttempts.
     """
-    from trex.codeerrors import NotSent
+    from trex.sms.errors import NotSent
 
     user, until = told["user"], told["deadline"]
     able = [gateway for gateway in told["gateways"] if user in gateway.get("only", [user])]
@@ -43,7 +43,7 @@ def send(told: "Table") -> str:
 
 def count(told: "Table") -> None:
     """Count the messages before they are sent. Raises Uncounted, and TooManyAttempts."""
-    from trex.codeerrors import NotSent, Uncounted
+    from trex.sms.errors import NotSent, Uncounted
 
     try:
         messages = len(told["numbers"])

@@ -6,7 +6,7 @@ import select
 from contextlib import suppress
 from time import monotonic, sleep
 
-from trex.errors import GpgFailed, GpgTimedOut, NotStarted
+from trex.errors import NotStarted, ProgramFailed
 from trex.system.privilege import become, native
 
 TYPE_CHECKING = False
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Sequence
 
+    from trex.errors import TrexError
     from trex.system.privilege import Account
 
     Leash = Callable[[int], None]
@@ -34,7 +35,6 @@ UNDISTURBED_MS = 50
 LEAST_SECONDS = 0.01  # 0 would be no timer
 GRACE_MS = 2000  # for a supervisor to end its daemons, before it is killed
 NOT_STARTED = b"TREX-NOT-STARTED "
-LINGERS = "gpg cannot be ended: the file system of its files does not answer"
 
 
 class Finished:
@@ -63,7 +63,7 @@ class Child:
         arguments: list[str],
         account: "Account",
         leash: "Leash",
-        places: "dict[int, int]",
+        places: dict[int, int],
         separate: "Callable[[], None] | None" = None,
     ) -> None:
         """Fork, become `account` and exec `arguments[0]`, an absolute path.
@@ -171,7 +171,14 @@ def close_surely(descriptor: int) -> None:
 
 
 class Filter(Child):
-    """A program that is told what to do, reads, writes, and ends: gpg."""
+    """A program that is told what to do, reads, writes, and ends.
+
+    A subclass says what the program is called, and which errors its failures are.
+    """
+
+    name = "the program"
+    failed: "type[TrexError]" = ProgramFailed
+    timed_out: "type[TrexError]" = ProgramFailed
 
     def start_filter(
         self,
@@ -210,35 +217,60 @@ class Filter(Child):
         """Write all of them whole, the instructions after the keys, and close them.
 
         This process still holds the reading ends too: no SIGPIPE can come of a child that is gone.
-        Raises GpgFailed if they do not fit into a pipe that nobody reads.
+        Raises `failed` if they do not fit into a pipe that nobody reads.
         """
         texts = [*zip(self._keys, keys, strict=False), (self._instructions, instructions),
                  (self._stdin, stdin)]  # fmt: skip
         for descriptor, text in texts:
             if not write_whole(descriptor, text):
-                raise GpgFailed("gpg does not read what it is told")
+                raise self.failed(f"{self.name} does not read what it is told")
             self.close(descriptor)
 
     def finish(
         self, deadline: float, most: int = MAX_OUTPUT, kept: "Callable[[bytes], bytes]" = bytes
-    ) -> "Finished":
+    ) -> Finished:
         """Read what the program writes until it ends, at the latest at `deadline` (monotonic).
 
-        It may write `most` bytes, of which `kept` says what counts and is kept, piece by piece.
+        It may write `most` bytes. Each piece of its output goes through `kept`, and what that
+        returns is counted and kept.
 
-        Raises NotStarted, GpgTimedOut or GpgFailed.
+        Raises NotStarted, `timed_out` or `failed`.
         """
         try:
-            sources = self.pidfd, self._output, self.status
-            output, status = _collect(sources, deadline, most, kept)
-        except GpgTimedOut:
+            output, status = self._collect(deadline, most, kept)
+        except TimeoutError:
             self.end()
+            reason = "did not finish in time and was ended"
             if self.lingers:
-                raise GpgTimedOut(LINGERS) from None
-            raise
+                reason = "cannot be ended: the file system of its files does not answer"
+            raise self.timed_out(f"{self.name} {reason}") from None
         code = self.end()
         self.check_started(status)
         return Finished(code, output, status)
+
+    def _collect(self, deadline: float, most: int, kept: "Callable[[bytes], bytes]") -> list[bytes]:
+        """Read both pipes until the program ends: a daemon it started may keep them open longer.
+
+        Raises TimeoutError, or `failed` for more than `most` bytes.
+        """
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        # As a rule the output fits into its pipe, and the program ends soon: wake only once.
+        poll.poll(min(UNDISTURBED_MS, milliseconds_until(deadline)))
+        for source in (self._output, self.status):
+            os.set_blocking(source, False)
+            poll.register(source, select.POLLIN)
+        texts = [bytearray(), bytearray()]
+        while True:
+            ready = [descriptor for descriptor, _ in poll.poll(milliseconds_until(deadline))]
+            texts[0] += kept(_drain(self._output))
+            texts[1] += _drain(self.status)
+            if max(map(len, texts)) > most:
+                raise self.failed(f"{self.name} wrote more than {most} bytes and was ended")
+            if self.pidfd in ready:
+                return list(map(bytes, texts))
+            if monotonic() >= deadline:
+                raise TimeoutError
 
 
 def write_whole(descriptor: int, text: bytes) -> bool:
@@ -291,7 +323,7 @@ def lost(lifeline: int, milliseconds: int) -> bool:
 def _exec(
     arguments: list[str],
     account: "Account",
-    places: "dict[int, int]",
+    places: dict[int, int],
     leash: "Leash",
     separate: "Callable[[], None] | None",
 ) -> None:
@@ -323,7 +355,7 @@ def _exec(
         os._exit(127)
 
 
-def _place(places: "dict[int, int]") -> None:
+def _place(places: dict[int, int]) -> None:
     """Put each descriptor where it belongs, nothing where a standard one is not, close all else."""
     first_free = max(places) + 1
     null = os.open("/dev/null", os.O_RDWR)
@@ -335,31 +367,6 @@ def _place(places: "dict[int, int]") -> None:
     for target, descriptor in moved.items():
         os.dup2(descriptor, target, inheritable=True)
     os.closerange(first_free, MAX_DESCRIPTORS)
-
-
-def _collect(
-    sources: tuple[int, int, int], deadline: float, most: int, kept: "Callable[[bytes], bytes]"
-) -> list[bytes]:
-    """Read both pipes until the child ends: a daemon of its may hold them open for longer."""
-    pidfd, output, status = sources
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    # What gpg writes fits into its pipes, as a rule, and it ends soon: no need to wake each time.
-    poll.poll(min(UNDISTURBED_MS, milliseconds_until(deadline)))
-    for source in (output, status):
-        os.set_blocking(source, False)
-        poll.register(source, select.POLLIN)
-    texts = [bytearray(), bytearray()]
-    while True:
-        ready = [descriptor for descriptor, _ in poll.poll(milliseconds_until(deadline))]
-        texts[0] += kept(_drain(output))
-        texts[1] += _drain(status)
-        if max(map(len, texts)) > most:
-            raise GpgFailed(f"gpg wrote more than {most} bytes and was ended")
-        if pidfd in ready:
-            return list(map(bytes, texts))
-        if monotonic() >= deadline:
-            raise GpgTimedOut("gpg did not finish in time and was ended")
 
 
 def milliseconds_until(deadline: float) -> int:

@@ -2,9 +2,13 @@
 
 import sys
 
-from trex.codeerrors import PackageMissing
+from trex.errors import TrexError
 
 DEBIAN_PACKAGES = "/usr/lib/python3/dist-packages"
+
+
+class PackageMissing(TrexError):
+    """A library that a method needs is not installed."""
 
 
 def from_debian(name: str, package: str) -> None:

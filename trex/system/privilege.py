@@ -76,7 +76,7 @@ def _check_name(name: str) -> None:
 
 
 @contextmanager
-def acting_as(account: "Account") -> "Iterator[None]":
+def acting_as(account: Account) -> "Iterator[None]":
     """Borrow the account's effective ids and groups; for files only, never around an exec.
 
     The kernel then checks, and counts against quotas, as for the account itself. A child that had
@@ -124,7 +124,7 @@ def _give_back(uid: int, gid: int, groups: list[int]) -> None:
     raise NotGivenBack(f"cannot act as uid {uid} again: {reason}")
 
 
-def become(account: "Account") -> None:
+def become(account: Account) -> None:
     """Take the account's real, effective and saved ids and its groups, for good.
 
     For a child before exec: a program that a user's configuration names must find no way back
@@ -157,7 +157,7 @@ def _lift_process_limit() -> None:
             return
 
 
-def _must_change(account: "Account") -> bool:
+def _must_change(account: Account) -> bool:
     """Tell whether ids must change: not for a caller, such as a screen locker, that is the user."""
     effective = os.geteuid()
     if effective == 0:

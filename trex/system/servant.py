@@ -8,7 +8,7 @@ import os
 import select
 from time import monotonic
 
-from trex.codeerrors import NotSent
+from trex.errors import ProgramFailed
 from trex.system.child import STDIN_FD, Child, end_with_parent, milliseconds_until, write_whole
 from trex.system.prctl import SET_NO_NEW_PRIVS, prctl
 
@@ -31,7 +31,7 @@ MAX_STATE = 256 << 20  # bytes that it may write: a message's line is not 100
 
 
 def start(
-    child: Child, program: str, account: "Account", places: "dict[int, int]", file_size: int = 0
+    child: Child, program: str, account: "Account", places: dict[int, int], file_size: int = 0
 ) -> None:
     """Run `program`, a path in this package, as `account`; see `Child.start` for `places`.
 
@@ -45,7 +45,7 @@ def start(
 def have_done(account: "Account", program: str, told: "dict[str, Any]") -> tuple[str, str]:
     """Run `program`, tell it `told` and its `deadline`; return the first word and the rest it says.
 
-    It all goes through a pipe, as JSON. Raises NotSent where it says nothing in ten seconds.
+    It all goes through a pipe, as JSON. Raises ProgramFailed if it reports nothing within SECONDS.
     """
     import json  # not for the page
 
@@ -57,15 +57,15 @@ def have_done(account: "Account", program: str, told: "dict[str, Any]") -> tuple
         text = json.dumps({**told, "deadline": deadline - SPARE_SECONDS}).encode()
         # `reading` stays open here: else a program that is gone brings the caller SIGPIPE.
         if not write_whole(writing, text):
-            raise NotSent(f"{program} cannot be told what to do")
+            raise ProgramFailed(f"{program} cannot be told what to do")
         child.close(writing)
         word, _, rest = first_line(child, deadline).partition(" ")
     except TimeoutError:
-        raise NotSent(f"{program} was not done in {SECONDS:.0f} seconds") from None
+        raise ProgramFailed(f"{program} was not done in {SECONDS:.0f} seconds") from None
     finally:
         child.end()
     if not word:
-        raise NotSent(f"{program} ended without a word")
+        raise ProgramFailed(f"{program} ended without a word")
     return word, rest
 
 

@@ -81,7 +81,7 @@ def test_a_login_with_a_key_loads_nothing_of_the_other_methods(
     loaded = set(report.read_text().split()) - {"prompt", "end"}
     assert "trex.openpgp.method" in loaded
     others = ("trex.page.", "trex.sms.", "trex.totp.", "trex.system.servant",
-              "trex.codeerrors", "trex.system.packages", "pyotp", "requests", "redis", "sqlite3", "smtplib", "ssl",
+              "trex.system.packages", "pyotp", "requests", "redis", "sqlite3", "smtplib", "ssl",
               "tomllib", "json", "hashlib", "hmac")  # fmt: skip
     assert [module for module in loaded if module.startswith(others)] == []
 
