@@ -88,7 +88,7 @@ static void limit(int kind, rlim_t most)
     }
 }
 
-/* A user who calls su chooses limits, priority and cgroup, and could stop what has his real id. */
+/* A user who calls su chooses limits, priority and cgroup, and could stop what has their real id. */
 static void leave_the_caller(void)
 {
     static const int limits[] = {
@@ -394,7 +394,7 @@ PAM_EXTERN int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, cons
         explicit_bzero(door.frame, MAX_FRAME + 1);
     free(door.frame);
     if (code == NO_VERDICT || (ended && (code == PAM_SUCCESS || code == PAM_IGNORE))) {
-        pam_syslog(pamh, LOG_ERR, "no verdict that counts from " HELPER);
+        pam_syslog(pamh, LOG_ERR, "no valid verdict from " HELPER);
         return PAM_SYSTEM_ERR;
     }
     return code;

@@ -1,4 +1,4 @@
-"""The module's arguments in the PAM service file, read without guessing."""
+"""The module's arguments in the PAM service file, read strictly."""
 
 from trex.errors import MAX_PLACE, OptionError, cut
 
@@ -25,7 +25,7 @@ class Options:
     message: str = "prompt"  # or "info": PAM_TEXT_INFO before a short prompt
     web: bool = True
     web_bind: str = ""  # all addresses, IPv4 and IPv6
-    web_ports: tuple[int, int] = (0, 0)  # first and last; zero is one that the system chooses
+    web_ports: tuple[int, int] = (0, 0)  # first and last; 0 lets the system choose
     web_host: str = ""  # the host's full name
     web_max: int = 32
     web_user: str = "nobody"
@@ -47,7 +47,7 @@ class Options:
 
 
 def parse_options(arguments: list[str]) -> Options:
-    """Return the options that `arguments` (without the module's name) spell.
+    """Return the options that `arguments` (without the module's name) set.
 
     Raises OptionError for an unknown, repeated or malformed argument.
     """
@@ -77,7 +77,7 @@ def parse_options(arguments: list[str]) -> Options:
 
 
 def _check_method(method: str, given: set[str]) -> None:
-    """Refuse what only another method would read: its author expects it to have an effect."""
+    """Refuse an argument of another method: the administrator expects it to have an effect."""
     others = {name for names in METHODS.values() for name in names} - set(METHODS[method])
     for name in sorted(given & others):
         owner = next(method for method, names in METHODS.items() if name in names)
@@ -227,14 +227,14 @@ def is_address(text: str) -> bool:
     return False
 
 
-# The list of methods, and the arguments that each has for itself; all others are everybody's.
-# README.md, "Central mode".
+# The values for central mode (README.md).
 CENTRAL = {
     "auth_file": "/etc/trex/users/%u",
     "gnupg_home": "/var/lib/trex/gnupg",
     "run_as": "_trex",
 }
 
+# The methods, each with the arguments that only it uses; all methods share the others.
 METHODS = {
     "openpgp": ("auth_file", "gnupg_home", "run_as", "gpg_timeout", "gpg", "message", "web",
                 "web_bind", "web_ports", "web_host", "web_max", "web_user"),
@@ -266,7 +266,7 @@ READERS = {
     "sms_file": _absolute_path,
     "sms_user": _account_name,
 }
-# What pam_google_authenticator spells differently (its manual page, README and parse_args).
+# pam_google_authenticator's arguments that are different here (its manual page and parse_args).
 ELSEWHERE = {
     "authtok_prompt": "write prompt= instead",
     "user": "write run_as= instead, with the name of an account other than root",

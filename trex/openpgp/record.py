@@ -19,12 +19,12 @@ HEX_DIGITS = frozenset("0123456789ABCDEF")
 FINGERPRINT_LENGTHS = (40, 64)  # of keys of version 4, and of version 5 or 6
 GROUPS = 10  # in which gpg shows 40 digits
 ONE_SUBKEY = "!"  # gpg(1), "How to specify a user ID": exactly this key or subkey
-# Of RFC 5322's atext; letters and digits of any script come with it (RFC 6531).
+# From RFC 5322's atext; letters and digits of any script are allowed too (RFC 6531).
 ADDRESS_SIGNS = frozenset("!#$%&'*+/=?^_`{|}~.-")
 
 
 class WebQrMode:
-    """How the page with the QR code is to be protected."""
+    """How the page with the QR code is protected."""
 
     __slots__ = ("authentication", "tls")
 
@@ -44,8 +44,8 @@ WEB_QR_MODES = {
 class AuthRecord:
     """A parsed record.
 
-    Keys are addresses, or fingerprints of capital hex digits with or without `!`; recipients may
-    be absolute paths of public keys too (`is_file`).
+    Keys are addresses, or fingerprints in capital hex digits with or without `!`; recipients can
+    also be absolute paths of public keys (`is_file`).
     """
 
     __slots__ = (
@@ -58,7 +58,7 @@ class AuthRecord:
         self.trust = trust
         self.sign_as = ""  # for nosign
         self.web_qr: WebQrMode | None = None
-        self.tls_key = ""  # absolute, or "" where a certificate is to be made for this login
+        self.tls_key = ""  # absolute, or "" if this login makes its own certificate
         self.tls_certificate = ""
         self.warnings: list[str] = []
 
@@ -74,15 +74,13 @@ def parse_record(content: bytes, path: str, home: str) -> AuthRecord:
         raise FileUnsafe(readable(path), "no record", RECORD)
     record = _parse_line(lines[0], home)
     if len(lines) > 1:
-        second = lines[1]
-        record.warnings.append(
-            f"{second.path}:{second.number}: a second record is not read, only line {record.line}"
-        )
+        told = f"a second record is ignored; only line {record.line} is read"
+        record.warnings.append(f"{lines[1].path}:{lines[1].number}: {told}")
     return record
 
 
 class _Line:
-    """A line that is neither blank nor a comment, and where it stands."""
+    """A line that is neither blank nor a comment, with its path and number."""
 
     __slots__ = ("number", "path", "text")
 
@@ -142,12 +140,12 @@ def _parse_recipients(line: _Line, field: str) -> list[str]:
 
 
 def is_file(name: str) -> bool:
-    """Tell whether a recipient is the path of a public key, and no key of the keyring."""
+    """Tell whether a recipient is the path of a public key, not a key in the keyring."""
     return name.startswith("/")
 
 
 def _parse_key(line: _Line, name: str, expected: str) -> str:
-    """Return a fingerprint in capitals, or an address as it stands."""
+    """Return a fingerprint in capitals, or an address unchanged."""
     fingerprint = name.removeprefix("0x").removeprefix("0X").upper()
     digits = fingerprint.removesuffix(ONE_SUBKEY)
     if len(digits) in FINGERPRINT_LENGTHS and HEX_DIGITS.issuperset(digits):
@@ -158,7 +156,7 @@ def _parse_key(line: _Line, name: str, expected: str) -> str:
 
 
 def _is_address(name: str) -> bool:
-    """Tell whether `name` is a plain address, and nothing that gpg takes for an option."""
+    """Tell whether `name` is a plain address, and cannot be taken for an option of gpg."""
     local, at, domain = name.rpartition("@")
     labels = domain.split(".")
     return (

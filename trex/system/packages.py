@@ -1,4 +1,4 @@
-"""Libraries that Debian packages, and no others of the same name."""
+"""Importing libraries from Debian's packages only."""
 
 import sys
 
@@ -12,9 +12,9 @@ class PackageMissing(TrexError):
 
 
 def from_debian(name: str, package: str) -> None:
-    """Import `name` from Debian's `package`; `import` then finds it, from anywhere.
+    """Import `name` from Debian's `package`; `import` then finds it in every module.
 
-    Along sys.path comes /usr/local first, which root's group `staff` may write and `pip` fills.
+    On sys.path /usr/local comes first, which the group `staff` can write and `pip` fills.
     Raises PackageMissing.
     """
     if name in sys.modules:
@@ -34,8 +34,8 @@ def from_debian(name: str, package: str) -> None:
 
 
 def is_packaged(name: str) -> bool:
-    """Tell whether Debian's package with the module `name` is there, without loading it."""
+    """Tell whether Debian's package with the module `name` is installed, without importing it."""
     from importlib.machinery import PathFinder
 
     spec = PathFinder.find_spec(name, [DEBIAN_PACKAGES])
-    return spec is not None and spec.loader is not None  # a directory alone is no package
+    return spec is not None and spec.loader is not None  # a directory alone is not a package

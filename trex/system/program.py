@@ -1,6 +1,6 @@
-"""How a program of this package begins and ends: told by `trex.system.servant`, one line back.
+"""How a program of this package starts and ends: it reads a request and reports one line.
 
-It runs isolated and without site-packages: what it imports is the package that it belongs to, the
+`trex.system.servant` runs it isolated and without site-packages: it can import this package, the
 standard library, and Debian's packages.
 """
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def run(work: "Callable[[dict[str, Any]], str]") -> None:
-    """Do the work with what standard input tells, and write what it returns, or why it failed."""
-    prctl(SET_DUMPABLE, 0)  # other processes of this account cannot look into this one
+    """Read the request from standard input, do the work, and report its result or its error."""
+    prctl(SET_DUMPABLE, 0)  # other processes of this account cannot read this one's memory
     sys.path.append(DEBIAN_PACKAGES)
     with open(0, "rb") as stream:
         told = json.load(stream)
@@ -30,7 +30,7 @@ def run(work: "Callable[[dict[str, Any]], str]") -> None:
     except TrexError as error:
         line = f"failed {error}"
     except BaseException as error:
-        # No message of an error that nobody has foreseen: it may hold a URL with a password.
+        # Not the message of an unforeseen error: it may contain a URL with a password.
         line = f"failed with an unforeseen {type(error).__name__}"
     printable = "".join(c if c.isprintable() else "?" for c in line)
     os.write(STATUS_FD, f"{printable}\n".encode())

@@ -1,7 +1,7 @@
-"""Reading a file that decides who gets in: only if nobody else can have written it.
+"""Reading a file that decides who can log in: only if nobody else can have written it.
 
 Everything here runs with the rights of the account that reads (`privilege.acting_as`), so that a
-planted link leads nowhere that this account could not go by itself.
+planted link leads only to what this account can reach itself.
 """
 
 import os
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from trex.system.privilege import Account
 
 MAX_SIZE = 64 * 1024
-# Neither a FIFO nor a device can make open(2) wait, and the last component may be no link.
+# Neither a FIFO nor a device can block open(2), and the last component must not be a link.
 SAFELY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def open_safely(path: str, account: "Account", access: int = os.O_RDONLY) -> int:
     """Open a regular file that only `account` or root can have written; return its descriptor.
 
-    `access` is for reading, or os.O_RDWR: nothing is made or cut short.
-    Raises NoRecord if there is none, FileUnsafe for a link, anything but a regular file, another
-    owner, or a way for others to write it or to put another in its place.
+    `access` is os.O_RDONLY or os.O_RDWR: the file is neither created nor truncated.
+    Raises NoRecord if there is none, and FileUnsafe for anything but a regular file, for another
+    owner, and if others can write or replace it.
     """
     try:
         check_directories(os.path.dirname(path), account)
@@ -58,9 +58,9 @@ def read_safely(path: str, account: "Account", most: int = MAX_SIZE) -> bytes:
 
 
 def read_whole(descriptor: int, path: str, most: int = MAX_SIZE) -> bytes:
-    """Return an open file's content, in however many pieces it comes (read(2)).
+    """Return an open file's content, in as many reads as it takes.
 
-    Raises FileUnsafe where it cannot be read, or is larger than `most` bytes.
+    Raises FileUnsafe if it cannot be read, or is larger than `most` bytes.
     """
     try:
         content = os.read(descriptor, most + 1)
@@ -76,9 +76,9 @@ def read_whole(descriptor: int, path: str, most: int = MAX_SIZE) -> bytes:
 def check_directories(directory: str, account: "Account") -> None:
     """Check each directory from `directory` up to the account's home, or to the root.
 
-    This is the rule of sshd's StrictModes, but a sticky directory of root's, as /tmp is, may be
-    writable by all: in it nobody can replace another's file.
-    Raises FileUnsafe, or OSError where one cannot be looked at.
+    This is the rule of sshd's StrictModes, except that a sticky directory of root's, such as /tmp,
+    may be writable by all: nobody can replace another user's file in it.
+    Raises FileUnsafe, or OSError if one cannot be examined.
     """
     home = os.path.realpath(account.home) if account.home.startswith("/") else ""
     place = os.path.realpath(directory)
@@ -94,9 +94,9 @@ def check_directories(directory: str, account: "Account") -> None:
 
 
 def check_writers(path: str, account: "Account") -> None:
-    """Check that nobody else can write what `path` leads to, or put another in its place.
+    """Check that nobody else can write or replace what `path` leads to.
 
-    Raises FileUnsafe, or OSError where it cannot be looked at.
+    Raises FileUnsafe, or OSError if it cannot be examined.
     """
     place = os.path.realpath(path)
     check_directories(os.path.dirname(place), account)
@@ -122,10 +122,10 @@ def _check_writers(path: str, status: os.stat_result, account: "Account", where:
 
 
 def _is_private_group(gid: int, account: "Account", where: int | str) -> bool:
-    """Tell whether `gid` stands for the account alone (Debian's sshd: user-group-modes.patch).
+    """Tell whether `gid` is the account's private group (Debian's sshd: user-group-modes.patch).
 
-    With an access control list the group bits show its mask, so that the group's name says
-    nothing about who may write: then no.
+    With an access control list the group bits are its mask, and the group does not tell who can
+    write: then it is not.
     """
     import grp  # needed only for this rare case
 
@@ -148,13 +148,13 @@ def _has_access_list(where: int | str) -> bool:
     try:
         return "system.posix_acl_access" in os.listxattr(where)
     except OSError as error:
-        return error.errno != ENOTSUP  # a file system that knows no lists has none
+        return error.errno != ENOTSUP  # a file system without support for lists has none
 
 
 def _is_primary_for_another(gid: int, name: str) -> bool:
-    """Tell whether it may be: a list without root is not the whole one, and libc says no more.
+    """Tell whether it may be: also if the list of accounts is incomplete, that is without root.
 
-    So it is where there is no descriptor to open /etc/passwd with (getpwent(3)).
+    It is incomplete if there is no descriptor to open /etc/passwd (getpwent(3) reports no error).
     """
     import pwd
 

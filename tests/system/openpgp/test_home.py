@@ -61,7 +61,7 @@ def test_a_stale_lock_keeps_nobody_out(alice: Account, log_in: Callable[..., Ask
 def test_a_lock_on_the_keyring_s_directory_keeps_nobody_out(
     alice: Account, holder: Holder, keys: Keys, log_in: Callable[..., Asked]
 ) -> None:
-    """Any local user can hold one on a directory that he may open."""
+    """Any local user can hold one on a directory that they may open."""
     alice.import_keys(holder.secret(keys["signing"]))
     alice.write(f"{keys['cv25519']} trust signing@example.org\n")
     alice.gnupg.chmod(0o755)

@@ -107,7 +107,7 @@ def test_an_agent_that_knows_a_passphrase_is_asked_and_stays(
         keep_in_keyboxd(alice, holder.public(keys["cv25519"]))
     key = make_locked_key(alice, keys)
     assert log_in("alice").verdict == "PAM_AUTHINFO_UNAVAIL"
-    assert f"the key {key} wants a passphrase" in log.verdict()
+    assert f"the key {key} needs a passphrase" in log.verdict()
     tell_passphrase(alice, key)
     agent = alice.run("gpg-connect-agent", "--no-autostart", "GETINFO pid", "/bye")
     if gnupg_version() >= (2, 4):

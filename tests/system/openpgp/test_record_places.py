@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def test_a_home_that_others_may_write_is_refused(
     alice: Account, log_in: Callable[..., Asked], log: Log, mode: int
 ) -> None:
-    """Else another could put a record of his own in place: sshd's StrictModes."""
+    """Otherwise another user could replace the record: sshd's StrictModes."""
     alice.home.chmod(mode)
     refused(
         log_in("alice"),
@@ -98,7 +98,7 @@ def test_a_keyring_file_that_others_may_write_is_refused(
     alice: Account, account: Callable[[str], Account], log_in: Callable[..., Asked], log: Log,
     name: str, how: str,
 ) -> None:  # fmt: skip
-    """Else another could put a key of his own for the record's address there."""
+    """Otherwise another user could add their own key for the record's address."""
     alice.run("gpg", "--batch", "--check-trustdb")
     mallory = account("mallory")
     path = alice.gnupg / name
@@ -229,4 +229,4 @@ def test_the_copy_of_a_record_is_no_record_of_another_account(
         shutil.rmtree(records)
     assert other.uid
     assert asked.verdict == "PAM_USER_UNKNOWN"
-    assert "that is no name of an account" in log.verdict()
+    assert "that is not a valid account name" in log.verdict()

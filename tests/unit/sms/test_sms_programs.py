@@ -117,7 +117,7 @@ def test_a_pin_is_sent(package: Path, counts: str, gateway: tuple[Gateway, dict[
 def test_an_error_that_nobody_has_foreseen_is_told_by_its_kind_alone(package: Path) -> None:
     """Its message may hold a URL with a password."""
     assert done(package, "sms/send", user="bob") == ("failed", "with an unforeseen KeyError")
-    with pytest.raises(ProgramFailed, match="ended without a word"):
+    with pytest.raises(ProgramFailed, match="ended without an answer"):
         done(package, "sms/none")
 
 

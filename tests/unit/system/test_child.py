@@ -169,7 +169,7 @@ def test_a_program_that_says_too_much_is_ended(program: Path) -> None:
 
 
 def test_what_does_not_fit_into_a_pipe_is_refused(program: Path) -> None:
-    with pytest.raises(ProgramFailed, match="does not read what it is told"):
+    with pytest.raises(ProgramFailed, match="does not read its input"):
         run(script(program, "sleep 60"), stdin=b"x" * (LARGEST_PIPE + 1))
 
 

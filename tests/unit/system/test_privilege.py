@@ -70,7 +70,7 @@ def test_an_account_is_as_the_database_has_it() -> None:
     "name", ["", ".", "..", ".nobody", "/nobody", "no/body", "nobody\n", "\x1b"]
 )
 def test_bad_names(name: str) -> None:
-    with pytest.raises(UserUnknown, match="no name of an account"):
+    with pytest.raises(UserUnknown, match="not a valid account name"):
         find_account(name)
 
 

@@ -156,7 +156,7 @@ def test_a_writer_that_is_stopped_holds_nobody_up_and_comes_too_late(
 def test_two_that_are_stopped_cannot_bring_back_what_was_replaced(
     path: Path, first: int, second: int
 ) -> None:
-    """With two su of his own a user could else undo what later logins have counted."""
+    """Otherwise a user with two su of their own could undo what later logins have counted."""
     writers = [Writer(path, b"first"), Writer(path, b"second")]
     for writer, steps in zip(writers, (first, second), strict=True):
         for _ in range(steps):
