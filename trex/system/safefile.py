@@ -103,13 +103,14 @@ def check_writers(path: str, account: "Account") -> None:
     _check_writers(place, os.stat(place), account, place)
 
 
-A_FILE = "a regular file that its user may read"
+A_FILE = "a regular file, no link, that its user may read"
 
 
 def _check_writers(path: str, status: os.stat_result, account: "Account", where: int | str) -> None:
     if status.st_uid not in (0, account.uid):
-        owners = f"{account.name} or root" if account.uid else "root"
-        raise FileUnsafe(readable(path), f"owner uid {status.st_uid}", f"owned by {owners}")
+        raise FileUnsafe(
+            readable(path), f"owner uid {status.st_uid}", f"owned by {account.name} or root"
+        )
     mode = f"mode {stat.S_IMODE(status.st_mode):04o}"
     if status.st_mode & stat.S_IWOTH:
         raise FileUnsafe(readable(path), mode, "writable by its owner only")

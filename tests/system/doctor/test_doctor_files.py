@@ -43,14 +43,10 @@ def test_a_stack_that_others_may_write(included: None, path: Path, mode: int) ->
     path.chmod(mode)
     finding = found("pam-writable")
     assert finding["severity"] == "error"
-    assert finding["what"].startswith(
-        f"{path}: expected writable by its owner only, found mode {mode:04o}"
-    )
+    assert finding["what"].startswith(f"{path}: expected writable by")
     assert f"chmod go-w {path}" in finding["mend"]
 
 
 def test_a_stack_that_is_somebody_s(included: None, host: Account) -> None:
     os.chown(SERVICE, host.uid, 0)
-    assert found("pam-writable")["what"].startswith(
-        f"{SERVICE}: expected owned by root, found owner uid {host.uid}"
-    )
+    assert found("pam-writable")["what"].startswith(f"{SERVICE}: expected owned by root")

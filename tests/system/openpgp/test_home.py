@@ -85,8 +85,11 @@ def test_a_home_whose_name_is_not_utf_8(
         assert log_in("alice").verdict == "PAM_SUCCESS"
         Path(os.fsdecode(odd), ".auth_gpg").chmod(0o666)
         log.clear()
-        expected = "expected writable by its owner only, found mode 0666"
-        refused(log_in("alice"), log, rf"/home/al\udcefce/.auth_gpg: {expected}")
+        refused(
+            log_in("alice"),
+            log,
+            r"/home/al\udcefce/.auth_gpg: expected writable by its owner only, found mode 0666",
+        )
     finally:
         passwd.write_bytes(passwd.read_bytes().replace(b":" + odd + b":", b":/home/alice:"))
         os.rename(odd, alice.home)

@@ -114,7 +114,7 @@ def test_a_keyring_file_that_others_may_write_is_refused(
     refused(
         log_in("alice"),
         log,
-        f"{name}: expected " if "link" not in how else "/home/mallory: expected owned by alice",
+        f"{name}: expected" if "link" not in how else "/home/mallory: expected owned by",
     )
 
 
@@ -151,9 +151,7 @@ def test_a_sticky_directory_counts_only_if_it_is_root_s(
     alice.own(record, 0o600)
     mallory.own(shared, 0o1777)
     refused(
-        log_in("alice", arguments=(f"auth_file={shared}/%u",)),
-        log,
-        f"{shared}: expected owned by alice or root, found owner uid",
+        log_in("alice", arguments=(f"auth_file={shared}/%u",)), log, f"{shared}: expected owned by"
     )
 
 

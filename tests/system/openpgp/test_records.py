@@ -112,11 +112,7 @@ def test_a_record_that_its_user_may_not_read(
     alice: Account, log_in: Callable[..., Asked], log: Log
 ) -> None:
     alice.record.chmod(0o000)
-    refused(
-        log_in("alice"),
-        log,
-        '.auth_gpg: expected a regular file that its user may read, found "Permission denied"',
-    )
+    refused(log_in("alice"), log, 'that its user may read, found "Permission denied"')
 
 
 def test_owners(

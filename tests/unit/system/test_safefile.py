@@ -121,7 +121,7 @@ def test_other_kinds(home: Path, record: Path, alice: Account) -> None:
         "link": "a symbolic link", "loose": "a symbolic link", "directory": "a directory",
         "fifo": "a FIFO", "null": "a character device",
     }.items():  # fmt: skip
-        with pytest.raises(FileUnsafe, match=f"expected a regular file.*, found {kind}"):
+        with pytest.raises(FileUnsafe, match=f"expected a regular file, .*, found {kind}"):
             read_safely(str(home / name), alice)
     with pytest.raises(FileUnsafe):
         read_safely(str(home / "disk"), alice)
@@ -153,7 +153,7 @@ def test_directories(
     if counts:
         assert read_safely(str(moved), alice) == b"record"
     else:
-        with pytest.raises(FileUnsafe, match=r"inner: expected .*, found"):
+        with pytest.raises(FileUnsafe, match="inner: expected"):
             read_safely(str(moved), alice)
 
 
