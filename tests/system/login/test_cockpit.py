@@ -1,4 +1,4 @@
-"""cockpit-session, the program of cockpit's that asks PAM; its web server carries what both say."""
+"""cockpit-session, cockpit's program that asks PAM; its web server passes on the messages."""
 
 from __future__ import annotations
 

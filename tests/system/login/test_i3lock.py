@@ -1,4 +1,4 @@
-"""i3lock: what is typed comes before PAM asks, and nothing of PAM's is shown."""
+"""i3lock: the user types before PAM asks, and no message of PAM is shown."""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ def test_a_directory_goes_as_well_when_the_caller_is_killed(
 def test_a_directory_that_cannot_be_filled_goes_too(
     signer: Account, client: Path, service: Callable[..., str]
 ) -> None:
-    """RLIMIT_FSIZE of whoever calls su: SIGXFSZ would end the supervisor, and leave a directory."""
+    """The caller of su can set RLIMIT_FSIZE: SIGXFSZ would end the supervisor, and leave a directory."""
     before = temporaries()
     done = subprocess.run(
         ["/usr/bin/setpriv", *LIMITED["root without the right to mount"], "/usr/bin/prlimit",
@@ -226,7 +226,7 @@ def test_a_directory_that_cannot_be_filled_goes_too(
 def test_what_was_started_ends_by_itself_where_the_caller_is_stopped(
     signer: Account, client: Path, service: Callable[..., str], place: Path
 ) -> None:
-    """A supervisor counts the seconds too: su may be stopped by whoever has called it."""
+    """The supervisor has a deadline too: the caller of su can stop su."""
     name = service(hanging_gpg(place, 4444), "gpg_timeout=5")
     caller = subprocess.Popen([client, name, signer.name], stdout=subprocess.DEVNULL)
 

@@ -70,7 +70,7 @@ def test_only_a_regular_file_is_read(
     plant: Callable[[Path], None],
     reason: str,
 ) -> None:
-    """Advisory CVE-2019-12209: no hang, and nothing of another file in a prompt or log."""
+    """Advisory CVE-2019-12209: no hang, and no content of another file in a prompt or log."""
     if plant is not link_to_own_file:
         alice.record.unlink()
     plant(alice.record)
@@ -159,7 +159,7 @@ def test_group_writable_and_the_private_group_is_another_account_s_primary(
 def test_an_access_control_list_is_no_private_group(
     alice: Account, account: Callable[[str], Account], log_in: Callable[..., Asked], log: Log
 ) -> None:
-    """The mask of a list shows as the group's bits, and says nothing of the group."""
+    """The mask of a list appears as the group's bits, and says nothing about the group."""
     account("mallory")
     subprocess.run(["setfacl", "-m", "u:mallory:rw", alice.record], check=True)
     refused(log_in("alice"), log, "private group without other members")

@@ -116,7 +116,7 @@ exec /usr/bin/gpg --dirmngr-program {dirmngr} "$@"
 def test_a_key_that_is_not_there_is_looked_for_nowhere(
     alice: Account, client: Path, service: Callable[..., str], place: Path, kept: str
 ) -> None:
-    """Else whoever has the address's domain would say whose key it is: each guard is enough.
+    """Otherwise the owner of the address's domain would choose the key: each guard is enough.
 
     Without all, the last case, it is looked for: else this test would show nothing.
     """

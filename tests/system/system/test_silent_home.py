@@ -25,7 +25,7 @@ SILENT = "and its process cannot be ended: their file system does not answer"
 
 @contextmanager
 def unanswered(place: Path) -> Iterator[None]:
-    """Cover a directory; in the end whoever hangs there is let go."""
+    """Cover a directory; at the end, release every process that hangs there."""
     before = set(sandbox.processes_here())
     with silent(place) as covered:
         yield

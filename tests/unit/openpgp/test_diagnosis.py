@@ -96,7 +96,7 @@ fpr:::::::::{SUBKEY}:
 
 
 def test_a_key_from_the_future_points_at_the_clock() -> None:
-    """A machine that boots in 1970 would else say that no key can encrypt."""
+    """Otherwise a machine that boots in 1970 would say that no key can encrypt."""
     keys = parse_listing(LISTING.replace("1700000000", "4102444800"))
     assert "so a clock may be wrong" in str(verdict(PRIMARY, keys, trust=True)[1])
 

@@ -65,7 +65,7 @@ def test_an_address_is_searched_for_whole_and_a_subkey_with_all_that_carry_it() 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as somebody else")
 def test_a_key_file_is_read_with_its_reader_s_rights() -> None:
-    """A record could else have root read any file."""
+    """Otherwise a record could make root read any file."""
     nobody = find_account("nobody")
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
@@ -79,7 +79,7 @@ def test_a_key_file_is_read_with_its_reader_s_rights() -> None:
 
 
 def test_a_key_file_that_is_not_there_is_no_missing_record(tmp_path: Path) -> None:
-    """With `nullok` the user would else not be asked."""
+    """Otherwise the user would not be asked with `nullok`."""
     with pytest.raises(KeyNotFound, match="there is no such file"):
         read_key_file(str(tmp_path / "key.pgp"), owner(tmp_path))
 

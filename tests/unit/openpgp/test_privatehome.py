@@ -61,7 +61,7 @@ def test_sockets_are_where_nobody_else_can_be(home: Path, nobody: Account, runti
 
 
 def test_an_agent_s_socket_is_tried_with_the_account_s_rights(home: Path, nobody: Account) -> None:
-    """Else root would connect to whatever a user's link leads to."""
+    """Otherwise root would connect to what a user's link leads to."""
     gnupg = str(home / ".gnupg")
     with closing(socket.socket(socket.AF_UNIX)) as agent:
         agent.bind(f"{gnupg}/{AGENT}")

@@ -1,4 +1,4 @@
-"""Of several writers that have read the same file one replaces it, whoever of them is stopped where."""
+"""Of several writers that read the same file, one replaces it, wherever any of them is stopped."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ def test_however_many_files_were_left_a_few_tries_take_them_away(path: Path) -> 
 
 @pytest.mark.parametrize("was_pending", [False, True])
 def test_a_limit_on_files_is_an_error_and_no_end(path: Path, was_pending: bool) -> None:
-    """RLIMIT_FSIZE of whoever calls su: SIGXFSZ would end it, with its file left beside."""
+    """The caller of su can set RLIMIT_FSIZE: SIGXFSZ would end it, and leave its file beside."""
     read, write = os.pipe()
     if (pid := os.fork()) == 0:
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
@@ -326,7 +326,7 @@ def test_a_close_that_fails_changes_nothing(path: Path, monkeypatch: pytest.Monk
 def test_each_try_but_the_first_comes_after_a_pause_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Two that have met would else meet again."""
+    """Otherwise two writers that met would meet again."""
     paused: list[float] = []
     monkeypatch.setattr(rewriting, "sleep", paused.append)
     assert list(rewriting.tries()) == list(range(TRIES))

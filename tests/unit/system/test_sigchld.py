@@ -22,7 +22,7 @@ TESTS_TIME = 30  # seconds until a test that waits for ever is ended
 
 
 def end_a_child(*, reaped: bool) -> None:
-    """Have a child that has ended: SIGCHLD is sent, whoever reaps it."""
+    """Start a child that ends: SIGCHLD is sent, no matter who reaps it."""
     child = os.fork()
     if child == 0:
         os._exit(0)

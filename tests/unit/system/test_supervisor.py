@@ -251,7 +251,7 @@ def test_when_the_login_ends_the_program_ends(begin: Callable[..., Supervised]) 
 
 
 def test_when_the_supervisor_is_killed_the_program_ends(begin: Callable[..., Supervised]) -> None:
-    """By whoever runs as the user: gpg must not go on without a watch."""
+    """Any process of the user can do that: gpg must not continue unwatched."""
     one = begin(waiting)
     program = one.first()
     os.kill(one.pid, signal.SIGKILL)
@@ -329,7 +329,7 @@ def test_two_logins_of_one_account_wait_for_neither_other(
 def test_when_time_is_up_the_program_ends_also_where_the_login_is_stopped(
     begin: Callable[..., Supervised],
 ) -> None:
-    """su is, if whoever has called it stops it: its end of the lifeline stays open."""
+    """The caller of su can stop it: its end of the lifeline stays open."""
     one = begin(waiting, seconds=0.5)
     program = one.first()
     assert one.code() == 128 + signal.SIGKILL
@@ -350,7 +350,7 @@ def test_a_home_that_is_never_filled_ends_with_the_time(
 def test_the_clock_for_filling_a_home_stops_when_it_is_filled(
     begin: Callable[..., Supervised], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Else it would end the supervisor, and nobody the daemons. A program has no clock from it (fork(2))."""
+    """Otherwise it would end the supervisor, but not the daemons. fork(2) does not inherit timers."""
 
     def note() -> None:
         (tmp_path / "left").write_text(str(signal.getitimer(signal.ITIMER_REAL)))
