@@ -31,7 +31,7 @@ CANARY = "\n__import__('builtins').open({fired!r}, 'a').write({name!r} + '\\n')\
 
 
 class Attacker:
-    """A local user with a standard library of their own, which sings."""
+    """A local user with their own standard library, which reports that it was used."""
 
     def __init__(self, account: Account) -> None:
         self.account = account

@@ -1,4 +1,4 @@
-"""A user's home: nothing in it changes, and nothing in it keeps its owner out."""
+"""A user's home: nothing in it is changed, and nothing in it locks its owner out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_broken_gpg_conf_locks_nobody_out(alice: Account, log_in: Callable[...
 def test_nothing_in_the_home_changes(
     alice: Account, holder: Holder, keys: Keys, log_in: Callable[..., Asked], kind: str
 ) -> None:
-    """Advisory CVE-2024-47191, google-authenticator-libpam #13: no file made, none rewritten."""
+    """Advisory CVE-2024-47191, google-authenticator-libpam #13: no file is created or rewritten."""
     if kind == "signed":
         alice.import_keys(holder.secret(keys["signing"]))
         alice.write(f"{keys['cv25519']} trust signing@example.org\n")

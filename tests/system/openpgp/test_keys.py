@@ -107,7 +107,7 @@ def test_a_signed_challenge(
 def test_the_signing_agent_ends_and_one_that_ran_before_stays(
     alice: Account, holder: Holder, keys: Keys, log_in: Callable[..., Asked]
 ) -> None:
-    """The fixture `nothing_left` sees to the agent that a login starts."""
+    """The fixture `nothing_left` checks for the agent that a login starts."""
     alice.import_keys(holder.secret(keys["signing"]))
     alice.write(f"{keys['cv25519']} trust signing@example.org\n")
     alice.run("gpg-connect-agent", "/bye")

@@ -56,7 +56,7 @@ def session(alice: Account) -> Iterator[Path]:
 
 
 def keep_in_keyboxd(alice: Account, *exported: bytes) -> None:
-    """Begin a keyring anew; GnuPG 2.4 keeps it with keyboxd, 2.2 ignores common.conf."""
+    """Create a new keyring; GnuPG 2.4 keeps it with keyboxd, 2.2 ignores common.conf."""
     shutil.rmtree(alice.gnupg)
     alice.gnupg.mkdir()
     alice.own(alice.gnupg, 0o700)

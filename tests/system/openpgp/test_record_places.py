@@ -142,7 +142,7 @@ def test_a_sticky_directory_counts_only_if_it_is_root_s(
     alice: Account, account: Callable[[str], Account], log_in: Callable[..., Asked], log: Log,
     place: Path,
 ) -> None:  # fmt: skip
-    """Its owner may put another file in place of any in it."""
+    """Its owner can replace any file in it."""
     mallory = account("mallory")
     shared = place / "mallory-s"
     shared.mkdir()

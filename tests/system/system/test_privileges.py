@@ -1,4 +1,4 @@
-"""Ids, the environment, programs that a user smuggled in: nothing becomes root again."""
+"""Ids, the environment, programs of a user: nothing becomes root again."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def test_a_caller_that_is_the_user_works_for_that_user_and_for_no_other(
     alice: Account, account: Callable[[str], Account], client: Path, service: Callable[..., str],
     place: Path, log: Log,
 ) -> None:  # fmt: skip
-    """As a screen locker does, which has no root's rights."""
+    """As a screen locker does, which does not have root's rights."""
     mallory = account("mallory")
     name = service()
     prompt = place / "locker"

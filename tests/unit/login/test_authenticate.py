@@ -1,4 +1,4 @@
-"""From what PAM's handle says to one code: the boundary, with a handle that stands in."""
+"""From PAM's handle to one code: the boundary, with a replacement for the handle."""
 
 from __future__ import annotations
 

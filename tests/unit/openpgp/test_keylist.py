@@ -112,7 +112,7 @@ def test_whatever_a_listing_says_what_is_shown_commands_no_terminal(rows: list[s
 def test_a_sieve_keeps_all_but_the_user_ids_that_nobody_asks_for(
     user_ids: list[str], cuts: list[int], names: list[str]
 ) -> None:
-    """However the listing comes in pieces."""
+    """In whatever pieces the listing arrives."""
     rows = [UID.replace("Alice", user_id) for user_id in user_ids]
     text = (PUB + FPR + "".join(rows) + SUB).encode()
     places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]

@@ -232,7 +232,7 @@ def test_an_end_that_cannot_be_seen_is_made(program: Path, monkeypatch: pytest.M
 
 
 def test_an_end_is_quick_and_for_the_whole_group(program: Path) -> None:
-    """By the lifeline: nobody waits for the end of a patience."""
+    """By the lifeline, without waiting for a timeout."""
     child = Child()
     told, tell = child.pipe()
     nobody = find_account("nobody")
@@ -267,7 +267,7 @@ def test_a_descriptor_is_closed_once() -> None:
 
 @pytest.mark.parametrize("call", ["fork", "pidfd_open", "pipe"])
 def test_no_process_to_be_had(call: str, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where there is a process, and no pidfd for it: it ends with its lifeline."""
+    """Also for a process without a pidfd: it ends with its lifeline."""
 
     def fail(*arguments: object) -> int:
         raise OSError(errno.EMFILE, "Too many open files")

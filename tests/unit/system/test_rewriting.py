@@ -223,7 +223,7 @@ def test_what_was_planted_beside_is_no_place_to_write(
 
 @pytest.mark.usefixtures("nothing_beside")
 def test_however_many_files_were_left_a_few_tries_take_them_away(path: Path) -> None:
-    """Each login that is killed at the right moment may leave one: none keeps the next one out."""
+    """Each login that is killed at the right moment may leave one: it never blocks the next login."""
     beside = path.with_name(name_beside("file"))
     beside.mkdir(mode=0o700)
     for number in range(2 * MOST):
@@ -288,7 +288,7 @@ def test_a_file_that_is_there_is_not_made(path: Path) -> None:
 def test_where_no_file_can_be_made_beside_nothing_is_left_open(
     path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Also where the directory is taken away each time: there is an end to trying."""
+    """Also if the directory is removed each time: the number of attempts is limited."""
     original, before = os.open, len(os.listdir("/proc/self/fd"))
 
     def fail(name: str, flags: int, *rest: int, dir_fd: int | None = None) -> int:

@@ -291,7 +291,7 @@ def test_the_limit_is_64_kib() -> None:
 def test_a_file_that_comes_in_pieces(
     size: int, whole: bool, record: Path, alice: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As read(2) may bring it, from a network's file system."""
+    """As read(2) may return it from a network file system."""
     record.write_bytes(os.urandom(size))
     content, real = record.read_bytes(), os.read
     monkeypatch.setattr(os, "read", lambda descriptor, count: real(descriptor, min(count, 64)))

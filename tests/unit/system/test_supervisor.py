@@ -25,7 +25,7 @@ PATIENCE = 20_000  # milliseconds; a busy machine
 
 
 class Home:
-    """A home that is a directory, in the place of a PrivateHome."""
+    """A directory instead of a PrivateHome."""
 
     def __init__(self, path: Path, fill: Callable[[], object]) -> None:
         self._path, self._fill = path, fill
@@ -261,7 +261,7 @@ def test_when_the_supervisor_is_killed_the_program_ends(begin: Callable[..., Sup
 def test_a_program_whose_supervisor_has_ended_before_it_could_follow_does_not_run(
     begin: Callable[..., Supervised], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PR_SET_PDEATHSIG tells of deaths that are to come, and not of one that was (prctl(2))."""
+    """PR_SET_PDEATHSIG reports a later death of the parent, not an earlier one (prctl(2))."""
     own = 0
 
     def note() -> None:
@@ -421,7 +421,7 @@ def left() -> int:
 
 
 def test_children_end_also_where_proc_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not mounted, or shows nothing: then they are searched for by their numbers."""
+    """If /proc is not mounted, or hides them, they are searched for by their pids."""
 
     def fail(*_: object) -> list[str]:
         raise FileNotFoundError
@@ -441,7 +441,7 @@ def test_children_end_also_where_proc_cannot_be_read(monkeypatch: pytest.MonkeyP
 def test_a_child_whose_number_came_after_the_largest_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Numbers begin again, at 300; one that is far from its parent's is found only there."""
+    """Pids wrap around to 300; one that is far from its parent's is found only there."""
     assert (supervisor.FIRST_AGAIN, supervisor.NEARBY) == (300, 8192)
 
     def work(sink: int) -> None:
@@ -519,7 +519,7 @@ def test_what_has_ended_stays_a_child_until_all_of_it_is_reaped_at_once() -> Non
 def test_a_child_that_may_not_be_ended_holds_nobody_up_for_good(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A set-user-ID program that an agent's settings name: two spans, and then it goes on."""
+    """A set-user-ID program in an agent's settings: after two waits the supervisor continues."""
 
     def refuse(*_: int) -> None:
         raise PermissionError
