@@ -7,6 +7,7 @@ So malformed output is refused, and only user ids are passed on unchanged.
 import time
 
 from trex.errors import GpgFailed
+from trex.openpgp.record import FINGERPRINT_LENGTHS, HEX_DIGITS
 
 VALIDITY, LENGTH, ALGORITHM, CREATED, EXPIRES, TEXT, CAPABILITIES = 1, 2, 3, 5, 6, 9, 11
 SECRET, CURVE = 14, 16
@@ -20,8 +21,6 @@ CURVES = frozenset((
     "brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1",
 ))  # fmt: skip
 UNUSABLE = frozenset("idren")  # invalid, disabled, revoked, expired, not valid
-FINGERPRINTS = (40, 64)  # hexadecimal digits, of versions 4 and 5
-HEX_DIGITS = frozenset("0123456789ABCDEF")
 MAX_LISTING = 8 << 20  # characters; ten thousand keys have seven million
 MAX_ROW = 64 << 10  # bytes; gpg imports no user id of more than 2048
 MAX_DIGITS = 10  # of a time or a length: gpg's have 32 bits
@@ -193,7 +192,7 @@ def _unescaped(text: str) -> str:
 
 
 def _fingerprint(text: str) -> str:
-    if len(text) not in FINGERPRINTS or not HEX_DIGITS.issuperset(text):
+    if len(text) not in FINGERPRINT_LENGTHS or not HEX_DIGITS.issuperset(text):
         raise GpgFailed("gpg's listing has an invalid fingerprint")
     return text
 

@@ -9,7 +9,7 @@ import time
 
 from trex.openpgp.keyblock import Block, Malformed, blocks, key_id, session_key_ids
 from trex.openpgp.keylist import NEVER, UNUSABLE
-from trex.openpgp.record import is_file
+from trex.openpgp.record import ONE_SUBKEY, is_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 ENCRYPT, SIGN = "e", "s"  # capabilities (doc/DETAILS, field 12)
 # Marginally, fully, ultimately valid (doc/DETAILS, field 2): what gpg encrypts to.
 VOUCHED = {"m": 0, "f": 1, "u": 2}
-ONE_SUBKEY = "!"  # gpg(1), "How to specify a user ID"
 MOST_NAMED = 3  # keys in one line of the log
 
 
