@@ -1,7 +1,7 @@
 """The entry file for pam_python.so: PAM calls in here, `trex.login.pam` answers.
 
-pam_python compiles this file at every call, and runs it for setcred and sessions too: it stays
-small, and nothing is imported before it is needed.
+pam_python compiles this file at every call, also for setcred and sessions: it stays small, and
+imports nothing before it is needed.
 """
 
 import gc
@@ -18,11 +18,11 @@ PACKAGES = (
 
 
 def pam_sm_authenticate(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
-    """Log in. Whatever goes wrong, the import of the package included, is a refusal."""
+    """Log in. Whatever fails, including the import of the package, is a refusal."""
     collecting = gc.isenabled()
-    gc.disable()  # a login is too short to leave garbage; walking all of Python's modules is not
+    gc.disable()  # a login leaves little garbage, and walking all of Python's modules takes time
     try:
-        if "trex" not in sys.modules:  # made by hand: no search along sys.path, and no change of it
+        if "trex" not in sys.modules:  # made here: no search along sys.path, and no change of it
             here = os.path.dirname(os.path.realpath(__file__))
             for name in PACKAGES:
                 package = sys.modules[name] = type(sys)(name)
@@ -39,12 +39,12 @@ def pam_sm_authenticate(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
 
 
 def pam_sm_setcred(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
-    """Succeed: a login brings no credentials beyond itself."""
+    """Succeed: a login sets no further credentials."""
     return pamh.PAM_SUCCESS
 
 
 def pam_sm_acct_mgmt(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
-    """Leave accounts, sessions and passwords to the modules that care for them."""
+    """Leave accounts, sessions and passwords to other modules."""
     return pamh.PAM_IGNORE
 
 
@@ -55,4 +55,4 @@ def _log(text: str) -> None:
     import syslog
 
     syslog.syslog(syslog.LOG_AUTHPRIV | syslog.LOG_ERR, text)
-    syslog.closelog()  # the caller's openlog(3) is lost: accepted, trex.login.audit cannot be had
+    syslog.closelog()  # accepted: the caller's openlog(3) is lost; trex.login.audit is missing

@@ -8,7 +8,7 @@ import smtplib
 from typing import Any
 from unittest.mock import patch
 
-from trex.codeerrors import NotSent
+from trex.sms.errors import NotSent
 from trex.sms.gateways import email, free_mobile, http, twilio, web
 
 BEFORE_TLS = re.compile(

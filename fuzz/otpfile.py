@@ -9,8 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 from unittest.mock import patch
 
-from trex.codeerrors import TooManyAttempts
-from trex.errors import ACCEPTED, MISSING, WRONG, Outcome, RecordError
+from trex.errors import ACCEPTED, MISSING, WRONG, Outcome, RecordError, TooManyAttempts
 from trex.login.options import parse_options
 from trex.system.packages import from_debian
 from trex.system.privilege import Account
@@ -28,10 +27,10 @@ ALICE = Account("alice", 1000, 1000, "/home/alice", [])
 OPTIONS = ("STEP_SIZE", "WINDOW_SIZE", "TIME_SKEW", "HOTP_COUNTER", "RATE_LIMIT", "DISALLOW_REUSE",
            "TREX_USED_STEPS", "RESETTING_TIME_SKEW")  # fmt: skip
 ERROR = re.compile(
-    rf"{PATH}:([0-9]+): found (a NUL character|no secret|\d+ characters of secret|"
-    rf"another ({'|'.join(OPTIONS)})); meant is (text|a secret in base32|at most 256|"
+    rf"{PATH}:([0-9]+): expected (text|a secret in base32|at most 256|"
     r"the numbers of steps|a number from -?\d+ to \d+|"
-    r"1 to \d+ attempts in 1 to \d+ seconds)"
+    r"1 to \d+ attempts in 1 to \d+ seconds), found (a NUL character|no secret|"
+    rf"\d+ characters of secret|another ({'|'.join(OPTIONS)}))"
 )
 from_debian("pyotp", "python3-pyotp")
 

@@ -6,9 +6,9 @@ import re
 from types import SimpleNamespace
 from unittest.mock import patch
 
-from trex.codeerrors import SettingsError
 from trex.errors import NoRecord, cut
 from trex.sms import phones
+from trex.sms.errors import SettingsError
 from trex.system.privilege import Account, readable
 
 PATH = "/etc/trex/phones"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
-from trex.codeerrors import SettingsError
 from trex.sms import settings
+from trex.sms.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-/* What pam_trex.so and the helper say to each other, over one SOCK_SEQPACKET socket.
+/* The frames between pam_trex.so and the helper, over one SOCK_SEQPACKET socket.
  *
  * A frame is one packet: a byte for its kind, and a text in UTF-8 without a zero, of MAX_FRAME bytes
  * together at most. The exception is LOGIN, which comes first: fields that each end in a zero, which

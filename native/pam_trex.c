@@ -1,12 +1,12 @@
 /* pam_trex.so: Trex in a process of its own.
  *
- * The module asks PAM who logs in, starts the helper, carries its questions to the application and
- * the answers back, and returns its verdict. It judges nothing.
+ * The module asks PAM who logs in, starts the helper, passes its questions to the application and
+ * the answers back, and returns its verdict. It makes no decision itself.
  *
- * The application finds itself unchanged: no thread, no global state, no SIGCHLD, no descriptor.
- * Between the application and the helper stands the keeper, a process that runs no program. The
- * kernel sends no SIGCHLD for it and hands it to no wait(2) of the application's, which both hold
- * only for a child that has not called execve(2) (clone(2), wait(2)).
+ * The application is not changed: no thread, no global state, no SIGCHLD, no descriptor. Between
+ * the application and the helper is the keeper, a process that runs no program. The kernel sends no
+ * SIGCHLD for it, and the application's wait(2) does not return it. Both are true only for a child
+ * that has not called execve(2) (clone(2), wait(2)).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -38,7 +38,7 @@
 #define HELPER "/usr/lib/trex-pam/current/trex/login/helper.py"
 #endif
 #ifndef SILENCE_MS
-#define SILENCE_MS 120000L /* the helper's own waits end before, each of them */
+#define SILENCE_MS 120000L /* each of the helper's own waits is shorter */
 #endif
 #ifndef END_MS
 #define END_MS 3000L /* from the verdict to the end of helper and keeper */
@@ -60,7 +60,7 @@ static long now_ms(void)
     return now.tv_sec * 1000L + now.tv_nsec / 1000000;
 }
 
-/* Wait until one of `count` has something: how many have, 0 at the deadline, -1 for an error. */
+/* Wait for an event on `count` descriptors: how many have one, 0 at the deadline, -1 for an error. */
 static int await(struct pollfd *descriptors, nfds_t count, long deadline)
 {
     int ready;
@@ -74,7 +74,7 @@ static int await(struct pollfd *descriptors, nfds_t count, long deadline)
 
 /* ------------------------------------------------------------------ in the keeper and the helper
  * Nothing here may take a lock: another thread of the application may have held it at the fork.
- * That is why ids are changed by system calls; glibc's functions would ask threads that are gone.
+ * So ids are changed by system calls: glibc's functions would wait for threads that do not exist.
  */
 
 /* Set both limits of a kind, or as much as the hard one allows without CAP_SYS_RESOURCE. */
@@ -88,7 +88,7 @@ static void limit(int kind, rlim_t most)
     }
 }
 
-/* A user who calls su chooses limits, priority and cgroup, and could stop what has his real id. */
+/* A user who calls su chooses limits, priority and cgroup, and could stop what has their real id. */
 static void leave_the_caller(void)
 {
     static const int limits[] = {
@@ -113,7 +113,7 @@ static void leave_the_caller(void)
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
         int group = open(groups[i], O_WRONLY | O_CLOEXEC | O_NOCTTY);
         if (group >= 0 && write(group, "0", 1) < 0)
-            errno = 0; /* as in a container: its own has to do */
+            errno = 0; /* as in a container: then the cgroup stays */
         close(group);
     }
 }
@@ -124,12 +124,12 @@ static void forget_handlers(void)
     sigset_t none;
 
     for (int number = 1; number < NSIG; number++)
-        sigaction(number, &by_default, NULL); /* KILL and STOP refuse, and libc's own */
+        sigaction(number, &by_default, NULL); /* fails for KILL, STOP, and libc's own signals */
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* The socket becomes SOCKET, the standard descriptors lead nowhere, and there are no others. */
+/* Move the socket to SOCKET, open /dev/null at the standard descriptors, and close all others. */
 static void place_descriptors(int from)
 {
     int high = fcntl(from, F_DUPFD, SOCKET + 1), null = open("/dev/null", O_RDWR);
@@ -154,7 +154,7 @@ static _Noreturn void run_helper(pid_t keeper)
     _exit(127);
 }
 
-/* Run the helper; end it when the application has gone. Ends with 0 if the helper does. */
+/* Run the helper, and end it when the application ends. The exit status is 0 if the helper's is. */
 static _Noreturn void keep(int helpers_end)
 {
     const int foreign = geteuid() == 0 && getuid() != 0;
@@ -186,7 +186,7 @@ static _Noreturn void keep(int helpers_end)
 
 /* ------------------------------------------------------------------------- in the application */
 
-/* Start the keeper; its end is nobody's business but this module's. */
+/* Start the keeper; only this module notices its end. */
 static int start(struct door *door)
 {
     int ends[2], failed;
@@ -195,7 +195,7 @@ static int start(struct door *door)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
         return -1;
     sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before); /* no handler of the application's in the keeper */
+    pthread_sigmask(SIG_BLOCK, &all, &before); /* the application's handlers must not run there */
     door->keeper = (pid_t)syscall(SYS_clone, 0, 0, 0, 0, 0); /* fork(2) without a signal at its end */
     if (door->keeper == 0)
         keep(ends[1]);
@@ -207,7 +207,7 @@ static int start(struct door *door)
     return failed;
 }
 
-/* End what was started; 0 if the helper has ended by itself, and well. */
+/* End keeper and helper; 0 if the helper has ended by itself with status 0. */
 static int finish(struct door *door)
 {
     const struct timespec moment = {0, 1000 * 1000};
@@ -220,12 +220,12 @@ static int finish(struct door *door)
         await(&end, 1, deadline);
         close(end.fd);
     }
-    close(door->socket); /* only now: the keeper kills a helper that nobody listens to */
+    close(door->socket); /* only now: the keeper kills the helper when this closes */
     for (;;) {
         ended = waitpid(door->keeper, &status, WNOHANG | __WALL);
         if (ended == door->keeper)
             return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-        if (ended < 0 && errno != EINTR) /* taken from here, and its status with it */
+        if (ended < 0 && errno != EINTR) /* somebody else reaped it */
             return 1;
         if (now_ms() > deadline) {
             kill(door->keeper, SIGKILL); /* the helper dies with it: PR_SET_PDEATHSIG */
@@ -244,7 +244,7 @@ static int tell(struct door *door, char kind, const char *text)
     return sendmsg(door->socket, &frame, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)length + 1 ? 0 : -1;
 }
 
-/* Show `text`, and pass on what the application brings. Answers with a frame of its own. */
+/* Show `text`, and send the application's response to the helper, in one frame. */
 static int converse(struct door *door, int style, const char *text)
 {
     const void *item = NULL;
@@ -271,7 +271,7 @@ static int converse(struct door *door, int style, const char *text)
     return told;
 }
 
-/* Return the verdict that a text names. The only place that knows success. */
+/* Return the code of a verdict's name. The only place with PAM_SUCCESS for a login. */
 static int verdict(const char *text)
 {
     static const struct { const char *name; int code; } verdicts[] = {
@@ -286,7 +286,7 @@ static int verdict(const char *text)
     return NO_VERDICT;
 }
 
-/* Do what one frame asks for. 0 to go on, 1 for a verdict, -1 for what is none of the frames. */
+/* Do what one frame asks for. 0 to continue, 1 for a verdict, -1 for an unknown frame. */
 static int serve(struct door *door, char kind, const char *text)
 {
     const void *password = NULL;
@@ -316,7 +316,7 @@ static int serve(struct door *door, char kind, const char *text)
     }
 }
 
-/* Carry frames until the verdict; a helper that says nothing, too much or nonsense gives none. */
+/* Serve frames until the verdict; there is none if the helper is silent or sends invalid frames. */
 static int carry(struct door *door)
 {
     for (int frames = 0; frames < MAX_FRAMES; frames++) {
@@ -351,7 +351,7 @@ static char *put(char *at, const char *end, const char *field)
     return at + length;
 }
 
-/* Say who logs in: fields that end in a zero. Returns -1 if they do not fit. */
+/* Send who logs in: fields that end in a zero. Returns -1 if they do not fit. */
 static int introduce(struct door *door, int flags, int argc, const char **argv)
 {
     static const int items[] = {PAM_SERVICE, PAM_RHOST, PAM_TTY, PAM_RUSER};
@@ -394,13 +394,13 @@ PAM_EXTERN int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, cons
         explicit_bzero(door.frame, MAX_FRAME + 1);
     free(door.frame);
     if (code == NO_VERDICT || (ended && (code == PAM_SUCCESS || code == PAM_IGNORE))) {
-        pam_syslog(pamh, LOG_ERR, "no verdict that counts from " HELPER);
+        pam_syslog(pamh, LOG_ERR, "no valid verdict from " HELPER);
         return PAM_SYSTEM_ERR;
     }
     return code;
 }
 
-/* A login brings no credentials beyond itself; the rest is for the modules that care for it. */
+/* A login sets no further credentials; other modules do the rest. */
 #define ALWAYS(code, name)                                                                   \
     PAM_EXTERN int name(pam_handle_t *pamh, int flags, int argc, const char **argv)          \
     {                                                                                        \

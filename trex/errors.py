@@ -1,14 +1,16 @@
-"""What a login can come to, and why it could not be checked: each leaf one sentence in the log.
+"""Outcomes of a login, and the errors because of which one could not be checked.
 
-A wrong answer is an `Outcome` and no error; an error says that no answer could be judged.
-No message may hold a challenge, a response or key material. The errors about one key are in
-`trex.openpgp.errors` and those of the other methods in `trex.codeerrors`, because most logins do
-without them and each class takes its time to make.
+A wrong answer is an `Outcome`, not an error; an error says that no answer could be judged. Its
+message is the reason in the log, and never contains a challenge, a response or key material.
+Errors that only one room raises are in that room (`trex.openpgp.errors`, `trex.sms.errors`,
+`trex.totp.errors`): most logins do not need them, and each class takes time to create.
+
+`TYPE_CHECKING = False` stands in every module that a login imports: `typing` takes time to import.
 """
 
 
 class Outcome:
-    """The verdict on one login, as the log says it; an `enum` would take longer to make."""
+    """The verdict on one login, with its text in the log; an `enum` would be slower to create."""
 
     __slots__ = ("text",)
 
@@ -27,23 +29,23 @@ USER_UNKNOWN = Outcome("unknown user")
 NO_RECORD = Outcome("no record")
 NOT_ASKED = Outcome("not asked, because of nullok")
 UNAVAILABLE = Outcome("could not check")
-LIMITED = Outcome("could not check")  # by a limit that was reached: whoever asks can bring it about
+LIMITED = Outcome("could not check")  # because a limit was reached: anyone who logs in can cause it
 CONVERSATION_FAILED = Outcome("the conversation failed")
 UNFORESEEN = Outcome("unforeseen error")
 
 
-MAX_QUOTED = 60  # characters of a word from a file, in a message
+MAX_QUOTED = 60  # characters of a file's word that a message quotes
 MAX_PLACE = 255  # of a path
 MAX_MESSAGE = 1000  # of a message, whatever is in it
 
 
 def cut(text: str, most: int = MAX_QUOTED) -> str:
-    """Return what is repeated of another's text in a message: so many characters at most."""
+    """Return at most `most` characters of a foreign text, to quote in a message."""
     return text if len(text) <= most else f"{text[:most]}..."
 
 
 class TrexError(Exception):
-    """The root; `outcome` is what the login comes to. No message is longer than MAX_MESSAGE."""
+    """The root of all errors; `outcome` is the verdict. No message is longer than MAX_MESSAGE."""
 
     outcome = UNAVAILABLE
 
@@ -52,7 +54,7 @@ class TrexError(Exception):
 
 
 class UserUnknown(TrexError):
-    """There is no such account, or its name is not one that an account may have."""
+    """There is no such account, or the name is not valid for an account."""
 
     outcome = USER_UNKNOWN
 
@@ -64,13 +66,13 @@ class NoRecord(TrexError):
 
 
 class ConversationFailed(TrexError):
-    """The application could not show the prompt or bring an answer."""
+    """The application could not show the prompt or return an answer."""
 
     outcome = CONVERSATION_FAILED
 
 
 class ForeignLibrary(TrexError):
-    """Python runs with another standard library than the system's (docs/security.md)."""
+    """Python uses a standard library other than the system's (docs/security.md)."""
 
 
 class OptionError(TrexError):
@@ -78,15 +80,15 @@ class OptionError(TrexError):
 
 
 class RecordError(TrexError):
-    """A line of a record says something that it may not say."""
+    """A line of a record or of another file is malformed."""
 
-    def __init__(self, path: str, line: int, found: str, meant: str) -> None:
-        told = f"found {cut(found, MAX_PLACE)}; meant is {cut(meant, MAX_PLACE)}"
+    def __init__(self, path: str, line: int, found: str, expected: str) -> None:
+        told = f"expected {cut(expected, MAX_PLACE)}, found {cut(found, MAX_PLACE)}"
         super().__init__(f"{cut(path, MAX_PLACE)}:{line}: {told}")
         self.path = path
         self.line = line
         self.found = found
-        self.meant = meant
+        self.expected = expected
 
 
 ABSENT, OWNER, WRITABLE, READABLE, OTHER = "absent", "owner", "writable", "readable", "other"
@@ -113,19 +115,29 @@ class FileUnsafe(TrexError):
 
 
 class PrivilegeError(TrexError):
-    """The process can not become the account that it must become."""
+    """The process cannot become the account that it has to become."""
 
 
 class NotGivenBack(PrivilegeError):
-    """Borrowed ids stay: the caller is not what it was, and whoever logs in is let into nothing."""
+    """Borrowed ids could not be given back: the caller has changed, so the login is refused."""
 
 
-class NotStarted(TrexError):
+class TooManyAttempts(TrexError):
+    """A limit was reached, so nothing was compared or sent."""
+
+    outcome = LIMITED
+
+
+class ProgramFailed(TrexError):
+    """A program did not do what it was started for, or not in time."""
+
+
+class NotStarted(ProgramFailed):
     """A program could not be started."""
 
 
 class PageUnavailable(TrexError):
-    """There is no page for this login; the login goes on without it."""
+    """There is no page for this login, which continues without it."""
 
 
 class OpenPGPError(TrexError):
@@ -137,4 +149,4 @@ class GpgTimedOut(OpenPGPError):
 
 
 class GpgFailed(OpenPGPError):
-    """gpg ended without a message and without one of the reasons below."""
+    """gpg ended without a message, for no reason that `trex.openpgp.errors` names."""

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import trex.codeerrors
 import trex.openpgp.errors
+import trex.sms.errors
+import trex.system.packages
+import trex.totp.errors
 from trex.cli.client.context import parse_context
 from trex.cli.client.message import read_challenge
 from trex.cli.client.names import Names
@@ -159,7 +161,8 @@ def classes(root: type[TrexError]) -> list[type[TrexError]]:
     return [root, *(one for child in root.__subclasses__() for one in classes(child))]
 
 
-MODULES = (trex.codeerrors, trex.openpgp.errors)  # each registers its branch
+# Each registers its branch.
+MODULES = (trex.openpgp.errors, trex.sms.errors, trex.system.packages, trex.totp.errors)
 ARGUMENTS: dict[type[TrexError], list[Any]] = {
     RecordError: ["x" * LONG, 1, "x" * LONG, "x" * LONG],
     FileUnsafe: ["x" * LONG, "x" * LONG, "x" * LONG],
@@ -175,5 +178,5 @@ def test_no_error_has_a_longer_message_whatever_it_is_given(kind: type[TrexError
 @given(st.text(max_size=50))
 def test_the_rest_of_a_message_is_whole(path: str) -> None:
     error = RecordError(path, 3, '"x"', "trust or notrust")
-    assert str(error) == f'{path}:3: found "x"; meant is trust or notrust'
+    assert str(error) == f'{path}:3: expected trust or notrust, found "x"'
     assert error.path == path

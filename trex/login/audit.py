@@ -1,8 +1,8 @@
-"""The log: syslog's authpriv, one line a login, nothing in it that is secret.
+"""The log: syslog's facility authpriv, one line for each login, and no secret in it.
 
-The lines go to /dev/log by hand: syslog(3) belongs to the program that called PAM. Python's
-`syslog` would call openlog(3) there, change its name and facility, and leave it a pointer into a
-Python that pam_python unloads.
+Lines are written to /dev/log directly, because syslog(3) belongs to the program that called PAM.
+Python's `syslog` would call openlog(3) in it, change its name and facility, and leave it a pointer
+into a Python that pam_python unloads.
 """
 
 import time
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Told(Protocol):
-        """What there is to say about a login."""
+        """What the log says about a login."""
 
         caller: int
         user: str
@@ -33,8 +33,8 @@ ERROR, WARNING, NOTICE, INFO, DEBUG = 3, 4, 5, 6, 7
 # Not strftime's: login and su have set the locale of whoever started them.
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SEND_SECONDS = 1.0
-# Bytes, in UTF-8 and escaped. Each field has room of its own, so that none can push out another;
-# the reason, which comes last, has what is left: 400 and more.
+# Bytes, in UTF-8 and escaped. Each field has its own limit, so that none can displace another;
+# the reason comes last and gets the rest: at least 400.
 MAX_LINE = 1900  # what every syslog daemon takes whole
 MAX_SERVICE, MAX_NAME, MAX_KEYS = 64, 255, 660  # keys: sixteen fingerprints of 40 digits
 
@@ -50,7 +50,7 @@ PRIORITIES = {
 
 
 def write_notes(login: "Told") -> None:
-    """Write what was noted so far: warnings, and with `debug` the steps."""
+    """Write the notes so far: warnings, and with `debug` the steps."""
     for text in login.warnings:
         _send(login, WARNING, "", text)
     if login.debug:
@@ -60,7 +60,7 @@ def write_notes(login: "Told") -> None:
 
 
 def write_verdict(login: "Told", outcome: Outcome, detail: str, seconds: float) -> None:
-    """Write the login's one line, after what else was noted."""
+    """Write the login's one line, after its notes."""
     write_notes(login)
     pairs = {
         "user": one_line(login.user, MAX_NAME),
@@ -76,9 +76,9 @@ def write_verdict(login: "Told", outcome: Outcome, detail: str, seconds: float) 
 
 
 def _send(login: "Told", priority: int, told: str, rest: str) -> None:
-    """Send one line, of what is bounded and fit for it, and as much as has room of the rest.
+    """Send one line: `told`, which is bounded and escaped, and as much of `rest` as fits.
 
-    A log that cannot be reached neither fails a login nor holds it up.
+    A log that cannot be reached neither fails nor delays a login.
     """
     line = f"pam_trex({one_line(login.service, MAX_SERVICE)}:auth): {told}"
     line += one_line(rest, MAX_LINE - len(line.encode("utf-8")))
@@ -102,8 +102,8 @@ def _send(login: "Told", priority: int, told: str, rest: str) -> None:
 def one_line(text: str, most: int = 0) -> str:
     r"""Write what is not printable as `\xNN` or `\uNNNN`, so that no name can forge a line.
 
-    Of more than `most` bytes in UTF-8 that come of it, the rest is cut, and `...` says so. This is
-    the one function through which everything goes that is shown or logged and is another's.
+    A result of more than `most` bytes in UTF-8 is cut and ends in `...`. Every foreign text that is
+    shown or logged goes through this one function.
     """
     if most:
         text = text[: most + 1]  # each character makes a byte at least
@@ -123,7 +123,7 @@ def _field(value: str) -> str:
 
 
 def _program(pid: int) -> str:
-    """Return a program's name: made plain, because a link may have given it any."""
+    """Return a program's name without special characters: a link can give it any name."""
     try:
         with open(f"/proc/{pid}/comm", "rb") as file:
             name = file.read().decode("ascii", "replace").strip()

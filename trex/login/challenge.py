@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Conversation(Protocol):
-        """What the story may ask of whoever called it."""
+        """What the story may ask of the application."""
 
         def ask(self, question: str, *, echo: bool) -> str | None:
-            """Show a prompt and bring the response; None if there is none."""
+            """Show a prompt and return the response; None if there is none."""
 
         def inform(self, text: str) -> None:
-            """Show lines that nobody answers. Raises ConversationFailed."""
+            """Show lines that need no answer. Raises ConversationFailed."""
 
         def earlier_password(self) -> str | None:
             """Return what an earlier module asked for (PAM_AUTHTOK), or None."""
 
         def pass_on(self, password: str) -> None:
-            """Leave a password for the next module. Raises ConversationFailed."""
+            """Pass a password on to the next module. Raises ConversationFailed."""
 
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -33,8 +33,8 @@ LENGTH = 10  # 62^10 = 8.4e17 challenges, 59.5 bits
 def random_text(length: int = LENGTH) -> str:
     """Return `length` uniform characters of `ALPHABET` from getrandom(2).
 
-    Six bits make a number below 64; 62 and 63 are thrown away, because folding them back would
-    make two characters likelier than the rest.
+    Six bits make a number below 64; 62 and 63 are rejected, because reducing them would make two
+    characters likelier than the others.
     """
     chosen = ""
     while len(chosen) < length:
@@ -44,7 +44,7 @@ def random_text(length: int = LENGTH) -> str:
 
 
 def random_digits(length: int) -> str:
-    """Return `length` uniform digits from getrandom(2); ten to fifteen are thrown away."""
+    """Return `length` uniform digits from getrandom(2); ten to fifteen are rejected."""
     chosen = ""
     while len(chosen) < length:
         numbers = [byte & 15 for byte in os.getrandom(2 * length)]
@@ -53,7 +53,7 @@ def random_digits(length: int) -> str:
 
 
 def now() -> float:
-    """Return seconds on a clock that nobody sets and that also counts suspend."""
+    """Return seconds on a clock that cannot be set and that includes suspend."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -67,12 +67,12 @@ def spoken_duration(seconds: int) -> str:
 class Challenge:
     """What one login asks, until when, and the only judgement on its response.
 
-    A method says which texts are right at the moment of the judgement (`accepted`), and remembers
-    what it has to (`settle`); it can give no verdict.
+    A method says which texts are right at the time of the judgement (`accepted`) and records the
+    result (`settle`); it cannot give a verdict.
     """
 
     def __init__(self, seconds: float) -> None:
-        self.information = ""  # shown before the question, by a message of its own
+        self.information = ""  # shown before the question, as a separate message
         self.question = ""
         self.echo = True
         self.deadline = now() + seconds
@@ -82,23 +82,23 @@ class Challenge:
         return f"<{type(self).__name__}>"
 
     def obtain(self, conversation: "Conversation") -> str | None:
-        """Show what stands before the question, ask, and return the response."""
+        """Show the information, ask the question, and return the response."""
         if self.information:
             conversation.inform(self.information)
         return conversation.ask(self.question, echo=self.echo)
 
     def offered(self, response: str) -> str:
-        """Return what of a response is compared, "" for nothing: its last word."""
+        """Return the part of a response to compare: its last word, or ""."""
         return "".join(response.split()[-1:])
 
     def accepted(self, offered: str) -> list[str]:
-        """Return the texts of which one is to be `offered`."""
+        """Return the right texts; `offered` has to be one of them."""
         raise NotImplementedError
 
     def settle(self, offered: str, right: int | None) -> None:
-        """Remember the place of the right text among those accepted, or None, before the verdict.
+        """Record the index of the right text among those accepted, or None, before the verdict.
 
-        Raises a TrexError where that cannot be done: then there is no verdict, and no success.
+        Raises a TrexError if that fails: then there is no verdict, and no success.
         """
 
     def judge(self, response: str | None) -> Outcome:
@@ -114,7 +114,7 @@ class Challenge:
         offered = self.offered(response) if response and words else ""
         if not offered:
             return MISSING
-        # All of them, in a list: how long it takes does not tell which one is right.
+        # All of them: the time it takes does not reveal which one is right.
         matches = [is_equal(offered, text) for text in self.accepted(offered)]
         if arrived >= self.deadline:
             return LATE
@@ -124,14 +124,14 @@ class Challenge:
 
 
 def is_equal(offered: str, text: str) -> bool:
-    """Compare without telling by time where the two differ."""
+    """Compare in constant time."""
     return equal_in_constant_time(
         offered.encode("utf-8", "surrogatepass"), text.encode("utf-8", "surrogatepass")
     )
 
 
 class OneText(Challenge):
-    """A challenge that one text answers, made for it alone."""
+    """A challenge with exactly one right text."""
 
     def __init__(self, text: str, seconds: float) -> None:
         super().__init__(seconds)
@@ -143,7 +143,7 @@ class OneText(Challenge):
 
 
 class RandomText(OneText):
-    """Ten characters that whoever can decrypt them answers with."""
+    """Ten characters; whoever can decrypt them can answer."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(random_text(), seconds)

@@ -1,7 +1,7 @@
 """The login in a process of its own: PAM, as `native/pam_trex.c` carries it over a socket.
 
-Run by that module alone: as root or as whom the application runs as, with the socket at
-descriptor 3 and nothing in its environment.
+Only that module runs it: as root or as the application's account, with the socket at descriptor 3
+and an empty environment.
 """
 
 import _socket  # built in; socket.py costs 3 ms
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 SOCKET_FD = 3
 MAX_FRAME = 64 * 1024  # bytes, as there
-# An answer that comes later is none. A challenge holds for ten minutes, and the application may
-# ask for the user's name before.
+# A later answer does not count. A challenge is valid for ten minutes, and the application may ask
+# for the user's name before that.
 WAIT_SECONDS = 900.0
 LOGIN, ANSWER, NOTHING = b"L", b"A", b"N"
 HIDDEN, SHOWN, FAULT, INFO = b"p", b"e", b"r", b"i"
@@ -31,11 +31,11 @@ STYLES = {1: HIDDEN, 2: SHOWN, 3: FAULT, 4: INFO}  # pam_conv(3)
 
 
 class DoorError(Exception):
-    """PAM could not do what it was asked for, or the application has gone."""
+    """PAM could not do what it was asked for, or the application has ended."""
 
 
 class Answer:
-    """What the application brought back; `resp` is None if there is nothing."""
+    """What the application returned; `resp` is None if there is nothing."""
 
     def __init__(self, resp: str | None) -> None:
         self.resp = resp
@@ -66,26 +66,26 @@ class Handle:
 
     @property
     def service(self) -> str:
-        """The application's name for what it asks PAM for (PAM_SERVICE)."""
+        """The application's service name (PAM_SERVICE)."""
         return _utf8(self._service)
 
     @property
     def rhost(self) -> str:
-        """From where the user comes (PAM_RHOST)."""
+        """The host from which the user comes (PAM_RHOST)."""
         return _utf8(self._rhost)
 
     def get_user(self, prompt: str | None = None) -> str | None:  # noqa: ARG002 (pam_python's)
-        """Return whom the application has named. Raises DoorError."""
+        """Return the user that the application names. Raises DoorError."""
         if self._user is None:
             raise DoorError
         return _utf8(self._user)
 
     def Message(self, style: int, text: str) -> object:  # noqa: N802 (pam_python's name)
-        """Return a text with how it is to be shown, for `conversation`."""
+        """Return a text with its style, for `conversation`."""
         return STYLES[style] + text.encode("utf-8")
 
     def conversation(self, message: object) -> "Response":
-        """Have a message shown, and return what came back. Raises DoorError."""
+        """Have a message shown, and return the response. Raises DoorError."""
         if not isinstance(message, bytes):
             raise TypeError
         return Answer(self._ask(message))
@@ -104,7 +104,7 @@ class Handle:
         self._send(DELAY + b"%d" % microseconds)
 
     def end(self, code: int) -> None:
-        """Tell the verdict."""
+        """Report the verdict."""
         self._send(VERDICT + VERDICTS[code])
 
     def _ask(self, frame: bytes) -> str | None:
@@ -135,12 +135,12 @@ class Handle:
 
 
 def _utf8(text: str) -> str:
-    """Raise UnicodeDecodeError for what came as another encoding."""
+    """Return the text, or raise UnicodeDecodeError if it was not UTF-8."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8")
 
 
 def log_in() -> None:
-    """Log in once, and tell the verdict. Raises DoorError where it cannot be told."""
+    """Log in once, and report the verdict. Raises DoorError if that fails."""
     from trex.login.pam import authenticate
 
     door = _socket.socket(fileno=SOCKET_FD)

@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 
-# As pam_trex.py has it.
+# As in pam_trex.py.
 PACKAGES = (
     "trex", "trex.login", "trex.openpgp", "trex.page", "trex.sms", "trex.system", "trex.totp",
 )  # fmt: skip
@@ -15,13 +15,13 @@ def main() -> None:
     gc.disable()  # a login is too short to leave garbage
     try:
         here = os.path.realpath(__file__).removesuffix("/trex/login/helper.py")
-        for name in PACKAGES:  # by hand: no search along sys.path
+        for name in PACKAGES:  # made here: no search along sys.path
             package = sys.modules[name] = type(sys)(name)
             package.__path__ = [os.path.join(here, *name.split("."))]
         from trex.login.door import log_in
 
         log_in()
-    except BaseException:  # the module on the other side says that there is no verdict
+    except BaseException:  # the module logs that there was no verdict
         os._exit(1)
     os._exit(0)
 

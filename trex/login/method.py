@@ -1,10 +1,9 @@
 """The ways to answer a login, one file each, and what they share. `trex.login.options` lists them.
 
 A method is a module with `prepare(login, options, account, reader)`: a context manager that yields
-a `trex.login.challenge.Challenge`, which answers the three questions of the story. What to show
-is its `question`, how long it holds its `deadline`, and whether one response is right says
-`judge`. `account` logs in; `reader` is whose rights the method works with. `prepare` raises
-NoRecord for an account that is not set up for the method.
+a `trex.login.challenge.Challenge`. Its `question` is what to show, its `deadline` how long it is
+valid, and `judge` tells whether a response is right. `account` logs in; the method works with the
+rights of `reader`. `prepare` raises NoRecord for an account that is not set up for the method.
 """
 
 import os
@@ -26,16 +25,16 @@ if TYPE_CHECKING:
     Reminder = Callable[[], str]  # what to tell a user who was let in
 
     class Method(Protocol):
-        """What the story wants of a method's module."""
+        """What the story needs from a method's module."""
 
         def prepare(
             self, login: "Login", options: Options, account: Account, reader: Account, /
         ) -> AbstractContextManager[Challenge]:
-            """Get ready to ask, and clean up after the judgement."""
+            """Prepare the challenge, and clean up after the judgement."""
 
 
 class Login:
-    """Who asks for what, and what there is to say about it in the log."""
+    """Who logs in to which service, and what the log says about it."""
 
     def __init__(self, user: str, service: str, remote_host: str, arguments: list[str]) -> None:
         self.user = user
@@ -52,35 +51,35 @@ class Login:
 
 
 def find_servant(argument: str, name: str) -> "Account":
-    """Return the account that an argument names to do a part of the work without root's rights.
+    """Return the account in an argument that does a part of the work without root's rights.
 
-    Raises OptionError for one that does not exist, or is root.
+    Raises OptionError if it does not exist, or is root.
     """
     try:
         servant = find_account(name)
     except UserUnknown as error:
         raise OptionError(f"{argument}={name}: {error}") from None
     if servant.uid == 0:
-        raise OptionError(f"{argument}={name}: an account without root's rights is meant")
+        raise OptionError(f"{argument}={name}: expected an account other than root")
     servant.serves = True
     return servant
 
 
 def find_sender(options: "Options", account: "Account") -> "Account":
-    """Return who sends messages and asks Redis: another than `account`, who logs in.
+    """Return the account that sends messages and asks Redis: not `account`, which logs in.
 
-    What that process is told, credentials and URLs, is no user's. Raises OptionError.
+    That process gets credentials and URLs, which no user may see. Raises OptionError.
     """
     sender = find_servant("sms_user", options.sms_user)
     if sender.uid == account.uid:
-        raise OptionError(f"sms_user={sender.name}: another account than who logs in is meant")
+        raise OptionError(f"sms_user={sender.name}: expected an account other than the user's")
     return sender
 
 
 def find_record(template: str, account: "Account", reader: "Account") -> str:
     """Return the path that `template` gives for `account`, ready for `os` calls.
 
-    Raises NoRecord if there is nothing: not if what is there may not be read, or is unfit.
+    Raises NoRecord if there is no such file, but not if it cannot be read or is unsafe.
     """
     path = place(template, account)
     if is_absent(path, reader):
@@ -89,13 +88,13 @@ def find_record(template: str, account: "Account", reader: "Account") -> str:
 
 
 def is_absent(path: str, reader: "Account") -> bool:
-    """Tell whether there is nothing at `path`: not whether it may be read, or is fit to be."""
+    """Tell whether there is nothing at `path`; what is there may still be unreadable or unsafe."""
     with acting_as(reader):
         try:
             os.lstat(path)
         except FileNotFoundError:
             return True
-        except OSError:  # whoever reads it says what is wrong
+        except OSError:  # reading it will say what is wrong
             return False
     return False
 

@@ -1,4 +1,4 @@
-"""The module's arguments in the PAM service file, read without guessing."""
+"""The module's arguments in the PAM service file, read strictly."""
 
 from trex.errors import MAX_PLACE, OptionError, cut
 
@@ -25,7 +25,7 @@ class Options:
     message: str = "prompt"  # or "info": PAM_TEXT_INFO before a short prompt
     web: bool = True
     web_bind: str = ""  # all addresses, IPv4 and IPv6
-    web_ports: tuple[int, int] = (0, 0)  # first and last; zero is one that the system chooses
+    web_ports: tuple[int, int] = (0, 0)  # first and last; 0 lets the system choose
     web_host: str = ""  # the host's full name
     web_max: int = 32
     web_user: str = "nobody"
@@ -46,8 +46,8 @@ class Options:
     debug: bool = False
 
 
-def parse_options(arguments: list[str]) -> "Options":
-    """Return the options that `arguments` (without the module's name) spell.
+def parse_options(arguments: list[str]) -> Options:
+    """Return the options that `arguments` (without the module's name) set.
 
     Raises OptionError for an unknown, repeated or malformed argument.
     """
@@ -77,7 +77,7 @@ def parse_options(arguments: list[str]) -> "Options":
 
 
 def _check_method(method: str, given: set[str]) -> None:
-    """Refuse what only another method would read: its author expects it to have an effect."""
+    """Refuse an argument of another method: the administrator expects it to have an effect."""
     others = {name for names in METHODS.values() for name in names} - set(METHODS[method])
     for name in sorted(given & others):
         owner = next(method for method, names in METHODS.items() if name in names)
@@ -104,38 +104,38 @@ def expand(template: str, *, user: str, home: str) -> str:
 
 def _template(value: str) -> str:
     if "$" in value or value.startswith("~"):
-        raise ValueError("%u is meant for ${USER}, and %h for ${HOME} or ~")
+        raise ValueError("write %u instead of ${USER}, and %h instead of ${HOME} or ~")
     rest = value.replace("%%", "").replace("%u", "").replace("%h", "")
     if "%" in rest:
         raise ValueError("% may be followed by u (user), h (home) or % only")
     if not value.startswith(("/", "%h")):
-        raise ValueError("an absolute path is meant, or one that starts with %h")
+        raise ValueError("expected an absolute path, or one that starts with %h")
     return _printable(value)
 
 
 def _method(value: str) -> str:
     if value not in METHODS:
-        raise ValueError(f"one of {', '.join(METHODS)} is meant")
+        raise ValueError(f"expected one of {', '.join(METHODS)}")
     return value
 
 
 def _absolute_path(value: str) -> str:
     if "$" in value:
-        raise ValueError("a path without $ is meant: this one is the same for all users")
+        raise ValueError("expected a path without $: it is the same for all users")
     if not value.startswith("/"):
-        raise ValueError("an absolute path is meant")
+        raise ValueError("expected an absolute path")
     return _printable(value)
 
 
 def _account_name(value: str) -> str:
     if not value or value.startswith(("-", ".")) or "/" in value:
-        raise ValueError("the name of an account is meant")
+        raise ValueError("expected the name of an account")
     return _printable(value)
 
 
 def _prompt(value: str) -> str:
     if not value or len(value) > MAX_PROMPT:
-        raise ValueError(f"a text of 1 to {MAX_PROMPT} characters is meant")
+        raise ValueError(f"expected a text of 1 to {MAX_PROMPT} characters")
     return _printable(value)
 
 
@@ -161,25 +161,25 @@ def _number(value: str, most: int, unit: str) -> int:
     # int() alone would take " 5", "+5", "5_0" and Arabic digits.
     plain = value.isascii() and value.isdigit() and len(value) <= len(str(most))
     if not plain or not 1 <= int(value) <= most:
-        raise ValueError(f"{unit} from 1 to {most} are meant")
+        raise ValueError(f"expected {unit} from 1 to {most}")
     return int(value)
 
 
 def _digits(value: str) -> int:
     if value not in ("6", "7", "8", "9", "10"):
-        raise ValueError("6 to 10 are meant")
+        raise ValueError("expected 6 to 10")
     return int(value)
 
 
 def _message(value: str) -> str:
     if value not in ("prompt", "info"):
-        raise ValueError(f'expected prompt or info, found "{value}"')
+        raise ValueError("expected prompt or info")
     return value
 
 
 def _web(value: str) -> bool:
     if value not in ("on", "off"):
-        raise ValueError("on or off is meant")
+        raise ValueError("expected on or off")
     return value == "on"
 
 
@@ -190,13 +190,13 @@ def _web_ports(value: str) -> tuple[int, int]:
     except ValueError:
         ports = (1, 0)
     if ports[0] > ports[1]:
-        raise ValueError(f"a port from 1 to {MAX_PORT}, or a range such as 8440-8449, is meant")
+        raise ValueError(f"expected a port from 1 to {MAX_PORT}, or a range such as 8440-8449")
     return ports
 
 
 def _web_bind(value: str) -> str:
     if not is_address(value):
-        raise ValueError("an IPv4 or IPv6 address is meant")
+        raise ValueError("expected an IPv4 or IPv6 address")
     return value
 
 
@@ -204,7 +204,7 @@ def _web_host(value: str) -> str:
     labels = value.removesuffix(".").split(".")
     is_name = len(value) <= MAX_HOST and all(map(_is_label, labels)) and not labels[-1].isdigit()
     if not is_name and not is_address(value):
-        raise ValueError("a host's name or address is meant")
+        raise ValueError("expected a host's name or address")
     return value
 
 
@@ -227,14 +227,14 @@ def is_address(text: str) -> bool:
     return False
 
 
-# The list of methods, and the arguments that each has for itself; all others are everybody's.
-# README.md, "Central mode".
+# The values for central mode (README.md).
 CENTRAL = {
     "auth_file": "/etc/trex/users/%u",
     "gnupg_home": "/var/lib/trex/gnupg",
     "run_as": "_trex",
 }
 
+# The methods, each with the arguments that only it uses; all methods share the others.
 METHODS = {
     "openpgp": ("auth_file", "gnupg_home", "run_as", "gpg_timeout", "gpg", "message", "web",
                 "web_bind", "web_ports", "web_host", "web_max", "web_user"),
@@ -266,21 +266,21 @@ READERS = {
     "sms_file": _absolute_path,
     "sms_user": _account_name,
 }
-# What pam_google_authenticator spells differently (its manual page, README and parse_args).
+# pam_google_authenticator's arguments that are different here (its manual page and parse_args).
 ELSEWHERE = {
     "authtok_prompt": "write prompt= instead",
     "user": "write run_as= instead, with the name of an account other than root",
     "echo_verification_code": "write echo instead",
     "echo-verification-code": "write echo instead",
-    "no_strict_owner": "there is none here, the secret must be its reader's (run_as=)",
-    "allowed_perm": "there is none here, the secret has mode 0600 or less",
-    "grace_period": "there is none here, a code is asked for at each login",
-    "allow_readonly": "there is none here, a used code that cannot be noted is refused",
+    "no_strict_owner": "not supported, the account that reads the secret must own it (run_as=)",
+    "allowed_perm": "not supported, the secret has mode 0600 or less",
+    "grace_period": "not supported, each login asks for a code",
+    "allow_readonly": "not supported, a code is refused if its use cannot be recorded",
 }
 
 
 def _suggestion(name: str) -> str:
-    from difflib import get_close_matches  # dear, and needed only for a mistake
+    from difflib import get_close_matches  # slow to import; needed only for a typo
 
     spelled = {**{flag: flag for flag in FLAGS}, **{reader: f"{reader}=" for reader in READERS}}
     close = get_close_matches(name.lower(), spelled, n=1)

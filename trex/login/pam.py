@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from trex.login.method import Reminder
 
     class Response(Protocol):
-        """What the application brought back (pam_conv(3))."""
+        """What the application returned (pam_conv(3))."""
 
         resp: str | None
 
     class PamHandle(Protocol):
-        """What pam_python gives to the entry points, as far as it is used here."""
+        """The part of pam_python's handle that is used here."""
 
         PAM_SILENT: int
         PAM_PROMPT_ECHO_ON: int
@@ -58,8 +58,8 @@ if TYPE_CHECKING:
 
 
 # libpython takes its standard library from beside the first `python3` on PATH: /usr/bin, or /bin,
-# which is the same. Elsewhere it is not the system's, and if somebody planted it, refusing is all
-# that is left to do.
+# which is the same. Any other one is not the system's. If an attacker planted it, their code runs
+# already, and all that is left is to refuse.
 SYSTEM_PREFIXES = ("/usr", "/")
 FAIL_DELAY_US = 2_000_000
 
@@ -77,9 +77,9 @@ PAM_CODES = {
     UNFORESEEN: "PAM_SYSTEM_ERR",
 }
 
-NO_REFUSAL = ACCEPTED, NOT_ASKED  # to tell refusals: both are given elsewhere, see PAM_CODES
+NO_REFUSAL = ACCEPTED, NOT_ASKED  # only to recognise refusals: other modules set both
 
-# What the user is told beyond the refusal itself; the reasons are for the log alone.
+# What the user is told besides the refusal itself; reasons are only for the log.
 EXPLANATIONS = {
     WRONG: "Trex: this response was wrong. If you are asked again, it is a new challenge.",
     LATE: "Trex: this response came too late.",
@@ -105,7 +105,7 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
         outcome, detail = error.outcome, str(error)
     except BaseException as error:
         outcome, detail = UNFORESEEN, _frames(error)
-    # loaded before the prompt, unless it did not come to that
+    # loaded before the prompt, if there was one
     from trex.login.audit import write_verdict
 
     write_verdict(login, outcome, detail, monotonic() - started)
@@ -125,7 +125,7 @@ def _check_library() -> None:
 
 
 def _user(pamh: "PamHandle") -> str:
-    """Return whom the application names, or have it ask (pam_get_user(3))."""
+    """Return the user that the application names, or have it ask (pam_get_user(3))."""
     try:
         return pamh.get_user(None) or ""
     except UnicodeDecodeError:
@@ -142,25 +142,25 @@ def _item(pamh: "PamHandle", name: str) -> str:
 
 
 class _Conversation:
-    """What the story may ask, in PAM's terms (pam_conv(3), pam_get_item(3))."""
+    """The story's questions in PAM's terms (pam_conv(3), pam_get_item(3))."""
 
     def __init__(self, pamh: "PamHandle", children: OwnChildren) -> None:
         self._pamh = pamh
         self._children = children
 
     def ask(self, question: str, *, echo: bool) -> str | None:
-        """Show a prompt and bring the response."""
+        """Show a prompt and return the response."""
         style = self._pamh.PAM_PROMPT_ECHO_ON if echo else self._pamh.PAM_PROMPT_ECHO_OFF
         try:
             with self._children.paused():
                 return self._pamh.conversation(self._pamh.Message(style, question)).resp
         except UnicodeDecodeError:
-            return "\ufffd"  # not UTF-8, so a response, and a wrong one
+            return "\ufffd"  # not UTF-8: a wrong response
         except self._pamh.exception:
             raise ConversationFailed("the application could not ask the user") from None
 
     def inform(self, text: str) -> None:
-        """Show a text, PAM_SILENT or not: without it nobody can answer the prompt that follows."""
+        """Show a text, even with PAM_SILENT: nobody can answer the following prompt without it."""
         try:
             with self._children.paused():
                 self._pamh.conversation(self._pamh.Message(self._pamh.PAM_TEXT_INFO, text))
@@ -175,7 +175,7 @@ class _Conversation:
             return None
 
     def pass_on(self, password: str) -> None:
-        """Leave a password for the next module."""
+        """Pass a password on to the next module."""
         try:
             self._pamh.authtok = password
         except (UnicodeError, ValueError, self._pamh.exception):
@@ -183,17 +183,17 @@ class _Conversation:
 
 
 def _refuse(pamh: "PamHandle", outcome: Outcome, *, silent: bool) -> None:
-    """Ask for the delay that slows guessing, and say what may be said."""
+    """Ask for the delay that slows guessing, and tell the user what they may know."""
     try:
         pamh.fail_delay(FAIL_DELAY_US)
         if not silent and outcome in EXPLANATIONS:
             pamh.conversation(pamh.Message(pamh.PAM_ERROR_MSG, EXPLANATIONS[outcome]))
-    except Exception:  # only courtesies: the verdict stands without them
+    except Exception:  # optional: the verdict does not depend on it
         return
 
 
 def _reminder(look_ahead: "Reminder") -> str:
-    """Return what a user who is let in should hear, so that the next login is not refused.
+    """Return what a user who was let in should know, so that the next login is not refused.
 
     Raises NotGivenBack.
     """
@@ -201,38 +201,38 @@ def _reminder(look_ahead: "Reminder") -> str:
         return look_ahead()
     except NotGivenBack:
         raise
-    except BaseException:  # only a courtesy: the verdict stands without it
+    except BaseException:  # optional: the verdict does not depend on it
         return ""
 
 
 def _tell(pamh: "PamHandle", text: str) -> None:
     try:
         pamh.conversation(pamh.Message(pamh.PAM_TEXT_INFO, text))
-    except BaseException:  # the same
+    except BaseException:  # optional, too
         return
 
 
 def _keep_libpython() -> None:
     """Load some extension module from `lib-dynload`: it keeps libpython in the process.
 
-    pam_python finalizes Python after each login and unloads it. A caller that authenticates many
-    times then grows by 2 MB a login, and by a fraction of that where libpython stays.
+    pam_python finalizes Python after each login and unloads it. An application that authenticates
+    many times then grows by 2 MB a login, and by a fraction of that if libpython stays loaded.
     """
     try:
         import _contextvars  # noqa: F401 (the smallest that both Debian 12 and 13 have there)
-    except Exception:  # then it grows; the verdict stands
+    except Exception:  # then it grows; the verdict does not depend on it
         return
 
 
 def _frames(error: BaseException) -> str:
-    """Return the kind of an unforeseen error and where it arose.
+    """Return the kind of an unforeseen error and where it was raised.
 
-    Not its message and no values: those may hold the response or the challenge.
+    Neither its message nor values: those may contain the response or the challenge.
     """
     from traceback import extract_tb
 
-    places = [
+    frames = [
         f"{frame.filename}:{frame.lineno} in {frame.name}"
         for frame in extract_tb(error.__traceback__)
     ]
-    return f"{type(error).__name__} at " + ", ".join(places)
+    return f"{type(error).__name__} at " + ", ".join(frames)

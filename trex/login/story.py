@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def log_in(login: "Login", conversation: "Conversation") -> Outcome:
     """Ask one challenge and judge one response.
 
-    Raises a TrexError where that cannot be done; its `outcome` is the verdict then.
+    Raises a TrexError if that is not possible; its `outcome` is then the verdict.
     """
     options = parse_options(login.arguments)
     login.method = options.method
@@ -32,7 +32,7 @@ def log_in(login: "Login", conversation: "Conversation") -> Outcome:
             if options.nullok:
                 return NOT_ASKED
             raise
-        # before the prompt: an upgrade may take its file away
+        # before the prompt: an upgrade may remove its file
         from trex.login.audit import write_notes
 
         write_notes(login)
@@ -40,6 +40,6 @@ def log_in(login: "Login", conversation: "Conversation") -> Outcome:
 
 
 def method_named(name: str) -> "Method":
-    """Load one method's module and no other; `trex.login.options.METHODS` has the names."""
+    """Import only this method's module; `trex.login.options.METHODS` has the names."""
     method: Method = __import__(f"trex.{name}.method", fromlist=["prepare"])
     return method

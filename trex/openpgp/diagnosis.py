@@ -1,6 +1,6 @@
-"""Why gpg made no message although the record's keys are in order: its status lines.
+"""Finding out from gpg's status lines why it made no message, although the keys are in order.
 
-Runs only where a login has failed already.
+Used only after a login has failed.
 """
 
 from trex.errors import GpgFailed
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Status = dict[str, list[list[str]]]
 
     class Attempt(Protocol):
-        """A gpg that has made no message, and the keys it was given."""
+        """A run of gpg that made no message, and the keys it was given."""
 
         chosen: list[Chosen]
         signer: Chosen | None
@@ -30,18 +30,20 @@ if TYPE_CHECKING:
 INV_RECP_NOT_TRUSTED = "10"
 # Low 16 bits of a FAILURE line's code, from libgpg-error: BAD_PASSPHRASE, NO_PIN_ENTRY, CANCELED,
 # NO_PASSPHRASE, FULLY_CANCELED.
-MOST_CODES = 8  # that a message repeats
+MOST_CODES = 8  # that a message quotes
 WANTED_PASSPHRASE = (11, 85, 99, 177, 198)
 
 
 def diagnose(status: "Status", gpg: "Attempt") -> "OpenPGPError":
-    """Return the error that says why."""
+    """Return the error with the reason."""
     for one in gpg.chosen:
         if one.block and (fault := _fault_of_block(one, gpg)):
             return fault
         for code, *_ in _complaints(status, "INV_RECP", one.asked):
             if code == INV_RECP_NOT_TRUSTED:
-                return KeyNotTrusted(one.name, "; gpg --check-trustdb may bring it up to date")
+                return KeyNotTrusted(
+                    one.name, "; gpg --check-trustdb may update the trust database"
+                )
             return KeyUnusable(one.name)
     signer = gpg.signer
     if signer and _complaints(status, "INV_SGNR", signer.asked):
@@ -56,7 +58,7 @@ def diagnose(status: "Status", gpg: "Attempt") -> "OpenPGPError":
 
 
 def _fault_of_block(one: "Chosen", gpg: "Attempt") -> KeyUnusable | None:
-    """Tell what is wrong with a key that was given to gpg: one out of a file was not listed yet."""
+    """Return what is wrong with a key that was given to gpg: a key file was not listed before."""
     for key in parse_listing(gpg.show_block(one.block)):
         return fault_of(one.name, key)
     return None

@@ -1,10 +1,10 @@
-"""Why a key that the record names cannot be used: a branch of the tree in `trex.errors`."""
+"""Errors about a key that the record names: a branch of the tree in `trex.errors`."""
 
 from trex.errors import MAX_PLACE, OpenPGPError, cut
 
 
 class KeyUnusable(OpenPGPError):
-    """A key that the record names cannot be used; `key` is the name it has there."""
+    """A key that the record names cannot be used; `key` is its name in the record."""
 
     reason = "cannot be used"
 
@@ -21,7 +21,7 @@ class KeyNotFound(KeyUnusable):
 
 
 class KeyExpired(KeyUnusable):
-    """The key has expired; `commands` move its end, where the secret key is."""
+    """The key has expired; `commands` extend it, on the machine with the secret key."""
 
     reason = "has expired"
 
@@ -31,19 +31,19 @@ class KeyExpired(KeyUnusable):
 
 
 class SubkeyExpired(KeyExpired):
-    """The key is in order, but its last subkey for encryption has expired."""
+    """The key is valid, but its last subkey for encryption has expired."""
 
     reason = "cannot be used: its encryption subkey has expired"
 
 
 class UserIdRevoked(KeyUnusable):
-    """The record names an address whose user id was revoked; the key itself was not."""
+    """The record names an address whose user id was revoked, though not the key itself."""
 
     reason = "cannot be used: the user id with that address was revoked"
 
 
 class IsSubkey(KeyUnusable):
-    """The record has a subkey's fingerprint in the place of a key's; `primary` is its key's."""
+    """The record has the fingerprint of a subkey; `primary` is that of its primary key."""
 
     def __init__(self, key: str, primary: str) -> None:
         super().__init__(
@@ -60,31 +60,31 @@ class KeyRevoked(KeyUnusable):
 
 
 class KeyNotTrusted(KeyUnusable):
-    """The record says `notrust` and gpg's trust model does not vouch for the key."""
+    """The record says `notrust`, and gpg's trust model does not vouch for the key."""
 
     reason = "is not trusted by gpg's trust model"
 
 
 class NoEncryptionSubkey(KeyUnusable):
-    """The key is in order but has nothing to encrypt to."""
+    """The key is valid, but has no subkey for encryption."""
 
     reason = "has no subkey for encryption"
 
 
 class SigningKeyUnusable(KeyUnusable):
-    """The key that should sign is absent, expired, revoked or has no secret part."""
+    """The signing key is missing, expired, revoked or without its secret part."""
 
     reason = "cannot sign"
 
 
 class SigningKeyLocked(KeyUnusable):
-    """The key that should sign wants a passphrase, and nobody is there to type it."""
+    """The signing key needs a passphrase, and nobody can type it at a login."""
 
-    reason = "wants a passphrase, which nobody can type at a login"
+    reason = "needs a passphrase, which nobody can type at a login"
 
 
 class WrongRecipients(OpenPGPError):
-    """Others could answer gpg's message than the record says; `found` is what gpg made."""
+    """gpg's message is not for the record's keys alone; `found` is what gpg made."""
 
     def __init__(self, found: str) -> None:
         super().__init__(
@@ -94,7 +94,7 @@ class WrongRecipients(OpenPGPError):
 
 
 class WrongSigner(OpenPGPError):
-    """gpg signed with another key than the record says; `found` is its fingerprint."""
+    """gpg signed with another key than the record's; `found` is its fingerprint."""
 
     def __init__(self, found: str) -> None:
         super().__init__(f"gpg signed as {cut(found, MAX_PLACE)}; expected the record's key")

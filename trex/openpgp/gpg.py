@@ -1,4 +1,4 @@
-"""The challenge as an armored message: one run of gpg, and what its status lines mean.
+"""Encrypting the challenge into an armored message: one run of gpg, and its status lines.
 
 Status lines: doc/DETAILS in GnuPG's source, "Format of the --status-fd output".
 """
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
     from trex.openpgp.diagnosis import Status
     from trex.openpgp.keylist import Key
+    from trex.openpgp.keyring import GpgProcess
     from trex.openpgp.recipients import Chosen
     from trex.openpgp.record import AuthRecord
-    from trex.system.child import Filter, Finished
+    from trex.system.child import Finished
 
-# RFC 4880, 5.2.3.16, wants a domain in a notation's name: one that nobody can own (RFC 2606).
+# RFC 4880, 5.2.3.16, requires a domain in a notation's name: nobody can own this one (RFC 2606).
 NOTATION = "login@trex-pam.invalid"
 BEGIN, END = b"-----BEGIN PGP MESSAGE-----\n", b"-----END PGP MESSAGE-----\n"
 
@@ -37,7 +38,7 @@ EXPORT = ["--export-options", "export-minimal,no-export-attributes", "--export"]
 
 
 class Message:
-    """An encrypted challenge, and what the log calls the keys that took part."""
+    """An encrypted challenge, and the names of its keys for the log."""
 
     __slots__ = ("armored", "keys")
 
@@ -47,15 +48,14 @@ class Message:
 
 
 class Gpg(Keyring):
-    """gpg for one login, started by `with` and told later what to do.
+    """gpg for one login, started by `with` before its instructions are known.
 
-    Half of its time it needs only to start. It does so while the record is parsed, its keys are
-    listed by a second gpg and the challenge is made, and reads what depends on them from a pipe
-    that it takes for its options file.
+    Starting takes half of its time. Meanwhile the record is parsed, a second gpg lists its keys and
+    the challenge is made; gpg then reads its instructions from a pipe that is its options file.
     """
 
     def __enter__(self) -> "Self":
-        """Start gpg. Raises NotStarted where no process can be had."""
+        """Start gpg. Raises NotStarted if there can be no process."""
         try:
             super().__enter__()
             self._child = self.start_alone(ENCRYPT, keys=1)
@@ -65,7 +65,7 @@ class Gpg(Keyring):
         return self
 
     def look_up(self, record: "AuthRecord") -> None:
-        """Begin to look the record's keys up.
+        """Start to look up the record's keys.
 
         Raises FileUnsafe for a keyring or key file that others can write, or an OpenPGPError.
         """
@@ -75,17 +75,17 @@ class Gpg(Keyring):
         self._files = {name: read_key_file(name, self.account) for name in files}
         names = [name for name in record.recipients if not is_file(name)]
         names += [record.sign_as] if record.sign_as else []
-        self._listing: Filter | None = None
+        self._listing: GpgProcess | None = None
         if names:
             self.contents = list_home(self.home, self.account)
             _check_home(self.contents, record, self.home)
             self._listing = self.search(LIST, names, trust=record.trust)
 
     def encrypt(self, plaintext: bytes, context: str) -> None:
-        """Have gpg encrypt to the record's keys, and sign where it says so.
+        """Have gpg encrypt to the record's keys, and sign if the record says so.
 
-        Nothing is given to gpg before these keys are known. Raises a KeyUnusable that names the
-        key, or another OpenPGPError.
+        gpg gets nothing before these keys are known. Raises a KeyUnusable that names the key, or
+        another OpenPGPError.
         """
         self._choose()
         if self._needs_blocks():
@@ -95,14 +95,14 @@ class Gpg(Keyring):
         self._child.feed(plaintext, self._instructions(context), blocks)
 
     def message(self) -> Message:
-        """Wait for what `encrypt` has begun, and check it.
+        """Wait for the message that `encrypt` started, and check it.
 
         Raises WrongRecipients or WrongSigner, or another OpenPGPError.
         """
         finished = self._child.finish(self.deadline)
         status = parse_status(finished.status)
         if not _is_complete(finished, status, signed=bool(self.signer)):
-            from trex.openpgp.diagnosis import diagnose  # needed only where a login fails
+            from trex.openpgp.diagnosis import diagnose  # needed only if a login fails
 
             raise diagnose(status, self)
         from trex.openpgp.recipients import check_message
@@ -113,7 +113,7 @@ class Gpg(Keyring):
         return Message(armored, [one.asked for one in self._taking_part()])
 
     def _choose(self) -> None:
-        """Decide which keys are the record's: by what gpg lists, and what the key files hold."""
+        """Choose the record's keys from gpg's listing and the key files."""
         self.keys = self._parsed(self._listing) if self._listing else []
         try:
             self._choose_among(self.keys)
@@ -123,8 +123,8 @@ class Gpg(Keyring):
             self.keys = self._parsed(self.search(LIST, [], trust=self._record.trust))
             self._choose_among(self.keys)
 
-    def _parsed(self, listing: "Filter") -> "list[Key]":
-        """Return the keys of a listing, with the user ids of which one is asked for."""
+    def _parsed(self, listing: "GpgProcess") -> "list[Key]":
+        """Return the keys of a listing, with those user ids that the record names."""
         from trex.openpgp.keylist import Sieve, parse_listing
 
         sieve = Sieve([*self._record.recipients, self._record.sign_as or ""])
@@ -132,9 +132,9 @@ class Gpg(Keyring):
 
     @property
     def _knows_one_of_two(self) -> bool:
-        """Tell whether a search finds one key only: keyboxd's index has one for a fingerprint.
+        """Tell whether a search may find one key of two: keyboxd's index has one for a fingerprint.
 
-        If another key carries a copy, it has whichever was imported last.
+        If another key contains a copy of a subkey, that is the key imported last.
         """
         return KEYBOXD in self.contents
 
@@ -152,9 +152,9 @@ class Gpg(Keyring):
         self.signer = choose_signer(record.sign_as, keys) if record.sign_as else None
 
     def _needs_blocks(self) -> bool:
-        """Tell whether gpg must not search: it might find others, or start a daemon for it.
+        """Tell whether gpg must not search: it might find other keys, or start a daemon.
 
-        Only what a fingerprint finds has been listed as a whole.
+        Only the keys that a fingerprint finds have been listed completely.
         """
         return bool(
             self.signer or self.warnings or KEYBOXD in self.contents
@@ -162,7 +162,7 @@ class Gpg(Keyring):
         )  # fmt: skip
 
     def _take_blocks(self) -> None:
-        """Take the keys out of the keyring, to give gpg these and nothing else."""
+        """Export the keys from the keyring, to give gpg exactly these."""
         from trex.openpgp.recipients import take_blocks
 
         wanted = [one for one in self._taking_part() if not one.block]
@@ -180,10 +180,10 @@ class Gpg(Keyring):
         return [*self.chosen, *([self.signer] if self.signer else [])]
 
     def _restart(self, keys: int) -> None:
-        """Begin again where the gpg that has started will not do."""
+        """Start another gpg if the one that was started does not fit."""
         if self.signer:
             self._child.end()
-            # It finds a signing key by its fingerprint, and others may carry that.
+            # It finds a signing key by its fingerprint, which other keys may contain.
             self._child = self.start_with_daemons(SIGN_AND_ENCRYPT, keys, self.signer.block)
         elif keys > self._child.room or KEYBOXD in self.contents:
             self._child.end()
@@ -197,7 +197,7 @@ class Gpg(Keyring):
         if given and not self.signer:
             lines += NO_KEYRING
         lines += [f"recipient {one.asked}" for one in self.chosen if not one.block]
-        if self._record.trust or given:  # which keys are vouched for was looked at before
+        if self._record.trust or given:  # whether keys are vouched for was checked before
             lines.append("trust-model always")
         if self.signer:
             notation = context.replace("%", "%%")
@@ -207,12 +207,12 @@ class Gpg(Keyring):
 
 
 def _is_complete(finished: "Finished", status: "Status", *, signed: bool) -> bool:
-    """Tell whether there is a whole message, and a signature in it if one was asked for."""
+    """Tell whether the message is complete, with a signature if one was asked for."""
     done = ("END_ENCRYPTION", "SIG_CREATED") if signed else ("END_ENCRYPTION",)
     plain = finished.output.isascii() and finished.output.replace(b"\n", b"").decode().isprintable()
     return (
         finished.code in (0, None)
-        and plain  # it is written to a terminal
+        and plain  # it goes to a terminal
         and finished.output.startswith(BEGIN)
         and finished.output.endswith(END)
         and all(keyword in status for keyword in done)
@@ -221,7 +221,7 @@ def _is_complete(finished: "Finished", status: "Status", *, signed: bool) -> boo
 
 
 def _check_home(present: list[str], record: "AuthRecord", home: str) -> None:
-    """See to it that gpg finds its files: it would make them, and nothing in a home may change."""
+    """Check that gpg finds its files: it would create them, and must not change the home."""
     if not {"pubring.kbx", "pubring.gpg", KEYBOXD}.intersection(present):
         from trex.openpgp.errors import KeyNotFound
 
@@ -242,6 +242,6 @@ def parse_status(text: bytes) -> "Status":
     return lines
 
 
-def _words(status: "Status", keyword: str, place: int) -> set[str]:
-    """Return the words at one place of all lines with a keyword."""
-    return {words[place] for words in status.get(keyword, []) if len(words) > place}
+def _words(status: "Status", keyword: str, index: int) -> set[str]:
+    """Return the word at one index of all lines with a keyword."""
+    return {words[index] for words in status.get(keyword, []) if len(words) > index}

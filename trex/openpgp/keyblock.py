@@ -1,6 +1,6 @@
-"""OpenPGP packets, as far as they say whose they are: key blocks, and whom a message is for.
+"""OpenPGP packets: the fingerprints in a key block, and the key ids that a message is for.
 
-No signature is checked here: gpg does that. Formats: RFC 4880, sections 4.2, 5.1, 5.5, 6.2, 11.1
+Signatures are not checked here: gpg does that. Formats: RFC 4880, sections 4.2, 5.1, 5.5, 6.2, 11.1
 and 12.2; version 5 keys: draft-koch-librepgp; version 6 keys: RFC 9580.
 """
 
@@ -23,11 +23,11 @@ BEGIN_KEY, END_KEY = b"-----BEGIN PGP PUBLIC KEY BLOCK-----", b"-----END PGP PUB
 
 
 class Malformed(ValueError):
-    """These are not the packets that were expected; the message says what was found."""
+    """These are not the expected packets; the message says what was found."""
 
 
 class Block:
-    """A public key with all that belongs to it: fingerprints in capital hex digits."""
+    """A public key with its subkeys and signatures; fingerprints are capital hex digits."""
 
     __slots__ = ("_packets", "algorithms", "fingerprint", "subkeys", "version")
 
@@ -47,8 +47,8 @@ class Block:
             self.algorithms.append(_algorithm(body))
         self._packets.append((about, whole))
 
-    def raw(self, without: "frozenset[str]" = frozenset()) -> bytes:
-        """Return the block as bytes, but for the subkeys with these fingerprints."""
+    def raw(self, without: frozenset[str] = frozenset()) -> bytes:
+        """Return the block as bytes, without the subkeys that have these fingerprints."""
         return b"".join(whole for about, whole in self._packets if about not in without)
 
 
@@ -94,8 +94,8 @@ def key_id(full: str) -> str:
 def session_key_ids(armored: str) -> list[str]:
     """Return the key ids that a message is encrypted to, in capital hex digits.
 
-    Raises Malformed for a message that is anything but session keys for public keys, and then one
-    encrypted part.
+    Raises Malformed unless the message is session keys for public keys, followed by one encrypted
+    part.
     """
     *keys, (last, _) = [
         (tag, body) for tag, body, _ in packets(_body(armored.encode("ascii", "replace")))
@@ -111,7 +111,7 @@ def _is_session_key(packet: tuple[int, bytes]) -> bool:
 
 
 def dearmored(content: bytes) -> bytes:
-    """Return what is inside all armored public keys, and binary packets as they are."""
+    """Return the packets of all armored public keys; binary packets are returned unchanged."""
     if content[:1] >= b"\x80" and not content.startswith(BYTE_ORDER_MARKS):
         return content
     inside = []
@@ -126,37 +126,37 @@ def dearmored(content: bytes) -> bytes:
 
 def packets(content: bytes) -> "Iterator[tuple[int, bytes, bytes]]":
     """Yield the tag, the body and the whole of each packet. Raises Malformed."""
-    place = 0
-    while place < len(content):
-        tag, start, end = _header(content, place)
+    position = 0
+    while position < len(content):
+        tag, start, end = _header(content, position)
         if end > len(content):
             raise Malformed("a packet that is cut off")
-        yield tag, content[start:end], content[place:end]
-        place = end
+        yield tag, content[start:end], content[position:end]
+        position = end
 
 
-def _header(content: bytes, place: int) -> tuple[int, int, int]:
+def _header(content: bytes, position: int) -> tuple[int, int, int]:
     """Return a packet's tag, and where its body starts and ends."""
-    first, lengths = content[place], content[place + 1 : place + 6].ljust(5, b"\0")
+    first, lengths = content[position], content[position + 1 : position + 6].ljust(5, b"\0")
     if first & NEW_FORMAT == NEW_FORMAT:
         if lengths[0] < 192:  # noqa: PLR2004 (4.2.2 has these numbers)
-            start, length = place + 2, lengths[0]
+            start, length = position + 2, lengths[0]
         elif lengths[0] < 224:  # noqa: PLR2004
-            start, length = place + 3, (lengths[0] - 192 << 8) + lengths[1] + 192
+            start, length = position + 3, (lengths[0] - 192 << 8) + lengths[1] + 192
         elif lengths[0] == 255:  # noqa: PLR2004
-            start, length = place + 6, int.from_bytes(lengths[1:5], "big")
+            start, length = position + 6, int.from_bytes(lengths[1:5], "big")
         else:
             raise Malformed("a packet in parts")
         return first & 0x3F, start, start + length
     if not first & 0x80 or first & 3 == 3:  # noqa: PLR2004
         raise Malformed("no OpenPGP packet")
     size = 1 << (first & 3)
-    start = place + 1 + size
+    start = position + 1 + size
     return first >> 2 & 0x0F, start, start + int.from_bytes(lengths[:size], "big")
 
 
 def _body(armor: bytes) -> bytes:
-    """Return what the base64 lines of an armor hold: after the blank line, before the checksum."""
+    """Return the decoded base64 lines of an armor, after the blank line and before the checksum."""
     lines = armor.replace(b"\r", b"").split(b"\n")
     try:
         start = [bool(line.strip()) for line in lines].index(False, 1) + 1
@@ -169,6 +169,6 @@ def _body(armor: bytes) -> bytes:
 
 
 def _digest(module: str, name: str, text: bytes) -> str:
-    """Return a digest in capital hex digits: without hashlib, which opens libcrypto for 4 ms."""
+    """Return a digest in capital hex digits: without hashlib, which loads libcrypto, 4 ms."""
     digest: str = getattr(__import__(module), name)(text).hexdigest()
     return digest.upper()

@@ -1,15 +1,17 @@
-"""A colon listing of public keys (doc/DETAILS in GnuPG's source), and how long a key will do.
+"""Parsing gpg's colon listing of keys (doc/DETAILS in GnuPG's source), and when a key ends.
 
-A user's processes can write into the output of a gpg that runs as that user, and root reads it:
-what is not of gpg's form is refused, and nothing but a user id is passed on as it stands.
+A user's processes can write into the output of a gpg that runs as that user, and root reads it.
+So malformed output is refused, and only user ids are passed on unchanged.
 """
 
 import time
 
 from trex.errors import GpgFailed
+from trex.openpgp.record import FINGERPRINT_LENGTHS, HEX_DIGITS
 
 VALIDITY, LENGTH, ALGORITHM, CREATED, EXPIRES, TEXT, CAPABILITIES = 1, 2, 3, 5, 6, 9, 11
-CURVE = 16
+SECRET, CURVE = 14, 16
+PRIMARY, SUBKEY = ("pub", "sec"), ("sub", "ssb")  # the second of each in a secret listing
 NEVER = float("inf")
 DAY = 24 * 3600
 # RFC 4880, section 9.1, and RFC 9580, section 9.1.
@@ -19,25 +21,23 @@ CURVES = frozenset((
     "brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1",
 ))  # fmt: skip
 UNUSABLE = frozenset("idren")  # invalid, disabled, revoked, expired, not valid
-FINGERPRINTS = (40, 64)  # hexadecimal digits, of versions 4 and 5
-HEX_DIGITS = frozenset("0123456789ABCDEF")
 MAX_LISTING = 8 << 20  # characters; ten thousand keys have seven million
 MAX_ROW = 64 << 10  # bytes; gpg imports no user id of more than 2048
-MAX_DIGITS = 10  # of a moment or a length: gpg's own have 32 bits
+MAX_DIGITS = 10  # of a time or a length: gpg's have 32 bits
 
 
 class Sieve:
-    """Takes a listing in pieces, and keeps of the user ids only those that have a wanted address.
+    """Takes a listing in pieces, and keeps only the user ids with a wanted address.
 
-    A login asks for no others, and anybody can have megabytes of them in a key that gpg lists too.
+    A login needs no others, and anybody can have megabytes of them in a key that gpg lists too.
     """
 
-    def __init__(self, names: "list[str]") -> None:
+    def __init__(self, names: list[str]) -> None:
         self._addresses = [name for name in names if "@" in name]
-        self.rest = b""  # of a row that has not come to its end
+        self.rest = b""  # of an incomplete row
 
     def __call__(self, piece: bytes) -> bytes:
-        """Return the whole rows that are kept. Raises GpgFailed for a row that has no end."""
+        """Return the complete rows to keep. Raises GpgFailed for a row that is too long."""
         *rows, self.rest = (self.rest + piece).split(b"\n")
         if len(self.rest) > MAX_ROW:
             raise GpgFailed(f"gpg's listing has a row of more than {MAX_ROW >> 10} KiB")
@@ -53,9 +53,9 @@ class Sieve:
 
 
 class Subkey:
-    """A subkey, or the primary key as one that can be used itself; times are seconds since 1970."""
+    """A subkey, or the primary key, which can be used like one; times are seconds since 1970."""
 
-    __slots__ = ("capabilities", "expires", "fingerprint", "kind", "validity")
+    __slots__ = ("capabilities", "expires", "fingerprint", "kind", "secret", "validity")
 
     def __init__(self, row: list[str]) -> None:
         self.fingerprint = ""
@@ -63,15 +63,17 @@ class Subkey:
         self.kind = _kind(row)
         self.validity = row[VALIDITY]
         self.capabilities = row[CAPABILITIES]
+        # Of a secret key: a card's number, "+" for a key here, "#" for one that is not.
+        self.secret = row[SECRET] if len(row) > SECRET else ""
 
     @property
     def usable(self) -> bool:
-        """Whether it is none of revoked, expired and invalid."""
+        """Whether it is neither revoked nor expired nor invalid."""
         return self.validity not in UNUSABLE
 
 
 class UserId:
-    """A user id, as a rule `Name <address>`, and how valid gpg finds it (doc/DETAILS)."""
+    """A user id, usually `Name <address>`, and its validity (doc/DETAILS)."""
 
     __slots__ = ("_small", "text", "validity")
 
@@ -81,7 +83,7 @@ class UserId:
         self._small = self.text.lower()
 
     def has(self, address: str) -> bool:
-        """Tell whether this is the user id of a mail address, as gpg finds it in angle brackets."""
+        """Tell whether this is the user id of a mail address, by gpg's rule for angle brackets."""
         small = address.lower()
         return self._small == small or f"<{small}>" in self._small
 
@@ -104,11 +106,11 @@ class Key:
 
     @property
     def usable(self) -> bool:
-        """Whether the primary key is none of revoked, expired, invalid and disabled."""
+        """Whether the primary key is not revoked, expired, invalid or disabled."""
         return self.validity not in UNUSABLE and "D" not in self.capabilities
 
     def with_one_subkey(self, fingerprint: str) -> "Key":
-        """Return a copy that has no subkey but one."""
+        """Return a copy with only one subkey."""
         other = Key.__new__(Key)
         for name in Key.__slots__:
             setattr(other, name, getattr(self, name))
@@ -123,18 +125,18 @@ class Key:
 
     @property
     def encrypting(self) -> list[Subkey]:
-        """Those of primary key and subkeys that can be encrypted to, or could once."""
+        """The primary key and subkeys that are for encryption, including expired ones."""
         return [subkey for subkey in self.subkeys if "e" in subkey.capabilities]
 
     @property
     def ends(self) -> float:
-        """When it can no longer be encrypted to, be that over or still to come; 0 for never yet."""
+        """When encryption to it ends or ended; 0 if it was never possible."""
         ends = [subkey.expires for subkey in self.encrypting if subkey.validity != "r"]
         return min(self.expires, max(ends, default=0))
 
     @property
     def lasts_until(self) -> float:
-        """When the last moment is that this key can be encrypted to; 0 if it cannot be now."""
+        """Until when this key can be encrypted to; 0 if it cannot be now."""
         usable = [subkey.expires for subkey in self.encrypting if subkey.usable]
         if not self.usable or not usable or self.created > time.time():
             return 0
@@ -142,10 +144,9 @@ class Key:
 
 
 def parse_listing(listing: str) -> list[Key]:
-    """Return the keys in what `gpg --with-colons --list-keys` wrote, in its order.
+    """Return the keys in what gpg wrote for --list-keys or --list-secret-keys, in its order.
 
-    Raises GpgFailed for a listing that is none of gpg's: too long, cut off, or with a fingerprint
-    that is none.
+    Raises GpgFailed for a listing that is too long, cut off, or has an invalid fingerprint.
     """
     if len(listing) > MAX_LISTING:
         raise GpgFailed(f"gpg's listing has more than {MAX_LISTING >> 20} MiB")
@@ -154,7 +155,7 @@ def parse_listing(listing: str) -> list[Key]:
     keys: list[Key] = []
     for line in listing.split("\n"):
         row = line.split(":")
-        if row[0] == "pub" and len(row) > CAPABILITIES:
+        if row[0] in PRIMARY and len(row) > CAPABILITIES:
             keys.append(Key(row))
         if keys:
             _add(keys[-1], row)
@@ -164,7 +165,7 @@ def parse_listing(listing: str) -> list[Key]:
 
 
 def day(seconds: float) -> str:
-    """Return a moment as `2026-11-22`, or `never`."""
+    """Return a time as `2026-11-22`, or `never`."""
     return "never" if seconds == NEVER else time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
@@ -174,12 +175,12 @@ def _add(key: Key, row: list[str]) -> None:
         key.fingerprint = key.fingerprint or key.subkeys[-1].fingerprint
     elif row[0] == "uid" and len(row) > TEXT:
         key.identities.append(UserId(row))
-    elif row[0] == "sub" and len(row) > CAPABILITIES:
+    elif row[0] in SUBKEY and len(row) > CAPABILITIES:
         key.subkeys.append(Subkey(row))
 
 
 def _unescaped(text: str) -> str:
-    r"""Undo `\x3a` and its like: the bytes are UTF-8, and stay escaped where they are not."""
+    r"""Decode escapes such as `\x3a`: the bytes are UTF-8; others stay escaped."""
     plain, *parts = text.split("\\x")
     raw = plain.encode("utf-8", "surrogateescape")
     for part in parts:
@@ -191,13 +192,13 @@ def _unescaped(text: str) -> str:
 
 
 def _fingerprint(text: str) -> str:
-    if len(text) not in FINGERPRINTS or not HEX_DIGITS.issuperset(text):
-        raise GpgFailed("gpg's listing has a fingerprint that is none")
+    if len(text) not in FINGERPRINT_LENGTHS or not HEX_DIGITS.issuperset(text):
+        raise GpgFailed("gpg's listing has an invalid fingerprint")
     return text
 
 
 def _kind(row: list[str]) -> str:
-    """Return a curve, or algorithm and length; what is not in the tables comes as its number."""
+    """Return a curve, or algorithm and length; an unknown algorithm as its number."""
     if len(row) > CURVE and row[CURVE] in CURVES:
         return row[CURVE]
     number = _seconds(row[ALGORITHM])

@@ -1,4 +1,4 @@
-"""gpg for one login: how it is started, and what it finds in a keyring.
+"""Running gpg for one login, and what it finds in a keyring.
 
 Listings: doc/DETAILS in GnuPG's source, "Format of colon listings".
 """
@@ -7,7 +7,7 @@ import os
 from contextlib import ExitStack
 from time import monotonic
 
-from trex.errors import GpgFailed
+from trex.errors import GpgFailed, GpgTimedOut
 from trex.openpgp.record import is_file
 from trex.system.child import INSTRUCTIONS_FD, STATUS_FD, Filter, end_at
 from trex.system.privilege import acting_as, native, readable
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from trex.system.child import Leash
     from trex.system.privilege import Account
 
-KEYBOXD = "common.conf"  # where GnuPG 2.4 is told to keep its keys in a daemon (use-keyboxd)
+KEYBOXD = "common.conf"  # tells GnuPG 2.4 to keep its keys in a daemon (use-keyboxd)
 PRIVATE, PUBLIC, DATABASE = "private-keys-v1.d", "public-keys.d", "pubring.db"
 KEYRING = ("pubring.kbx", "pubring.gpg", "trustdb.gpg", KEYBOXD, PRIVATE, PUBLIC)
 
-# Read nothing but the keyring, ask nobody, write nothing. The pipe in place of gpg.conf: that file
-# could add recipients, rename keys (`group`) or name programs. No locks: a reader needs none, and a
-# stale one must not keep the owner out.
+# Read only the keyring, ask nobody, write nothing. The pipe replaces gpg.conf, which could add
+# recipients, rename keys (`group`) or name programs. No locks: a reader needs none, and a stale one
+# must not lock the owner out.
 COMMON = [
     "--options", f"/proc/self/fd/{INSTRUCTIONS_FD}", "--status-fd", str(STATUS_FD),
     "--batch", "--no-tty", "--quiet", "--lock-never", "--no-random-seed-file",
@@ -36,17 +36,25 @@ COMMON = [
     "--pinentry-mode", "error",
 ]  # fmt: skip
 LIST = ["--with-colons", "--list-keys"]
-SHOW = ["--with-colons", "--fast-list-mode", "--show-keys"]  # else 2.2 wants a trust database
+SHOW = ["--with-colons", "--fast-list-mode", "--show-keys"]  # otherwise 2.2 needs a trust database
 MAX_KEY = 1 << 20  # bytes of a key file
-# Others' keys may come with an owner's, and each may have megabytes of user ids: room for some.
+# Other people's keys may be listed too, each with megabytes of user ids: room for some.
 MAX_LISTING = 16 << 20
-NO_HOME = "/nonexistent"  # for a gpg that is given all keys
-# Where it has no keyring at all, 2.2 looks for the default one, and fails.
+NO_HOME = "/nonexistent"  # for a gpg that is given all its keys
+# Without any keyring, 2.2 looks for the default one, and fails.
 NO_KEYRING = ["no-default-keyring", "keyring gnupg-ring:/dev/null"]
 
 
+class GpgProcess(Filter):
+    """One run of gpg: its failures are OpenPGPErrors."""
+
+    name = "gpg"
+    failed = GpgFailed
+    timed_out = GpgTimedOut
+
+
 class Keyring:
-    """A keyring that gpg searches for one login: whatever it starts ends with the `with` block."""
+    """A keyring that gpg searches for one login; every gpg ends with the `with` block."""
 
     def __init__(self, path: str, account: "Account", home: str, seconds: int) -> None:
         self.path = path
@@ -57,81 +65,81 @@ class Keyring:
         self._blocks = ExitStack()
 
     def __enter__(self) -> "Self":
-        """Keep the caller's hands off what is started."""
+        """Hide what is started from the application."""
         self._blocks.enter_context(OwnChildren())
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """End gpg, if it has not ended."""
+        """End every gpg that has not ended."""
         self._blocks.close()
 
     def list_keys(self, names: list[str], *, trust: bool = True) -> str:
-        """Return the colon listing (doc/DETAILS) of all that gpg finds under `names`.
+        """Return the colon listing (doc/DETAILS) of all keys that gpg finds for `names`.
 
-        Without `trust` it says how valid gpg's trust model finds the keys.
+        Without `trust` it has the validity of the keys in gpg's trust model.
         Raises FileUnsafe for a keyring that others can write, or an OpenPGPError.
         """
         return self.listed(self.search(LIST, names, trust=trust))
 
-    def listed(self, child: Filter, sieve: "Sieve | None" = None) -> str:
-        """Return the listing that `search` began, or what a sieve keeps of it.
+    def listed(self, child: GpgProcess, sieve: "Sieve | None" = None) -> str:
+        """Return the listing that `search` started, or what a sieve keeps of it.
 
-        Raises GpgFailed if it is none.
+        Raises GpgFailed if it is not a listing.
         """
         output = child.finish(self.deadline, MAX_LISTING, sieve or bytes).output
-        # Whatever bytes an old user id has.
+        # An old user id may have any bytes.
         text = (output + (sieve.rest if sieve else b"")).decode("utf-8", "replace")
-        if not text.startswith("tru:"):  # it is there also where no key is found
+        if not text.startswith("tru:"):  # also if no key was found
             raise GpgFailed("gpg listed no keyring")
         return text
 
     def list_recipient(self, name: str, *, trust: bool = True) -> str:
-        """Return the listing for one name in a record, be it a key's in the keyring or a file's.
+        """Return the listing for one name in a record, of a key in the keyring or in a file.
 
         Raises KeyNotFound or FileUnsafe for a file, or as `list_keys` does.
         """
         if is_file(name):
             return self.show_block(read_key_file(name, self.account))
         self.contents = self.contents or list_home(self.home, self.account)
-        # keyboxd's index has one key only for a fingerprint: list them all.
+        # keyboxd's index has only one key for a fingerprint: list all keys.
         return self.list_keys([] if KEYBOXD in self.contents else [name], trust=trust)
 
     def show_block(self, block: bytes) -> str:
-        """Return the listing of a public key that is in no keyring. Raises an OpenPGPError."""
+        """Return the listing of a public key outside the keyring. Raises an OpenPGPError."""
         child = self.start_alone(SHOW, home=NO_HOME)
         child.feed(block, "\n".join([*NO_KEYRING, "trust-model always", ""]).encode())
         return self.finish(child).decode("utf-8", "replace")
 
-    def search(self, command: list[str], names: list[str], *, trust: bool = True) -> Filter:
-        """Start gpg with a command that looks for `names`; it finds every key that carries one.
+    def search(self, command: list[str], names: list[str], *, trust: bool = True) -> GpgProcess:
+        """Start gpg with a command that looks for `names`; it finds every key that contains one.
 
-        Without names it is about all keys.
+        Without names it finds all keys.
         """
         self.contents = self.contents or list_home(self.home, self.account)
         start = self.start_with_daemons if KEYBOXD in self.contents else self.start_alone
         child = start([*command, *(["--", *map(_searched, names)] if names else [])])
-        # "always" keeps gpg from making a trust database; what is expired or revoked shows still.
+        # "always" keeps gpg from creating a trust database; it still marks expired, revoked keys.
         child.feed(b"", b"utf8-strings\n" + (b"trust-model always\n" if trust else b""))
         return child
 
-    def finish(self, child: Filter) -> bytes:
+    def finish(self, child: GpgProcess) -> bytes:
         """Return what gpg wrote. Raises an OpenPGPError at the deadline."""
         return child.finish(self.deadline, MAX_LISTING).output
 
-    def start_alone(self, command: list[str], keys: int = 0, home: str = "") -> Filter:
-        """Start gpg so that it can start no daemon; `keys` it can be given (`Filter.feed`)."""
+    def start_alone(self, command: list[str], keys: int = 0, home: str = "") -> GpgProcess:
+        """Start gpg so that it can start no daemon; it can be given `keys` keys (`Filter.feed`)."""
         return self._launch(["--no-autostart", *command], end_at(self.deadline), keys, home)
 
     def start_with_daemons(
         self, command: list[str], keys: int = 0, ring: bytes | None = None
-    ) -> Filter:
-        """Start gpg so that it has gpg-agent or keyboxd: an agent that runs already, or its own.
+    ) -> GpgProcess:
+        """Start gpg with gpg-agent or keyboxd: an agent that runs already, or its own.
 
-        With `ring`, key blocks, it finds these public keys and no others. In the account's own home
-        nothing is started, so that no login shares what another ends.
+        With `ring`, key blocks, it finds only these public keys. No daemon is started in the
+        account's own home, so that no login uses a daemon that another one ends.
         """
         from trex.openpgp.privatehome import AGENT, PrivateHome, find_socket
-        from trex.system.supervisor import supervised  # ctypes: 2 ms that only these logins pay
+        from trex.system.supervisor import supervised  # slow to import; only these logins need it
 
         signs = "--sign" in command
         agent = find_socket(AGENT, self.home, self.account) if signs else ""
@@ -148,8 +156,8 @@ class Keyring:
         keys: int,
         home: str = "",
         separate: "Callable[[], None] | None" = None,
-    ) -> Filter:
-        child = Filter()
+    ) -> GpgProcess:
+        child = GpgProcess()
         self._blocks.callback(child.end)
         arguments = [self.path, *COMMON, "--homedir", readable(home or self.home), *command]
         child.start_filter(arguments, self.account, leash, keys, separate)
@@ -157,10 +165,9 @@ class Keyring:
 
 
 def list_home(home: str, account: "Account") -> list[str]:
-    """Return which of gpg's names are in its home, if only `account` or root can write the keyring.
+    """Return which of gpg's files are in its home, if only `account` or root can write the keyring.
 
-    Each is asked for by itself: the directory is the user's, who may have put any number of files
-    into it.
+    Each name is looked up, because the user may have put any number of files into the directory.
     """
     from trex.system.safefile import check_directories, check_writers  # while gpg starts
 
@@ -179,7 +186,7 @@ def list_home(home: str, account: "Account") -> list[str]:
 
 
 def _is_there(path: str) -> bool:
-    """Tell whether the name is taken. Raises OSError where that cannot be told."""
+    """Tell whether there is something at `path`. Raises OSError if that is unknown."""
     try:
         os.lstat(path)
     except FileNotFoundError:
@@ -188,9 +195,9 @@ def _is_there(path: str) -> bool:
 
 
 def _searched(name: str) -> str:
-    """Return how gpg looks for a key: angle brackets keep `alice@...` from finding `malice@...`.
+    """Return what gpg is asked for: angle brackets keep `alice@...` from finding `malice@...`.
 
-    A subkey is looked for without its `!`, which would list no other key that carries it.
+    A subkey is searched without its `!`, which would hide other keys that contain it.
     """
     return f"<{name}>" if "@" in name else name.removesuffix("!")
 
@@ -198,7 +205,7 @@ def _searched(name: str) -> str:
 def read_key_file(name: str, account: "Account") -> bytes:
     """Return the content of a file that a record names as a key.
 
-    Raises FileUnsafe, or KeyNotFound: a key that is not there never means "not enrolled".
+    Raises FileUnsafe, or KeyNotFound: a missing key never means "not enrolled".
     """
     from trex.errors import NoRecord
     from trex.system.safefile import read_safely

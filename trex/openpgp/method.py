@@ -21,15 +21,15 @@ QUESTION = "Response: "
 
 @contextmanager
 def prepare(
-    login: "Login", options: "Options", account: "Account", reader: "Account"
+    login: "Login", options: Options, account: "Account", reader: "Account"
 ) -> "Iterator[Challenge]":
-    """Encrypt a challenge as the user's record says, and show it, where wanted on a page too."""
+    """Encrypt a challenge as the user's record says, and show it, if asked for on a page too."""
     if options.web_user != Options.web_user:
         find_servant("web_user", options.web_user)
     path, home = find_record(options.auth_file, account, reader), place(options.gnupg_home, account)
     with ExitStack() as until_judged:
         with Gpg(options.gpg, reader, home, options.gpg_timeout) as gpg:
-            # gpg takes its time to start, and to list keys: what else it takes is loaded meanwhile.
+            # The rest is imported while gpg starts and lists keys.
             from trex.openpgp.record import parse_record
             from trex.system.safefile import read_safely
 
@@ -53,7 +53,7 @@ def prepare(
                 gpg.encrypt(challenge.plaintext, told)
             finally:
                 login.warnings += gpg.warnings
-            import trex.login.audit  # noqa: F401 (the story will want it; gpg does not wait for it)
+            import trex.login.audit  # noqa: F401 (the story needs it later; gpg runs meanwhile)
 
             message = gpg.message()
         login.fingerprints = message.keys
@@ -70,14 +70,14 @@ def prepare(
 
 def remind(options: Options, gpg: Gpg, user: str) -> str:
     """Return what to tell a user whose key will soon expire, "" if none will."""
-    # after the login, which waits for it no longer than this
+    # imported only after the verdict
     from trex.openpgp.reminder import look_ahead
 
     return look_ahead(options, gpg, user)
 
 
 def note(login: "Login", record: "AuthRecord") -> None:
-    """Note what the record says, and what is to be warned of in it."""
+    """Note for the log what the record says, and its warnings."""
     login.warnings += record.warnings
     signer = f", signed as {record.sign_as}" if record.sign_as else ""
     login.steps.append(f"line {record.line}: to {', '.join(record.recipients)}{signer}")

@@ -1,11 +1,11 @@
-"""A home directory for gpg that one login has to itself: no login waits for another's daemons.
+"""A home directory for gpg for one login alone, so that no login waits for another's daemons.
 
-gpg finds gpg-agent and keyboxd by its home directory (gpg(1), `--homedir`). Were that the account's
-own, two logins would share what one of them starts, and whoever can stop or freeze one of them
-would hold up both. So each has a directory that holds the account's keys and nothing else. It is in
-memory, on a mount that no other process sees (mount_namespaces(7)) and that goes with the last of
-the login's own. Where that cannot be had, because the caller is not root or may not mount, it is a
-directory with links in /tmp.
+gpg finds gpg-agent and keyboxd by its home directory (gpg(1), `--homedir`). With the account's own
+one, two logins would share the daemons that one of them starts, and whoever can stop or freeze one
+login would block both. So each login has a directory with only the account's keys. It is in memory,
+on a mount that no other process sees (mount_namespaces(7)) and that ends with the login's last
+process. If that is impossible, because the caller is not root or may not mount, it is a directory
+with links in /tmp.
 """
 
 import os
@@ -17,9 +17,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.system.privilege import Account
 
-PLACE = "/run/trex-pam.home"  # where it is mounted; for everybody else it is empty, and it stays
-TEMPORARY = "/tmp/trex-pam."  # noqa: S108 (made exclusively, under a name that cannot be guessed)
-# Below these gpg looks for sockets before it does in its home (common/homedir.c in GnuPG's source).
+PLACE = "/run/trex-pam.home"  # the mount point; for all others it is empty, and it is never removed
+TEMPORARY = "/tmp/trex-pam."  # noqa: S108 (created exclusively, with a random name)
+# gpg looks for sockets below these, before its home (common/homedir.c in GnuPG's source).
 RUNTIME = ("/run/gnupg", "/run")
 AGENT = "S.gpg-agent"
 PRIVATE, PUBLIC, DATABASE = "private-keys-v1.d", "public-keys.d", "pubring.db"
@@ -27,7 +27,7 @@ RINGS = ("pubring.kbx", "pubring.gpg", "common.conf")
 OTHERS = ("trustdb.gpg", "gpg-agent.conf", "scdaemon.conf")
 SIZE = 32 << 20  # bytes, of which a secret key needs less than 4096
 MAX_KEY = 64 * 1024
-BASE32 = "ybndrfg8ejkmcpqxot1uwisza345h769"  # Zooko's, as gpg has it
+BASE32 = "ybndrfg8ejkmcpqxot1uwisza345h769"  # zbase32, as in gpg
 
 CLONE_NEWNS = 0x00020000  # <sched.h>
 # <sys/mount.h>
@@ -36,11 +36,11 @@ MS_BIND, MS_REC, MS_SLAVE = 0x1000, 0x4000, 0x80000
 
 
 class PrivateHome:
-    """One login's home for gpg, made in the child that will run gpg.
+    """One login's home for gpg, created in the child that will run gpg.
 
-    Beside the public keys of `home` it has the secret ones, and the socket `agent` of an agent that
-    runs already and may know a passphrase, where they are asked for. With `keyring`, OpenPGP key
-    blocks, gpg finds these public keys and no others.
+    It has the public keys of `home`, and with `secret` also the secret ones. `agent` is the socket
+    of an agent that runs already and may know a passphrase. With `keyring`, OpenPGP key blocks, gpg
+    finds only these public keys.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class PrivateHome:
         self._path = ""
 
     def separate(self) -> None:
-        """Mount it, where this process may: it has root's rights still, and touches no user's file.
+        """Mount it, if allowed: this process still has root's rights, and touches no user's file.
 
-        The directories in which gpg would make its sockets are hidden.
+        The directories in which gpg would create its sockets are hidden.
         """
         if os.geteuid() != 0:
             return
@@ -70,27 +70,27 @@ class PrivateHome:
             with suppress(FileExistsError):
                 os.mkdir(PLACE, 0o700)
             _call("unshare", CLONE_NEWNS)
-            # What is mounted here is seen nowhere else, and what is unmounted elsewhere goes here.
+            # Mounts made here stay invisible elsewhere, and unmounts elsewhere take effect here.
             _call("mount", b"none", b"/", None, MS_REC | MS_SLAVE, None)
-            agent = self._open_agent()  # of this namespace's mount, or it could not be shown
+            agent = self._open_agent()  # from this namespace, so that it can be bound
             for base in RUNTIME:
                 if os.path.isdir(f"{base}/user"):
                     _mount(f"{base}/user", MS_RDONLY, "mode=0755,size=4k")
             owner = f"uid={self._account.uid},gid={self._account.gid}"
             _mount(PLACE, 0, f"mode=0700,{owner},size={SIZE}")
             if agent >= 0:
-                _show(agent, f"{PLACE}/{AGENT}")
+                _bind(agent, f"{PLACE}/{AGENT}")
             self._path = PLACE
 
     def _open_agent(self) -> int:
-        """Return a descriptor that names the agent's socket and can do nothing with it, or -1."""
+        """Return a descriptor that only names the agent's socket (O_PATH), or -1."""
         if self._agent:
             with suppress(OSError), acting_as(self._account):
                 return os.open(self._agent, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         return -1
 
     def fill(self) -> None:
-        """Put the account's keys there, with its rights, and enter it. Raises OSError."""
+        """Put the account's keys there, with its rights, and change to it. Raises OSError."""
         is_mounted = self._path != ""
         if not is_mounted:
             self._path = TEMPORARY + os.urandom(16).hex()
@@ -105,27 +105,27 @@ class PrivateHome:
             self._link(*RINGS)
             if os.path.lexists(os.path.join(self._home, PUBLIC, DATABASE)):
                 os.mkdir(PUBLIC, 0o700)
-                self._link(f"{PUBLIC}/{DATABASE}")  # keyboxd's own lock is then in this directory
+                self._link(f"{PUBLIC}/{DATABASE}")  # so that keyboxd's lock is in this directory
         else:
             _write("pubring.gpg", self._keyring)
 
     def _link_agent(self) -> None:
-        """Have gpg find the agent that runs already, where it looks for this home's.
+        """Link the agent that runs already to where gpg looks for this home's agent.
 
-        Where gpg has its sockets in /run, the directory for this home has to be made for that.
+        If gpg has its sockets in /run, the directory for this home has to be created there.
         """
         runtime = runtime_directory(self._account)
-        place = self._path
+        directory = self._path
         if runtime:
-            place = f"{runtime}/d.{_hashed(self._path)}"
+            directory = f"{runtime}/d.{_hashed(self._path)}"
             with suppress(OSError):
                 os.mkdir(runtime, 0o700)
             with suppress(OSError):
-                os.mkdir(place, 0o700)
-            if not _is_private(place, self._account):
-                place = self._path
+                os.mkdir(directory, 0o700)
+            if not _is_private(directory, self._account):
+                directory = self._path
         with suppress(OSError):
-            os.symlink(self._agent, f"{place}/{AGENT}")
+            os.symlink(self._agent, f"{directory}/{AGENT}")
 
     def _link(self, *names: str) -> None:
         for name in names:
@@ -135,7 +135,7 @@ class PrivateHome:
     def _take_secret_keys(self, *, copied: bool) -> None:
         """Copy them, because gpg-agent rewrites some at their first use, in several steps.
 
-        But not to a disk, where they might stay behind.
+        They are never copied to a disk, where they might remain.
         """
         os.mkdir(PRIVATE, 0o700)
         with suppress(FileNotFoundError), os.scandir(os.path.join(self._home, PRIVATE)) as entries:
@@ -143,13 +143,13 @@ class PrivateHome:
                 if not entry.name.endswith(".key") or not entry.is_file():
                     continue
                 if copied:
-                    with suppress(PermissionError):  # which gpg-agent could not read either
+                    with suppress(PermissionError):  # gpg-agent could not read it either
                         _write(f"{PRIVATE}/{entry.name}", _read(entry.path))
                 else:
                     os.symlink(entry.path, f"{PRIVATE}/{entry.name}")
 
     def remove(self) -> None:
-        """Take away what is not mounted, with the directory that gpg made for its sockets."""
+        """Remove it if it is not mounted, with the directory that gpg created for its sockets."""
         if self._path in ("", PLACE):
             return
         os.chdir("/")
@@ -163,7 +163,7 @@ class PrivateHome:
 
 
 def find_socket(name: str, home: str, account: "Account") -> str:
-    """Return the path where a daemon of this name listens for `home`, "" if none does."""
+    """Return the socket on which a daemon of this name listens for `home`, "" if none does."""
     import _socket
 
     path = os.path.join(socket_directory(home, account), name)
@@ -180,7 +180,7 @@ def find_socket(name: str, home: str, account: "Account") -> str:
 
 
 def socket_directory(home: str, account: "Account") -> str:
-    """Return where gpg has its sockets for a home directory."""
+    """Return the directory of gpg's sockets for a home directory."""
     if not (runtime := runtime_directory(account)):
         return home
     is_default = home == os.path.join(account.home, ".gnupg")
@@ -189,7 +189,7 @@ def socket_directory(home: str, account: "Account") -> str:
 
 
 def runtime_directory(account: "Account") -> str:
-    """Return below what gpg has its sockets, "" if there is none for the account."""
+    """Return the account's runtime directory for gpg's sockets, "" if there is none."""
     for base in RUNTIME:
         if os.path.isdir(directory := f"{base}/user/{account.uid}"):
             return f"{directory}/gnupg"
@@ -205,26 +205,26 @@ def _is_private(directory: str, account: "Account") -> bool:
 
 
 def _hashed(home: str) -> str:
-    from _sha1 import sha1  # type: ignore[import-not-found]  # built in; hashlib is dear
+    from _sha1 import sha1  # type: ignore[import-not-found]  # built in; hashlib is slow to import
 
     number = int.from_bytes(sha1(os.fsencode(home)).digest()[:15], "big")
     return "".join(BASE32[number >> shift & 31] for shift in range(115, -1, -5))
 
 
-def _mount(place: str, flags: int, options: str) -> None:
+def _mount(path: str, flags: int, options: str) -> None:
     flags |= MS_NOSUID | MS_NODEV | MS_NOEXEC
-    _call("mount", b"tmpfs", place.encode(), b"tmpfs", flags, options.encode())
+    _call("mount", b"tmpfs", path.encode(), b"tmpfs", flags, options.encode())
 
 
-def _show(descriptor: int, place: str) -> None:
-    """Have what a descriptor names at `place`, too."""
-    os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+def _bind(descriptor: int, path: str) -> None:
+    """Bind what a descriptor names to `path`."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     source = f"/proc/self/fd/{descriptor}"
-    _call("mount", source.encode(), place.encode(), None, MS_BIND, None)
+    _call("mount", source.encode(), path.encode(), None, MS_BIND, None)
 
 
-def _call(name: str, *arguments: "int | bytes | None") -> None:
-    """Call a function of libc's that returns 0. Raises OSError."""
+def _call(name: str, *arguments: int | bytes | None) -> None:
+    """Call a function of libc that returns 0. Raises OSError."""
     from _ctypes import call_function, dlopen, dlsym
 
     if call_function(dlsym(dlopen("", 0), name), arguments) != 0:

@@ -1,4 +1,4 @@
-"""What the user reads, and what travels inside the message for whoever decrypts it."""
+"""The prompt that the user reads, and the context inside the message for whoever decrypts it."""
 
 import os
 import time
@@ -10,10 +10,10 @@ MAX_FIELD = 60
 
 
 def prompt_text(user: str, message: str, where: str, seconds: int, question: str) -> str:
-    """Return the one prompt: what this is, the message, its page, how long there is, the question.
+    """Return the prompt: an explanation, the message, its page, the time limit, the question.
 
     It starts with a newline, because OpenSSH's client puts `(user@host) ` before a prompt, and
-    `-----BEGIN` must stand at the start of a line to be pasted into gpg. `where` is whole lines
+    `-----BEGIN` has to be at the start of a line to be pasted into gpg. `where` is complete lines
     about the page, or "".
     """
     return (
@@ -28,8 +28,8 @@ def prompt_text(user: str, message: str, where: str, seconds: int, question: str
 def context(user: str, service: str, remote_host: str, seconds: int) -> str:
     """Return `trex user=... host=... service=... from=... until=<UTC>` in at most 255 ASCII bytes.
 
-    It travels as the message's file name (and, signed, as a notation), so that the plaintext can
-    be the challenge alone. Names are percent-encoded; one that had to be cut ends in `*`.
+    It is the message's file name (and a notation, if signed), so that the plaintext is only the
+    challenge. Names are percent-encoded; one that was cut ends in `*`.
     """
     until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
     fields = {
@@ -48,7 +48,7 @@ def context(user: str, service: str, remote_host: str, seconds: int) -> str:
 
 
 def encoded(text: str) -> str:
-    """Return text as one word of ASCII: percent codes for its other UTF-8 bytes."""
+    """Return text as one ASCII word, with percent codes for all other UTF-8 bytes."""
     plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~@:[]"
     return "".join(
         chr(byte) if byte in plain else f"%{byte:02X}"

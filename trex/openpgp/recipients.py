@@ -1,15 +1,15 @@
-"""Who can answer: the keys that a record names, chosen by this module and not by gpg's search.
+"""Who can answer: this module, not gpg's search, chooses the keys that a record names.
 
-gpg finds a key by any fingerprint in it, and anybody can put another's key into their own as a
-subkey: `gpg -r FINGERPRINT` may then encrypt to them. So gpg lists what it would find, the key is
-chosen here, and what gpg made is held against the choice. The rules are those of docs/auth_gpg.md.
+gpg finds a key by any fingerprint in it, and anybody can add another person's key to their own as a
+subkey: `gpg -r FINGERPRINT` may then encrypt to them. So gpg lists what it would find, this module
+chooses the key, and checks gpg's message against the choice. docs/auth_gpg.md has the rules.
 """
 
 import time
 
 from trex.openpgp.keyblock import Block, Malformed, blocks, key_id, session_key_ids
 from trex.openpgp.keylist import NEVER, UNUSABLE
-from trex.openpgp.record import is_file
+from trex.openpgp.record import ONE_SUBKEY, is_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,15 +21,14 @@ if TYPE_CHECKING:
 ENCRYPT, SIGN = "e", "s"  # capabilities (doc/DETAILS, field 12)
 # Marginally, fully, ultimately valid (doc/DETAILS, field 2): what gpg encrypts to.
 VOUCHED = {"m": 0, "f": 1, "u": 2}
-ONE_SUBKEY = "!"  # gpg(1), "How to specify a user ID"
 MOST_NAMED = 3  # keys in one line of the log
 
 
 class Chosen:
     """One key of a record.
 
-    `fingerprint` is its primary key's, `subkeys` are the fingerprints of which one has to have been
-    used, and `block` is the key itself where gpg does not search.
+    `fingerprint` is its primary key's, `subkeys` are the fingerprints of which gpg has to use one,
+    and `block` is the key itself if gpg does not search.
     """
 
     __slots__ = ("block", "fingerprint", "name", "subkeys")
@@ -42,11 +41,11 @@ class Chosen:
 
     @property
     def asked(self) -> str:
-        """How gpg is told, and what the log says: no address."""
+        """The name for gpg and for the log: never an address."""
         return self.name if self.name.endswith(ONE_SUBKEY) else self.fingerprint
 
     def take(self, block: Block) -> None:
-        """Take the key itself; of one subkey that is named, without the others."""
+        """Set the key itself; without other subkeys if the record names one."""
         others = frozenset(block.subkeys).difference(self.subkeys)
         self.block = block.raw(others if self.name.endswith(ONE_SUBKEY) else frozenset())
 
@@ -56,11 +55,11 @@ def verdict(
 ) -> "tuple[Key | None, KeyUnusable | None]":
     """Return the key that `name` stands for among those that gpg lists, and why it cannot be used.
 
-    Every command says what a login would come to by asking this. There is no key where none has
-    that name. Of several with one address it is the best vouched for, and of these the newest; of
-    several with one subkey it is the one that can use it longest, because a copy may end sooner.
-    But where one of these says that the subkey was revoked, it was: nobody can tell which of them
-    is the owner's, and a copy must not undo what the owner did.
+    Every command uses this to tell what a login would do. There is no key if none has that name. Of
+    several with one address it is the most valid, and of these the newest; of several with one
+    subkey it is the one that can use it longest, because a copy may end sooner. But if one of these
+    says that the subkey was revoked, it counts as revoked: nobody can tell which of them is the
+    owner's, and a copy must not undo the owner's revocation.
     """
     own = [key for key in keys if _is_named(key, name)]
     for key in own if name.endswith(ONE_SUBKEY) else []:
@@ -75,7 +74,7 @@ def verdict(
 
 
 def as_named(name: str, key: "Key") -> "Key":
-    """Return what a record means of a key: where it names one subkey, no other counts."""
+    """Return the part of a key that a record names: only one subkey, if it names one."""
     if not name.endswith(ONE_SUBKEY):
         return key
     return key.with_one_subkey(name.removesuffix(ONE_SUBKEY))
@@ -84,7 +83,7 @@ def as_named(name: str, key: "Key") -> "Key":
 def choose(name: str, keys: "list[Key]", *, trust: bool, use: str = ENCRYPT) -> Chosen:
     """Return the key that `name` stands for in a record.
 
-    Raises a KeyUnusable for one that is not there, or cannot be used now.
+    Raises a KeyUnusable if there is none, or it cannot be used now.
     """
     key, fault = verdict(name, keys, trust=trust, use=use)
     if key is None or fault:
@@ -93,9 +92,9 @@ def choose(name: str, keys: "list[Key]", *, trust: bool, use: str = ENCRYPT) -> 
 
 
 def carriers(name: str, keys: "list[Key]") -> "list[Key]":
-    """Return the keys that gpg finds under a fingerprint besides the one that it names.
+    """Return the keys that gpg finds for a fingerprint besides the one that it names.
 
-    Of keys that share a subkey none is more the one than the other, as far as gpg can tell.
+    gpg cannot tell which of several keys with the same subkey is the original.
     """
     if not name or "@" in name or is_file(name):
         return []
@@ -105,7 +104,7 @@ def carriers(name: str, keys: "list[Key]") -> "list[Key]":
 
 
 def copies_of(names: "Iterable[str]", keys: "list[Key]") -> list[str]:
-    """Return what to warn of: keys that carry a copy of one that a record names."""
+    """Return warnings about keys that contain a copy of one that a record names."""
     said = []
     for name in names:
         others = [key.fingerprint for key in carriers(name, keys)]
@@ -130,7 +129,7 @@ def choose_signer(name: str, keys: "list[Key]") -> Chosen:
 
 
 def from_file(path: str, content: bytes) -> Chosen:
-    """Return the key in a file that a record names. Raises FileUnsafe where there is not one."""
+    """Return the key in a file that a record names. Raises FileUnsafe unless there is just one."""
     try:
         found = blocks(content)
     except Malformed as error:
@@ -144,9 +143,9 @@ def from_file(path: str, content: bytes) -> Chosen:
 
 
 def take_blocks(chosen: "Iterable[Chosen]", exported: bytes) -> None:
-    """Give each its own key out of what gpg exported, which may hold others' with a copy of it.
+    """Set each one's key from gpg's export, which may contain other keys with a copy of it.
 
-    Raises GpgFailed where one is not there.
+    Raises GpgFailed if one is missing.
     """
     from trex.errors import GpgFailed
 
@@ -166,13 +165,13 @@ def check_message(
     armored: str, considered: set[str], recipients: list[Chosen], signer: Chosen | None,
     signed_by: set[str],
 ) -> None:  # fmt: skip
-    """See to it that a message is for the chosen keys and nobody else, and signed as it has to be.
+    """Check that a message is for the chosen keys alone, and signed by the chosen signer.
 
-    `considered` are the primary fingerprints that gpg says it took, `signed_by` those of the keys
-    that it says it signed with. Raises WrongRecipients or WrongSigner.
+    `considered` are the primary fingerprints that gpg reports, `signed_by` those of the keys that
+    it reports to have signed with. Raises WrongRecipients or WrongSigner.
     """
     if signer and not (signed_by and signed_by <= set(signer.subkeys)):
-        from trex.openpgp.errors import WrongSigner  # needed only where a login fails
+        from trex.openpgp.errors import WrongSigner  # needed only if a login fails
 
         raise WrongSigner(", ".join(sorted(signed_by)) or "nobody")
     taking_part = [*recipients, *([signer] if signer else [])]
@@ -186,13 +185,13 @@ def check_message(
 
 
 def _wrong_recipients(armored: str, recipients: list[Chosen]) -> str:
-    """Return what a message is, if not one that all of `recipients` and they alone can answer."""
+    """Return what is wrong with a message, "" if exactly `recipients` can answer it."""
     try:
         ids = session_key_ids(armored)
     except Malformed as error:
         return str(error)
     if not ids:
-        return "a message to nobody, as programs do that are not GnuPG"
+        return "a message without recipients, so it is not GnuPG"
     for one in recipients:
         if not any(key_id(subkey) in ids for subkey in one.subkeys):
             return f"a message that {one.asked} cannot answer"
@@ -204,7 +203,7 @@ def _wrong_recipients(armored: str, recipients: list[Chosen]) -> str:
 def fault_of(
     name: str, key: "Key", *, trust: bool = True, use: str = ENCRYPT
 ) -> "KeyUnusable | None":
-    """Return why `key` cannot be used under the name that a record gives it, None if it can."""
+    """Return why `key` cannot be used under its name in a record, None if it can."""
     is_from_the_future = key.created > time.time()
     identities = _identities(name, key)
     has_lost_name = bool(identities) and all(one.validity in UNUSABLE for one in identities)
@@ -212,12 +211,12 @@ def fault_of(
     fits = not (is_from_the_future or has_lost_name) and is_vouched_for
     if key.usable and fits and _serving(name, key, use):
         return None
-    from trex.openpgp import errors as reasons  # needed only where a login fails
+    from trex.openpgp import errors as reasons  # needed only if a login fails
     from trex.openpgp.renewal import commands
 
     if key.validity == "e":
         return reasons.KeyExpired(name, _on(key.expires), commands(key))
-    future = ": it was made in the future, so the clock may be wrong"
+    future = ": its creation time is in the future, so a clock may be wrong"
     faults = [
         (key.validity == "r", reasons.KeyRevoked, ""),
         ("D" in key.capabilities, reasons.KeyUnusable, ": it is disabled"),
@@ -226,7 +225,7 @@ def fault_of(
         (
             not is_vouched_for,
             reasons.KeyNotTrusted,
-            "; gpg --check-trustdb may bring it up to date",
+            "; gpg --check-trustdb may update the trust database",
         ),
     ]
     for is_so, reason, detail in faults:
@@ -236,7 +235,7 @@ def fault_of(
 
 
 def _fault_of_subkeys(name: str, key: "Key", use: str) -> "KeyUnusable":
-    """Tell why none of the keys that could serve does."""
+    """Return why none of the suitable subkeys can be used."""
     from trex.openpgp import errors as reasons
     from trex.openpgp.renewal import commands
 
@@ -252,9 +251,9 @@ def _fault_of_subkeys(name: str, key: "Key", use: str) -> "KeyUnusable":
 
 
 def _not_there(name: str, keys: "list[Key]") -> "KeyUnusable":
-    """Tell a key that is not there from a subkey in the place of a key.
+    """Return IsSubkey for the fingerprint of a subkey, otherwise KeyNotFound.
 
-    Only a subkey for encryption is taken for a slip: any other may be a copy in a stranger's key.
+    Only a subkey for encryption counts as a mistake: any other may be a copy in a stranger's key.
     """
     from trex.openpgp.errors import IsSubkey, KeyNotFound
 
@@ -268,11 +267,11 @@ def _not_there(name: str, keys: "list[Key]") -> "KeyUnusable":
 def _unfit(path: str, found: str) -> Exception:
     from trex.errors import FileUnsafe
 
-    return FileUnsafe(path, found, "one OpenPGP public key, as gpg --export writes it")
+    return FileUnsafe(path, found, "one OpenPGP public key (gpg --export)")
 
 
 def _is_named(key: "Key", name: str) -> bool:
-    """Tell whether a record that says `name` names this key; a file has only one."""
+    """Tell whether `name` in a record names this key; a file has only one."""
     if is_file(name):
         return True
     if "@" in name:
@@ -283,13 +282,13 @@ def _is_named(key: "Key", name: str) -> bool:
 
 
 def _validity(name: str, key: "Key") -> int:
-    """Rank how well gpg vouches for the key under this name; negative if it does not."""
+    """Return the rank of the key's validity under this name; negative if it is not valid."""
     identities = [one.validity for one in _identities(name, key)]
     return max(VOUCHED.get(validity, -1) for validity in identities or [key.validity])
 
 
 def _identities(name: str, key: "Key") -> "list[UserId]":
-    """Return the user ids that have this address; a fingerprint is none, whoever writes it."""
+    """Return the user ids with this address; none for a fingerprint."""
     return [one for one in key.identities if one.has(name)] if "@" in name else []
 
 
@@ -306,7 +305,7 @@ def _named_subkeys(name: str, key: "Key") -> "list[Subkey]":
 
 
 def _serving(name: str, key: "Key", use: str) -> "list[Subkey]":
-    """Return those of primary key and subkeys that can be used for `use` now."""
+    """Return the primary key and subkeys that can be used for `use` now."""
     return [sub for sub in _named_subkeys(name, key) if use in sub.capabilities and sub.usable]
 
 

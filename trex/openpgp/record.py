@@ -10,8 +10,8 @@ from trex.system.privilege import readable
 
 RECORD = "<recipients> <trust|notrust> <sign-as|nosign> [web-QR mode] [TLS key] [TLS certificate]"
 FEWEST_FIELDS, MOST_FIELDS = 3, 6
-MEANT_KEY = "an e-mail address or a fingerprint of 40 hexadecimal digits"
-MEANT_RECIPIENT = f"{MEANT_KEY}, or the absolute path of a public key"
+A_KEY = "an e-mail address or a fingerprint of 40 hexadecimal digits"
+A_RECIPIENT = f"{A_KEY}, or the absolute path of a public key"
 MAX_RECIPIENTS = 16
 MAX_ADDRESS = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
 
@@ -19,12 +19,12 @@ HEX_DIGITS = frozenset("0123456789ABCDEF")
 FINGERPRINT_LENGTHS = (40, 64)  # of keys of version 4, and of version 5 or 6
 GROUPS = 10  # in which gpg shows 40 digits
 ONE_SUBKEY = "!"  # gpg(1), "How to specify a user ID": exactly this key or subkey
-# Of RFC 5322's atext; letters and digits of any script come with it (RFC 6531).
+# From RFC 5322's atext; letters and digits of any script are allowed too (RFC 6531).
 ADDRESS_SIGNS = frozenset("!#$%&'*+/=?^_`{|}~.-")
 
 
 class WebQrMode:
-    """How the page with the QR code is to be protected."""
+    """How the page with the QR code is protected."""
 
     __slots__ = ("authentication", "tls")
 
@@ -44,8 +44,8 @@ WEB_QR_MODES = {
 class AuthRecord:
     """A parsed record.
 
-    Keys are addresses, or fingerprints of capital hex digits with or without `!`; recipients may
-    be absolute paths of public keys too (`is_file`).
+    Keys are addresses, or fingerprints in capital hex digits with or without `!`; recipients can
+    also be absolute paths of public keys (`is_file`).
     """
 
     __slots__ = (
@@ -58,12 +58,12 @@ class AuthRecord:
         self.trust = trust
         self.sign_as = ""  # for nosign
         self.web_qr: WebQrMode | None = None
-        self.tls_key = ""  # absolute, or "" where a certificate is to be made for this login
+        self.tls_key = ""  # absolute, or "" if this login makes its own certificate
         self.tls_certificate = ""
         self.warnings: list[str] = []
 
 
-def parse_record(content: bytes, path: str, home: str) -> "AuthRecord":
+def parse_record(content: bytes, path: str, home: str) -> AuthRecord:
     """Return the first record in `content`; `path` is for messages, `home` for relative TLS paths.
 
     Raises RecordError with the line for whatever is not as docs/auth_gpg.md says, and FileUnsafe
@@ -74,15 +74,13 @@ def parse_record(content: bytes, path: str, home: str) -> "AuthRecord":
         raise FileUnsafe(readable(path), "no record", RECORD)
     record = _parse_line(lines[0], home)
     if len(lines) > 1:
-        second = lines[1]
-        record.warnings.append(
-            f"{second.path}:{second.number}: a second record is not read, only line {record.line}"
-        )
+        told = f"a second record is ignored; only line {record.line} is read"
+        record.warnings.append(f"{lines[1].path}:{lines[1].number}: {told}")
     return record
 
 
 class _Line:
-    """A line that is neither blank nor a comment, and where it stands."""
+    """A line that is neither blank nor a comment, with its path and number."""
 
     __slots__ = ("number", "path", "text")
 
@@ -91,8 +89,8 @@ class _Line:
         self.number = number
         self.text = text
 
-    def error(self, found: str, meant: str) -> RecordError:
-        return RecordError(self.path, self.number, found, meant)
+    def error(self, found: str, expected: str) -> RecordError:
+        return RecordError(self.path, self.number, found, expected)
 
 
 def _lines(content: bytes, path: str) -> list[_Line]:
@@ -113,21 +111,22 @@ def _parse_line(line: _Line, home: str) -> AuthRecord:
     fields = [field for field in line.text.split(" ") if field]
     if len(fields) > 1 and fields[1].lower().startswith("webqr"):
         raise line.error(
-            "a record in the form of Trex for C++, <recipient> <web-QR mode> [key] [certificate]",
+            "the C++ version's form, <recipient> <web-QR mode> [key] [certificate]",
             " ".join([fields[0], "trust", "nosign", *fields[1:]]),
         )
     if len(fields) > MOST_FIELDS and HEX_DIGITS.issuperset("".join(fields[:GROUPS]).upper()):
         raise line.error("a fingerprint with spaces in it", "".join(fields[:GROUPS]) + " ...")
     if not FEWEST_FIELDS <= len(fields) <= MOST_FIELDS:
-        raise line.error(f"{len(fields)} fields", f"{FEWEST_FIELDS} to {MOST_FIELDS}: {RECORD}")
+        expected = f"{FEWEST_FIELDS} to {MOST_FIELDS} fields ({RECORD})"
+        raise line.error(f"{len(fields)} fields", expected)
     recipients, trust, sign_as, *web = fields
     if trust not in ("trust", "notrust"):
         raise line.error(_quoted(trust), "trust or notrust")
     record = AuthRecord(line.number, _parse_recipients(line, recipients), trust=trust == "trust")
     if not record.trust and any(map(is_file, record.recipients)):
-        raise line.error("notrust with a key in a file", "trust: gpg vouches for no file")
+        raise line.error("notrust with a key in a file", "trust (gpg vouches for no file)")
     if sign_as != "nosign":
-        record.sign_as = _parse_key(line, sign_as, f"{MEANT_KEY} to sign with, or nosign")
+        record.sign_as = _parse_key(line, sign_as, f"{A_KEY} to sign with, or nosign")
     if web:
         _parse_web_qr(record, line, web, home)
     return record
@@ -137,27 +136,27 @@ def _parse_recipients(line: _Line, field: str) -> list[str]:
     names = field.split(",")
     if len(names) > MAX_RECIPIENTS:
         raise line.error(f"{len(names)} recipients", f"at most {MAX_RECIPIENTS}")
-    return [name if is_file(name) else _parse_key(line, name, MEANT_RECIPIENT) for name in names]
+    return [name if is_file(name) else _parse_key(line, name, A_RECIPIENT) for name in names]
 
 
 def is_file(name: str) -> bool:
-    """Tell whether a recipient is the path of a public key, and no key of the keyring."""
+    """Tell whether a recipient is the path of a public key, not a key in the keyring."""
     return name.startswith("/")
 
 
-def _parse_key(line: _Line, name: str, meant: str) -> str:
-    """Return a fingerprint in capitals, or an address as it stands."""
+def _parse_key(line: _Line, name: str, expected: str) -> str:
+    """Return a fingerprint in capitals, or an address unchanged."""
     fingerprint = name.removeprefix("0x").removeprefix("0X").upper()
     digits = fingerprint.removesuffix(ONE_SUBKEY)
     if len(digits) in FINGERPRINT_LENGTHS and HEX_DIGITS.issuperset(digits):
         return fingerprint
     if _is_address(name):
         return name
-    raise line.error(_quoted(name), meant)
+    raise line.error(_quoted(name), expected)
 
 
 def _is_address(name: str) -> bool:
-    """Tell whether `name` is a plain address, and nothing that gpg takes for an option."""
+    """Tell whether `name` is a plain address, and cannot be taken for an option of gpg."""
     local, at, domain = name.rpartition("@")
     labels = domain.split(".")
     return (
@@ -184,7 +183,7 @@ def _parse_web_qr(record: AuthRecord, line: _Line, fields: list[str], home: str)
     if record.web_qr.tls and len(files) == 1:
         raise line.error(
             "a TLS key without a TLS certificate",
-            "both, or neither for a certificate that is made for each login",
+            "both, or neither (each login then makes a certificate)",
         )
     if record.web_qr.tls and files:
         record.tls_key, record.tls_certificate = (os.path.join(home, name) for name in files)

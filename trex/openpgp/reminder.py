@@ -1,6 +1,6 @@
-"""A word to a user who was let in: the key will soon expire, and with it the next login.
+"""A reminder after a successful login that a key will soon expire.
 
-Told after the verdict: it costs the way to the prompt nothing.
+It comes after the verdict, so that it does not delay the prompt.
 """
 
 import time
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from trex.openpgp.keylist import Key
 
 DAYS = 14
-MAX_SECONDS = 3  # who is let in should not wait for a courtesy; gpg_timeout= may be shorter
+MAX_SECONDS = 3  # a reminder must not delay the user; gpg_timeout= may be shorter
 
 
 def look_ahead(options: "Options", gpg: "Gpg", user: str) -> str:
-    """Return a text for the user, "" if all keys of the record last for longer than DAYS.
+    """Return a text for the user, "" if all keys of the record are valid for more than DAYS.
 
-    One key that has expired refuses the login, even if another would do: so all are looked at.
-    Raises TrexError where gpg cannot say.
+    An expired key refuses the login, even if another key is valid: so all are checked.
+    Raises TrexError if gpg fails.
     """
     soon = time.time() + DAYS * DAY
     keys = {key.fingerprint: key for key in gpg.keys}
     with Keyring(options.gpg, gpg.account, gpg.home, min(options.gpg_timeout, MAX_SECONDS)) as new:
         for one in gpg.chosen:
-            if one.fingerprint not in keys:  # one that a file holds was not listed yet
+            if one.fingerprint not in keys:  # a key file was not listed before
                 keys |= {key.fingerprint: key for key in parse_listing(new.show_block(one.block))}
     named = [
         as_named(one.name, keys[one.fingerprint]) for one in gpg.chosen if one.fingerprint in keys
@@ -55,7 +55,7 @@ def _text(key: "Key", command: str) -> str:
 
 
 def _enrol_again(options: "Options", gpg: "Gpg", user: str) -> str:
-    """Return the step on this machine: the user's own, or in central mode root's."""
+    """Return the command for this machine: for the user, or in central mode for root."""
     if not options.run_as:
         return "Then here: trex enroll --key key.asc"
     central = "".join(

@@ -1,7 +1,7 @@
-"""What of a key ends first, and the commands that move it: where the secret key is, with gpg(1).
+"""What expires first in a key, and the gpg commands to extend it, where the secret key is.
 
-`--quick-set-expire FINGERPRINT` moves the primary key alone. Subkeys end by themselves: `'*'` moves
-those that have not ended yet, and one that has is moved by its own fingerprint.
+`--quick-set-expire FINGERPRINT` extends only the primary key. Subkeys expire separately: `'*'`
+extends those that have not expired yet, and an expired one needs its own fingerprint.
 """
 
 import time
@@ -17,12 +17,12 @@ YEAR = 365 * DAY
 
 
 def what_ends(key: "Key") -> str:
-    """Return what the user has to hear of: the key, or its encryption subkey."""
+    """Return what expires, in words for the user: the key, or its encryption subkey."""
     return "key" if key.expires <= key.ends else "encryption subkey of the key"
 
 
 def commands(key: "Key") -> str:
-    """Return a line for a shell that moves all that has ended or ends before the new end."""
+    """Return a shell command that extends all that expires before the new date."""
     now = time.time()
     subkeys = [sub for sub in key.encrypting if sub is not key.subkeys[0]]
     ending = [sub for sub in subkeys if sub.expires <= now + 2 * YEAR and sub.validity != "r"]

@@ -10,7 +10,8 @@ from bisect import bisect_right
 from contextlib import contextmanager, suppress
 from time import monotonic
 
-from trex.codeerrors import NotSent, TooManyAttempts
+from trex.errors import TooManyAttempts
+from trex.sms.errors import NotSent
 from trex.system.rewriting import TURN_SECONDS, Overtaken, replace, take_turn, tries
 
 TYPE_CHECKING = False

@@ -4,8 +4,8 @@ from contextlib import suppress
 
 import redis
 
-from trex.codeerrors import NotSent
 from trex.sms.counts import DAY, HOUR, SPANS, too_many
+from trex.sms.errors import NotSent
 
 SECONDS = 3  # for one answer
 TRIED = "trex:doctor"

@@ -3,10 +3,10 @@
 import os
 from contextlib import contextmanager
 
-from trex.codeerrors import NotSent
-from trex.errors import PrivilegeError
+from trex.errors import PrivilegeError, ProgramFailed
 from trex.login.challenge import OneText, random_digits, spoken_duration
 from trex.login.method import find_sender
+from trex.sms.errors import NotSent
 from trex.sms.phones import number_from_gecos, numbers_from_map
 from trex.sms.settings import read_settings
 from trex.system.servant import have_done
@@ -61,7 +61,10 @@ def send(servant: "Account", user: str, numbers: list[str], text: str, settings:
     told = {
         **settings, "user": user, "host": os.uname().nodename, "numbers": numbers, "text": text,
     }  # fmt: skip
-    word, reason = have_done(servant, "trex.sms.send", told)
+    try:
+        word, reason = have_done(servant, "trex.sms.send", told)
+    except ProgramFailed as error:
+        raise NotSent(str(error)) from None
     if word != SENT:
         raise NotSent(reason)
     return f"the PIN was sent: {reason}"

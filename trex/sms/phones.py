@@ -2,8 +2,8 @@
 
 import pwd
 
-from trex.codeerrors import SettingsError
 from trex.errors import ABSENT, FileUnsafe, NoRecord, cut
+from trex.sms.errors import SettingsError
 from trex.system.privilege import find_account, native, readable
 from trex.system.safefile import read_safely
 

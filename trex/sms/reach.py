@@ -5,7 +5,7 @@ It connects with TLS, verifies the certificate, and disconnects. It is given no 
 
 from time import monotonic
 
-from trex.codeerrors import NotSent
+from trex.sms.errors import NotSent
 from trex.sms.send import at_most, module
 from trex.system.program import run
 

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from time import monotonic
 
-from trex.codeerrors import NotSent, Uncounted
 from trex.sms.counts import FILE, FileCounts
+from trex.sms.errors import NotSent, Uncounted
 from trex.system.program import run
 
 TYPE_CHECKING = False

@@ -1,1 +1,1 @@
-"""Processes, accounts and files, for whatever method: general, and of no method's."""
+"""Processes, accounts and files: general modules, which know no method."""

@@ -1,4 +1,4 @@
-"""Running one program as another account: no way back, nothing inherited, a certain end."""
+"""Running a program as another account: irrevocably, inheriting nothing, with a deadline."""
 
 import fcntl
 import os
@@ -6,7 +6,7 @@ import select
 from contextlib import suppress
 from time import monotonic, sleep
 
-from trex.errors import GpgFailed, GpgTimedOut, NotStarted
+from trex.errors import NotStarted, ProgramFailed
 from trex.system.privilege import become, native
 
 TYPE_CHECKING = False
@@ -14,31 +14,31 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Sequence
 
+    from trex.errors import TrexError
     from trex.system.privilege import Account
 
     Leash = Callable[[int], None]
 else:
-    import _signal as signal  # signal.py builds enumerations for a millisecond: not needed here
+    import _signal as signal  # signal.py takes a millisecond to build enumerations
 
 STDIN_FD, STDOUT_FD, STDERR_FD = 0, 1, 2
 STATUS_FD = 3  # where the program writes its status lines
-LIFELINE_FD = 4  # a pipe that the parent holds open as long as it lives
-INSTRUCTIONS_FD = 5  # a pipe with what became known only after the program was started
+LIFELINE_FD = 4  # a pipe that the parent keeps open as long as it lives
+INSTRUCTIONS_FD = 5  # a pipe for what is known only after the program was started
 KEYS_FD = 6  # the first of the pipes with one public key each
 PIPE_SIZE = 64 * 1024  # pipe(7): a longer text needs a larger pipe
-LARGEST_PIPE = 1 << 20  # fs.pipe-max-size, as it comes
+LARGEST_PIPE = 1 << 20  # the default of fs.pipe-max-size
 MAX_DESCRIPTORS = 1 << 20  # unless fs.nr_open was raised; close_range(2) takes it in one call
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
 MAX_OUTPUT = 256 * 1024  # sixteen recipients and a signature need less than 20 kB
 UNDISTURBED_MS = 50
 LEAST_SECONDS = 0.01  # 0 would be no timer
-GRACE_MS = 2000  # for a supervisor to end its daemons, before it is killed
+GRACE_MS = 2000  # in which a supervisor can end its daemons before it is killed
 NOT_STARTED = b"TREX-NOT-STARTED "
-LINGERS = "gpg cannot be ended: the file system of its files does not answer"
 
 
 class Finished:
-    """What a program left: exit status (-N for signal N, None if unknown), and what it wrote."""
+    """A program's exit status (-N for signal N, None if unknown), and what it wrote."""
 
     __slots__ = ("code", "output", "status")
 
@@ -49,30 +49,30 @@ class Finished:
 
 
 class Child:
-    """A program that runs until it ends by itself, or `end` is called, or this process is gone."""
+    """A program that runs until it ends by itself, `end` is called, or this process ends."""
 
     def __init__(self) -> None:
         self._program = ""
         self._descriptors: set[int] = set()
         self._pid = 0
         self.pidfd, self._lifeline, self.status = -1, -1, -1
-        self.lingers = False  # killed, and yet there: its files' file system does not answer
+        self.lingers = False  # killed but not ended: the file system of its files does not answer
 
     def start(
         self,
         arguments: list[str],
         account: "Account",
         leash: "Leash",
-        places: "dict[int, int]",
+        places: dict[int, int],
         separate: "Callable[[], None] | None" = None,
     ) -> None:
         """Fork, become `account` and exec `arguments[0]`, an absolute path.
 
-        `places` says which of this process's descriptors the child has at which number; beside
-        them it has the status pipe and the lifeline. `leash` is called in the child, with the ids
-        already dropped, and sees to it that whatever starts there ends when the lifeline closes.
-        `separate` is called there before they are dropped.
-        Raises NotStarted where not even a child can be had.
+        `places` maps the child's descriptor numbers to this process's descriptors; the child also
+        gets the status pipe and the lifeline. `leash` is called in the child, after the ids were
+        dropped, and makes everything that starts there end when the lifeline closes. `separate` is
+        called there before they are dropped.
+        Raises NotStarted if there can be no child process.
         """
         self._program = arguments[0]
         step = "pipe"
@@ -91,9 +91,9 @@ class Child:
         self._descriptors.add(self.pidfd)
 
     def end(self) -> int | None:
-        """Cut the lifeline, wait for the end, kill what lingers; return the exit status.
+        """Close the lifeline, wait, kill the program if it lingers; return the exit status.
 
-        None where there is none: never started, ended before, or the caller took it away.
+        None if there is none: never started, ended before, or reaped by the application.
         """
         self.close(self._lifeline)
         try:
@@ -104,13 +104,13 @@ class Child:
                 self.close(descriptor)
 
     def pipe(self) -> tuple[int, int]:
-        """Return a pipe's reading and writing end, both to be closed by `end` at the latest."""
+        """Return a pipe's reading and writing end; `end` closes what is still open."""
         ends = os.pipe()
         self._descriptors.update(ends)
         return ends
 
     def close(self, descriptor: int) -> None:
-        """Close one of this child's descriptors; nothing happens if it is closed."""
+        """Close one of this child's descriptors, unless it is closed already."""
         if descriptor in self._descriptors:
             self._descriptors.remove(descriptor)
             close_surely(descriptor)
@@ -123,13 +123,13 @@ class Child:
 
     def _reap(self) -> int | None:
         if not _ends(self.pidfd, self._pid):
-            # Not by its number: if the caller ignores its children, that may be another's now. The
-            # lifeline is cut, which kills as well.
+            # Not by its number: if the caller ignores SIGCHLD, another process may have it now. The
+            # closed lifeline kills as well.
             with suppress(OSError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
             self.lingers = not _ends(self.pidfd, self._pid)
-        # A file system that does not answer keeps a process from ending, and whoever traces it from
-        # being waited for: no wait without end.
+        # A file system that does not answer keeps a process from ending, and a tracer keeps it from
+        # being reaped: so this wait has a deadline.
         deadline = monotonic() + (0 if self.lingers else GRACE_MS / 1000)
         while True:
             try:
@@ -144,7 +144,7 @@ class Child:
 
 
 def _ends(pidfd: int, pid: int) -> bool:
-    """Tell whether a process ends in time; by its number where there was no pidfd to be had."""
+    """Tell whether a process ends in time; by its number if there is no pidfd."""
     deadline = monotonic() + GRACE_MS / 1000
     poll = select.poll()
     if pidfd >= 0:
@@ -153,25 +153,32 @@ def _ends(pidfd: int, pid: int) -> bool:
         try:
             if pidfd >= 0:
                 return bool(poll.poll(milliseconds_until(deadline)))
-        except OSError:  # no memory for it: ask otherwise, and again
+        except OSError:  # out of memory: ask in the other way, and again
             pass
         try:
             if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 return True
-        except ChildProcessError:  # it has, and somebody took the status
+        except ChildProcessError:  # it has ended, and was reaped by another thread
             return True
         sleep(0.01)
     return False
 
 
 def close_surely(descriptor: int) -> None:
-    """Close a descriptor. Whatever close(2) says, Linux has done it: what follows must follow."""
+    """Close a descriptor. Linux closes it whatever close(2) returns, so errors are ignored."""
     with suppress(OSError):
         os.close(descriptor)
 
 
 class Filter(Child):
-    """A program that is told what to do, reads, writes, and ends: gpg."""
+    """A program that is told what to do, reads, writes, and ends.
+
+    A subclass says what the program is called, and which errors its failures are.
+    """
+
+    name = "the program"
+    failed: "type[TrexError]" = ProgramFailed
+    timed_out: "type[TrexError]" = ProgramFailed
 
     def start_filter(
         self,
@@ -191,7 +198,7 @@ class Filter(Child):
             self._output, child_out = self.pipe()
             told = [self.pipe() for _ in range(1 + keys)]
             step = f"give a pipe to {account.name} (CAP_CHOWN)"
-            for reading, _ in told:  # opened by its name in /proc, which follows the inode's owner
+            for reading, _ in told:  # it is opened by its name in /proc, which checks the owner
                 os.fchown(reading, account.uid, -1)
         except OSError as error:
             raise NotStarted(f"{arguments[0]}: {step}: {error.strerror}") from None
@@ -209,40 +216,65 @@ class Filter(Child):
     def feed(self, stdin: bytes, instructions: bytes, keys: "Sequence[bytes]" = ()) -> None:
         """Write all of them whole, the instructions after the keys, and close them.
 
-        This process still holds the reading ends too: no SIGPIPE can come of a child that is gone.
-        Raises GpgFailed if they do not fit into a pipe that nobody reads.
+        This process still holds the reading ends too: a child that has ended causes no SIGPIPE.
+        Raises `failed` if they do not fit into a pipe that nobody reads.
         """
         texts = [*zip(self._keys, keys, strict=False), (self._instructions, instructions),
                  (self._stdin, stdin)]  # fmt: skip
         for descriptor, text in texts:
             if not write_whole(descriptor, text):
-                raise GpgFailed("gpg does not read what it is told")
+                raise self.failed(f"{self.name} does not read its input")
             self.close(descriptor)
 
     def finish(
         self, deadline: float, most: int = MAX_OUTPUT, kept: "Callable[[bytes], bytes]" = bytes
-    ) -> "Finished":
+    ) -> Finished:
         """Read what the program writes until it ends, at the latest at `deadline` (monotonic).
 
-        It may write `most` bytes, of which `kept` says what counts and is kept, piece by piece.
+        It may write `most` bytes. Each piece of its output goes through `kept`, and what that
+        returns is counted and kept.
 
-        Raises NotStarted, GpgTimedOut or GpgFailed.
+        Raises NotStarted, `timed_out` or `failed`.
         """
         try:
-            sources = self.pidfd, self._output, self.status
-            output, status = _collect(sources, deadline, most, kept)
-        except GpgTimedOut:
+            output, status = self._collect(deadline, most, kept)
+        except TimeoutError:
             self.end()
+            reason = "did not finish in time and was ended"
             if self.lingers:
-                raise GpgTimedOut(LINGERS) from None
-            raise
+                reason = "cannot be ended: the file system of its files does not answer"
+            raise self.timed_out(f"{self.name} {reason}") from None
         code = self.end()
         self.check_started(status)
         return Finished(code, output, status)
 
+    def _collect(self, deadline: float, most: int, kept: "Callable[[bytes], bytes]") -> list[bytes]:
+        """Read both pipes until the program ends: a daemon it started may keep them open longer.
+
+        Raises TimeoutError, or `failed` for more than `most` bytes.
+        """
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        # As a rule the output fits into its pipe, and the program ends soon: wake only once.
+        poll.poll(min(UNDISTURBED_MS, milliseconds_until(deadline)))
+        for source in (self._output, self.status):
+            os.set_blocking(source, False)
+            poll.register(source, select.POLLIN)
+        texts = [bytearray(), bytearray()]
+        while True:
+            ready = [descriptor for descriptor, _ in poll.poll(milliseconds_until(deadline))]
+            texts[0] += kept(_drain(self._output))
+            texts[1] += _drain(self.status)
+            if max(map(len, texts)) > most:
+                raise self.failed(f"{self.name} wrote more than {most} bytes and was ended")
+            if self.pidfd in ready:
+                return list(map(bytes, texts))
+            if monotonic() >= deadline:
+                raise TimeoutError
+
 
 def write_whole(descriptor: int, text: bytes) -> bool:
-    """Write into a pipe that nobody may be reading; tell whether it has taken everything."""
+    """Write into a pipe that may have no reader; tell whether everything fitted."""
     os.set_blocking(descriptor, False)
     try:
         if PIPE_SIZE < len(text) <= LARGEST_PIPE:
@@ -253,11 +285,11 @@ def write_whole(descriptor: int, text: bytes) -> bool:
 
 
 def end_with_parent(lifeline: int) -> None:
-    """Have the kernel kill this process group as soon as nobody holds the lifeline's other end.
+    """Have the kernel kill this process group when the lifeline's other end is closed everywhere.
 
-    O_ASYNC on a pipe (fcntl(2), F_SETSIG) survives exec and works without prctl(2), which Python
-    reaches through ctypes only, at 2 ms. Other than PR_SET_PDEATHSIG it follows the process and
-    not the thread that forked.
+    O_ASYNC on a pipe (fcntl(2), F_SETSIG) survives exec and does not need prctl(2), for which
+    Python needs ctypes, 2 ms. Unlike PR_SET_PDEATHSIG it depends on the parent process, not on the
+    thread that forked.
     """
     fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpid())  # negative: the group that setsid made
@@ -267,10 +299,10 @@ def end_with_parent(lifeline: int) -> None:
 
 
 def end_at(deadline: float) -> "Leash":
-    """Return a leash for a program that starts nothing: it ends with its parent, or soon after.
+    """Return a leash for a program that starts no other: it ends with its parent.
 
-    Its parent may be stopped or frozen for good, so the kernel's timer ends it GRACE_MS after
-    `deadline` (monotonic); execve(2) keeps that.
+    The parent may be stopped or frozen for ever, so a kernel timer, which survives execve(2), ends
+    the program GRACE_MS after `deadline` (monotonic).
     """
 
     def leash(lifeline: int) -> None:
@@ -291,19 +323,19 @@ def lost(lifeline: int, milliseconds: int) -> bool:
 def _exec(
     arguments: list[str],
     account: "Account",
-    places: "dict[int, int]",
+    places: dict[int, int],
     leash: "Leash",
     separate: "Callable[[], None] | None",
 ) -> None:
-    """Become the program. Returns never; what fails is told on the status pipe."""
+    """Become the program. Never returns; a failure is reported on the status pipe."""
     step, report = "prepare", places[STATUS_FD]
     try:
         _place(places)
         report = STATUS_FD
-        os.setsid()  # no controlling terminal that a pinentry could find
+        os.setsid()  # no controlling terminal for a pinentry
         os.chdir("/")
         os.umask(0o077)
-        # Ignored ones stay ignored after exec.
+        # Ignored signals stay ignored after exec.
         for number in (signal.SIGPIPE, signal.SIGCHLD, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -323,8 +355,8 @@ def _exec(
         os._exit(127)
 
 
-def _place(places: "dict[int, int]") -> None:
-    """Put each descriptor where it belongs, nothing where a standard one is not, close all else."""
+def _place(places: dict[int, int]) -> None:
+    """Put each descriptor at its number, /dev/null at free standard ones, and close all others."""
     first_free = max(places) + 1
     null = os.open("/dev/null", os.O_RDWR)
     wanted = {STDIN_FD: null, STDOUT_FD: null, STDERR_FD: null, **places}
@@ -337,33 +369,8 @@ def _place(places: "dict[int, int]") -> None:
     os.closerange(first_free, MAX_DESCRIPTORS)
 
 
-def _collect(
-    sources: tuple[int, int, int], deadline: float, most: int, kept: "Callable[[bytes], bytes]"
-) -> list[bytes]:
-    """Read both pipes until the child ends: a daemon of its may hold them open for longer."""
-    pidfd, output, status = sources
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    # What gpg writes fits into its pipes, as a rule, and it ends soon: no need to wake each time.
-    poll.poll(min(UNDISTURBED_MS, milliseconds_until(deadline)))
-    for source in (output, status):
-        os.set_blocking(source, False)
-        poll.register(source, select.POLLIN)
-    texts = [bytearray(), bytearray()]
-    while True:
-        ready = [descriptor for descriptor, _ in poll.poll(milliseconds_until(deadline))]
-        texts[0] += kept(_drain(output))
-        texts[1] += _drain(status)
-        if max(map(len, texts)) > most:
-            raise GpgFailed(f"gpg wrote more than {most} bytes and was ended")
-        if pidfd in ready:
-            return list(map(bytes, texts))
-        if monotonic() >= deadline:
-            raise GpgTimedOut("gpg did not finish in time and was ended")
-
-
 def milliseconds_until(deadline: float) -> int:
-    """Return what poll(2) takes for a `deadline` on the monotonic clock."""
+    """Return the timeout for poll(2) until `deadline` (monotonic)."""
     return max(0, int((deadline - monotonic()) * 1000) + 1)
 
 

@@ -1,16 +1,20 @@
-"""Libraries that Debian packages, and no others of the same name."""
+"""Importing libraries from Debian's packages only."""
 
 import sys
 
-from trex.codeerrors import PackageMissing
+from trex.errors import TrexError
 
 DEBIAN_PACKAGES = "/usr/lib/python3/dist-packages"
 
 
-def from_debian(name: str, package: str) -> None:
-    """Import `name` from Debian's `package`; `import` then finds it, from anywhere.
+class PackageMissing(TrexError):
+    """A library that a method needs is not installed."""
 
-    Along sys.path comes /usr/local first, which root's group `staff` may write and `pip` fills.
+
+def from_debian(name: str, package: str) -> None:
+    """Import `name` from Debian's `package`; `import` then finds it in every module.
+
+    On sys.path /usr/local comes first, which the group `staff` can write and `pip` fills.
     Raises PackageMissing.
     """
     if name in sys.modules:
@@ -30,8 +34,8 @@ def from_debian(name: str, package: str) -> None:
 
 
 def is_packaged(name: str) -> bool:
-    """Tell whether Debian's package with the module `name` is there, without loading it."""
+    """Tell whether Debian's package with the module `name` is installed, without importing it."""
     from importlib.machinery import PathFinder
 
     spec = PathFinder.find_spec(name, [DEBIAN_PACKAGES])
-    return spec is not None and spec.loader is not None  # a directory alone is no package
+    return spec is not None and spec.loader is not None  # a directory alone is not a package

@@ -1,4 +1,4 @@
-"""prctl(2), for processes that are the login's own: a caller's process is never changed."""
+"""prctl(2), for the login's own processes: the application's is never changed."""
 
 SET_PDEATHSIG = 1
 SET_DUMPABLE = 4
@@ -9,8 +9,8 @@ SET_NO_NEW_PRIVS = 38
 def prctl(option: int, value: int) -> None:
     """Set a property of this process. Raises OSError.
 
-    By the extension module below `ctypes`, which by itself takes 2 ms to load: each of these
-    processes is waited for.
+    It uses the extension module of `ctypes`, because `ctypes` itself takes 2 ms to import, and the
+    login waits for these processes.
     """
     from _ctypes import call_function, dlopen, dlsym
 

@@ -26,14 +26,15 @@ def native(text: str) -> str:
 
 
 def readable(path: str) -> str:
-    """Undo `native`: bytes that are no UTF-8 stay surrogates, which the log escapes."""
+    """Undo `native`: bytes that are not UTF-8 remain surrogates, which the log escapes."""
     return os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
 class Account:
     """One line of the account database. `name` is UTF-8 as PAM has it; `home` is for `os` calls.
 
-    `serves` says that all logins share it: it does a part of their work, and nobody logs in as it.
+    `serves` is for an account that all logins share: it does a part of their work, and nobody logs
+    in as it.
     """
 
     __slots__ = ("gid", "groups", "home", "name", "serves", "uid")
@@ -50,9 +51,9 @@ class Account:
 def find_account(name: str) -> Account:
     """Look `name` up, with all its groups (as initgroups(3) would set them).
 
-    The account has the name that the database gives it, and so one record, however it was typed:
-    some databases ignore case, or take `name@domain`.
-    Raises UserUnknown, also for a name that could leave its place in a path.
+    Some databases ignore case, or accept `name@domain`. The account gets the name that the database
+    gives it, so that it has one record however the name was typed.
+    Raises UserUnknown, also for a name that is unsafe in a path.
     """
     _check_name(name)
     try:
@@ -66,25 +67,25 @@ def find_account(name: str) -> Account:
 
 
 def _check_name(name: str) -> None:
-    """Refuse what leads out of its place in a path, or to what is written beside another's file.
+    """Refuse a name that leads elsewhere in a path, or to a file made beside another account's.
 
-    A copy of a record ends in `~`, as editors have it; what is yet to be renamed begins with a dot.
+    A backup of a record ends in `~`, as with editors; a file to be renamed begins with a dot.
     """
     is_beside = name.startswith(".") or name.endswith("~")
     if not name or is_beside or "/" in name or not name.isprintable():
-        raise UserUnknown("that is no name of an account")
+        raise UserUnknown("that is not a valid account name")
 
 
 @contextmanager
-def acting_as(account: "Account") -> "Iterator[None]":
+def acting_as(account: Account) -> "Iterator[None]":
     """Borrow the account's effective ids and groups; for files only, never around an exec.
 
-    The kernel then checks, and counts against quotas, as for the account itself. A child that had
-    become the account for good could do no more, and its other processes could trace or stop that
-    child; this process they cannot touch, because its real and saved ids stay root's.
-    The real and saved ids stay, so that they can be given back. In a caller with several threads
-    glibc changes the ids of all of them meanwhile: a risk accepted, because it lasts for a few
-    reads, and because the callers of PAM that run as root ask from one thread.
+    The kernel then checks permissions and quotas as for the account itself. A child that became the
+    account for good would be no safer: the user's other processes could trace or stop it. They
+    cannot touch this process, because its real and saved ids stay root's, which also allows to give
+    the ids back. In an application with several threads glibc changes the ids of all of them:
+    a risk accepted, because it lasts for a few reads, and because applications that run as root
+    call PAM from one thread.
     Raises PrivilegeError if the process is neither root nor that account, and NotGivenBack.
     """
     if not _must_change(account):
@@ -105,9 +106,9 @@ def acting_as(account: "Account") -> "Iterator[None]":
 
 
 def _give_back(uid: int, gid: int, groups: list[int]) -> None:
-    """Make the ids again what they were, and insist: the kernel may lack memory for a moment.
+    """Restore the ids, with several attempts: the kernel may lack memory for a moment.
 
-    Raises NotGivenBack: no PageUnavailable and no OSError, which a caller might live with.
+    Raises NotGivenBack, and neither PageUnavailable nor OSError, which a caller might ignore.
     """
     for _ in range(ATTEMPTS):
         try:
@@ -124,11 +125,11 @@ def _give_back(uid: int, gid: int, groups: list[int]) -> None:
     raise NotGivenBack(f"cannot act as uid {uid} again: {reason}")
 
 
-def become(account: "Account") -> None:
-    """Take the account's real, effective and saved ids and its groups, for good.
+def become(account: Account) -> None:
+    """Take the account's real, effective and saved ids and its groups, irrevocably.
 
-    For a child before exec: a program that a user's configuration names must find no way back
-    (setresuid(2)). Raises OSError or PrivilegeError; the caller then must not go on.
+    For a child before exec: a program from a user's configuration must not be able to return
+    (setresuid(2)). Raises OSError or PrivilegeError; the caller then must not continue.
     """
     if _must_change(account):
         if account.serves:
@@ -142,11 +143,11 @@ def become(account: "Account") -> None:
 
 
 def _lift_process_limit() -> None:
-    """Let an account that all logins share have more processes than the caller may have.
+    """Let an account that all logins share have more processes than the caller may.
 
-    The kernel holds them all against the limit of whoever starts one more (RLIMIT_NPROC,
-    getrlimit(2)): who stops enough su of their own would else have everybody's refused. Root that
-    lacks CAP_SYS_RESOURCE may go up to the hard limit.
+    The kernel counts all processes of the account against the limit of the process that starts one
+    more (RLIMIT_NPROC, getrlimit(2)): otherwise a user who stops enough su of their own would have
+    everybody's refused. Root without CAP_SYS_RESOURCE can raise it to the hard limit.
     """
     import resource  # in a child that is about to become another program
 
@@ -157,8 +158,8 @@ def _lift_process_limit() -> None:
             return
 
 
-def _must_change(account: "Account") -> bool:
-    """Tell whether ids must change: not for a caller, such as a screen locker, that is the user."""
+def _must_change(account: Account) -> bool:
+    """Tell whether ids must change: not if the caller runs as the user, as a screen locker does."""
     effective = os.geteuid()
     if effective == 0:
         return True

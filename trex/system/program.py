@@ -1,4 +1,8 @@
-"""What a program of `trex.system.servant` does: read what it is told, work, report one line."""
+"""What a program of this package does: it reads a request, works, and reports one line.
+
+`trex.system.servant` runs it isolated and without site-packages: it can import this package, the
+standard library, and Debian's packages.
+"""
 
 import json
 import os
@@ -13,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(work: "Callable[[dict[str, Any]], str]") -> None:
-    """Do the work with what standard input tells, and write what it returns, or why it failed."""
+    """Read the request from standard input, do the work, and report its result or its error."""
     with open(0, "rb") as stream:
         told = json.load(stream)
     try:
@@ -21,7 +25,7 @@ def run(work: "Callable[[dict[str, Any]], str]") -> None:
     except TrexError as error:
         line = f"failed {error}"
     except BaseException as error:
-        # No message of an error that nobody has foreseen: it may hold a URL with a password.
+        # Not the message of an unforeseen error: it may contain a URL with a password.
         line = f"failed with an unforeseen {type(error).__name__}"
     printable = "".join(c if c.isprintable() else "?" for c in line)
     os.write(STATUS_FD, f"{printable}\n".encode())

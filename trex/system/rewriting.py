@@ -1,21 +1,21 @@
-"""Replacing a file as a whole, where others may be at it too and nobody may keep them out.
+"""Replacing a file as a whole, with concurrent writers of which none can block the others.
 
-A writer makes a file of its own, under a name that no other has, in a directory beside. Then it
-removes the files of all other writers, looks whether the file is still the one that it has read,
-and renames. Of two that have read the same one, at most one gets there. Say A renames first. B has
-looked before that, and removed before it looked, and did not find A's: so A's was made later. Then
-A found B's, and B has nothing to rename. A writer that is stopped, frozen or killed at any moment
-holds nobody up, and what it had in mind comes too late for ever.
+A writer creates a file with a unique name in a directory beside. Then it removes the files of all
+other writers, checks that the target is still the file that it read, and renames its own. Of two
+writers that read the same file, at most one succeeds. Assume that both would, and A renames first.
+B checked before that, and removed before it checked, without finding A's file: so A's file was
+created after that. Then A found B's file and removed it, and B has nothing to rename. A writer that
+is stopped, frozen or killed at any time blocks nobody, and can never write later what it had read.
 
-All of this is done in the directory as it was opened, so that nobody who swaps it for another has a
-file removed or made there. What is made begins with a dot, as the name of no account does: in a
-directory of all users' files it is none of theirs.
+All of this uses the directory's descriptor, so that somebody who swaps the directory for another
+one cannot have a file removed or created there. The names begin with a dot, as no account's name
+does: in a directory of all users' files they belong to nobody.
 
-It removes before it writes: whoever has a login of another's killed as it writes (kill(2), or
-SIGXFSZ by setrlimit(2)) leaves one file there, and not one for each that was killed.
+A writer removes before it writes. So if somebody has another's logins killed while they write
+(kill(2), or SIGXFSZ by setrlimit(2)), one file is left there, not one for each login.
 
-A lock (flock(2)) has writers take turns, so that they rarely remove each other's work. It is a
-courtesy: who does not get it in TURN_SECONDS goes on without.
+A lock (flock(2)) makes writers take turns, so that they rarely remove each other's work. It is
+optional: a writer that does not get it in TURN_SECONDS continues without it.
 """
 
 import errno
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Iterator
 else:
-    import _signal as signal  # signal.py builds enumerations for a millisecond: not needed here
+    import _signal as signal  # signal.py takes a millisecond to build enumerations
 
 TURN_SECONDS = 1.0
 PAUSE_SECONDS = 0.02
 TRIES = 20
-MOST = 1000  # files in that directory that one try removes: far fewer are a crash's
+MOST = 1000  # files in that directory that one attempt removes; crashes leave far fewer
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Overtaken(Exception):
-    """Another writer has replaced the file, or was about to: read it again, and try again."""
+    """Another writer replaced the file, or was about to: read it again, and try again."""
 
 
 def take_turn(descriptor: int, deadline: float) -> bool:
-    """Wait until `deadline` (monotonic) for a lock that ends with `descriptor`; tell if it came."""
+    """Wait until `deadline` (monotonic) for a lock on `descriptor`; tell whether it was granted."""
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -59,7 +59,7 @@ def take_turn(descriptor: int, deadline: float) -> bool:
 
 
 def tries() -> "Iterator[int]":
-    """Count the tries of one writer, with pauses of random length between them."""
+    """Count one writer's attempts, with pauses of random length between them."""
     for number in range(TRIES):
         if number:
             sleep(PAUSE_SECONDS * (1 + os.urandom(1)[0] / 64))
@@ -67,12 +67,12 @@ def tries() -> "Iterator[int]":
 
 
 def name_beside(path: str) -> str:
-    """Return the name of the directory in which writers make what is to replace `path`."""
+    """Return the name of the directory in which writers create replacements for `path`."""
     return f".{os.path.basename(path)}~"
 
 
 def replace(path: str, read: os.stat_result | None, content: bytes) -> None:
-    """Do what `replace_in` does, in the directory of `path`."""
+    """Call `replace_in` with the directory of `path`."""
     directory = os.open(os.path.dirname(path), DIRECTORY)
     try:
         replace_in(directory, os.path.basename(path), read, content)
@@ -81,16 +81,16 @@ def replace(path: str, read: os.stat_result | None, content: bytes) -> None:
 
 
 def replace_in(directory: int, name: str, read: os.stat_result | None, content: bytes) -> None:
-    """Put `content` in the place of the file that was `read`, with its group and mode.
+    """Replace the file whose status was `read` with `content`, keeping its group and mode.
 
-    `directory` is a descriptor. With None where there was no file: then its mode is 0600.
-    Raises Overtaken or OSError: then it is what another writer has made of it, or what it was.
+    `directory` is a descriptor. `read` is None if there was no file: then the mode is 0600.
+    Raises Overtaken or OSError: then the file is another writer's, or unchanged.
     """
-    new, place = f".{os.urandom(16).hex()}", name_beside(name)
-    beside, descriptor = _make(directory, place, new)
+    new, beside_name = f".{os.urandom(16).hex()}", name_beside(name)
+    beside, descriptor = _make(directory, beside_name, new)
     try:
         if read:
-            with suppress(PermissionError):  # a group that is not the user's; it may do nothing
+            with suppress(PermissionError):  # a group without the user; it may grant nothing
                 os.fchown(descriptor, -1, read.st_gid)
             os.fchmod(descriptor, read.st_mode & 0o7777)
         _remove_others(beside, new)
@@ -104,17 +104,18 @@ def replace_in(directory: int, name: str, read: os.stat_result | None, content: 
         with suppress(OSError):
             os.close(beside)
         with suppress(OSError):
-            os.rmdir(place, dir_fd=directory)
-    _sync_directory(directory)
+            os.rmdir(beside_name, dir_fd=directory)
+    with suppress(OSError):  # some directories cannot be read or synced; the rename was atomic
+        sync_directory(".", directory)
 
 
-def _make(directory: int, place: str, new: str) -> tuple[int, int]:
+def _make(directory: int, beside_name: str, new: str) -> tuple[int, int]:
     """Return descriptors of the directory beside and of a new file in it."""
     for _ in tries():
         with suppress(FileExistsError):
-            os.mkdir(place, 0o700, dir_fd=directory)
-        with suppress(FileNotFoundError):  # another writer is done, and has taken it away
-            beside = os.open(place, LISTED, dir_fd=directory)
+            os.mkdir(beside_name, 0o700, dir_fd=directory)
+        with suppress(FileNotFoundError):  # another writer has finished, and removed it
+            beside = os.open(beside_name, LISTED, dir_fd=directory)
             try:
                 return beside, os.open(new, NEW, 0o600, dir_fd=beside)
             except BaseException:
@@ -124,13 +125,13 @@ def _make(directory: int, place: str, new: str) -> tuple[int, int]:
 
 
 def _remove_others(beside: int, new: str) -> None:
-    """Raise Overtaken where more is left than one try removes: the next one goes on."""
+    """Raise Overtaken if there is more than one attempt removes: the next one continues."""
     with os.scandir(beside) as entries:
         for number, entry in enumerate(entries):
             if number >= MOST:
                 raise Overtaken
             if entry.name != new:
-                # What is a directory can never take the file's place.
+                # A directory can never replace the file.
                 with suppress(FileNotFoundError, IsADirectoryError):
                     os.unlink(entry.name, dir_fd=beside)
 
@@ -139,7 +140,7 @@ def _put(beside: int, new: str, directory: int, name: str, read: os.stat_result 
     try:
         if read is None:
             os.link(new, name, src_dir_fd=beside, dst_dir_fd=directory, follow_symlinks=False)
-        elif _is_unchanged(directory, name, read):  # as near to the rename as it can be
+        elif _is_unchanged(directory, name, read):  # as close to the rename as possible
             os.rename(new, name, src_dir_fd=beside, dst_dir_fd=directory)
         else:
             raise Overtaken
@@ -148,7 +149,7 @@ def _put(beside: int, new: str, directory: int, name: str, read: os.stat_result 
 
 
 def _is_unchanged(directory: int, name: str, read: os.stat_result) -> bool:
-    """Tell whether it is the file that was read, whose number the reader's descriptor keeps."""
+    """Tell whether it is the file that was read; the reader's descriptor keeps its inode in use."""
     current = os.stat(name, dir_fd=directory, follow_symlinks=False)
     fields = ("st_dev", "st_ino", "st_size", "st_mtime_ns")
     return all(getattr(current, field) == getattr(read, field) for field in fields)
@@ -163,9 +164,9 @@ def _write(descriptor: int, content: bytes) -> None:
 
 @contextmanager
 def _no_signal_of_a_limit() -> "Iterator[None]":
-    """Have write(2) say EFBIG at a limit of the caller's (RLIMIT_FSIZE), and end nobody.
+    """Make write(2) fail with EFBIG at the caller's RLIMIT_FSIZE, instead of ending the process.
 
-    Whoever calls su can set one: what was made must be taken away, and the log must tell.
+    Whoever calls su can set that limit: the new file has to be removed, and the log has to say so.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGXFSZ,))
     was_pending = signal.SIGXFSZ in signal.sigpending()
@@ -177,11 +178,13 @@ def _no_signal_of_a_limit() -> "Iterator[None]":
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _sync_directory(directory: int) -> None:
-    """See to it that the new file is the one after a power cut, too."""
-    with suppress(OSError):  # some cannot be read, or synced; the rename itself was whole
-        again = os.open(".", LISTED, dir_fd=directory)
-        try:
-            os.fsync(again)
-        finally:
-            os.close(again)
+def sync_directory(path: str, directory: int | None = None) -> None:
+    """Make a rename or removal in a directory survive a power cut (fsync(2)).
+
+    `path` may be relative to `directory`, a descriptor. Raises OSError.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

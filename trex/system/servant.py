@@ -1,14 +1,14 @@
-"""A program of this package that does a part of the work in a fresh interpreter without root.
+"""Running a program of this package in a new interpreter without root's rights.
 
-A fork alone would carry the caller's memory to whoever talks to strangers, and pam_python holds its
-lock while a prompt is open. What the program is to know comes through a pipe, never as an argument.
+A fork alone would expose the caller's memory to a process that talks to strangers, and pam_python
+holds its lock while a prompt is open. The request comes through a pipe, never as an argument.
 """
 
 import os
 import select
 from time import monotonic
 
-from trex.codeerrors import NotSent
+from trex.errors import ProgramFailed
 from trex.system.child import STDIN_FD, Child, end_with_parent, milliseconds_until, write_whole
 from trex.system.prctl import SET_NO_NEW_PRIVS, prctl
 
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 PYTHON = "/usr/bin/python3"
-# Isolated, without site-packages that root's group `staff` may write, and nothing written.
+# Isolated, without site-packages, which the group `staff` can write, and without writing .pyc.
 FLAGS = ["-I", "-S", "-B"]
 MAX_DESCRIPTORS = 256
 MAX_MEMORY = 256 << 20
 MAX_REPORT = 4096
-SECONDS = 10.0  # for a program that is told what to do and says what came of it
-SPARE_SECONDS = 0.5  # in which it can still say that it has waited in vain
-MAX_STATE = 256 << 20  # bytes that it may write: a message's line is not 100
+SECONDS = 10.0  # for a program that gets one request and reports one result
+SPARE_SECONDS = 0.5  # in which it can still report that it waited in vain
+MAX_STATE = 256 << 20  # bytes that it may write; a counted message takes less than 100
 
 
 def start(
-    child: Child, program: str, account: "Account", places: "dict[int, int]", file_size: int = 0
+    child: Child, program: str, account: "Account", places: dict[int, int], file_size: int = 0
 ) -> None:
     """Run the module `program` as `account` (`launch.py`); see `Child.start` for `places`.
 
-    `file_size` is how large a file it may write, in bytes. Raises NotStarted.
+    `file_size` limits the files that it writes, in bytes. Raises NotStarted.
     """
     command = [PYTHON, *FLAGS, os.path.join(PACKAGE, "system/launch.py"), program]
     child.start(command, account, _confined(file_size), places)
 
 
 def have_done(account: "Account", program: str, told: "dict[str, Any]") -> tuple[str, str]:
-    """Run `program`, tell it `told` and its `deadline`; return the first word and the rest it says.
+    """Run `program` with `told` and a `deadline`; return its report's first word, and the rest.
 
-    It all goes through a pipe, as JSON. Raises NotSent where it says nothing in ten seconds.
+    It all goes through a pipe, as JSON. Raises ProgramFailed if it reports nothing within SECONDS.
     """
     import json  # not for the page
 
@@ -55,17 +55,17 @@ def have_done(account: "Account", program: str, told: "dict[str, Any]") -> tuple
         reading, writing = child.pipe()
         start(child, program, account, {STDIN_FD: reading}, MAX_STATE)
         text = json.dumps({**told, "deadline": deadline - SPARE_SECONDS}).encode()
-        # `reading` stays open here: else a program that is gone brings the caller SIGPIPE.
+        # `reading` stays open here: otherwise a program that has ended causes SIGPIPE.
         if not write_whole(writing, text):
-            raise NotSent(f"{program} cannot be told what to do")
+            raise ProgramFailed(f"{program} does not read its input")
         child.close(writing)
         word, _, rest = first_line(child, deadline).partition(" ")
     except TimeoutError:
-        raise NotSent(f"{program} was not done in {SECONDS:.0f} seconds") from None
+        raise ProgramFailed(f"{program} did not finish in {SECONDS:.0f} seconds") from None
     finally:
         child.end()
     if not word:
-        raise NotSent(f"{program} ended without a word")
+        raise ProgramFailed(f"{program} ended without an answer")
     return word, rest
 
 
@@ -84,7 +84,7 @@ def first_line(child: Child, deadline: float) -> str:
             raise TimeoutError
         try:
             text += os.read(child.status, MAX_REPORT)
-        except BlockingIOError:  # it has ended, and said nothing more
+        except BlockingIOError:  # it has ended, and reported nothing more
             break
     child.check_started(text)
     return text.partition(b"\n")[0].decode("utf-8", "replace")
@@ -92,7 +92,7 @@ def first_line(child: Child, deadline: float) -> str:
 
 def _confined(file_size: int) -> "Leash":
     def leash(lifeline: int) -> None:
-        """Bind the process to the login's life, and take from it what it does not need."""
+        """End the process with the login, and limit it to what it needs."""
         end_with_parent(lifeline)
         prctl(SET_NO_NEW_PRIVS, 1)
         import resource  # here, in the child

@@ -1,7 +1,7 @@
-"""SIGCHLD for this module's own children, which is none of the application's business.
+"""Hiding SIGCHLD of this module's own children from the application.
 
-A handler of the application's may call wait(2) without end for a child that lives (vsftpd's does),
-or reap a child of ours; one that keeps the signal blocked would find it pending (signalfd(2)).
+The application's handler may wait(2) for ever for a child that lives (vsftpd's does), or reap one
+of ours; an application that keeps the signal blocked would find it pending (signalfd(2)).
 """
 
 import os
@@ -13,18 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 else:
-    import _signal as signal  # signal.py builds enumerations for a millisecond: not needed here
+    import _signal as signal  # signal.py takes a millisecond to build enumerations
 
 SIGCHLD = signal.SIGCHLD
 WAITABLE = os.WEXITED | os.WSTOPPED | os.WCONTINUED | os.WNOHANG | os.WNOWAIT
 
 
 class OwnChildren:
-    """A time in which children come and go, after which SIGCHLD is pending only if it was before.
+    """A block in which children start and end; afterwards SIGCHLD is pending only if it was before.
 
-    A signal for a child of the application's that ended meanwhile stays pending too. A caller that
-    ignores SIGCHLD goes on to: its kernel reaps, a pidfd tells the end all the same, and only the
-    exit status is lost. To set it to default meanwhile would leave zombies of its own.
+    A signal for one of the application's children that ended meanwhile stays pending too. An
+    application that ignores SIGCHLD continues to: the kernel then reaps, a pidfd still tells the
+    end, and only the exit status is lost. The default action would leave the application's own
+    children as zombies.
     """
 
     def __init__(self) -> None:
@@ -32,7 +33,7 @@ class OwnChildren:
         self._was_pending = False
 
     def __enter__(self) -> "Self":
-        """Block SIGCHLD, and look whether it waits already."""
+        """Block SIGCHLD, and note whether it is pending already."""
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, (SIGCHLD,))
         try:
             self._was_pending = SIGCHLD in signal.sigpending()
@@ -42,17 +43,17 @@ class OwnChildren:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Give SIGCHLD back as it was; by now this module's children are reaped."""
+        """Restore SIGCHLD; by now this module's children are reaped."""
         try:
             if not self._was_pending:
-                with suppress(OSError):  # the mask must follow; a signal too many is bearable
+                with suppress(OSError):  # the mask must be restored; a signal too many does no harm
                     _withdraw()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     @contextmanager
     def paused(self) -> "Iterator[None]":
-        """Let the application have its own children meanwhile: it asks its user something."""
+        """Restore it meanwhile, while the application asks its user something."""
         self.__exit__()
         try:
             yield
@@ -63,11 +64,11 @@ class OwnChildren:
 
 
 def _withdraw() -> None:
-    """Take back a pending SIGCHLD, unless there is a child that it can be about."""
+    """Discard a pending SIGCHLD, unless there is a child that it may be for."""
     if SIGCHLD not in signal.sigpending() or _has_waitable_child():
         return
     signal.sigtimedwait((SIGCHLD,), 0)
-    if _has_waitable_child():  # it ended between the two, and its signal was merged into ours
+    if _has_waitable_child():  # it ended in between, and its signal was merged into ours
         os.kill(os.getpid(), SIGCHLD)
 
 

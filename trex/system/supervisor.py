@@ -1,8 +1,8 @@
-"""A process between the login and a gpg that starts daemons: when gpg ends, so do they.
+"""A process between the login and a program that starts daemons: when the program ends, so do they.
 
-Signing needs gpg-agent, and a keyring kept by keyboxd needs that. gpg starts them as daemons that
-would outlive the login. Here their ancestor adopts them (PR_SET_CHILD_SUBREAPER, prctl(2)) and
-ends what it adopted. They belong to this login alone: their home directory is its own.
+gpg starts gpg-agent to sign, and keyboxd for a keyring that it keeps. Such daemons would outlive
+the login. This process adopts them (PR_SET_CHILD_SUBREAPER, prctl(2)) and ends what it adopted.
+They belong to this login alone, because the login has a home directory of its own.
 """
 
 import os
@@ -25,29 +25,29 @@ if TYPE_CHECKING:
         """A home directory for the program, see `trex.openpgp.privatehome`."""
 
         def fill(self) -> None:
-            """Make it, and enter it."""
+            """Create it, and change to it."""
 
         def remove(self) -> None:
-            """Leave it, and take it away."""
+            """Leave it, and remove it."""
 
 
-TERMINATION_SECONDS = 0.9  # twice, and the login still waits (child.GRACE_MS)
-MAX_STAT = 4096  # a line of some fifty numbers and a name of 64 bytes at most (proc(5))
-NEARBY = 8192  # numbers after a process's own, among which are the processes that it has caused
-FIRST_AGAIN = 300  # the number after the largest (RESERVED_PIDS in Linux's kernel/pid.c)
+TERMINATION_SECONDS = 0.9  # twice this is less than child.GRACE_MS, which the login waits
+MAX_STAT = 4096  # a line of about fifty numbers and a name of at most 64 bytes (proc(5))
+NEARBY = 8192  # pids after a process's own, among which its descendants are
+FIRST_AGAIN = 300  # the pid after the largest one (RESERVED_PIDS in Linux's kernel/pid.c)
 
 
 def supervised(home: "Home", deadline: float) -> "Leash":
     """Return a leash for `Child.start`: the program runs in `home`, until `deadline` (monotonic).
 
-    The login may be stopped by whoever has called su, so the supervisor has a clock of its own.
+    The caller of su can stop the login, so the supervisor has its own timer.
     """
 
     def leash(lifeline: int) -> None:
         _forget_handlers()
         signal.setitimer(signal.ITIMER_REAL, max(LEAST_SECONDS, deadline - monotonic()))
         _fill(home)
-        signal.setitimer(signal.ITIMER_REAL, 0)  # from here on there is more to end than this
+        signal.setitimer(signal.ITIMER_REAL, 0)  # from here on there are more processes to end
         prctl(SET_CHILD_SUBREAPER, 1)
         supervisor = os.getpid()
         program = os.fork()
@@ -58,7 +58,7 @@ def supervised(home: "Home", deadline: float) -> "Leash":
             return
         try:
             code = _watch(program, lifeline, deadline)
-        finally:  # also where it cannot be watched
+        finally:  # also if it cannot be watched
             end_descendants()
             home.remove()
         os._exit(code)
@@ -67,9 +67,10 @@ def supervised(home: "Home", deadline: float) -> "Leash":
 
 
 def _fill(home: "Home") -> None:
-    """Fill the home, or take away what there is of it.
+    """Fill the home, or remove what there is of it.
 
-    A limit on files (RLIMIT_FSIZE) is whoever's who has called su: it is an error, and no end.
+    The caller of su can set a limit on files (RLIMIT_FSIZE): reaching it is an error here, and does
+    not end the process.
     """
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
@@ -81,14 +82,14 @@ def _fill(home: "Home") -> None:
 
 
 def _forget_handlers() -> None:
-    """Undo what the caller has set for signals: there is no exec here that would do it."""
+    """Reset the caller's signal handlers: there is no exec here that would do it."""
     for number in range(1, signal.SIGRTMIN):
-        with suppress(OSError, ValueError):  # KILL and STOP, and those that libc keeps for itself
+        with suppress(OSError, ValueError):  # KILL and STOP, and those that libc reserves
             signal.signal(number, signal.SIG_DFL)
 
 
 def _watch(program: int, lifeline: int, deadline: float) -> int:
-    """Wait until the program ends, the login has gone or time is up; return what a shell would."""
+    """Wait for the program, the login's end or the deadline; return a shell's exit status."""
     poll = select.poll()
     poll.register(os.pidfd_open(program), select.POLLIN)
     poll.register(lifeline, 0)
@@ -99,18 +100,18 @@ def _watch(program: int, lifeline: int, deadline: float) -> int:
 
 
 def end_descendants() -> None:
-    """End what is left, politely first: gpg-agent then removes its sockets."""
+    """End what is left, with SIGTERM first: gpg-agent then removes its sockets."""
     polite = monotonic() + TERMINATION_SECONDS
     while _has_children() and monotonic() < polite + TERMINATION_SECONDS:
         kind = signal.SIGTERM if monotonic() < polite else signal.SIGKILL
         for child in _listed_children() or _searched_children():
-            with suppress(PermissionError):  # a set-user-ID program that an agent's settings name
+            with suppress(PermissionError):  # a set-user-ID program from an agent's configuration
                 os.kill(child, kind)
         sleep(0.002)
 
 
 def _has_children() -> bool:
-    """Reap what has ended, and tell whether there is more: wait(2) knows, whatever /proc shows."""
+    """Reap what has ended, and tell whether there is more: wait(2) knows, even without /proc."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -122,7 +123,7 @@ def _has_children() -> bool:
 def _listed_children() -> list[int]:
     """Return this process's children: its own program, and the orphans that it adopted.
 
-    Where there is no descriptor or memory for that, it is a part of them: asked again soon.
+    Without a descriptor or memory for that, it returns only some: it is called again soon.
     """
     own = os.getpid()
     try:
@@ -133,10 +134,10 @@ def _listed_children() -> list[int]:
 
 
 def _searched_children() -> list[int]:
-    """Return children that wait(2) knows, for where /proc cannot be read or does not show them.
+    """Return children that wait(2) knows, for a /proc that cannot be read or hides them.
 
-    Mounted with `hidepid` (proc(5)) it shows no process that lets nobody trace it, and Debian's
-    gpg-agent is one.
+    Mounted with `hidepid` (proc(5)) it hides processes that cannot be traced, such as Debian's
+    gpg-agent.
     """
     own = os.getpid()
     numbers = chain(range(own + 1, own + NEARBY), range(FIRST_AGAIN, FIRST_AGAIN + NEARBY))
@@ -158,5 +159,5 @@ def _parent(pid: str) -> int:
             return int(os.read(descriptor, MAX_STAT).rpartition(b")")[2].split()[1])
         finally:
             os.close(descriptor)
-    except OSError:  # ended meanwhile, or hidden because it is somebody else's
+    except OSError:  # it has ended, or belongs to another account and is hidden
         return 0

@@ -14,11 +14,11 @@ import stat
 from contextlib import ExitStack, contextmanager
 from time import monotonic
 
-from trex.codeerrors import StateNotWritten
 from trex.errors import OWNER, READABLE, FileUnsafe, NoRecord
 from trex.system.privilege import acting_as, readable
 from trex.system.rewriting import DIRECTORY, TURN_SECONDS, Overtaken, replace_in, take_turn
 from trex.system.safefile import MAX_SIZE, check_directories, open_safely, read_whole
+from trex.totp.errors import StateNotWritten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

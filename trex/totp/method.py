@@ -8,13 +8,13 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
-from trex.codeerrors import CodeSpent, NotSent, SettingsError, StateNotWritten, TooManyAttempts
-from trex.errors import NotStarted
+from trex.errors import ProgramFailed, TooManyAttempts
 from trex.login.challenge import Challenge, is_equal, random_text
 from trex.login.method import find_record, find_sender, find_servant
 from trex.system.packages import from_debian
 from trex.system.privilege import readable
 from trex.system.rewriting import tries
+from trex.totp.errors import CodeSpent, StateNotWritten
 from trex.totp.file import ChangedMeanwhile, locked, read_secret
 from trex.totp.rules import accepted_codes, count_attempt, note_skew, steps_in_window
 from trex.totp.state import EMERGENCY_DIGITS, MAX_COUNTER, OtpState
@@ -231,6 +231,8 @@ def read_fleet(options: "Options") -> str:
 
     state = str(read_settings(options.sms_file)["state"])
     if state.startswith("file:"):
+        from trex.sms.errors import SettingsError
+
         raise SettingsError(f"{options.sms_file}: state: `fleet` needs a redis:// URL")
     return state
 
@@ -268,5 +270,5 @@ def _tell_fleet(servant: "Account", told: dict[str, str], *, release: bool) -> t
 
     try:
         return have_done(servant, "trex.totp.claim", {**told, "release": release})
-    except (NotSent, NotStarted) as error:
+    except ProgramFailed as error:
         return "", str(error)

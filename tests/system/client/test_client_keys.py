@@ -146,7 +146,7 @@ def test_a_key_that_the_file_names_for_every_host(
     laptop.name_keys("* 0123")
     answers, shown = hostile.ask(laptop, encrypt(holder, to))
     assert answers == [""]
-    assert '.config/trex/keys:1: found "0123"; meant is 40 or 64 capital hex digits' in shown
+    assert '.config/trex/keys:1: expected 40 or 64 capital hex digits, found "0123"' in shown
 
 
 def test_where_the_remembered_key_is_gone_the_one_that_is_there_answers(

@@ -151,8 +151,8 @@ def test_a_service_that_is_allowed_for_one_host_is_none_for_another(
 
 
 @pytest.mark.parametrize(("content", "error"), [
-    (b"web\n", ":1: found 1 words; meant is HOST SERVICE"),
-    (b"web ss(d\n", ':1: found "ss(d"; meant is HOST SERVICE'),
+    (b"web\n", ":1: expected HOST SERVICE, found 1 words"),
+    (b"web ss(d\n", ':1: expected HOST SERVICE, found "ss(d"'),
 ])  # fmt: skip
 def test_a_damaged_file_of_services(
     hostile: Hostile, laptop: Client, holder: Holder, to: str, content: bytes, error: str

@@ -76,10 +76,10 @@ def _used(user: Account) -> None:
         (_open_home, "totp-FileUnsafe", "/home/alice: expected writable by its owner only, found mode 0777"),
         (_link, "totp-FileUnsafe", "found a symbolic link"),
         (_gone, "totp-NoRecord", "no such file"),
-        (_step, "totp-RecordError", f"{FILE}:6: found another STEP_SIZE"),
-        (_no_secret, "totp-RecordError", f"{FILE}:1: found no secret"),
-        (_long, "totp-RecordError", f"{FILE}:1: found 60000 characters of secret; meant is at most 256"),
-        (_used, "totp-RecordError", f"{FILE}:4: found another DISALLOW_REUSE"),
+        (_step, "totp-RecordError", ", found another STEP_SIZE"),
+        (_no_secret, "totp-RecordError", f"{FILE}:1: expected a secret in base32, found no secret"),
+        (_long, "totp-RecordError", f"{FILE}:1: expected at most 256, found 60000 characters of secret"),
+        (_used, "totp-RecordError", f"{FILE}:4: expected the numbers of steps, found another DISALLOW_REUSE"),
     ],
 )  # fmt: skip
 def test_a_secret_that_a_login_would_refuse(

@@ -1,4 +1,4 @@
-"""cockpit-session, the program of cockpit's that asks PAM; its web server carries what both say."""
+"""cockpit-session, cockpit's program that asks PAM; its web server passes on the messages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_challenge(stream: IO[bytes]) -> tuple[str, str]:
 
 
 def answer(stream: IO[bytes], cookie: str, response: str) -> None:
-    """Say it in the one form that it takes: these keys in this order, and no space."""
+    """Write it in the only accepted form: these keys in this order, without spaces."""
     message = {"command": "authorize", "cookie": cookie, "response": response}
     text = b"\n" + json.dumps(message, separators=(",", ":")).encode()
     stream.write(b"%d\n%s" % (len(text), text))

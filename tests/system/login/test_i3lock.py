@@ -1,4 +1,4 @@
-"""i3lock: what is typed comes before PAM asks, and nothing of PAM's is shown."""
+"""i3lock: the user types before PAM asks, and no message of PAM is shown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENCE = 20  # seconds
 
 @pytest.fixture
 def display() -> Iterator[str]:
-    """A screen that nobody sees, on loopback: its socket would be the machine's otherwise."""
+    """A virtual screen on loopback: a socket would be visible to the whole machine."""
     reading, writing = os.pipe()
     server = subprocess.Popen(
         ["Xvfb", "-displayfd", str(writing), "-nolisten", "unix", "-listen", "tcp", "-ac"],
@@ -37,7 +37,7 @@ def display() -> Iterator[str]:
 
 
 class Lock:
-    """A screen that is locked by a user, and a hand at its keyboard."""
+    """A screen that a user has locked, and its keyboard."""
 
     def __init__(self, user: Account, display: str) -> None:
         self._environment = {"PATH": "/usr/bin:/bin", "DISPLAY": display, "LC_ALL": "C.UTF-8"}

@@ -58,7 +58,7 @@ def tell(when):
 def test_a_login_loads_no_module_that_it_can_do_without(
     alice: Account, client: Path, place: Path
 ) -> None:
-    """And what it needs after the prompt is there before: an upgrade may come in ten minutes."""
+    """What it needs after the prompt is loaded before: an upgrade may happen within ten minutes."""
     report = place / "loaded"
     (place / "spy.py").write_text(SPY.format(checkout=str(sandbox.MODULE), report=str(report)))
     name = sandbox.pam_service("trex-loaded", f"auth required pam_python.so {place}/spy.py")
@@ -72,7 +72,7 @@ def test_a_login_loads_no_module_that_it_can_do_without(
 def test_a_login_with_a_key_loads_nothing_of_the_other_methods(
     alice: Account, holder: Holder, client: Path, place: Path
 ) -> None:
-    """Nor any library of theirs: not for the prompt, and not for a success with its reminder."""
+    """Nor any of their libraries: neither for the prompt nor for a success with its reminder."""
     report, spy = place / "loaded-openpgp", place / "spy-openpgp.py"
     spy.write_text(SPY.format(checkout=str(sandbox.MODULE), report=str(report)))
     name = sandbox.pam_service("trex-loaded-openpgp", f"auth required pam_python.so {spy}")
@@ -81,7 +81,7 @@ def test_a_login_with_a_key_loads_nothing_of_the_other_methods(
     loaded = set(report.read_text().split()) - {"prompt", "end"}
     assert "trex.openpgp.method" in loaded
     others = ("trex.page.", "trex.sms.", "trex.totp.", "trex.system.servant",
-              "trex.codeerrors", "trex.system.packages", "pyotp", "requests", "redis", "sqlite3", "smtplib", "ssl",
+              "trex.system.packages", "pyotp", "requests", "redis", "sqlite3", "smtplib", "ssl",
               "tomllib", "json", "hashlib", "hmac")  # fmt: skip
     assert [module for module in loaded if module.startswith(others)] == []
 

@@ -24,7 +24,7 @@ door = socket.socket(fileno=3)
 fields = door.recv(65536).split(b"\\0")
 """
 SHORT = "-DSILENCE_MS=1500L", "-DEND_MS=500L"
-NO_VERDICT = "no verdict that counts from "
+NO_VERDICT = "no valid verdict from "
 LIES = {
     "nothing": ("", 0),
     "nothing, and an error": ("", 1),

@@ -31,7 +31,7 @@ CANARY = "\n__import__('builtins').open({fired!r}, 'a').write({name!r} + '\\n')\
 
 
 class Attacker:
-    """A local user with a standard library of his own, which sings."""
+    """A local user with their own standard library, which reports that it was used."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -153,7 +153,7 @@ def test_doas_and_vlock_need_the_guard_as_su_does(
         DOAS.unlink()
 
 
-@pytest.mark.parametrize("environment", ["PATH of his own", "no PATH, and his directory"])
+@pytest.mark.parametrize("environment", ["PATH of their own", "no PATH, and their directory"])
 @pytest.mark.parametrize("settings", ["secure_path", "no secure_path, but the guard"])
 def test_sudo_is_safe_with_secure_path_or_with_the_guard(
     alice: Account, mallory: Attacker, guard: Path, environment: str, settings: str

@@ -1,4 +1,4 @@
-"""pkttyagent, which asks at a terminal for what polkit allows to whoever logs in."""
+"""pkttyagent, which asks at a terminal when polkit requires an authentication."""
 
 from __future__ import annotations
 

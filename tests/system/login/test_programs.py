@@ -85,7 +85,7 @@ def test_public_key_first_so_that_strangers_meet_no_gpg(
 def test_a_client_that_goes_away_leaves_nothing(
     alice: Account, sshd: Callable[..., Sshd], place: Path
 ) -> None:
-    """Advisory CVE-2019-12210; the fixture `nothing_left` looks once the server is closed."""
+    """Advisory CVE-2019-12210; the fixture `nothing_left` checks after the server is closed."""
     server = sshd()
     waiting = place / "waiting"
     askpass = place / "askpass-slow"

@@ -1,4 +1,4 @@
-"""Programs that show a prompt of their own, or the last line of one: what `message=info` is for."""
+"""Programs with their own prompt, or that show only its last line: for these is `message=info`."""
 
 from __future__ import annotations
 

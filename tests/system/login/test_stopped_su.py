@@ -97,7 +97,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 @contextmanager
 def stopped(caller: Account, number: int) -> Iterator[None]:
-    """Have so many su, each stopped by who called it when it has started a gpg, which waits."""
+    """Start so many su, each stopped by its caller after it started a gpg, which waits."""
     running: list[subprocess.Popen[str]] = []
     wait = sandbox.PLACE / "wait"
     wait.touch()
@@ -119,7 +119,7 @@ def stopped(caller: Account, number: int) -> Iterator[None]:
 def test_su_that_somebody_has_stopped_take_no_processes_from_others(
     account: Callable[[str], Account], central: Account, log: Log
 ) -> None:
-    """The kernel holds a caller's limit against all processes of the account that runs gpg.
+    """The kernel counts all processes of the account that runs gpg against the caller's limit.
 
     It is the soft limit, because a container's root may lack CAP_SYS_RESOURCE, and raise no other.
     """
@@ -135,7 +135,7 @@ def test_su_that_somebody_has_stopped_take_no_processes_from_others(
 def test_gpg_ends_in_time_although_its_login_is_stopped(
     account: Callable[[str], Account], central: Account
 ) -> None:
-    """It is dead, and stays in the table of processes until su goes on and asks for its status."""
+    """It is a zombie until su continues and asks for its status."""
     with stopped(account("mallory"), 1):
         assert set(states(central.uid)) - set(DYING)
         wait_until(lambda: set(states(central.uid)) <= set(DYING))

@@ -65,7 +65,7 @@ WRONG = "Trex: this response was wrong. If you are asked again, it is a new chal
 def test_whoever_answers_wrongly_is_told_so_in_one_line(
     alice: Account, ask: Callable[..., Asked]
 ) -> None:
-    """The next prompt looks the same. A program that shows no messages is not failed by it."""
+    """The next prompt looks the same. A program that shows no messages does not fail."""
     asked = ask("alice", "--answer", "AAAAAAAAAA")
     assert asked.facts["say"] == [f"3 {WRONG}"]
     silent = ask("alice", "--answer", "AAAAAAAAAA", "--silent")
@@ -130,7 +130,7 @@ def test_an_unknown_user_and_a_bad_name_are_unknown(
 def test_a_bad_name_is_unknown_even_if_there_is_such_an_account(
     alice: Account, log_in: Callable[..., Asked], log: Log, name: str
 ) -> None:
-    """It could leave its place in `auth_file=/etc/trex/users/%u`, or forge a line."""
+    """It could lead elsewhere in `auth_file=/etc/trex/users/%u`, or forge a line."""
     passwd = Path("/etc/passwd")
     before = passwd.read_text()
     passwd.write_text(f"{before}{name}:x:{alice.uid}:{alice.gid}::{alice.home}:/bin/sh\n")
@@ -195,7 +195,7 @@ def test_an_unusable_record_is_refused(
     alice.write("# mine\nalice@example.org maybe nosign\n")
     assert log_in("alice", arguments=("nullok",)).verdict == "PAM_AUTHINFO_UNAVAIL"
     assert log.verdict().endswith(
-        ': /home/alice/.auth_gpg:2: found "maybe"; meant is trust or notrust'
+        ': /home/alice/.auth_gpg:2: expected trust or notrust, found "maybe"'
     )
 
 

@@ -215,7 +215,7 @@ def test_a_pin_is_not_asked_for_only_where_there_is_no_number(
     bob: Account, before_permit: Callable[..., Asked], log: Log,
     spoil: Callable[[], object], arguments: tuple[str, ...], outcome: str,
 ) -> None:  # fmt: skip
-    """Advisory CVE-2025-23013: and nothing of the administrator's that is broken counts as that."""
+    """Advisory CVE-2025-23013: a broken file of the administrator never counts as that."""
     spoil()
     asked = before_permit(bob.name, "method=sms", "nullok", *arguments)
     if outcome == NONE:

@@ -38,7 +38,7 @@ PATIENCE = 20  # seconds; libpam's delay after a refusal is two
 
 
 class Vsftpd:
-    """A server on loopback with a PAM service of its own."""
+    """A server on loopback with its own PAM service."""
 
     def __init__(self, directory: Path, service: str) -> None:
         empty = directory / "empty"

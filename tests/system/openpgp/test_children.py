@@ -133,7 +133,7 @@ def test_gpg_ends_with_its_login_however_that_ends(
     alice: Account, holder: Holder, keys: Keys, client: Path, service: Callable[..., str],
     place: Path, signed: bool,
 ) -> None:  # fmt: skip
-    """Every child an end: the caller is killed with -9 while gpg hangs."""
+    """Every child ends: the caller is killed with -9 while gpg hangs."""
     if signed:
         alice.import_keys(holder.secret(keys["signing"]))
         alice.write(f"{keys['cv25519']} trust signing@example.org\n")

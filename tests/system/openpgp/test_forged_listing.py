@@ -93,4 +93,4 @@ def test_a_forged_listing_commands_no_terminal_of_root_s(
     assert all(c.isprintable() or c in "\n\t" for c in said), said
     assert done.returncode == status
     assert ("root login" in said) is (status == 0), "the forger was there"
-    assert ("gpg's listing has a fingerprint that is none" in said) is (status == 1)
+    assert ("gpg's listing has an invalid fingerprint" in said) is (status == 1)

@@ -1,4 +1,4 @@
-"""A home that was prepared: keyrings that are none, records that change, options for recipients."""
+"""A hostile home: invalid keyrings, records that change, options instead of recipients."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_keyring_that_is_none(
     plant: Callable[[Path], None], name: str, alice: Account, keys: Keys,
     ask: Callable[..., Asked], log: Log,
 ) -> None:  # fmt: skip
-    """Advisory CVE-2019-12209, for what gpg reads: no hang, no verdict but a refusal."""
+    """Advisory CVE-2019-12209, for what gpg reads: no hang, and always a refusal."""
     alice.write(f"{keys['cv25519']} notrust nosign\n")
     path = alice.gnupg / name
     path.unlink(missing_ok=True)
@@ -105,14 +105,14 @@ def test_nothing_is_run_that_a_record_names(
     canary = place / "canary"
     alice.write(f"# a comment\n{recipient.replace('@', str(canary), 1)} trust nosign\n")
     assert ask("alice", arguments=("nullok",)).verdict == "PAM_AUTHINFO_UNAVAIL"
-    assert "/home/alice/.auth_gpg:2: found " in log.verdict()
+    assert "/home/alice/.auth_gpg:2: expected " in log.verdict()
     assert len(log.verdict()) < 2100
     assert not canary.exists()
     assert not (alice.home / "canary").exists()
 
 
 def test_a_name_in_a_path_is_no_command(alice: Account, log_in: Callable[..., Asked]) -> None:
-    """Advisory CVE-2026-44712: file names, too; they are arguments of a list, and no shell reads."""
+    """Advisory CVE-2026-44712: file names, too; they are in an argument list, without a shell."""
     home = alice.home / "`touch canary` ;(id) -o x"
     alice.gnupg.rename(home)
     assert log_in("alice", arguments=(f"[gnupg_home=%h/{home.name}]",)).verdict == "PAM_SUCCESS"
@@ -161,7 +161,7 @@ def test_two_logins_of_one_user_at_once_have_their_own_challenges(
 def test_a_refused_name_starts_no_gpg(
     ask: Callable[..., Asked], alice: Account, place: Path
 ) -> None:
-    """Advisory CVE-2015-5600: what an attempt costs is bounded, here by none at all."""
+    """Advisory CVE-2015-5600: the cost of an attempt is bounded, here to nothing."""
     seen = place / "gpg-ran"
     program = place / "counting-gpg"
     program.write_text(f'#!/bin/sh\necho x >> {seen}\nexec /usr/bin/gpg "$@"\n')

@@ -1,4 +1,4 @@
-"""Keys of people who never heard of Trex: gpg's own verdict on each, and the module's."""
+"""Keys of people who do not use Trex: gpg's own verdict on each, and the module's."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_a_signed_challenge(
 def test_the_signing_agent_ends_and_one_that_ran_before_stays(
     alice: Account, holder: Holder, keys: Keys, log_in: Callable[..., Asked]
 ) -> None:
-    """The fixture `nothing_left` sees to the agent that a login starts."""
+    """The fixture `nothing_left` checks for the agent that a login starts."""
     alice.import_keys(holder.secret(keys["signing"]))
     alice.write(f"{keys['cv25519']} trust signing@example.org\n")
     alice.run("gpg-connect-agent", "/bye")
@@ -135,7 +135,7 @@ def test_a_signing_key_with_a_passphrase_is_refused_and_no_pinentry_appears(
     pinentry.chmod(0o755)
     alice.write(f"pinentry-program {pinentry}\n", ".gnupg/gpg-agent.conf")
     alice.write(f"{keys['cv25519']} trust locked@example.org\n")
-    refused(log_in("alice"), log, "the key locked@example.org wants a passphrase")
+    refused(log_in("alice"), log, "the key locked@example.org needs a passphrase")
     assert not canary.exists()
 
 
@@ -221,7 +221,7 @@ def test_trust_that_was_given_but_not_yet_computed_is_refused_with_the_way_out(
     key = keys["cv25519"]
     alice.write(f"{key} notrust nosign\n")
     alice.run("gpg", "--batch", "--import-ownertrust", stdin=f"{key}:6:\n".encode())
-    refused(log_in("alice"), log, "gpg --check-trustdb may bring it up to date")
+    refused(log_in("alice"), log, "gpg --check-trustdb may update the trust database")
     alice.run("gpg", "--batch", "--check-trustdb")
     assert log_in("alice").verdict == "PAM_SUCCESS"
 

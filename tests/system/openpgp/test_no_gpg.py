@@ -1,4 +1,4 @@
-"""A host or a client without gpg, or whose gpg fails: what the commands say, and that it helps."""
+"""A host or a client without gpg, or with one that fails: the commands say what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keyrings in which somebody has put a key that carries another's: with real gpg.
+"""Keyrings with a key that contains another person's: with real gpg.
 
 Advisory Trex itself: gpg's `-r FINGERPRINT` finds a key that carries the fingerprint as a subkey.
 """

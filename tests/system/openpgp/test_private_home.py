@@ -56,7 +56,7 @@ def session(alice: Account) -> Iterator[Path]:
 
 
 def keep_in_keyboxd(alice: Account, *exported: bytes) -> None:
-    """Begin a keyring anew; GnuPG 2.4 keeps it with keyboxd, 2.2 ignores common.conf."""
+    """Create a new keyring; GnuPG 2.4 keeps it with keyboxd, 2.2 ignores common.conf."""
     shutil.rmtree(alice.gnupg)
     alice.gnupg.mkdir()
     alice.own(alice.gnupg, 0o700)
@@ -107,7 +107,7 @@ def test_an_agent_that_knows_a_passphrase_is_asked_and_stays(
         keep_in_keyboxd(alice, holder.public(keys["cv25519"]))
     key = make_locked_key(alice, keys)
     assert log_in("alice").verdict == "PAM_AUTHINFO_UNAVAIL"
-    assert f"the key {key} wants a passphrase" in log.verdict()
+    assert f"the key {key} needs a passphrase" in log.verdict()
     tell_passphrase(alice, key)
     agent = alice.run("gpg-connect-agent", "--no-autostart", "GETINFO pid", "/bye")
     if gnupg_version() >= (2, 4):
@@ -212,7 +212,7 @@ def test_a_directory_goes_as_well_when_the_caller_is_killed(
 def test_a_directory_that_cannot_be_filled_goes_too(
     signer: Account, client: Path, service: Callable[..., str]
 ) -> None:
-    """RLIMIT_FSIZE of whoever calls su: SIGXFSZ would end the supervisor, and leave a directory."""
+    """The caller of su can set RLIMIT_FSIZE: SIGXFSZ would end the supervisor, and leave a directory."""
     before = temporaries()
     done = subprocess.run(
         ["/usr/bin/setpriv", *LIMITED["root without the right to mount"], "/usr/bin/prlimit",
@@ -226,7 +226,7 @@ def test_a_directory_that_cannot_be_filled_goes_too(
 def test_what_was_started_ends_by_itself_where_the_caller_is_stopped(
     signer: Account, client: Path, service: Callable[..., str], place: Path
 ) -> None:
-    """A supervisor counts the seconds too: su may be stopped by whoever has called it."""
+    """The supervisor has a deadline too: the caller of su can stop su."""
     name = service(hanging_gpg(place, 4444), "gpg_timeout=5")
     caller = subprocess.Popen([client, name, signer.name], stdout=subprocess.DEVNULL)
 

@@ -1,4 +1,4 @@
-"""A user whose key will soon expire is told, after the verdict and whatever that costs nothing."""
+"""A user whose key will soon expire is told, after the verdict, which never depends on it."""
 
 from __future__ import annotations
 

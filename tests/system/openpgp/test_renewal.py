@@ -1,4 +1,4 @@
-"""A key that ends, by itself or in its subkey: the printed commands move it, before and after."""
+"""A key or subkey that expires: the printed commands extend it, before and after."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_what_a_user_is_told_before_the_day(
 def test_what_is_said_after_the_day(
     host: Account, owner: Holder, ask: Callable[..., Asked], log: Log, kind: str
 ) -> None:
-    """By the log, trex show, doctor and enroll alike."""
+    """In the log, and in trex show, doctor and enroll."""
     primary, subkey = (OVER if end == IN_TEN_DAYS else end for end in KINDS[kind])
     made = make(owner, primary, subkey, at="20200101T000000")
     host.import_keys(owner.public())

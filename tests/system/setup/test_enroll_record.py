@@ -85,7 +85,7 @@ def test_a_wrong_mode_is_fixed(alice: Account) -> None:
             ["--page", "webQrAuthTls", "--tls-key", "a b", "--tls-certificate", "c"],
             "must not contain spaces",
         ),
-        (["--sign-as", "yes"], 'found "yes"; meant is'),
+        (["--sign-as", "yes"], ', found "yes"'),
         (["--key", "x", "--locate", "a@example.org"], "expected only one of --key, --from-keyring"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.gateways import TOKEN, Authority
-from trex.codeerrors import NotSent
+from trex.sms.errors import NotSent
 from trex.sms.fleet import RedisCounts
 
 if TYPE_CHECKING:

@@ -73,7 +73,7 @@ def test_a_late_pin(sms: Sms) -> None:
 
 @pytest.mark.parametrize(
     ("argument", "reason"),
-    [("sms_user=root", "without root's rights"), ("sms_user=bob", "another account than who logs in"),
+    [("sms_user=root", "an account other than root"), ("sms_user=bob", "an account other than the user's"),
      ("sms_user=no-such", "there is no such account")],
 )  # fmt: skip
 def test_the_account_that_sends(sms: Sms, argument: str, reason: str) -> None:

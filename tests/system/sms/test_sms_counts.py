@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.gateways import RedisServer
 from tests.support.pins import LIMITS
-from trex.codeerrors import TooManyAttempts
+from trex.errors import TooManyAttempts
 from trex.sms.counts import FileCounts, _times
 from trex.sms.send import open_counts
 

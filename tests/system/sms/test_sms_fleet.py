@@ -15,7 +15,8 @@ from pyotp import HOTP
 from tests.support.codes import FILE, text
 from tests.support.gateways import TOKEN, RedisServer
 from tests.support.pins import LIMITS
-from trex.codeerrors import NotSent, TooManyAttempts
+from trex.errors import TooManyAttempts
+from trex.sms.errors import NotSent
 from trex.sms.fleet import RedisCounts
 from trex.sms.send import open_counts
 

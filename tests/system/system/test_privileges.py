@@ -1,4 +1,4 @@
-"""Ids, the environment, programs that a user smuggled in: nothing becomes root again."""
+"""Ids, the environment, programs of a user: nothing becomes root again."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ exec /usr/bin/gpg --dirmngr-program {dirmngr} "$@"
 def test_a_key_that_is_not_there_is_looked_for_nowhere(
     alice: Account, client: Path, service: Callable[..., str], place: Path, kept: str
 ) -> None:
-    """Else whoever has the address's domain would say whose key it is: each guard is enough.
+    """Otherwise the owner of the address's domain would choose the key: each guard is enough.
 
     Without all, the last case, it is looked for: else this test would show nothing.
     """
@@ -230,7 +230,7 @@ def test_a_caller_that_is_the_user_works_for_that_user_and_for_no_other(
     alice: Account, account: Callable[[str], Account], client: Path, service: Callable[..., str],
     place: Path, log: Log,
 ) -> None:  # fmt: skip
-    """As a screen locker does, which has no root's rights."""
+    """As a screen locker does, which does not have root's rights."""
     mallory = account("mallory")
     name = service()
     prompt = place / "locker"

@@ -1,4 +1,4 @@
-"""SIGCHLD belongs to the application: no login leaves it one, and none takes one away."""
+"""SIGCHLD belongs to the application: a login neither leaves one nor removes one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A home on a file system that does not answer holds up nobody but its owner."""
+"""A home on a file system that does not answer delays only its owner."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SILENT = "and its process cannot be ended: their file system does not answer"
 
 @contextmanager
 def unanswered(place: Path) -> Iterator[None]:
-    """Cover a directory; in the end whoever hangs there is let go."""
+    """Cover a directory; at the end, release every process that hangs there."""
     before = set(sandbox.processes_here())
     with silent(place) as covered:
         yield
@@ -52,7 +52,7 @@ def test_root_is_told_and_goes_on(host: Account) -> None:
 
 
 def test_doctor_looks_at_everybody_else(host: Account, bob: Account) -> None:
-    """Also where nobody is named: whose home hangs is told, and who comes after is looked at."""
+    """Also without a name: the user whose home hangs is reported, and the others are examined."""
     write_service("gpg_timeout=1")
     bob.write("nobody@example.org trust nosign\n")
     with unanswered(host.home):
@@ -87,7 +87,7 @@ def test_doctor_does_not_wait_for_every_home_of_a_dead_server(
 
 
 def test_a_page_s_certificate_that_hangs_is_a_finding(host: Account, place: Path) -> None:
-    """Its key and certificate may lie elsewhere than the home."""
+    """Its key and certificate may be outside the home."""
     away = sandbox.PLACE / "away"
     away.mkdir()
     [key, *_] = host.record.read_text().split()

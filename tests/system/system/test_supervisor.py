@@ -29,6 +29,6 @@ def signer(alice: Account, holder: Holder, keys: Keys) -> Account:
 def test_an_agent_that_proc_hides_ends_with_the_login(
     signer: Account, log_in: Callable[..., Asked], hidden: str
 ) -> None:
-    """As hardened hosts mount it (proc(5), hidepid); Debian's gpg-agent lets nobody trace it."""
+    """As hardened hosts mount it (proc(5), hidepid); Debian's gpg-agent cannot be traced."""
     with mounted(Path("/proc"), "-t", "proc", "-o", f"hidepid={hidden}", "proc"):
         assert log_in("alice").verdict == "PAM_SUCCESS"

@@ -90,7 +90,7 @@ def logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 def test_what_is_no_error_is_not_logged_as_one(
     logged: Callable[[], str], outcome: errors.Outcome, priority: int
 ) -> None:
-    """Nor is what whoever asks can bring about, such as a limit that is reached."""
+    """Nor is what anyone who logs in can cause, such as a limit that is reached."""
     write_verdict(Login("alice", "sshd", "", []), outcome, "", 0)
     assert logged().startswith(f"<{priority}>")
 

@@ -27,8 +27,10 @@ def test_no_error_stands_for_success() -> None:
     def tree(root: type[TrexError]) -> list[type[TrexError]]:
         return [root, *(leaf for branch in root.__subclasses__() for leaf in tree(branch))]
 
-    import trex.codeerrors
-    import trex.openpgp.errors  # noqa: F401 (each registers its branch)
+    import trex.openpgp.errors
+    import trex.sms.errors
+    import trex.system.packages
+    import trex.totp.errors  # noqa: F401 (each registers its branch)
 
     classes = tree(TrexError)
     assert len(classes) > 22

@@ -37,7 +37,7 @@ class Listed(Gpg):
 
 
 def error_of(expected: dict[str, str], status: str, listing: str) -> OpenPGPError:
-    """Go the way of a login: what the listing does not tell, gpg's status lines do."""
+    """Do what a login does: what the listing does not show, gpg's status lines do."""
     keys = parse_listing(listing)
     signer: Chosen | None = None
     try:
@@ -96,9 +96,9 @@ fpr:::::::::{SUBKEY}:
 
 
 def test_a_key_from_the_future_points_at_the_clock() -> None:
-    """A machine that boots in 1970 would else say that no key can encrypt."""
+    """Otherwise a machine that boots in 1970 would say that no key can encrypt."""
     keys = parse_listing(LISTING.replace("1700000000", "4102444800"))
-    assert "so the clock may be wrong" in str(verdict(PRIMARY, keys, trust=True)[1])
+    assert "so a clock may be wrong" in str(verdict(PRIMARY, keys, trust=True)[1])
 
 
 def test_a_subkey_is_named_by_an_exclamation_mark_only() -> None:
@@ -151,7 +151,7 @@ def test_a_failure_code_that_is_no_number_is_only_vague() -> None:
     [("u", True), ("f", True), ("m", True), ("q", False), ("n", False), ("-", False), ("", False)],
 )
 def test_without_trust_in_the_record_gpg_has_to_vouch(validity: str, vouched: bool) -> None:
-    """For the key, or for the user id with that address: another user id's validity is no help."""
+    """For the key, or for the user id with that address: the validity of another user id does not count."""
     for row, name in (("pub:-", PRIMARY), ("uid:-", "alice@example.org")):
         keys = parse_listing(LISTING.replace(row, f"{row[:4]}{validity}"))
         fault = verdict(name, keys, trust=False)[1]
@@ -188,7 +188,7 @@ def test_the_key_counts_and_not_its_subkeys_alone(
 
 
 def test_a_part_of_an_address_is_another_s() -> None:
-    """Also where gpg lists all keys, as it does of a keyring that keyboxd keeps."""
+    """Also if gpg lists all keys, as for a keyring that keyboxd keeps."""
     keys = parse_listing(LISTING.replace("<alice@", "<malice@"))
     for name in ("alice@example.org", "malice@example.or", "alice@example.or"):
         assert isinstance(verdict(name, keys, trust=True)[1], KeyNotFound)

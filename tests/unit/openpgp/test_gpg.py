@@ -101,7 +101,7 @@ def test_keys_that_are_given_are_not_searched_for() -> None:
 
 
 def test_gpg_finds_its_files() -> None:
-    """Else it would make them."""
+    """Otherwise it would create them."""
     keyrings, database = ("pubring.kbx", "pubring.gpg", "common.conf"), "trustdb.gpg"
     for keyring, trust in itertools.product(keyrings, (True, False)):
         _check_home([keyring, database], record(trust=trust), "/home/alice/.gnupg")

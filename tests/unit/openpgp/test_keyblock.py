@@ -1,4 +1,4 @@
-"""OpenPGP packets: whose they are, and nothing that is cut off, in parts or something else."""
+"""OpenPGP packets: their fingerprints; what is cut off, partial or something else is refused."""
 
 from __future__ import annotations
 

@@ -27,6 +27,15 @@ def test_a_listing_of_gpg_s_form_is_read() -> None:
     assert parse_listing("") == []
 
 
+def test_a_listing_of_secret_keys_says_which_of_them_are_here() -> None:
+    sec = PUB.replace("pub:", "sec:").replace("scESC:::::", "scESC:::#::")
+    ssb = SUB.replace("sub:", "ssb:").replace("e:::::", "e:::D2760001240103::")
+    [key] = parse_listing(sec + FPR + UID + ssb)
+    assert [sub.secret for sub in key.subkeys] == ["#", "D2760001240103"]
+    [key] = parse_listing(PUB + FPR + UID + SUB)
+    assert [sub.secret for sub in key.subkeys] == ["", ""]
+
+
 @pytest.mark.parametrize(
     "fingerprint",
     ["\x1b]52;c;Y3VybCBldmlsfHNo\x07", "", FINGERPRINT.lower(), FINGERPRINT[:-1], "Z" * 40,
@@ -103,7 +112,7 @@ def test_whatever_a_listing_says_what_is_shown_commands_no_terminal(rows: list[s
 def test_a_sieve_keeps_all_but_the_user_ids_that_nobody_asks_for(
     user_ids: list[str], cuts: list[int], names: list[str]
 ) -> None:
-    """However the listing comes in pieces."""
+    """In whatever pieces the listing arrives."""
     rows = [UID.replace("Alice", user_id) for user_id in user_ids]
     text = (PUB + FPR + "".join(rows) + SUB).encode()
     places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]

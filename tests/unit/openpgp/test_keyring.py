@@ -9,9 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from trex.errors import FileUnsafe, GpgFailed
+from trex.errors import FileUnsafe, GpgFailed, GpgTimedOut, OpenPGPError
 from trex.openpgp.errors import KeyNotFound
-from trex.openpgp.keyring import DATABASE, KEYRING, PUBLIC, _searched, list_home, read_key_file
+from trex.openpgp.keyring import (
+    DATABASE,
+    KEYRING,
+    PUBLIC,
+    Keyring,
+    _searched,
+    list_home,
+    read_key_file,
+)
 from trex.system.privilege import Account, find_account
 
 FILES, NAME = 4000, 200
@@ -57,7 +65,7 @@ def test_an_address_is_searched_for_whole_and_a_subkey_with_all_that_carry_it() 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as somebody else")
 def test_a_key_file_is_read_with_its_reader_s_rights() -> None:
-    """A record could else have root read any file."""
+    """Otherwise a record could make root read any file."""
     nobody = find_account("nobody")
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
@@ -71,6 +79,25 @@ def test_a_key_file_is_read_with_its_reader_s_rights() -> None:
 
 
 def test_a_key_file_that_is_not_there_is_no_missing_record(tmp_path: Path) -> None:
-    """With `nullok` the user would else not be asked."""
+    """Otherwise the user would not be asked with `nullok`."""
     with pytest.raises(KeyNotFound, match="there is no such file"):
         read_key_file(str(tmp_path / "key.pgp"), owner(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("program", "error", "message"),
+    [
+        ("exec sleep 60", GpgTimedOut, r"^gpg did not finish in time and was ended$"),
+        ("exec head -c 20000000 /dev/zero", GpgFailed, r"^gpg wrote more than \d+ bytes"),
+        ("exit 0", GpgFailed, r"^gpg listed no keyring$"),
+    ],
+)
+def test_what_becomes_of_gpg_is_told_in_its_name(
+    tmp_path: Path, program: str, error: type[OpenPGPError], message: str
+) -> None:
+    gpg = tmp_path / "gpg"
+    gpg.write_text(f"#!/bin/sh\n{program}\n")
+    gpg.chmod(0o755)
+    keyring = Keyring(str(gpg), owner(tmp_path), str(tmp_path), 1)
+    with keyring, pytest.raises(error, match=message):
+        keyring.list_keys([])

@@ -49,7 +49,7 @@ def runtime(home: Path, nobody: Account, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 def test_sockets_are_where_nobody_else_can_be(home: Path, nobody: Account, runtime: Path) -> None:
-    """As gpg has it: another's directory, or one that others can enter, is not used."""
+    """As gpg does: another user's directory, or one that others can enter, is not used."""
     gnupg = str(home / ".gnupg")
     assert socket_directory(gnupg, nobody) == str(runtime)
     for mode in (0o710, 0o701, 0o755):
@@ -61,7 +61,7 @@ def test_sockets_are_where_nobody_else_can_be(home: Path, nobody: Account, runti
 
 
 def test_an_agent_s_socket_is_tried_with_the_account_s_rights(home: Path, nobody: Account) -> None:
-    """Else root would connect to whatever a user's link leads to."""
+    """Otherwise root would connect to what a user's link leads to."""
     gnupg = str(home / ".gnupg")
     with closing(socket.socket(socket.AF_UNIX)) as agent:
         agent.bind(f"{gnupg}/{AGENT}")
@@ -86,6 +86,6 @@ def test_an_agent_s_socket_is_shown_with_the_account_s_rights(home: Path, nobody
 
 @pytest.mark.usefixtures("impatient")
 def test_a_key_that_is_a_fifo_is_not_waited_for(home: Path) -> None:
-    """Its owner may put one there after it was looked at."""
+    """Its owner can put one there after the check."""
     os.mkfifo(home / "x.key")
     assert privatehome._read(str(home / "x.key")) == b""

@@ -1,4 +1,4 @@
-"""What the user reads, and what the message tells whoever decrypts it."""
+"""The prompt that the user reads, and the context for whoever decrypts the message."""
 
 from __future__ import annotations
 

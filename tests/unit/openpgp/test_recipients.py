@@ -43,7 +43,7 @@ def test_exactly_the_record_s_keys_pass() -> None:
 @pytest.mark.parametrize(
     ("ids", "considered", "chosen", "reason"),
     [
-        ([], [A], [A], "to nobody"),
+        ([], [A], [A], "without recipients"),
         (["B" * 16], [A], [A], f"that {'A' * 40} cannot answer"),
         (["A" * 16], [A, B], [A, B], f"that {'B' * 40} cannot answer"),
         (["A" * 16, "B" * 16], [A], [A], f"that the key id {'B' * 16} can answer"),

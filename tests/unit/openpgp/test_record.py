@@ -25,7 +25,7 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("fixture", REFUSED, ids=name)
-def test_a_defect_is_refused_and_says_where_what_and_what_was_meant(fixture: Path) -> None:
+def test_a_defect_is_refused_and_says_where_what_and_what_was_expected(fixture: Path) -> None:
     """Advisory pam_usb CVE-2026-44712 among them: options and shell words as recipients."""
     content = fixture.read_bytes()
     expected = re.match(rb"# refused: (.*)", content)

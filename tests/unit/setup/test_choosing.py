@@ -89,7 +89,9 @@ def test_without_trust_no_other_key_is_used(validity: str) -> None:
     """Nor one without any data, as with --fast-list-mode."""
     unknown = key(A, uid(validity), sub(), validity=validity)
     for name in (A, ADDRESS, f"{SUB}!"):
-        with pytest.raises(KeyNotTrusted, match="gpg --check-trustdb may bring it up to date"):
+        with pytest.raises(
+            KeyNotTrusted, match="gpg --check-trustdb may update the trust database"
+        ):
             choose(name, keys(unknown), trust=False)
         assert chosen(name, unknown) == A
 
@@ -156,7 +158,7 @@ def test_one_subkey_is_used_alone_and_a_key_with_all_that_can_be_used() -> None:
     ("listing", "kind", "says"),
     [(key(A, sub(), validity="r"), KeyRevoked, "was revoked"),
      (key(A, sub(), uses="scESCD"), KeyUnusable, ": it is disabled"),
-     (key(A, sub(), made=LATER), KeyUnusable, "made in the future, so the clock may be wrong"),
+     (key(A, sub(), made=LATER), KeyUnusable, "creation time is in the future, so a clock may be wrong"),
      (key(A, uses="scESC"), NoEncryptionSubkey, "has no subkey for encryption"),
      (key(A, sub(validity="r")), KeyRevoked, "was revoked"),
      (key(A, sub(validity="i")), KeyUnusable, "cannot be used"),

@@ -18,7 +18,6 @@ from trex.cli.errors import CommandError
 from trex.cli.setup.recordfile import (
     Fields,
     _parts,
-    _sync_directory,
     check_parents,
     fields_of,
     has_right_access,
@@ -30,6 +29,7 @@ from trex.cli.setup.recordfile import (
 )  # fmt: skip
 from trex.errors import FileUnsafe
 from trex.system.privilege import Account, find_account
+from trex.system.rewriting import sync_directory
 from trex.system.safefile import MAX_SIZE
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def test_what_is_no_directory_is_not_waited_for(place: Path) -> None:
     def sync() -> str:
         signal.alarm(20)
         try:
-            _sync_directory(f"{place}/fifo/record")
+            sync_directory(f"{place}/fifo")
         except NotADirectoryError:
             return "none"
         return "done"

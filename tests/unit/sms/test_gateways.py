@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.gateways import TOKEN, Authority, Gateway, Mailbox
-from trex.codeerrors import NotSent
 from trex.sms import send
+from trex.sms.errors import NotSent
 from trex.sms.gateways import email, free_mobile, http, twilio, web
 
 if TYPE_CHECKING:
@@ -496,7 +496,7 @@ def test_each_gateway_has_a_share_of_the_time_and_counts_by_itself(
 def test_what_cannot_be_counted_is_not_sent_by_the_next_gateway_either(
     authority: Authority, gateway: Gateway
 ) -> None:
-    from trex.codeerrors import Uncounted
+    from trex.sms.errors import Uncounted
 
     told = {"user": "bob", "host": "h", "deadline": time.monotonic() + 5, "numbers": [NUMBER], "text": "x",
             "gateways": [http_table(authority, gateway)] * 2, "state": "file:/proc/counts", "limits": {}}  # fmt: skip

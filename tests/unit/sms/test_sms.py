@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trex.cli.doctor.gateways import _address_of
-from trex.codeerrors import NotSent, SettingsError
 from trex.errors import FileUnsafe, NoRecord, TrexError
 from trex.login.challenge import random_digits
+from trex.sms.errors import NotSent, SettingsError
 from trex.sms.gateways import http, twilio
 from trex.sms.gateways.web import Answer, request
 from trex.sms.phones import is_number, numbers_from_map

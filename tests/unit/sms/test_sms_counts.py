@@ -20,9 +20,10 @@ import redis
 
 from tests.support.forked import in_a_child
 from tests.support.gateways import TOKEN, RedisServer
-from trex.codeerrors import NotSent, TooManyAttempts
+from trex.errors import TooManyAttempts
 from trex.sms import counts, fleet
 from trex.sms.counts import DAY, HOUR, FileCounts
+from trex.sms.errors import NotSent
 from trex.sms.fleet import RedisCounts
 from trex.sms.send import open_counts
 from trex.system import rewriting

@@ -17,7 +17,8 @@ import pytest
 from tests.support.forked import in_a_child
 from tests.support.gateways import TOKEN, Authority, Gateway, RedisServer
 from tests.support.readable import readable_package
-from trex.codeerrors import NotSent
+from trex.errors import ProgramFailed
+from trex.sms.errors import NotSent
 from trex.system import program, servant
 from trex.system.child import STATUS_FD, STDIN_FD, Child, write_whole
 from trex.system.privilege import find_account
@@ -118,7 +119,7 @@ def test_a_pin_is_sent(package: Path, counts: str, gateway: tuple[Gateway, dict[
 def test_an_error_that_nobody_has_foreseen_is_told_by_its_kind_alone(package: Path) -> None:
     """Its message may contain a URL with a password."""
     assert done(package, "trex.sms.send", user="bob") == ("failed", "with an unforeseen KeyError")
-    with pytest.raises(NotSent, match="ended without a word"):
+    with pytest.raises(ProgramFailed, match="ended without an answer"):
         done(package, "trex.sms.none")
 
 

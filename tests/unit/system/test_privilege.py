@@ -16,7 +16,7 @@ from trex.system.privilege import find_account
 
 
 def test_an_account_has_one_name_however_it_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Databases that ignore case (winbind, sssd): else `%u` would lead to no record, and nullok."""
+    """Databases that ignore case (winbind, sssd): otherwise `%u` would lead to no record, and to nullok."""
     root = pwd.getpwnam("root")
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: root)
     assert find_account("Root").name == "root"
@@ -35,7 +35,7 @@ def test_a_bad_name_of_an_account_is_no_better_for_being_in_the_database(
 
 
 def test_ids_that_cannot_be_given_back_refuse_the_login(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No OSError: a login that only lost its page by that would go on, as somebody else."""
+    """Not an OSError: a login that only lost its page would continue, as somebody else."""
     tried: list[int] = []
     slept: list[float] = []
 
@@ -70,7 +70,7 @@ def test_an_account_is_as_the_database_has_it() -> None:
     "name", ["", ".", "..", ".nobody", "/nobody", "no/body", "nobody\n", "\x1b"]
 )
 def test_bad_names(name: str) -> None:
-    with pytest.raises(UserUnknown, match="no name of an account"):
+    with pytest.raises(UserUnknown, match="not a valid account name"):
         find_account(name)
 
 
@@ -147,7 +147,7 @@ def test_what_became_an_account_has_no_way_back() -> None:
 def test_ids_that_stay_although_they_were_said_to_change_are_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A kernel's filter (seccomp(2)) can say so."""
+    """A seccomp(2) filter can return that."""
     monkeypatch.setattr(os, "setresuid", lambda *_ids: None)
 
     def become() -> str:

@@ -1,4 +1,4 @@
-"""Of several writers that have read the same file one replaces it, whoever of them is stopped where."""
+"""Of several writers that read the same file, one replaces it, wherever any of them is stopped."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_a_writer_that_is_stopped_holds_nobody_up_and_comes_too_late(
 def test_two_that_are_stopped_cannot_bring_back_what_was_replaced(
     path: Path, first: int, second: int
 ) -> None:
-    """With two su of his own a user could else undo what later logins have counted."""
+    """Otherwise a user with two su of their own could undo what later logins have counted."""
     writers = [Writer(path, b"first"), Writer(path, b"second")]
     for writer, steps in zip(writers, (first, second), strict=True):
         for _ in range(steps):
@@ -223,7 +223,7 @@ def test_what_was_planted_beside_is_no_place_to_write(
 
 @pytest.mark.usefixtures("nothing_beside")
 def test_however_many_files_were_left_a_few_tries_take_them_away(path: Path) -> None:
-    """Each login that is killed at the right moment may leave one: none keeps the next one out."""
+    """Each login that is killed at the right moment may leave one: it never blocks the next login."""
     beside = path.with_name(name_beside("file"))
     beside.mkdir(mode=0o700)
     for number in range(2 * MOST):
@@ -238,7 +238,7 @@ def test_however_many_files_were_left_a_few_tries_take_them_away(path: Path) -> 
 
 @pytest.mark.parametrize("was_pending", [False, True])
 def test_a_limit_on_files_is_an_error_and_no_end(path: Path, was_pending: bool) -> None:
-    """RLIMIT_FSIZE of whoever calls su: SIGXFSZ would end it, with its file left beside."""
+    """The caller of su can set RLIMIT_FSIZE: SIGXFSZ would end it, and leave its file beside."""
     read, write = os.pipe()
     if (pid := os.fork()) == 0:
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
@@ -288,7 +288,7 @@ def test_a_file_that_is_there_is_not_made(path: Path) -> None:
 def test_where_no_file_can_be_made_beside_nothing_is_left_open(
     path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Also where the directory is taken away each time: there is an end to trying."""
+    """Also if the directory is removed each time: the number of attempts is limited."""
     original, before = os.open, len(os.listdir("/proc/self/fd"))
 
     def fail(name: str, flags: int, *rest: int, dir_fd: int | None = None) -> int:
@@ -326,7 +326,7 @@ def test_a_close_that_fails_changes_nothing(path: Path, monkeypatch: pytest.Monk
 def test_each_try_but_the_first_comes_after_a_pause_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Two that have met would else meet again."""
+    """Otherwise two writers that met would meet again."""
     paused: list[float] = []
     monkeypatch.setattr(rewriting, "sleep", paused.append)
     assert list(rewriting.tries()) == list(range(TRIES))

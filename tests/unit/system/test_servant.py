@@ -1,4 +1,4 @@
-"""How a program without root is told what to do: whatever becomes of it, the caller lives on."""
+"""Running a program without root: whatever happens to it, the caller survives."""
 
 from __future__ import annotations
 

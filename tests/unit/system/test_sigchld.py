@@ -22,7 +22,7 @@ TESTS_TIME = 30  # seconds until a test that waits for ever is ended
 
 
 def end_a_child(*, reaped: bool) -> None:
-    """Have a child that has ended: SIGCHLD is sent, whoever reaps it."""
+    """Start a child that ends: SIGCHLD is sent, no matter who reaps it."""
     child = os.fork()
     if child == 0:
         os._exit(0)
@@ -123,7 +123,7 @@ def test_what_the_application_has_taken_itself_in_a_pause_does_not_come_back() -
 def test_a_child_that_ends_while_the_signal_is_taken_back_is_told_of(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Between the look for a child and sigtimedwait(2), its signal and ours are one."""
+    """Between the check for a child and sigtimedwait(2), its signal and ours are merged."""
     answers: Iterator[bool] = iter([False, True])
     monkeypatch.setattr(sigchld, "_has_waitable_child", lambda: next(answers))
     assert told(own) == (1, False)

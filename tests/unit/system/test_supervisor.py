@@ -25,7 +25,7 @@ PATIENCE = 20_000  # milliseconds; a busy machine
 
 
 class Home:
-    """A home that is a directory, in the place of a PrivateHome."""
+    """A directory instead of a PrivateHome."""
 
     def __init__(self, path: Path, fill: Callable[[], object]) -> None:
         self._path, self._fill = path, fill
@@ -251,7 +251,7 @@ def test_when_the_login_ends_the_program_ends(begin: Callable[..., Supervised]) 
 
 
 def test_when_the_supervisor_is_killed_the_program_ends(begin: Callable[..., Supervised]) -> None:
-    """By whoever runs as the user: gpg must not go on without a watch."""
+    """Any process of the user can do that: gpg must not continue unwatched."""
     one = begin(waiting)
     program = one.first()
     os.kill(one.pid, signal.SIGKILL)
@@ -261,7 +261,7 @@ def test_when_the_supervisor_is_killed_the_program_ends(begin: Callable[..., Sup
 def test_a_program_whose_supervisor_has_ended_before_it_could_follow_does_not_run(
     begin: Callable[..., Supervised], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PR_SET_PDEATHSIG tells of deaths that are to come, and not of one that was (prctl(2))."""
+    """PR_SET_PDEATHSIG reports a later death of the parent, not an earlier one (prctl(2))."""
     own = 0
 
     def note() -> None:
@@ -329,7 +329,7 @@ def test_two_logins_of_one_account_wait_for_neither_other(
 def test_when_time_is_up_the_program_ends_also_where_the_login_is_stopped(
     begin: Callable[..., Supervised],
 ) -> None:
-    """su is, if whoever has called it stops it: its end of the lifeline stays open."""
+    """The caller of su can stop it: its end of the lifeline stays open."""
     one = begin(waiting, seconds=0.5)
     program = one.first()
     assert one.code() == 128 + signal.SIGKILL
@@ -350,7 +350,7 @@ def test_a_home_that_is_never_filled_ends_with_the_time(
 def test_the_clock_for_filling_a_home_stops_when_it_is_filled(
     begin: Callable[..., Supervised], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Else it would end the supervisor, and nobody the daemons. A program has no clock from it (fork(2))."""
+    """Otherwise it would end the supervisor, but not the daemons. fork(2) does not inherit timers."""
 
     def note() -> None:
         (tmp_path / "left").write_text(str(signal.getitimer(signal.ITIMER_REAL)))
@@ -421,7 +421,7 @@ def left() -> int:
 
 
 def test_children_end_also_where_proc_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not mounted, or shows nothing: then they are searched for by their numbers."""
+    """If /proc is not mounted, or hides them, they are searched for by their pids."""
 
     def fail(*_: object) -> list[str]:
         raise FileNotFoundError
@@ -441,7 +441,7 @@ def test_children_end_also_where_proc_cannot_be_read(monkeypatch: pytest.MonkeyP
 def test_a_child_whose_number_came_after_the_largest_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Numbers begin again, at 300; one that is far from its parent's is found only there."""
+    """Pids wrap around to 300; one that is far from its parent's is found only there."""
     assert (supervisor.FIRST_AGAIN, supervisor.NEARBY) == (300, 8192)
 
     def work(sink: int) -> None:
@@ -519,7 +519,7 @@ def test_what_has_ended_stays_a_child_until_all_of_it_is_reaped_at_once() -> Non
 def test_a_child_that_may_not_be_ended_holds_nobody_up_for_good(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A set-user-ID program that an agent's settings name: two spans, and then it goes on."""
+    """A set-user-ID program in an agent's settings: after two waits the supervisor continues."""
 
     def refuse(*_: int) -> None:
         raise PermissionError

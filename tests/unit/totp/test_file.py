@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import trex.totp.file
-from trex.codeerrors import StateNotWritten
 from trex.errors import FileUnsafe, NoRecord, TrexError
 from trex.system import rewriting
 from trex.system.privilege import Account, find_account
 from trex.system.safefile import MAX_SIZE, check_directories
+from trex.totp.errors import StateNotWritten
 from trex.totp.file import ChangedMeanwhile, create_secret, locked, read_secret
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def test_a_file_may_have_so_many_bytes_and_no_more(secret_file: Path) -> None:
     secret_file.write_bytes(whole)
     assert read_secret(str(secret_file), me()) == whole
     secret_file.write_bytes(b"x" + whole)
-    with pytest.raises(FileUnsafe, match=r"a larger file.* 64 KiB"):
+    with pytest.raises(FileUnsafe, match=r"64 KiB.* a larger file"):
         read_secret(str(secret_file), me())
 
 

@@ -86,13 +86,13 @@ def test_a_secret_has_a_largest_length_and_the_error_says_it() -> None:
         state(secret="A" * (MAX_SECRET + 1))
     assert (
         str(caught.value)
-        == f"/x:1: found {MAX_SECRET + 1} characters of secret; meant is at most 256"
+        == f"/x:1: expected at most 256, found {MAX_SECRET + 1} characters of secret"
     )
 
 
 @pytest.mark.parametrize("secret", ["", "A", "   ", "SECRET!", "SECR\u0100", "ABC9"])
 def test_what_is_no_secret_is_an_error_that_names_the_line(secret: str) -> None:
-    with pytest.raises(RecordError, match=r"^/x:1: found no secret"):
+    with pytest.raises(RecordError, match=r"^/x:1: expected a secret in base32, found no secret"):
         state(secret=secret)
 
 
@@ -151,7 +151,7 @@ def test_a_counter_ends_where_the_next_one_could_not_be_written() -> None:
 )  # fmt: skip
 def test_a_bad_option_is_an_error_that_names_its_line(line: str, meant: str) -> None:
     read = state('" XYZZY_X 1', line, '" TOTP_AUTH')
-    with pytest.raises(RecordError, match=r"^/x:3: found another ") as caught:
+    with pytest.raises(RecordError, match=r"^/x:3: expected .*, found another ") as caught:
         _ = (read.step, read.window, read.skew, read.rate_limit, read.used_steps, read.counter)
     assert meant in str(caught.value)
 
@@ -178,12 +178,12 @@ def test_what_an_option_may_say(line: str, name: str, value: object) -> None:
 def test_a_superscript_is_no_number() -> None:
     """str.isdigit() accepts it, int() does not."""
     read = OtpState(f'{SECRET}\n" STEP_SIZE '.encode() + b"\xb2\n", "/x")
-    with pytest.raises(RecordError, match=r"^/x:2: found another STEP_SIZE"):
+    with pytest.raises(RecordError, match=r"^/x:2: expected .*, found another STEP_SIZE"):
         _ = read.step
 
 
 def test_a_nul_in_the_secret_is_an_error() -> None:
-    with pytest.raises(RecordError, match=r"^/x:1: found a NUL character"):
+    with pytest.raises(RecordError, match=r"^/x:1: expected text, found a NUL character"):
         state(secret=f"{SECRET}\0")
 
 

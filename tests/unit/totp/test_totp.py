@@ -13,12 +13,22 @@ from pyotp import HOTP
 
 import trex.login.challenge
 import trex.system.servant
-from trex.codeerrors import CodeSpent, NotSent, StateNotWritten, TooManyAttempts
-from trex.errors import ACCEPTED, LATE, MISSING, WRONG, ConversationFailed, Outcome, TrexError
+from trex.errors import (
+    ACCEPTED,
+    LATE,
+    MISSING,
+    WRONG,
+    ConversationFailed,
+    Outcome,
+    ProgramFailed,
+    TooManyAttempts,
+    TrexError,
+)
 from trex.login.method import Login
 from trex.login.options import parse_options
 from trex.system.privilege import find_account
 from trex.totp import method as totp
+from trex.totp.errors import CodeSpent, StateNotWritten
 from trex.totp.file import LockedFile
 
 if TYPE_CHECKING:
@@ -377,7 +387,7 @@ def test_one_code_at_two_times_is_two_codes(phone: Phone, fleet: list[dict[str, 
     ("said", "error"),
     [
         (("spent", ""), CodeSpent), (("failed", "no Redis"), StateNotWritten),
-        (("", ""), StateNotWritten), (NotSent("no answer"), StateNotWritten),
+        (("", ""), StateNotWritten), (ProgramFailed("no answer"), StateNotWritten),
     ],
 )  # fmt: skip
 def test_a_code_that_the_fleet_does_not_grant_is_refused_and_stays(
@@ -455,7 +465,7 @@ def test_a_code_that_cannot_be_given_back_is_refused_for_the_first_reason(
 
     def fail_at_release(servant: object, program: str, tells: dict[str, str]) -> tuple[str, str]:
         if tells.get("release"):
-            raise NotSent("no answer")
+            raise ProgramFailed("no answer")
         return "claimed", ""
 
     monkeypatch.setattr(trex.system.servant, "have_done", fail_at_release)

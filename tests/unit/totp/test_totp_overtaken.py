@@ -11,10 +11,10 @@ import pytest
 
 import trex.totp.file
 from tests.unit.totp.test_totp import HERE, NOW, Phone, code
-from trex.codeerrors import CodeSpent, StateNotWritten, TooManyAttempts
-from trex.errors import ACCEPTED, WRONG
+from trex.errors import ACCEPTED, WRONG, TooManyAttempts
 from trex.system import rewriting, servant
 from trex.totp import method as totp
+from trex.totp.errors import CodeSpent, StateNotWritten
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -36,11 +36,9 @@ if TYPE_CHECKING:
     from trex.openpgp.keylist import Key
 
 FORM = "USER@HOST FINGERPRINT"
-EVERYWHERE = "*"  # written by hand, for a key that answers every host
-PASTED = "-"  # instead of a host, for `trex respond`, which does not know it
-# Indexes in a colon listing (doc/DETAILS). The second has a card's serial number, or a mark.
-ID_FIELD, SERIAL_FIELD = 4, 14
-NOT_HERE = "#"
+EVERYWHERE = "*"  # by hand, for a key that answers every host
+PASTED = "-"  # in place of a host for `trex respond`, which knows none
+NOT_HERE = "#"  # `Subkey.secret` of a key whose secret part is not available
 CARD = re.compile(r"[0-9A-F]{8,32}")
 
 
@@ -99,27 +97,20 @@ class LoginKeys:
 
 def secret_keys() -> list[Held]:
     """Return the secret keys that can be encrypted to now. Raises CommandError."""
-    listing = re.sub(r"^(sec|ssb):", _as_public, UserGpg().list_secret(), flags=re.MULTILINE)
-    rows = [line.split(":") for line in listing.split("\n")]
-    signs = {row[ID_FIELD]: row[SERIAL_FIELD] for row in rows if row[0] in ("pub", "sub")}
-    if set(signs.values()) == {NOT_HERE}:  # a forwarded agent lists no key, but has them
-        signs = dict.fromkeys(signs, "")
-    found = [_held(key, signs) for key in parse_listing(listing) if key.usable]
+    keys = parse_listing(UserGpg().list_secret())
+    # A forwarded agent lists no key, but has them.
+    untold = {subkey.secret for key in keys for subkey in key.subkeys} == {NOT_HERE}
+    found = [_held(key, untold=untold) for key in keys if key.usable]
     return [key for key in found if key.cards]
 
 
-def _as_public(row: re.Match[str]) -> str:
-    """Return a row's type as in a listing of public keys: the other fields are the same."""
-    return "pub:" if row[1] == "sec" else "sub:"
-
-
-def _held(key: Key, signs: dict[str, str]) -> Held:
-    ids = [key_id(subkey.fingerprint) for subkey in key.encrypting if subkey.usable]
-    cards = {one: signs[one] for one in ids if signs.get(one, NOT_HERE) != NOT_HERE}
+def _held(key: Key, *, untold: bool) -> Held:
+    usable = [subkey for subkey in key.encrypting if subkey.usable]
+    held = [subkey for subkey in usable if untold or subkey.secret != NOT_HERE]
     return Held(
         key.fingerprint,
         next(iter(key.user_ids), ""),
-        {one: sign if CARD.fullmatch(sign) else "" for one, sign in cards.items()},
+        {key_id(one.fingerprint): one.secret if CARD.fullmatch(one.secret) else "" for one in held},
     )
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from trex.cli.doctor.finding import ERROR, NOTE, Finding
 from trex.cli.doctor.state import check_packages, make_servant, reached, servant_of, unreachable
-from trex.codeerrors import NotSent, SettingsError
 from trex.errors import FileUnsafe, OptionError, UserUnknown
+from trex.sms.errors import NotSent, SettingsError
 from trex.system.privilege import find_account
 from trex.totp.method import read_fleet
 

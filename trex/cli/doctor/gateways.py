@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 
 from trex.cli.delegate import FILE_SECONDS, run_as
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
-from trex.codeerrors import NotSent
-from trex.errors import NotStarted
+from trex.errors import ProgramFailed
 from trex.system.packages import is_packaged
 from trex.system.servant import have_done
 
@@ -98,7 +97,7 @@ def _why_not_reached(gateway: dict[str, Any], servant: Account) -> str:
     """Have the servant connect, verify the certificate and hang up; at most ten seconds."""
     try:
         word, rest = have_done(servant, "trex.sms.reach", {"gateway": _address_of(gateway)})
-    except (NotSent, NotStarted) as error:
+    except ProgramFailed as error:
         return str(error)
     return "" if word == "reached" else rest
 

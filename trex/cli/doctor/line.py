@@ -14,9 +14,9 @@ from trex.cli.doctor.record import check_record
 from trex.cli.doctor.survey import look
 from trex.cli.errors import CommandError
 from trex.cli.place import place_of
-from trex.codeerrors import SettingsError
 from trex.errors import FileUnsafe, TrexError
 from trex.login.method import is_absent
+from trex.sms.errors import SettingsError
 from trex.system.privilege import find_account, readable
 
 if TYPE_CHECKING:

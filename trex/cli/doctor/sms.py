@@ -21,8 +21,8 @@ from trex.cli.doctor.state import (
     servant_of,
     unreachable,
 )
-from trex.codeerrors import NotSent, SettingsError
 from trex.errors import ABSENT, FileUnsafe, NoRecord, OptionError, TrexError, UserUnknown
+from trex.sms.errors import NotSent, SettingsError
 from trex.sms.phones import number_from_gecos, numbers_from_map, users_in_map
 from trex.sms.settings import read_settings
 from trex.system.privilege import find_account, readable

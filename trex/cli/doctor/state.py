@@ -9,10 +9,10 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
-from trex.codeerrors import NotSent
-from trex.errors import FileUnsafe, NotStarted
+from trex.errors import FileUnsafe, ProgramFailed
 from trex.login.method import find_servant
 from trex.login.options import Options
+from trex.sms.errors import NotSent
 from trex.system.packages import is_packaged
 from trex.system.safefile import check_directories
 from trex.system.servant import have_done
@@ -85,7 +85,7 @@ def reached(
     }  # fmt: skip
     try:
         word, rest = have_done(servant, "trex.sms.look", told)
-    except NotStarted as error:
+    except ProgramFailed as error:
         raise NotSent(str(error)) from None
     if word != "reached":
         raise NotSent(rest)

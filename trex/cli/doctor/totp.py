@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 from trex.cli.delegate import FILE_SECONDS, hint_for, run_as
 from trex.cli.doctor.clock import until
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
-from trex.codeerrors import PackageMissing
 from trex.errors import OWNER, READABLE, FileUnsafe, NoRecord, RecordError, TrexError
 from trex.login.method import find_record, find_servant, is_absent
 from trex.login.method import place as expand
-from trex.system.packages import from_debian
+from trex.system.packages import PackageMissing, from_debian
 from trex.system.privilege import find_account, readable
 from trex.system.rewriting import name_beside
 from trex.totp.file import read_secret

@@ -15,6 +15,7 @@ from trex.cli.errors import CommandError
 from trex.errors import TrexError
 from trex.openpgp.record import parse_record
 from trex.system.privilege import readable
+from trex.system.rewriting import sync_directory
 from trex.system.safefile import MAX_SIZE, SAFELY, check_directories
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def remove(path: str, before: bytes, mode: int, gid: int) -> None:
     _write(path + BACKUP, before, mode, gid)
     _check_unchanged(path, before)
     os.unlink(path)
-    _sync_directory(path)
+    sync_directory(os.path.dirname(path))
 
 
 def _check_unchanged(path: str, before: bytes | None) -> None:
@@ -171,7 +172,7 @@ def _write(path: str, content: bytes, mode: int, gid: int) -> None:
     try:
         _write_new(made, content, mode, gid)
         os.rename(made, path)
-        _sync_directory(path)
+        sync_directory(os.path.dirname(path))
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(made)
@@ -188,11 +189,3 @@ def _write_new(path: str, content: bytes, mode: int, gid: int) -> None:
         os.fchown(file.fileno(), -1, gid)
         os.fchmod(file.fileno(), mode)
         os.fsync(file.fileno())
-
-
-def _sync_directory(path: str) -> None:
-    descriptor = os.open(os.path.dirname(path), os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

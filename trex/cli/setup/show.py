@@ -16,8 +16,8 @@ from trex.login.audit import one_line
 from trex.login.method import is_absent
 from trex.openpgp.keylist import NEVER, Key, day, parse_listing
 from trex.openpgp.keyring import Keyring
-from trex.openpgp.recipients import ONE_SUBKEY, as_named, verdict
-from trex.openpgp.record import parse_record
+from trex.openpgp.recipients import as_named, verdict
+from trex.openpgp.record import ONE_SUBKEY, parse_record
 from trex.system.privilege import readable
 from trex.system.safefile import read_safely
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from email.message import EmailMessage
 from time import monotonic
 
-from trex.codeerrors import NotSent
+from trex.sms.errors import NotSent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

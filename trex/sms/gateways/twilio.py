@@ -5,7 +5,7 @@ https://www.twilio.com/docs/messaging/api/message-resource
 
 import json
 
-from trex.codeerrors import NotSent
+from trex.sms.errors import NotSent
 from trex.sms.gateways.web import connect, request
 
 TYPE_CHECKING = False

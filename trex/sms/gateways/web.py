@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from trex.codeerrors import NotSent
+from trex.sms.errors import NotSent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
