@@ -70,8 +70,8 @@ def test_a_pin_that_makes_no_sense(laptop: Client, arguments: list[str], error: 
 @pytest.mark.parametrize(("content", "error"), [
     (b"# a comment\nweb\n", ":2: expected HOST FINGERPRINT, found 1 words"),
     (b"web ABC\n", ':1: expected 40 capital hex digits, found "ABC"'),
-    (b"WEB " + b"A" * 40, ":1: expected a host's name in small letters, found \"WEB\""),
-    (b"web " + b"A" * 40 + b"\nweb " + b"B" * 40, ":2: expected one line a host, found web for the second time"),
+    (b"WEB " + b"A" * 40, ':1: expected a host name in lower case, found "WEB"'),
+    (b"web " + b"A" * 40 + b"\nweb " + b"B" * 40, ":2: expected one line for each host, found web for the second time"),
     (b"\n\n\xff\n", ":3: expected HOST FINGERPRINT, found a byte that is not ASCII"),
     (b"\x1b[2J\n", ":1: expected HOST FINGERPRINT, found a control character"),
     pytest.param(b"#" * 2**20, "found a larger file", id="a megabyte"),

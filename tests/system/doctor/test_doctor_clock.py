@@ -109,7 +109,7 @@ def test_the_offset_as_a_real_chrony_says_it(coder: Account, chrony: Callable[..
             time.sleep(0.5)
         [(check, found_severity, what)] = said
         assert (check, found_severity) == ("clock-offset", severity)
-        assert re.search(f"^chrony says that the clock is {pattern}$", what)
+        assert re.search(f"^chrony reports that the clock is {pattern}$", what)
 
 
 def test_a_chrony_that_knows_no_better(coder: Account, chrony: Callable[..., None]) -> None:

@@ -144,7 +144,7 @@ def _only_others(place: Path) -> None:
         (_mode, "sms-settings", "error", "sms.toml: expected mode 0600, because of the passwords in it, found mode 0640", "chmod 600"),
         (_no_settings, "sms-settings", "error", "found no file", "sudo script/install --sms"),
         (_no_gateway, "sms-gateway", "error", "found no gateway", "docs/sms.md"),
-        (_map, "sms-phones", "error", "/etc/trex/phones:2: found another line", "sudoedit"),
+        (_map, "sms-phones", "error", "/etc/trex/phones:2: expected a user and .*, found another line", "sudoedit"),
         (_map_mode, "sms-phones", "error", "phones: expected writable by its owner only, found mode 0666", "chmod 600"),
         (_no_map, "sms-phones", "error", "found no file", "sudo script/install --sms"),
         (_no_directory, "sms-state", "error", "doctor-nowhere: No such file", "script/install --sms"),
@@ -174,7 +174,7 @@ def test_what_would_keep_a_pin_from_being_sent(
 @pytest.mark.parametrize(
     ("argument", "what"),
     [("sms_user=no-such", "sms_user=no-such: there is no such account"),
-     ("sms_user=root", "without root's rights"), ("sms_user=alice", "is the account that logs in")],
+     ("sms_user=root", "expected an account other than root"), ("sms_user=alice", "is the account that logs in")],
 )  # fmt: skip
 def test_the_account_that_sends(sender: Account, argument: str, what: str) -> None:
     write_stack("requisite pam_unix.so", f"required {{trex}} method=sms {argument}")

@@ -50,7 +50,7 @@ def test_any_gateway_by_http(sms: Sms, body: str) -> None:
         (free_mobile, 400, "free-mobile: HTTP status 400, a parameter is missing"),
         (free_mobile, 402, "free-mobile: HTTP status 402, too many messages"),
         (free_mobile, 403, "free-mobile: HTTP status 403, the service is not enabled"),
-        (free_mobile, 500, "free-mobile: HTTP status 500, an error of the carrier"),
+        (free_mobile, 500, "free-mobile: HTTP status 500, an error at the carrier"),
         (twilio, 400, "twilio: HTTP status 400, error code 21211"),
         (by_http, 418, "http: HTTP status 418"),
     ],
