@@ -54,9 +54,7 @@ class RedisCounts:
 
     def __init__(self, url: str) -> None:
         """Connect to `redis://`, `rediss://` (TLS, verified) or `unix://`. Raises NotSent."""
-        options: dict[str, int] = {"socket_timeout": SECONDS}
-        if not url.startswith("unix://"):  # Debian 12's library takes no such option for it
-            options["socket_connect_timeout"] = SECONDS
+        options: dict[str, int] = {"socket_timeout": SECONDS}  # for connecting, too
         if url.startswith("rediss://"):  # by default any host's trusted certificate would do
             options["ssl_check_hostname"] = True
         try:
