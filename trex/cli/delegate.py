@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 NO_PROGRAM = "is it installed? Debian: apt install gnupg"  # only gpg is started there
 FIXES = {
-    OWNER: "chown {owner}: {path}",
+    OWNER: "chown -h {owner}: {path}",  # their user may put a link there before it is typed
     WRITABLE: "chmod go-w {path}",
     READABLE: "chmod 600 {path}",
 }

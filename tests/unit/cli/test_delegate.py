@@ -496,7 +496,7 @@ def test_what_was_said_before_is_said_once() -> None:
 @pytest.mark.parametrize(
     ("kind", "owner", "hint"),
     [(WRITABLE, "", "chmod go-w '/a b'"), (READABLE, "", "chmod 600 '/a b'"),
-     (OWNER, "alice", "chown alice: '/a b'"), (OTHER, "", "ls -ld '/a b'")],
+     (OWNER, "alice", "chown -h alice: '/a b'"), (OTHER, "", "ls -ld '/a b'")],
 )  # fmt: skip
 def test_a_hint_follows_from_the_kind_and_not_from_the_words(
     kind: str, owner: str, hint: str
