@@ -1,6 +1,6 @@
 """Stop a login by su at every step of it, and see that nobody else is kept out.
 
-    sudo python3 -m tests.proof.stops [--variant NAME] [--sample N]
+    sudo python3 -m tests.proof.stops [--variant NAME] [--sample N] [--part K/N]
 
 mallory runs `su alice` under tests/proof/fault.c. At one system call of su's, or of a process that
 it has caused, either su alone goes no further, as after mallory's SIGSTOP, or all of them, as in a
@@ -323,20 +323,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="logins that are stopped")
     parser.add_argument("--sample", type=int, help="so many steps a variant, by chance")
     parser.add_argument("--variant", choices=VARIANTS, action="append")
+    parser.add_argument(
+        "--part", default="0/1", help="K/N: the steps whose number leaves K when divided by N"
+    )
     wanted = parser.parse_args()
     sandbox.enter()
     log = sandbox.Log()
     world = World(sandbox.PLACE)
+    part, parts = map(int, wanted.part.split("/"))
     tried, bad = 0, 0
     for name in wanted.variant or VARIANTS:
         variant = world.variants[name]
         steps = world.steps(variant)
+        steps = [step for step in steps if step.at % parts == part]
         stops = [(step, kind) for step in steps for kind in KINDS]
         if wanted.sample and wanted.sample < len(stops):
             stops = random.sample(stops, wanted.sample)
         sys.stdout.write(f"{name}: {len(steps)} steps, {len(stops)} stops\n")
         hits = 0
-        for step, kind in stops:
+        for number, (step, kind) in enumerate(stops):
+            if number % 100 == 0:
+                sys.stdout.write(f"{name}: {number} tried, {bad} bad\n")
             hit, problems = world.stop(variant, step, kind)
             hits += hit
             bad += bool(problems)
