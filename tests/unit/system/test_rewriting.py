@@ -7,8 +7,10 @@ import fcntl
 import os
 import resource
 import signal
+import stat
 import threading
 import time
+from contextlib import suppress
 from itertools import combinations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from trex.system import rewriting
-from trex.system.rewriting import MOST, TRIES, Overtaken, name_beside, take_turn
+from trex.system.rewriting import MOST, TRIES, Overtaken, name_beside, replace, take_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,20 +30,13 @@ STEPS = ("mkdir", "open", "scandir", "stat", "rename", "link", "unlink", "rmdir"
 ALL_STEPS = 8  # mkdir, open twice, scandir, stat, rename, unlink, rmdir: without another's file
 
 
-def replace(path: str, read: os.stat_result | None, content: bytes) -> None:
-    place = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY)
-    try:
-        rewriting.replace_in(place, os.path.basename(path), read, content)
-    finally:
-        os.close(place)
-
-
 class Writer(threading.Thread):
     """A thread that replaces a file, and waits before each step until it is told to go on."""
 
     def __init__(self, path: Path, content: bytes, *, make: bool = False) -> None:
         super().__init__(daemon=True)
-        self._path, self._content = str(path), content
+        self._name, self._content = path.name, content
+        self._directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
         self._read = None if make else os.lstat(path)
         self._may, self._waits = threading.Semaphore(0), threading.Semaphore(0)
         self._is_free = False
@@ -51,12 +46,14 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         try:
-            replace(self._path, self._read, self._content)
+            rewriting.replace_in(self._directory, self._name, self._read, self._content)
             self.outcome = "replaced"
         except Overtaken:
             self.outcome = "overtaken"
         except BaseException as error:  # noqa: BLE001 (the test looks)
             self.outcome = repr(error)
+        finally:
+            os.close(self._directory)
         self._waits.release()
 
     def wait_for_turn(self) -> None:
@@ -250,7 +247,9 @@ def test_a_limit_on_files_is_an_error_and_no_end(path: Path, was_pending: bool) 
             replace(str(path), path.lstat(), b"after")
         except OSError as error:
             os.write(write, os.strerror(error.errno or 0).encode())
-        os._exit(signal.SIGXFSZ in signal.sigpending())
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        is_as_before = (signal.SIGXFSZ in blocked) == was_pending
+        os._exit(signal.SIGXFSZ in signal.sigpending() if is_as_before else 2)
     assert os.waitpid(pid, 0)[1] == was_pending << 8
     os.close(write)
     assert os.read(read, 99) == b"File too large"
@@ -303,6 +302,58 @@ def test_where_no_file_can_be_made_beside_nothing_is_left_open(
         replace(str(path), path.lstat(), b"after")
     monkeypatch.undo()
     assert path.read_bytes() == BEFORE
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_signal_of_a_limit_that_was_pending_before_stays_pending(path: Path) -> None:
+    """It is the caller's, whether or not this write meets the limit too."""
+    read, write = os.pipe()
+    if (pid := os.fork()) == 0:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGXFSZ])
+        os.kill(os.getpid(), signal.SIGXFSZ)
+        replace(str(path), path.lstat(), b"after")
+        os.write(write, b"pending" if signal.SIGXFSZ in signal.sigpending() else b"gone")
+        os._exit(0)
+    os.waitpid(pid, 0)
+    os.close(write)
+    assert os.read(read, 99) == b"pending"
+    os.close(read)
+
+
+def test_nobody_else_may_enter_the_directory_beside(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[int] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda _: modes.append(path.with_name(name_beside("file")).stat().st_mode)
+    )
+    before = os.umask(0)
+    try:
+        with suppress(OSError):
+            replace(str(path), path.lstat(), b"after")
+    finally:
+        os.umask(before)
+    assert oct(modes[0]) == oct(stat.S_IFDIR | 0o700)
+
+
+def test_a_file_beside_with_the_new_files_name_is_not_written_to(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a hard link to any file that its writer chose."""
+    beside, other = path.with_name(name_beside("file")), path.with_name("other")
+    beside.mkdir(mode=0o700)
+    other.write_bytes(b"another's")
+    monkeypatch.setattr(os, "urandom", bytes)
+    os.link(other, beside / f".{bytes(16).hex()}")
+    with pytest.raises(FileExistsError):
+        replace(str(path), path.lstat(), b"after")
+    assert other.read_bytes() == b"another's"
+    assert path.read_bytes() == BEFORE
+
+
+def test_nothing_is_left_open(path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    replace(str(path), path.lstat(), b"after")
     assert len(os.listdir("/proc/self/fd")) == before
 
 
