@@ -54,7 +54,7 @@ CORE = {
             ("unit/login/test_pam", "unit/login/test_authenticate")),
     "system/privilege": (("ATTEMPTS", "native", "readable"), ("unit/system/test_privilege",)),
     "system/sigchld": ((), ("unit/system/test_sigchld",)),
-    "totp/rules": ((), ("unit/totp/test_otp",)),
+    "totp/rules": ((), ("unit/totp/test_otp", "unit/totp/test_totp", "unit/totp/test_totp_overtaken")),
     "totp/method": (("prepare", "read_fleet"), ("unit/totp/test_totp", "unit/totp/test_totp_overtaken")),
     "totp/state": ((), ("unit/totp/test_otp",)),
     "totp/file": ((), ("unit/totp/test_file",)),

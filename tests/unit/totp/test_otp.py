@@ -14,6 +14,8 @@ from pyotp import HOTP
 
 from trex.errors import RecordError
 from trex.totp.rules import (
+    AcceptedCode,
+    accepted_codes,
     adopt_skew,
     blocked_until,
     count_attempt,
@@ -189,6 +191,51 @@ def test_a_nul_in_the_secret_is_an_error() -> None:
 
 def test_the_secret_is_in_no_representation() -> None:
     assert repr(state()) == f"{state()}" == "<OtpState>"
+
+
+def test_an_accepted_code_is_in_no_representation() -> None:
+    accepted = AcceptedCode("12345678", "1", lambda: None)
+    assert repr(accepted) == f"{accepted}" == "<AcceptedCode>"
+
+
+def accepted(read: OtpState, *, adjust_skew: bool = False) -> list[tuple[str, str]]:
+    codes = accepted_codes(read, HOTP(SECRET), NOW, adjust_skew=adjust_skew)
+    return [(code.text, code.identity) for code in codes]
+
+
+def test_of_a_clock_the_codes_of_the_window_are_accepted_that_are_not_used() -> None:
+    steps = [HERE - 1, HERE, HERE + 1]
+    assert accepted(totp()) == [(HOTP(SECRET).at(step), str(step)) for step in steps]
+    assert accepted(totp(f'" DISALLOW_REUSE {HERE}')) == [
+        (HOTP(SECRET).at(step), str(step)) for step in (HERE - 1, HERE + 1)
+    ]
+
+
+def test_of_a_counter_each_code_is_known_by_the_next_one() -> None:
+    read = state('" HOTP_COUNTER 7', '" WINDOW_SIZE 2')
+    assert accepted(read) == [(HOTP(SECRET).at(n), str(n + 1)) for n in (7, 8)]
+    accepted_codes(read, HOTP(SECRET), NOW, adjust_skew=False)[1].note_use()
+    assert read.counter == 9
+
+
+def test_emergency_codes_are_accepted_beside_and_alone() -> None:
+    for options in ((), ('" TOTP_AUTH',), ('" HOTP_COUNTER 1',)):
+        read = state(*options, "12345678", "87654321")
+        assert accepted(read)[-2:] == [("12345678", "12345678"), ("87654321", "87654321")]
+        accepted_codes(read, HOTP(SECRET), NOW, adjust_skew=False)[-1].note_use()
+        assert read.emergency_codes == ["12345678"]
+    assert accepted(state("12345678")) == [("12345678", "12345678")]
+
+
+def test_the_third_code_of_another_skew_is_accepted_only_if_the_clock_may_be_adjusted() -> None:
+    proof = totp(f'" RESETTING_TIME_SKEW {HERE - 2}+20 {HERE - 1}+20')
+    code = HOTP(SECRET).at(HERE + 20), str(HERE + 20)
+    assert code in accepted(proof, adjust_skew=True)
+    assert code not in accepted(proof)
+    last = [c for c in accepted_codes(proof, HOTP(SECRET), NOW, adjust_skew=True)
+            if c.identity == str(HERE + 20)]  # fmt: skip
+    last[0].note_use()
+    assert b"TIME_SKEW 20" in proof.content
 
 
 @pytest.mark.parametrize("line", ["abcdefgh", "1234567", "123456789", "02345678", "# mine"])
