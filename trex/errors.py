@@ -35,7 +35,7 @@ UNFORESEEN = Outcome("unforeseen error")
 
 
 MAX_QUOTED = 60  # characters of a file's word that a message quotes
-MAX_PLACE = 255  # of a path
+MAX_PATH = 255  # of a path, an argument or a list
 MAX_MESSAGE = 1000  # of a message, whatever is in it
 
 
@@ -83,8 +83,8 @@ class RecordError(TrexError):
     """A line of a record or of another file is malformed."""
 
     def __init__(self, path: str, line: int, found: str, expected: str) -> None:
-        told = f"expected {cut(expected, MAX_PLACE)}, found {cut(found, MAX_PLACE)}"
-        super().__init__(f"{cut(path, MAX_PLACE)}:{line}: {told}")
+        told = f"expected {cut(expected, MAX_PATH)}, found {cut(found, MAX_PATH)}"
+        super().__init__(f"{cut(path, MAX_PATH)}:{line}: {told}")
         self.path = path
         self.line = line
         self.found = found
@@ -105,8 +105,8 @@ class FileUnsafe(TrexError):
     def __init__(
         self, path: str, found: str, expected: str, kind: str = OTHER, owner: str = ""
     ) -> None:
-        told = f"expected {cut(expected, MAX_PLACE)}, found {cut(found, MAX_PLACE)}"
-        super().__init__(f"{cut(path, MAX_PLACE)}: {told}")
+        told = f"expected {cut(expected, MAX_PATH)}, found {cut(found, MAX_PATH)}"
+        super().__init__(f"{cut(path, MAX_PATH)}: {told}")
         self.path = path
         self.found = found
         self.expected = expected

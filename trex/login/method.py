@@ -81,7 +81,7 @@ def find_record(template: str, account: "Account", reader: "Account") -> str:
 
     Raises NoRecord if there is no such file, but not if it cannot be read or is unsafe.
     """
-    path = place(template, account)
+    path = expand_path(template, account)
     if is_absent(path, reader):
         raise NoRecord(f"{readable(path)}: no such file")
     return path
@@ -99,6 +99,6 @@ def is_absent(path: str, reader: "Account") -> bool:
     return False
 
 
-def place(template: str, account: "Account") -> str:
-    """Expand a path for `account`, ready for `os` calls."""
+def expand_path(template: str, account: "Account") -> str:
+    """Return the path that `template` gives for `account`, ready for `os` calls."""
     return native(expand(template, user=account.name, home=readable(account.home)))

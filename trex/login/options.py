@@ -1,6 +1,6 @@
 """The module's arguments in the PAM service file, read strictly."""
 
-from trex.errors import MAX_PLACE, OptionError, cut
+from trex.errors import MAX_PATH, OptionError, cut
 
 MAX_TIMEOUT = 3600
 MAX_GPG_TIMEOUT = 300
@@ -59,7 +59,7 @@ def parse_options(arguments: list[str]) -> Options:
             owner = "pam_google_authenticator's"
             raise OptionError(f'argument "{argument}" is {owner}: {ELSEWHERE[name]}')
         if name in seen:
-            raise OptionError(f'argument "{cut(argument, MAX_PLACE)}": {cut(name)} is given twice')
+            raise OptionError(f'argument "{cut(argument, MAX_PATH)}": {cut(name)} is given twice')
         seen.add(name)
         if argument in FLAGS:
             setattr(options, argument, True)
@@ -67,10 +67,10 @@ def parse_options(arguments: list[str]) -> Options:
             try:
                 setattr(options, name, READERS[name](value))
             except ValueError as error:
-                raise OptionError(f'argument "{cut(argument, MAX_PLACE)}": {error}') from None
+                raise OptionError(f'argument "{cut(argument, MAX_PATH)}": {error}') from None
         else:
             raise OptionError(
-                f'argument "{cut(argument, MAX_PLACE)}" is unknown{_suggestion(cut(name))}'
+                f'argument "{cut(argument, MAX_PATH)}" is unknown{_suggestion(cut(name))}'
             )
     _check_method(options.method, seen)
     return options
@@ -92,7 +92,7 @@ def expand(template: str, *, user: str, home: str) -> str:
     Raises OptionError for an account without a home.
     """
     if "%h" in template and not home.startswith("/"):
-        shown = cut(template, MAX_PLACE)
+        shown = cut(template, MAX_PATH)
         raise OptionError(f'"{shown}" needs a home directory, and the account has none')
     path, rest = "", template
     while "%" in rest:

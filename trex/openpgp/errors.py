@@ -1,6 +1,6 @@
 """Errors about a key that the record names: a branch of the tree in `trex.errors`."""
 
-from trex.errors import MAX_PLACE, OpenPGPError, cut
+from trex.errors import MAX_PATH, OpenPGPError, cut
 
 
 class KeyUnusable(OpenPGPError):
@@ -9,7 +9,7 @@ class KeyUnusable(OpenPGPError):
     reason = "cannot be used"
 
     def __init__(self, key: str, detail: str = "") -> None:
-        super().__init__(f"the key {cut(key, MAX_PLACE)} {self.reason}{cut(detail, 2 * MAX_PLACE)}")
+        super().__init__(f"the key {cut(key, MAX_PATH)} {self.reason}{cut(detail, 2 * MAX_PATH)}")
         self.key = key
         self.detail = detail
 
@@ -88,7 +88,7 @@ class WrongRecipients(OpenPGPError):
 
     def __init__(self, found: str) -> None:
         super().__init__(
-            f"gpg made {cut(found, MAX_PLACE)}; expected one for the record's keys alone"
+            f"gpg made {cut(found, MAX_PATH)}; expected one for the record's keys alone"
         )
         self.found = found
 
@@ -97,5 +97,5 @@ class WrongSigner(OpenPGPError):
     """gpg signed with another key than the record's; `found` is its fingerprint."""
 
     def __init__(self, found: str) -> None:
-        super().__init__(f"gpg signed as {cut(found, MAX_PLACE)}; expected the record's key")
+        super().__init__(f"gpg signed as {cut(found, MAX_PATH)}; expected the record's key")
         self.found = found

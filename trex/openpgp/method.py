@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack, contextmanager
 
-from trex.login.method import find_record, find_servant, place
+from trex.login.method import expand_path, find_record, find_servant
 from trex.login.options import Options
 from trex.openpgp.gpg import Gpg
 from trex.system.privilege import acting_as, readable
@@ -26,7 +26,8 @@ def prepare(
     """Encrypt a challenge as the user's record says, and show it, if asked for on a page too."""
     if options.web_user != Options.web_user:
         find_servant("web_user", options.web_user)
-    path, home = find_record(options.auth_file, account, reader), place(options.gnupg_home, account)
+    path = find_record(options.auth_file, account, reader)
+    home = expand_path(options.gnupg_home, account)
     with ExitStack() as until_judged:
         with Gpg(options.gpg, reader, home, options.gpg_timeout) as gpg:
             # The rest is imported while gpg starts and lists keys.

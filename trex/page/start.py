@@ -8,7 +8,7 @@ import stat
 from time import monotonic
 
 from trex.errors import (
-    MAX_PLACE,
+    MAX_PATH,
     FileUnsafe,
     NotStarted,
     PageUnavailable,
@@ -224,7 +224,7 @@ class Page:
         processes of the page's account cannot open it through /proc. They could open a memory
         file, until the page's process is no longer dumpable.
         """
-        shown = cut(path, MAX_PLACE)
+        shown = cut(path, MAX_PATH)
         with acting_as(reader):
             try:
                 check_writers(native(path), reader)
@@ -265,7 +265,7 @@ def read_pem(path: str) -> tuple[bytes, int]:
 
     Raises PageUnavailable, OSError.
     """
-    shown = cut(path, MAX_PLACE)
+    shown = cut(path, MAX_PATH)
     descriptor = os.open(native(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)

@@ -1,4 +1,4 @@
-"""Running a program as another account: irrevocably, inheriting nothing, with a deadline."""
+"""Running a program as another account: irrevocably, with nothing inherited, and a deadline."""
 
 import fcntl
 import os
@@ -63,15 +63,15 @@ class Child:
         arguments: list[str],
         account: "Account",
         leash: "Leash",
-        places: dict[int, int],
+        inherited: dict[int, int],
         separate: "Callable[[], None] | None" = None,
     ) -> None:
         """Fork, become `account` and exec `arguments[0]`, an absolute path.
 
-        `places` maps the child's descriptor numbers to this process's descriptors; the child also
-        gets the status pipe and the lifeline. `leash` is called in the child, after the ids were
-        dropped, and makes everything that starts there end when the lifeline closes. `separate` is
-        called there before they are dropped.
+        `inherited` maps the child's descriptor numbers to this process's descriptors; the child
+        also gets the status pipe and the lifeline. `leash` is called in the child, after the ids
+        were dropped, and makes everything that starts there end when the lifeline closes.
+        `separate` is called there before they are dropped.
         Raises NotStarted if there can be no child process.
         """
         self._program = arguments[0]
@@ -79,11 +79,11 @@ class Child:
         try:
             self.status, child_status = self.pipe()
             child_lifeline, self._lifeline = self.pipe()
-            places = {**places, STATUS_FD: child_status, LIFELINE_FD: child_lifeline}
+            inherited = {**inherited, STATUS_FD: child_status, LIFELINE_FD: child_lifeline}
             step = "fork"
             self._pid = os.fork()
             if self._pid == 0:
-                _exec(arguments, account, places, leash, separate)
+                _exec(arguments, account, inherited, leash, separate)
             step = "pidfd_open"
             self.pidfd = os.pidfd_open(self._pid)
         except OSError as error:
@@ -204,9 +204,9 @@ class Filter(Child):
             raise NotStarted(f"{arguments[0]}: {step}: {error.strerror}") from None
         (instructions, self._instructions), *key_pipes = told
         self._keys = [writing for _, writing in key_pipes]
-        places = {STDIN_FD: child_in, STDOUT_FD: child_out, INSTRUCTIONS_FD: instructions}
-        places |= {KEYS_FD + number: reading for number, (reading, _) in enumerate(key_pipes)}
-        self.start(arguments, account, leash, places, separate)
+        inherited = {STDIN_FD: child_in, STDOUT_FD: child_out, INSTRUCTIONS_FD: instructions}
+        inherited |= {KEYS_FD + number: reading for number, (reading, _) in enumerate(key_pipes)}
+        self.start(arguments, account, leash, inherited, separate)
 
     @property
     def room(self) -> int:
@@ -323,14 +323,14 @@ def lost(lifeline: int, milliseconds: int) -> bool:
 def _exec(
     arguments: list[str],
     account: "Account",
-    places: dict[int, int],
+    inherited: dict[int, int],
     leash: "Leash",
     separate: "Callable[[], None] | None",
 ) -> None:
     """Become the program. Never returns; a failure is reported on the status pipe."""
-    step, report = "prepare", places[STATUS_FD]
+    step, report = "prepare", inherited[STATUS_FD]
     try:
-        _place(places)
+        _inherit(inherited)
         report = STATUS_FD
         os.setsid()  # no controlling terminal for a pinentry
         os.chdir("/")
@@ -355,11 +355,11 @@ def _exec(
         os._exit(127)
 
 
-def _place(places: dict[int, int]) -> None:
+def _inherit(inherited: dict[int, int]) -> None:
     """Put each descriptor at its number, /dev/null at free standard ones, and close all others."""
-    first_free = max(places) + 1
+    first_free = max(inherited) + 1
     null = os.open("/dev/null", os.O_RDWR)
-    wanted = {STDIN_FD: null, STDOUT_FD: null, STDERR_FD: null, **places}
+    wanted = {STDIN_FD: null, STDOUT_FD: null, STDERR_FD: null, **inherited}
     moved = {
         target: fcntl.fcntl(descriptor, fcntl.F_DUPFD, first_free)
         for target, descriptor in wanted.items()

@@ -81,16 +81,16 @@ def check_directories(directory: str, account: "Account") -> None:
     Raises FileUnsafe, or OSError if one cannot be examined.
     """
     home = os.path.realpath(account.home) if account.home.startswith("/") else ""
-    place = os.path.realpath(directory)
+    resolved = os.path.realpath(directory)
     while True:
-        status = os.stat(place)
+        status = os.stat(resolved)
         if not stat.S_ISDIR(status.st_mode):
-            raise FileUnsafe(readable(place), _kind(status.st_mode), "a directory")
+            raise FileUnsafe(readable(resolved), _kind(status.st_mode), "a directory")
         if not (status.st_uid == 0 and status.st_mode & stat.S_ISVTX):
-            _check_writers(place, status, account, place)
-        if place in (home, "/"):
+            _check_writers(resolved, status, account, resolved)
+        if resolved in (home, "/"):
             return
-        place = os.path.dirname(place)
+        resolved = os.path.dirname(resolved)
 
 
 def check_writers(path: str, account: "Account") -> None:
@@ -98,9 +98,9 @@ def check_writers(path: str, account: "Account") -> None:
 
     Raises FileUnsafe, or OSError if it cannot be examined.
     """
-    place = os.path.realpath(path)
-    check_directories(os.path.dirname(place), account)
-    _check_writers(place, os.stat(place), account, place)
+    resolved = os.path.realpath(path)
+    check_directories(os.path.dirname(resolved), account)
+    _check_writers(resolved, os.stat(resolved), account, resolved)
 
 
 A_FILE = "a regular file, no link, that its user may read"

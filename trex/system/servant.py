@@ -32,14 +32,14 @@ MAX_STATE = 256 << 20  # bytes that it may write; a counted message takes less t
 
 
 def start(
-    child: Child, program: str, account: "Account", places: dict[int, int], file_size: int = 0
+    child: Child, program: str, account: "Account", inherited: dict[int, int], file_size: int = 0
 ) -> None:
-    """Run the module `program` as `account` (`launch.py`); see `Child.start` for `places`.
+    """Run the module `program` as `account` (`launch.py`); see `Child.start` for `inherited`.
 
     `file_size` limits the files that it writes, in bytes. Raises NotStarted.
     """
     command = [PYTHON, *FLAGS, os.path.join(PACKAGE, "system/launch.py"), program]
-    child.start(command, account, _confined(file_size), places)
+    child.start(command, account, _confined(file_size), inherited)
 
 
 def have_done(account: "Account", program: str, told: "dict[str, Any]") -> tuple[str, str]:

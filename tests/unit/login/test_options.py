@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trex.errors import MAX_PLACE, OptionError
+from trex.errors import MAX_PATH, OptionError
 from trex.login.options import METHODS, Options, expand, parse_options
 
 TREX = Path(__file__).resolve().parents[3] / "trex"
@@ -169,7 +169,7 @@ def test_one_login_s_options_are_not_another_s() -> None:
 def test_whatever_is_not_an_argument_is_refused_with_its_reason(argument: str, reason: str) -> None:
     with pytest.raises(OptionError) as caught:
         parse_options([argument])
-    assert argument[:MAX_PLACE] in str(caught.value)
+    assert argument[:MAX_PATH] in str(caught.value)
     assert reason in str(caught.value)
 
 
@@ -233,7 +233,7 @@ def test_any_arguments_give_options_or_an_option_error(arguments: list[str]) -> 
         ("/a/%%%%h", "/a/%%h"),
     ],
 )
-def test_places_are_expanded(template: str, path: str) -> None:
+def test_paths_are_expanded(template: str, path: str) -> None:
     assert parse_options([f"auth_file={template}"]).auth_file == template
     assert expand(template, user="alice", home="/home/alice") == path
 

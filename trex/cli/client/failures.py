@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.client.gpg import KEY_ID, PATIENCE
 from trex.cli.errors import CannotDecrypt, Refused
-from trex.errors import MAX_PLACE, cut
+from trex.errors import MAX_PATH, cut
 
 if TYPE_CHECKING:
     from trex.cli.client.gpg import Decrypted
@@ -44,7 +44,7 @@ def why_not(opened: Decrypted) -> CannotDecrypt | Refused:
     # GnuPG 2.4 reports this also for a key that is available and could not be used.
     if "NO_SECKEY" in said and set(codes) <= {NO_SECRET_KEY}:
         ids = [words[0] for words in said["NO_SECKEY"] if words and KEY_ID.fullmatch(words[0])]
-        keys = cut(", ".join(dict.fromkeys(ids)), MAX_PLACE)
+        keys = cut(", ".join(dict.fromkeys(ids)), MAX_PATH)
         return CannotDecrypt(
             f"the secret key {keys} is not here{opened.words}",
             "gpg --list-secret-keys --keyid-format long",

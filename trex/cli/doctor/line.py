@@ -13,7 +13,7 @@ from trex.cli.doctor.fleet import check_fleet
 from trex.cli.doctor.record import check_record
 from trex.cli.doctor.survey import look
 from trex.cli.errors import CommandError
-from trex.cli.place import place_of
+from trex.cli.location import location_of
 from trex.errors import FileUnsafe, TrexError
 from trex.login.method import is_absent
 from trex.sms.errors import SettingsError
@@ -131,8 +131,8 @@ def _each(names: list[str], check_user: Check) -> list[Finding]:
 
 
 def _has_record(name: str, options: Options) -> bool:
-    place = place_of(name, options)
-    return not is_absent(place.record, place.reader)
+    location = location_of(name, options)
+    return not is_absent(location.record, location.reader)
 
 
 def _has_secret(name: str, options: Options) -> bool:
@@ -142,15 +142,15 @@ def _has_secret(name: str, options: Options) -> bool:
 def _check_openpgp(name: str, options: Options, service: str) -> list[Finding]:
     if options.run_as and os.geteuid() != 0:
         return [left_out(f"{name}: the record of run_as={options.run_as}", name)]
-    place = place_of(name, options)
-    examined = check_record(place)
+    location = location_of(name, options)
+    examined = check_record(location)
     if not examined.record or not examined.record.web_qr or not options.web:
         return examined.findings
     if os.geteuid() != 0:
         return [*examined.findings, left_out(f"{name}: the page with a QR code", name)]
     from trex.cli.doctor.page import check_page
 
-    return [*examined.findings, *check_page(place, examined.record, examined.message, service)]
+    return [*examined.findings, *check_page(location, examined.record, examined.message, service)]
 
 
 def _check_totp(name: str, options: Options) -> list[Finding]:

@@ -10,8 +10,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
-from trex.cli.place import ROOT
-from trex.errors import MAX_PLACE, FileUnsafe, cut
+from trex.cli.location import ROOT
+from trex.errors import MAX_PATH, FileUnsafe, cut
 from trex.system.safefile import check_writers
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def check_others(rules: list[Rule]) -> list[Finding]:
         if rule.name == PAM_PYTHON or not rule.actions or action not in ("bad", "die"):
             continue
         if not _files_of(rule.module):
-            what = f"{rule.where}: the module {cut(rule.module, MAX_PLACE)} is not installed"
+            what = f"{rule.where}: the module {cut(rule.module, MAX_PATH)} is not installed"
             why = "PAM refuses every login that reaches this line."
             fix = f"sudoedit {rule.path}, line {rule.line}, or install the module's package"
             if rule.name == GUARD:

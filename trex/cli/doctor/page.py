@@ -12,15 +12,15 @@ from trex.cli.delegate import FILE_SECONDS, run_as
 from trex.cli.doctor.finding import WARNING, Finding
 from trex.cli.doctor.record import WARN_DAYS
 from trex.cli.errors import CommandError
-from trex.cli.place import ROOT
-from trex.errors import MAX_PLACE, PageUnavailable, cut
+from trex.cli.location import ROOT
+from trex.errors import MAX_PATH, PageUnavailable, cut
 from trex.login.challenge import now
 from trex.login.method import Login
 from trex.openpgp.keylist import DAY, day
 from trex.page.start import Page, full_name, read_pem
 
 if TYPE_CHECKING:
-    from trex.cli.place import Place
+    from trex.cli.location import Location
     from trex.openpgp.record import AuthRecord
 
 PAGE_SECONDS = 30
@@ -28,53 +28,53 @@ OPEN_SECONDS = 15.0  # to open and close the page
 MOST_NAMES = 4  # of a certificate, in a message
 
 
-def check_page(place: Place, record: AuthRecord, message: str, service: str) -> list[Finding]:
+def check_page(location: Location, record: AuthRecord, message: str, service: str) -> list[Finding]:
     """Return why this user's page would not be shown, or a browser would not trust it.
 
     A page is opened by the login's own code: port, account, TLS files and handshake.
     """
     try:
         # As root, like a login, but in a process that can be left behind if the TLS files hang.
-        warnings = run_as(ROOT, lambda: _open(place, record, message, service), OPEN_SECONDS)
+        warnings = run_as(ROOT, lambda: _open(location, record, message, service), OPEN_SECONDS)
         if record.tls_certificate and not warnings:
-            return _check_certificate(place, record)
+            return _check_certificate(location, record)
     except CommandError as error:
         warnings = [str(error)]
     return [
-        Finding("page", WARNING, f"{place.user.name}: {warning}",
+        Finding("page", WARNING, f"{location.user.name}: {warning}",
                 "Logins work, but show the message as text only.", "docs/troubleshooting.md",
-                place.user.name)
+                location.user.name)
         for warning in warnings
     ]  # fmt: skip
 
 
-def _open(place: Place, record: AuthRecord, message: str, service: str) -> list[str]:
+def _open(location: Location, record: AuthRecord, message: str, service: str) -> list[str]:
     """Open and close the page; return the warnings that a login would log."""
-    login = Login(place.user.name, service, "", [])
-    with Page(login, place.options, record) as page:
-        page.open(place.reader, place.user, now() + PAGE_SECONDS)
+    login = Login(location.user.name, service, "", [])
+    with Page(login, location.options, record) as page:
+        page.open(location.reader, location.user, now() + PAGE_SECONDS)
         page.show(message)
     return login.warnings
 
 
-def _check_certificate(place: Place, record: AuthRecord) -> list[Finding]:
+def _check_certificate(location: Location, record: AuthRecord) -> list[Finding]:
     """Check the certificate. Raises CommandError for one that cannot be read."""
-    told = run_as(place.reader, lambda: _read_certificate(record.tls_certificate), FILE_SECONDS)
+    told = run_as(location.reader, lambda: _read_certificate(record.tls_certificate), FILE_SECONDS)
     findings = []
-    path = cut(record.tls_certificate, MAX_PLACE)
+    path = cut(record.tls_certificate, MAX_PATH)
     if told["until"] - time.time() < WARN_DAYS * DAY:
         findings.append(
             Finding("page-expires", WARNING, f"{path}: valid until {day(told['until'])}",
-                    "From then on there is no page.", "renew the certificate", place.user.name)
+                    "From then on there is no page.", "renew the certificate", location.user.name)
         )  # fmt: skip
-    host = place.options.web_host or full_name()
+    host = location.options.web_host or full_name()
     if not any(_is_for(name, host) for name in told["names"]):
         names = ", ".join(map(cut, told["names"][:MOST_NAMES])) or "no host"
         findings.append(
             Finding("page-name", WARNING,
                     f"{path}: expected a certificate for {host}, found one for {names}",
                     "Browsers warn about it.", "set web_host= to a name in the certificate",
-                    place.user.name)
+                    location.user.name)
         )  # fmt: skip
     return findings
 
@@ -88,7 +88,7 @@ def _read_certificate(path: str) -> dict[str, Any]:
         certificate = x509.load_pem_x509_certificate(read_pem(path)[0])
         names = _names(certificate)
     except (OSError, ValueError):
-        raise PageUnavailable(f"{cut(path, MAX_PLACE)}: expected a certificate in PEM") from None
+        raise PageUnavailable(f"{cut(path, MAX_PATH)}: expected a certificate in PEM") from None
     until = getattr(certificate, "not_valid_after_utc", None)  # cryptography 42 and later
     if until is None:
         until = certificate.not_valid_after.replace(tzinfo=UTC)

@@ -39,7 +39,7 @@ from trex.system.privilege import readable
 from trex.system.safefile import read_safely
 
 if TYPE_CHECKING:
-    from trex.cli.place import Place
+    from trex.cli.location import Location
     from trex.openpgp.record import AuthRecord
 
 WARN_DAYS = 30
@@ -72,31 +72,31 @@ class Examined:
         self.message = ""
 
 
-def check_record(place: Place) -> Examined:
+def check_record(location: Location) -> Examined:
     """Return what refuses this user, or soon will."""
     examined = Examined()
-    told = run_as(place.reader, lambda: _examine(place), place.seconds(runs=2))
-    subject = place.user.name
+    told = run_as(location.reader, lambda: _examine(location), location.seconds(runs=2))
+    subject = location.user.name
     for warning in told["warnings"]:
         examined.findings.append(
             Finding("record-odd", WARNING, f"{subject}: {warning}",
-                    "Part of the record has no effect.", _enroll(place), subject)
+                    "Part of the record has no effect.", _enroll(location), subject)
         )  # fmt: skip
     if told["gpg"] and not GNUPG.match(told["gpg"]):
-        examined.findings.append(_foreign(place.options.gpg, told["gpg"]))
+        examined.findings.append(_foreign(location.options.gpg, told["gpg"]))
         return examined
     if told["fault"]:
-        examined.findings.append(_fault(place, told["fault"]))
+        examined.findings.append(_fault(location, told["fault"]))
         return examined
     examined.record = parse_record(
-        told["content"].encode(), place.record, readable(place.user.home)
+        told["content"].encode(), location.record, readable(location.user.home)
     )
     examined.message = told["message"]
     for name, listing in told["listings"].items():
         is_signer = name == examined.record.sign_as and name not in examined.record.recipients
-        examined.findings += _check_key(place, name, listing, is_signer=is_signer)
-    examined.findings += [_copied(place, *copy) for copy in told["copies"]]
-    if examined.record.web_qr and place.options.web and len(examined.message) > QR_BYTES:
+        examined.findings += _check_key(location, name, listing, is_signer=is_signer)
+    examined.findings += [_copied(location, *copy) for copy in told["copies"]]
+    if examined.record.web_qr and location.options.web and len(examined.message) > QR_BYTES:
         what = f"{subject}: a message of {len(examined.message)} bytes"
         why = f"One QR code takes {QR_BYTES}: the page shows the text alone."
         fix = "fewer or smaller keys: cv25519 instead of RSA"
@@ -104,24 +104,26 @@ def check_record(place: Place) -> Examined:
     return examined
 
 
-def _examine(place: Place) -> dict[str, Any]:
+def _examine(location: Location) -> dict[str, Any]:
     """Do what a login does up to its prompt, in a process of the reader's."""
     told: dict[str, Any] = {"fault": None, "warnings": [], "listings": {}, "copies": [], "gpg": ""}
     try:
-        if is_absent(place.record, place.reader):
-            raise NoRecord(f"{place.shown}: no such file")
-        content = read_safely(place.record, place.reader)
-        record = parse_record(content, place.record, readable(place.user.home))
+        if is_absent(location.record, location.reader):
+            raise NoRecord(f"{location.shown}: no such file")
+        content = read_safely(location.record, location.reader)
+        record = parse_record(content, location.record, readable(location.user.home))
         told["warnings"] = record.warnings
         told["content"] = content.decode()
-        told["gpg"] = _first_words(place.options.gpg)
-        told["message"] = _message(place, record)
-        options = place.options
-        with Keyring(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as keyring:
+        told["gpg"] = _first_words(location.options.gpg)
+        told["message"] = _message(location, record)
+        options = location.options
+        with Keyring(
+            options.gpg, location.reader, location.gnupg_home, options.gpg_timeout
+        ) as keyring:
             for name in [*record.recipients, *filter(None, [record.sign_as])]:
                 told["listings"][name] = keyring.list_recipient(name)
         if record.sign_as or not all(map(is_file, record.recipients)):
-            told["copies"] = copies_in(place.gnupg_home)
+            told["copies"] = copies_in(location.gnupg_home)
     except CommandError:  # about the host, not the record
         raise
     except TrexError as error:
@@ -129,16 +131,16 @@ def _examine(place: Place) -> dict[str, Any]:
             "check": f"record-{type(error).__name__}",
             "absent": isinstance(error, NoRecord),
             "text": str(error),
-            "fix": _fix(place, error),
+            "fix": _fix(location, error),
         }
     return told
 
 
-def _fault(place: Place, fault: dict[str, Any]) -> Finding:
+def _fault(location: Location, fault: dict[str, Any]) -> Finding:
     severity, why = ERROR, WHY
-    if fault["absent"] and place.options.nullok:
+    if fault["absent"] and location.options.nullok:
         severity, why = WARNING, "Because of nullok this user is not asked."
-    name = place.user.name
+    name = location.user.name
     return Finding(fault["check"], severity, f"{name}: {fault['text']}", why, fault["fix"], name)
 
 
@@ -163,15 +165,15 @@ def _foreign(gpg: str, name: str) -> Finding:
     )  # fmt: skip
 
 
-def _copied(place: Place, carrier: str, copy: str, owner: str, is_primary: bool) -> Finding:  # noqa: FBT001
+def _copied(location: Location, carrier: str, copy: str, owner: str, is_primary: bool) -> Finding:  # noqa: FBT001
     """Return the finding for a key in the keyring that carries a copy of another's key."""
-    home = readable(place.gnupg_home)
+    home = readable(location.gnupg_home)
     whose = f"{carrier}, then enrol its owner again" if is_primary else f"{carrier} or {owner}"
     delete = (
         f"gpg --homedir {shlex.quote(home)} --batch --yes --no-autostart --delete-keys {carrier}"
     )
-    if os.geteuid() != place.reader.uid:
-        delete = f"runuser -u {place.reader.name} -- {delete}"
+    if os.geteuid() != location.reader.uid:
+        delete = f"runuser -u {location.reader.name} -- {delete}"
     return Finding(
         "key-copied", ERROR if is_primary else WARNING,
         f"{home}: the key {carrier} carries {copy}, which is "
@@ -182,39 +184,41 @@ def _copied(place: Place, carrier: str, copy: str, owner: str, is_primary: bool)
     )  # fmt: skip
 
 
-def _message(place: Place, record: AuthRecord) -> str:
-    options = place.options
-    told = context(place.user.name, "trex-doctor", "", options.timeout)
-    with Gpg(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as gpg:
+def _message(location: Location, record: AuthRecord) -> str:
+    options = location.options
+    told = context(location.user.name, "trex-doctor", "", options.timeout)
+    with Gpg(options.gpg, location.reader, location.gnupg_home, options.gpg_timeout) as gpg:
         gpg.look_up(record)
         gpg.encrypt(RandomText(options.timeout).plaintext, told)
         return gpg.message().armored
 
 
-def _fix(place: Place, error: TrexError) -> str:
+def _fix(location: Location, error: TrexError) -> str:
     if isinstance(error, FileUnsafe):
         return hint_for(error)
     key = error.key if isinstance(error, KeyUnusable) else ""
     fix = FIXES.get(type(error), "{enroll}")
     commands = error.commands if isinstance(error, KeyExpired) else ""
-    return fix.format(enroll=_enroll(place), reader=place.reader.name, key=key, commands=commands)
+    return fix.format(
+        enroll=_enroll(location), reader=location.reader.name, key=key, commands=commands
+    )
 
 
-def _enroll(place: Place) -> str:
-    central = " --central" if place.options.run_as else ""
-    return f"trex enroll{central} --user {place.user.name}"
+def _enroll(location: Location) -> str:
+    central = " --central" if location.options.run_as else ""
+    return f"trex enroll{central} --user {location.user.name}"
 
 
-def _check_key(place: Place, name: str, listing: str, *, is_signer: bool) -> list[Finding]:
+def _check_key(location: Location, name: str, listing: str, *, is_signer: bool) -> list[Finding]:
     findings = []
     keys = parse_listing(listing)
     if "@" in name and len(keys) > 1:
         findings.append(
             Finding("key-ambiguous", WARNING,
-                    f"{place.user.name}: {len(keys)} keys carry the address {name}",
+                    f"{location.user.name}: {len(keys)} keys carry the address {name}",
                     "gpg chooses one of them, perhaps a key that another person has added.",
-                    f"name the fingerprint: {_enroll(place)} --from-keyring",
-                    place.user.name)
+                    f"name the fingerprint: {_enroll(location)} --from-keyring",
+                    location.user.name)
         )  # fmt: skip
     named, _ = verdict(name, keys, trust=True, use=SIGN if is_signer else ENCRYPT)
     for key in [as_named(name, named)] if named else []:
@@ -223,10 +227,10 @@ def _check_key(place: Place, name: str, listing: str, *, is_signer: bool) -> lis
         if until != NEVER and left < WARN_DAYS:
             findings.append(
                 Finding("key-expires", WARNING,
-                        f"{place.user.name}: the {what_ends(key)} {key.fingerprint} expires on "
+                        f"{location.user.name}: the {what_ends(key)} {key.fingerprint} expires on "
                         f"{day(until)}",
                         "From then on every login of this user is refused.",
-                        EXTEND.format(commands=commands_for(key), enroll=_enroll(place)),
-                        place.user.name)
+                        EXTEND.format(commands=commands_for(key), enroll=_enroll(location)),
+                        location.user.name)
             )  # fmt: skip
     return findings

@@ -11,7 +11,7 @@ from trex.cli.doctor.dispatch import MAX_PLAYED, is_all_played, lets_in, played
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.module import GUARD, root_alone
 from trex.cli.doctor.programs import CENTRAL, OWN_RECORD
-from trex.cli.place import ROOT
+from trex.cli.location import ROOT
 from trex.errors import FileUnsafe, OptionError
 from trex.login.method import find_servant
 from trex.login.options import Options, parse_options

@@ -9,7 +9,7 @@ import os
 import re
 from dataclasses import dataclass, field
 
-from trex.errors import MAX_PLACE, cut
+from trex.errors import MAX_PATH, cut
 
 DIRECTORIES = ("/etc/pam.d", "/usr/lib/pam.d")
 TYPES = ("auth", "account", "session", "password")
@@ -166,12 +166,12 @@ def _read_file(stack: Stack, path: str, level: int, depth: int) -> None:
         with open(path, encoding="utf-8", errors="replace") as file:
             content = file.read(MAX_SIZE)
     except OSError as error:
-        raise ValueError(f"{cut(path, MAX_PLACE)}: {error.strerror}") from None
+        raise ValueError(f"{cut(path, MAX_PATH)}: {error.strerror}") from None
     for number, text in assemble(content):
         try:
             _read_line(stack, path, number, text, level, depth)
         except ValueError as error:
-            stack.problems.append(f"{cut(path, MAX_PLACE)}:{number}: {error}")
+            stack.problems.append(f"{cut(path, MAX_PATH)}:{number}: {error}")
 
 
 def _read_line(stack: Stack, path: str, number: int, text: str, level: int, depth: int) -> None:  # noqa: PLR0913, PLR0917 (a line, and its position)
@@ -203,7 +203,7 @@ def _read_line(stack: Stack, path: str, number: int, text: str, level: int, dept
 def _include(stack: Stack, names: list[str], level: int, depth: int) -> None:
     if not names:
         raise ValueError("expected the name of a file")
-    shown = cut(names[0], MAX_PLACE)
+    shown = cut(names[0], MAX_PATH)
     path = names[0] if names[0].startswith("/") else _find(names[0])
     if path is None:
         raise ValueError(f"{shown}: no such file")

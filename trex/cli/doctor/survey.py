@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
-from trex.cli.place import ROOT
+from trex.cli.location import ROOT
 from trex.errors import TrexError
 
 if TYPE_CHECKING:

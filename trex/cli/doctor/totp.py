@@ -12,8 +12,7 @@ from trex.cli.delegate import FILE_SECONDS, hint_for, run_as
 from trex.cli.doctor.clock import until
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
 from trex.errors import OWNER, READABLE, FileUnsafe, NoRecord, RecordError, TrexError
-from trex.login.method import find_record, find_servant, is_absent
-from trex.login.method import place as expand
+from trex.login.method import expand_path, find_record, find_servant, is_absent
 from trex.system.packages import PackageMissing, from_debian
 from trex.system.privilege import find_account, readable
 from trex.system.rewriting import name_beside
@@ -36,7 +35,7 @@ FIXES: dict[type[TrexError], str] = {
 
 def has_secret(account: Account, options: Options) -> bool:
     """Return whether the account has a file. Raises OptionError where no path can be made."""
-    return not is_absent(expand(options.secret, account), _reader(account, options))
+    return not is_absent(expand_path(options.secret, account), _reader(account, options))
 
 
 def check_secret(name: str, options: Options) -> list[Finding]:
@@ -49,7 +48,7 @@ def check_secret(name: str, options: Options) -> list[Finding]:
     told = run_as(reader, lambda: _examine(account, reader, options), FILE_SECONDS)
     if told["fault"]:
         return [_fault(name, told["fault"], options)]
-    path = readable(expand(options.secret, account))
+    path = readable(expand_path(options.secret, account))
     return [
         *_check_codes(name, path, told),
         *_check_rate(name, path, told),

@@ -12,7 +12,7 @@ import click
 
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
-from trex.cli.place import Place, find_place, place_options
+from trex.cli.location import Location, find_location, location_options
 from trex.cli.setup import keyfile, keyring, recordfile
 from trex.cli.setup.choosing import choose, describe
 from trex.cli.setup.proof import prove
@@ -78,7 +78,7 @@ class FoundKeys:
 
 
 @click.command(epilog=EPILOG, short_help="Set a user up to log in with an OpenPGP key.")
-@place_options
+@location_options
 @click.option(
     "--key", "file", metavar="FILE", help="Take the public key from FILE; - is standard input."
 )
@@ -119,101 +119,105 @@ def command(**arguments: Any) -> None:
     is made but not answered.
     """
     options = EnrollOptions(**arguments)
-    place = find_place(
+    location = find_location(
         options.user, central=options.central, auth_file=options.auth_file,
         gnupg_home=options.gnupg_home, run_as=options.run_as,
     )  # fmt: skip
-    before = recordfile.read_as(place.writer, place.record)  # first: finds a dead file system soon
-    found = _find_keys(place, options)
-    shared = place.shares_keyring and not found.armored
+    # First: this finds a dead file system soon.
+    before = recordfile.read_as(location.writer, location.record)
+    found = _find_keys(location, options)
+    shared = location.shares_keyring and not found.armored
     chosen = choose(found.listing, options.wanted, silently=options.silently, shared=shared)
-    path = keyfile.path_of(options.key_file, place) if options.key_file else ""
-    clean = _clean_blocks(place, found.armored, chosen, path)
+    path = keyfile.path_of(options.key_file, location) if options.key_file else ""
+    clean = _clean_blocks(location, found.armored, chosen, path)
     names = [path] if path else [key.fingerprint for key in chosen]
-    content = _compose(place, before, chosen, names, options)
-    difference = _difference(place, before, content)
+    content = _compose(location, before, chosen, names, options)
+    difference = _difference(location, before, content)
     if options.dry_run:
         if difference:
             answer(difference.rstrip("\n"))
         return
     for key in chosen:
-        say(f"For {place.user.name}:\n{describe(key)}")
-    is_current = not difference and run_as(place.writer, lambda: _has_right_access(place))
+        say(f"For {location.user.name}:\n{describe(key)}")
+    is_current = not difference and run_as(location.writer, lambda: _has_right_access(location))
     if not options.yes and (path or not is_current):
         if difference:
             say(f"\n{difference}")
-        changed = place.shown if difference else path or place.shown
+        changed = location.shown if difference else path or location.shown
         confirm(f"Is this the right fingerprint, and shall {changed} be written?")
     if path:
-        kept = keyfile.read(place, path)
+        kept = keyfile.read(location, path)
         block = bytes.fromhex(clean[0])
-        with keyfile.staged(place, path, block) as made:
-            _prove(place, _compose(place, before, chosen, [made], options), options)
-        with keyfile.replaced(place, path, block, kept):
-            _write_record(place, before, content, is_current=is_current)
+        with keyfile.staged(location, path, block) as made:
+            _prove(location, _compose(location, before, chosen, [made], options), options)
+        with keyfile.replaced(location, path, block, kept):
+            _write_record(location, before, content, is_current=is_current)
         return
     if clean:
-        _import(place, clean, chosen)
+        _import(location, clean, chosen)
     if not is_current:
-        _prove(place, content, options)
-    _write_record(place, before, content, is_current=is_current)
+        _prove(location, content, options)
+    _write_record(location, before, content, is_current=is_current)
 
 
-def _write_record(place: Place, before: bytes | None, content: bytes, *, is_current: bool) -> None:
+def _write_record(
+    location: Location, before: bytes | None, content: bytes, *, is_current: bool
+) -> None:
     if is_current:
-        say(f"{place.shown} is up to date: nothing to change.")
+        say(f"{location.shown} is up to date: nothing to change.")
         return
-    run_as(place.writer, lambda: _write(place, before, content))
-    say(f"Written: {place.shown}")
+    run_as(location.writer, lambda: _write(location, before, content))
+    say(f"Written: {location.shown}")
 
 
-def _import(place: Place, clean: list[str], chosen: list[Key]) -> None:
+def _import(location: Location, clean: list[str], chosen: list[Key]) -> None:
     fingerprints = [key.fingerprint for key in chosen]
-    if run_as(place.reader, lambda: keyring.import_keys(place.gnupg_home, clean, fingerprints)):
-        say(f"Imported into {readable(place.gnupg_home)}.")
+    home = location.gnupg_home
+    if run_as(location.reader, lambda: keyring.import_keys(home, clean, fingerprints)):
+        say(f"Imported into {readable(home)}.")
 
 
-def _clean_blocks(place: Place, armored: str, chosen: list[Key], path: str) -> list[str]:
+def _clean_blocks(location: Location, armored: str, chosen: list[Key], path: str) -> list[str]:
     """Return the chosen keys in hex, without copies of other keys; report what is left out."""
     if path and (len(chosen) != 1 or not armored):
         raise CommandError("--key-file needs exactly one key, from --key or --locate", "--key FILE")
     if not armored:
         return []
     fingerprints = [key.fingerprint for key in chosen]
-    home = os.devnull if path else place.gnupg_home  # a separate file holds no other key
-    told = run_as(place.reader, lambda: keyring.clean_blocks(home, armored, fingerprints))
+    home = os.devnull if path else location.gnupg_home  # a separate file holds no other key
+    told = run_as(location.reader, lambda: keyring.clean_blocks(home, armored, fingerprints))
     for key, copy in told["left_out"]:
         say(f"trex: warning: LEFT OUT of {key}: {copy}, which is another person's key")
     return [str(block) for block in told["blocks"]]
 
 
-def _find_keys(place: Place, options: EnrollOptions) -> FoundKeys:
+def _find_keys(location: Location, options: EnrollOptions) -> FoundKeys:
     """Return the keys of the one source that is named."""
     file, address = options.file, options.locate
     if (file is not None) + (address is not None) + options.from_keyring > 1:
         raise click.UsageError("expected only one of --key, --from-keyring and --locate")
     if file == "-":
         content = keyring.checked(sys.stdin.buffer.read(keyring.MAX_KEYS + 1), "standard input")
-        return _found(place, lambda: keyring.keys_in(content, "standard input"))
+        return _found(location, lambda: keyring.keys_in(content, "standard input"))
     if file is not None:
         path = os.path.abspath(file)
-        return _found(place, lambda: keyring.keys_in(keyring.read_key_file(path), file))
+        return _found(location, lambda: keyring.keys_in(keyring.read_key_file(path), file))
     if address is not None:
-        return _found(place, lambda: keyring.keys_at(address))
-    return _found(place, lambda: keyring.keys_here(place.gnupg_home))
+        return _found(location, lambda: keyring.keys_at(address))
+    return _found(location, lambda: keyring.keys_here(location.gnupg_home))
 
 
-def _found(place: Place, work: Callable[[], dict[str, str]]) -> FoundKeys:
-    return FoundKeys(**run_as(place.reader, work))
+def _found(location: Location, work: Callable[[], dict[str, str]]) -> FoundKeys:
+    return FoundKeys(**run_as(location.reader, work))
 
 
 def _compose(
-    place: Place, before: bytes | None, chosen: list[Key], names: list[str],
+    location: Location, before: bytes | None, chosen: list[Key], names: list[str],
     options: EnrollOptions,
 ) -> bytes:  # fmt: skip
     """Return the new file. Raises RecordError for a record that the module would refuse."""
-    home = readable(place.user.home)
-    fields = recordfile.fields_of(before or b"", place.record, home)
+    home = readable(location.user.home)
+    fields = recordfile.fields_of(before or b"", location.record, home)
     old_line = fields.line()
     new = names
     if options.add:
@@ -222,11 +226,11 @@ def _compose(
         fields.recipients = new
     _apply(fields, options)
     line = fields.line()
-    parse_record(line.encode(), place.record, home)
+    parse_record(line.encode(), location.record, home)
     if before is not None and line == old_line:
         return before
     name = one_line(chosen[0].user_ids[0]) if chosen[0].user_ids else chosen[0].fingerprint
-    return recordfile.with_record(before, line, name, place.record)
+    return recordfile.with_record(before, line, name, location.record)
 
 
 def _apply(fields: Fields, options: EnrollOptions) -> None:
@@ -259,41 +263,41 @@ def _has_tls(mode: str = "") -> bool:
     return mode in WEB_QR_MODES and WEB_QR_MODES[mode].tls
 
 
-def _prove(place: Place, content: bytes, options: EnrollOptions) -> None:
+def _prove(location: Location, content: bytes, options: EnrollOptions) -> None:
     if options.no_proof:
         say("Not tested, because of --no-proof.")
-    elif prove(place, content, silently=options.yes):
+    elif prove(location, content, silently=options.yes):
         say("Tested: a challenge was made and answered.")
     else:
         say("A challenge was made; whether anybody can answer it was not tested.")
 
 
-def _difference(place: Place, before: bytes | None, content: bytes) -> str:
+def _difference(location: Location, before: bytes | None, content: bytes) -> str:
     """Return a diff that is safe for a terminal: root reads a user's comments in it."""
     old, new = (
         (text or b"").decode("utf-8", "replace").splitlines(keepends=True)
         for text in (before, content)
     )
-    name = place.shown if before is not None else "/dev/null"
-    return printable("".join(difflib.unified_diff(old, new, name, place.shown)))
+    name = location.shown if before is not None else "/dev/null"
+    return printable("".join(difflib.unified_diff(old, new, name, location.shown)))
 
 
 # ------------------------------------------------------------- in a process of the writer's
 
 
-def _has_right_access(place: Place) -> bool:
+def _has_right_access(location: Location) -> bool:
     """Return whether owner, group and mode are right. Raises FileUnsafe as writing would."""
-    writer, reader = place.writer, place.reader
-    recordfile.check_parents(place.record, writer)
-    return recordfile.has_right_access(place.record, writer.uid, place.mode, reader.gid)
+    writer, reader = location.writer, location.reader
+    recordfile.check_parents(location.record, writer)
+    return recordfile.has_right_access(location.record, writer.uid, location.mode, reader.gid)
 
 
-def _write(place: Place, before: bytes | None, content: bytes) -> None:
-    recordfile.check_parents(place.record, place.writer)
+def _write(location: Location, before: bytes | None, content: bytes) -> None:
+    recordfile.check_parents(location.record, location.writer)
     try:
-        recordfile.replace(place.record, content, before, place.mode, place.reader.gid)
+        recordfile.replace(location.record, content, before, location.mode, location.reader.gid)
     except OSError as error:
         raise CommandError(
-            f"{place.shown}: {error.strerror}; the record is unchanged",
+            f"{location.shown}: {error.strerror}; the record is unchanged",
             "is the disk full, or does the directory belong to another account?",
         ) from None

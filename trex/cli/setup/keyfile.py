@@ -12,22 +12,22 @@ from trex.cli.errors import CommandError
 from trex.cli.setup import recordfile
 from trex.cli.terminal import say
 from trex.errors import FileUnsafe
-from trex.login.method import place as expanded
+from trex.login.method import expand_path
 from trex.openpgp.recipients import from_file
 from trex.system.privilege import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trex.cli.place import Place
+    from trex.cli.location import Location
 
 DEFAULT = "/etc/trex/keys/%u.pgp"
 MODE = 0o644  # public keys; the module reads them without root's rights
 
 
-def path_of(template: str, place: Place) -> str:
+def path_of(template: str, location: Location) -> str:
     """Return the expanded path. Raises CommandError for one that no record can name."""
-    path = expanded(template, place.user)
+    path = expand_path(template, location.user)
     if not path.startswith("/") or any(sign in path for sign in " \t,") or not path.isprintable():
         raise CommandError(
             f"{readable(path)}: expected an absolute path without spaces and commas",
@@ -36,43 +36,43 @@ def path_of(template: str, place: Place) -> str:
     return path
 
 
-def read(place: Place, path: str) -> bytes | None:
+def read(location: Location, path: str) -> bytes | None:
     """Return the existing key, None if there is no file. Raises CommandError for anything else."""
-    if path == place.record:
+    if path == location.record:
         raise CommandError(
             f"{readable(path)}: expected another path than the record's", f"--key-file {DEFAULT}"
         )
 
     def read_key() -> str | None:
-        _make_directory(path, place)
+        _make_directory(path, location)
         content = recordfile.read_existing(path)
         if content is not None:
             from_file(readable(path), content)
         return None if content is None else content.hex()
 
     try:
-        text = run_as(place.writer, read_key)
+        text = run_as(location.writer, read_key)
     except FileUnsafe as error:
         raise CommandError(str(error), f"--key-file {DEFAULT}") from None
     return None if text is None else bytes.fromhex(str(text))
 
 
 @contextmanager
-def staged(place: Place, path: str, key: bytes) -> Iterator[str]:
+def staged(location: Location, path: str, key: bytes) -> Iterator[str]:
     """Write `key` beside `path` for the duration of the block; yield the path for a test.
 
     Raises CommandError.
     """
     made = os.path.join(os.path.dirname(path), f".{secrets.token_hex(4)}.new")
     try:
-        run_as(place.writer, lambda: _write(place, made, key, None))
+        run_as(location.writer, lambda: _write(location, made, key, None))
         yield made
     finally:
-        run_as(place.writer, lambda: _remove(made))
+        run_as(location.writer, lambda: _remove(made))
 
 
 @contextmanager
-def replaced(place: Place, path: str, key: bytes, before: bytes | None) -> Iterator[None]:
+def replaced(location: Location, path: str, key: bytes, before: bytes | None) -> Iterator[None]:
     """Replace the key file, keeping a copy; if the block fails, undo that.
 
     A login sees the old or the new key. Raises CommandError if the file is no longer `before`.
@@ -80,31 +80,31 @@ def replaced(place: Place, path: str, key: bytes, before: bytes | None) -> Itera
     if key == before:
         yield
         return
-    run_as(place.writer, lambda: _write(place, path, key, before))
+    run_as(location.writer, lambda: _write(location, path, key, before))
     say(f"Written: {readable(path)}")
     try:
         yield
     except BaseException:  # the record was not written, so it may name the old key
         if before is None:
-            run_as(place.writer, lambda: _remove(path))
+            run_as(location.writer, lambda: _remove(path))
         else:
-            run_as(place.writer, lambda: _write(place, path, before, key))
+            run_as(location.writer, lambda: _write(location, path, before, key))
         say(f"Undone: {readable(path)}")
         raise
 
 
-def _write(place: Place, path: str, key: bytes, before: bytes | None) -> None:
-    recordfile.check_parents(path, place.writer)
+def _write(location: Location, path: str, key: bytes, before: bytes | None) -> None:
+    recordfile.check_parents(path, location.writer)
     try:
-        recordfile.replace(path, key, before, MODE, place.writer.gid)
+        recordfile.replace(path, key, before, MODE, location.writer.gid)
     except OSError as error:
         raise CommandError(f"{readable(path)}: {error.strerror}", "is the disk full?") from None
 
 
-def _make_directory(path: str, place: Place) -> None:
+def _make_directory(path: str, location: Location) -> None:
     """Create the file's directory, if it does not exist."""
     directory = os.path.dirname(path)
-    recordfile.check_parents(directory, place.writer)
+    recordfile.check_parents(directory, location.writer)
     try:
         if not os.path.isdir(directory):
             os.mkdir(directory)

@@ -18,37 +18,37 @@ from trex.openpgp.record import AuthRecord, parse_record
 from trex.system.privilege import readable
 
 if TYPE_CHECKING:
-    from trex.cli.place import Place
+    from trex.cli.location import Location
 
 SERVICE = "trex-enroll"
 ATTEMPTS = 3
 
 
-def make_message(place: Place, content: bytes, challenge: RandomText) -> str:
+def make_message(location: Location, content: bytes, challenge: RandomText) -> str:
     """Return the armored message that a login with this record would show, made by the reader.
 
     Raises CommandError with the reason that a login would log.
     """
-    record = parse_record(content, place.record, readable(place.user.home))
-    told = context(place.user.name, SERVICE, "", place.options.timeout)
+    record = parse_record(content, location.record, readable(location.user.home))
+    told = context(location.user.name, SERVICE, "", location.options.timeout)
     message = run_as(
-        place.reader, lambda: _encrypt(place, record, challenge, told), place.seconds()
+        location.reader, lambda: _encrypt(location, record, challenge, told), location.seconds()
     )
     return str(message)
 
 
-def prove(place: Place, content: bytes, *, silently: bool) -> bool:
+def prove(location: Location, content: bytes, *, silently: bool) -> bool:
     """Make a challenge and have it answered, by a secret key at hand or by the user.
 
     Return whether it was answered; with `silently` it may not be. Raises CommandError if the
     record cannot work, or no right response comes.
     """
-    challenge = RandomText(place.options.timeout)
-    message = make_message(place, content, challenge)
+    challenge = RandomText(location.options.timeout)
+    message = make_message(location, content, challenge)
     plaintext = run_as(
-        place.reader,
-        lambda: keyring.decrypt(place.gnupg_home, message, pinentry=not silently),
-        place.options.timeout,  # a passphrase may be asked for
+        location.reader,
+        lambda: keyring.decrypt(location.gnupg_home, message, pinentry=not silently),
+        location.options.timeout,  # a passphrase may be asked for
     )
     if plaintext is not None:
         if challenge.judge(plaintext) is ACCEPTED:
@@ -56,16 +56,17 @@ def prove(place: Place, content: bytes, *, silently: bool) -> bool:
         raise CommandError(
             "the secret key decrypts the challenge to another text", "does gpg work?"
         )
-    return False if silently else _ask_for_response(place, content)
+    return False if silently else _ask_for_response(location, content)
 
 
-def _ask_for_response(place: Place, content: bytes) -> bool:
+def _ask_for_response(location: Location, content: bytes) -> bool:
     say("The new record is tested before it is written. Answer a challenge, as at a login.")
     for _ in range(ATTEMPTS):
-        challenge = RandomText(place.options.timeout)
-        message = make_message(place, content, challenge)
-        seconds, question = place.options.timeout, place.options.prompt or QUESTION
-        outcome = challenge.judge(ask(prompt_text(place.user.name, message, "", seconds, question)))
+        challenge = RandomText(location.options.timeout)
+        message = make_message(location, content, challenge)
+        seconds, question = location.options.timeout, location.options.prompt or QUESTION
+        text = prompt_text(location.user.name, message, "", seconds, question)
+        outcome = challenge.judge(ask(text))
         if outcome is ACCEPTED:
             return True
         say(f"trex: {outcome.text}")
@@ -75,9 +76,9 @@ def _ask_for_response(place: Place, content: bytes) -> bool:
     )
 
 
-def _encrypt(place: Place, record: AuthRecord, challenge: RandomText, told: str) -> str:
-    options = place.options
-    with Gpg(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as gpg:
+def _encrypt(location: Location, record: AuthRecord, challenge: RandomText, told: str) -> str:
+    options = location.options
+    with Gpg(options.gpg, location.reader, location.gnupg_home, options.gpg_timeout) as gpg:
         gpg.look_up(record)
         gpg.encrypt(challenge.plaintext, told)
         return gpg.message().armored

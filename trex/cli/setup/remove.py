@@ -8,7 +8,7 @@ import click
 
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
-from trex.cli.place import find_place, place_options
+from trex.cli.location import find_location, location_options
 from trex.cli.setup import recordfile
 from trex.cli.setup.questions import confirm
 from trex.cli.terminal import say
@@ -21,30 +21,30 @@ Examples:
 
 
 @click.command(epilog=EPILOG, short_help="Remove a user's record.")
-@place_options
+@location_options
 @click.option("--yes", is_flag=True, help="Ask no questions.")
 def command(*, yes: bool, **arguments: Any) -> None:
     """Remove a record: its user can no longer log in with Trex.
 
     A copy stays beside it, with a ~ at the end of its name. Keys stay in the keyring.
     """
-    place = find_place(**arguments)
-    before = recordfile.read_as(place.writer, place.record)
+    location = find_location(**arguments)
+    before = recordfile.read_as(location.writer, location.record)
     if before is None:
-        say(f"{place.shown}: no record, nothing to remove.")
+        say(f"{location.shown}: no record, nothing to remove.")
         return
     if not yes:
-        confirm(f"Remove {place.shown}, so that {place.user.name} cannot log in with Trex?")
+        confirm(f"Remove {location.shown}, so that {location.user.name} cannot log in with Trex?")
 
     def remove() -> None:
-        recordfile.check_parents(place.record, place.writer)
+        recordfile.check_parents(location.record, location.writer)
         try:
-            recordfile.remove(place.record, before, place.mode, place.reader.gid)
+            recordfile.remove(location.record, before, location.mode, location.reader.gid)
         except OSError as error:
             raise CommandError(
-                f"{place.shown}: {error.strerror}; the record is unchanged",
+                f"{location.shown}: {error.strerror}; the record is unchanged",
                 "is the disk full? a copy needs space",
             ) from None
 
-    run_as(place.writer, remove)
-    say(f"Removed. A copy is in {place.shown}{recordfile.BACKUP}")
+    run_as(location.writer, remove)
+    say(f"Removed. A copy is in {location.shown}{recordfile.BACKUP}")

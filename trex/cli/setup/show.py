@@ -8,10 +8,10 @@ import click
 
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
-from trex.cli.place import Place, find_place, place_options
+from trex.cli.location import Location, find_location, location_options
 from trex.cli.setup.choosing import in_days, shown_user_id
 from trex.cli.terminal import answer, say
-from trex.errors import MAX_PLACE, NoRecord, cut
+from trex.errors import MAX_PATH, NoRecord, cut
 from trex.login.audit import one_line
 from trex.login.method import is_absent
 from trex.openpgp.keylist import NEVER, Key, day, parse_listing
@@ -34,19 +34,19 @@ Examples:
 
 
 @click.command(epilog=EPILOG, short_help="Say what a user's record means.")
-@place_options
+@location_options
 def command(**arguments: Any) -> None:
     """Explain a record: who can answer, until when, and how a challenge is shown.
 
     The module's own code reads the record, with the rights that a login has. What would refuse a
     login is an error here.
     """
-    place = find_place(**arguments)
-    told = run_as(place.reader, lambda: _read(place), place.seconds())
-    record = parse_record(told["content"].encode(), place.record, readable(place.user.home))
+    location = find_location(**arguments)
+    told = run_as(location.reader, lambda: _read(location), location.seconds())
+    record = parse_record(told["content"].encode(), location.record, readable(location.user.home))
     for warning in record.warnings:
         say(f"trex: warning: {one_line(warning)}")
-    answer(f"{place.user.name}: {place.shown}, line {record.line}")
+    answer(f"{location.user.name}: {location.shown}, line {record.line}")
     faults = 0
     for name, listing in zip(record.recipients, told["listings"], strict=True):
         faults += _show_key(name, listing, trust=record.trust)
@@ -54,24 +54,24 @@ def command(**arguments: Any) -> None:
     answer(_said_of_signature(record))
     answer(_said_of_page(record))
     if faults:
-        raise CommandError("this record refuses every login", _next(place))
+        raise CommandError("this record refuses every login", _next(location))
 
 
-def _next(place: Place) -> str:
+def _next(location: Location) -> str:
     """Return the command that explains the fault; for a central record it needs root."""
-    if place.options.run_as:
-        return f"sudo trex doctor --user {place.user.name} --service SERVICE"
-    return f"trex doctor --user {place.user.name}"
+    if location.options.run_as:
+        return f"sudo trex doctor --user {location.user.name} --service SERVICE"
+    return f"trex doctor --user {location.user.name}"
 
 
-def _read(place: Place) -> dict[str, Any]:
+def _read(location: Location) -> dict[str, Any]:
     """Read record and keys, in a process of the reader's."""
-    if is_absent(place.record, place.reader):
-        raise NoRecord(f"{place.shown}: no such file")
-    content = read_safely(place.record, place.reader)
-    record = parse_record(content, place.record, readable(place.user.home))
-    options = place.options
-    with Keyring(options.gpg, place.reader, place.gnupg_home, options.gpg_timeout) as keyring:
+    if is_absent(location.record, location.reader):
+        raise NoRecord(f"{location.shown}: no such file")
+    content = read_safely(location.record, location.reader)
+    record = parse_record(content, location.record, readable(location.user.home))
+    options = location.options
+    with Keyring(options.gpg, location.reader, location.gnupg_home, options.gpg_timeout) as keyring:
         listings = [keyring.list_recipient(name, trust=record.trust) for name in record.recipients]
     return {"content": content.decode(), "listings": listings}
 
@@ -129,7 +129,7 @@ def _said_of_page(record: AuthRecord) -> str:
     if not record.web_qr.tls:
         how = "plain HTTP"
     elif record.tls_key:
-        how = f"TLS with {cut(record.tls_certificate, MAX_PLACE)}"
+        how = f"TLS with {cut(record.tls_certificate, MAX_PATH)}"
     else:
         how = "TLS with a certificate made for each login"
     return f"Shown: as text, and as a QR code on a page {who}, {how}"

@@ -13,7 +13,7 @@ from trex.cli.delegate import FILE_SECONDS
 from trex.cli.errors import CommandError
 from trex.errors import OptionError, UserUnknown
 from trex.login.audit import one_line
-from trex.login.method import find_servant, place
+from trex.login.method import expand_path, find_servant
 from trex.login.options import CENTRAL, Options, parse_options
 from trex.system.privilege import Account, find_account, readable
 
@@ -25,7 +25,7 @@ ROOT = Account("root", 0, 0, "/root", [0])
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """A user's record and keyring, with paths ready for `os` calls."""
 
     user: Account
@@ -56,7 +56,7 @@ class Place:
         return one_line(readable(self.record))
 
 
-def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def location_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that name the record's user, and where the record is."""
     for option in (
         click.option("--run-as", metavar="NAME", help="As the module's run_as=."),
@@ -69,7 +69,7 @@ def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def find_place(user: str | None, *, central: bool, **arguments: str | None) -> Place:
+def find_location(user: str | None, *, central: bool, **arguments: str | None) -> Location:
     """Return where `user`'s record is; `arguments` are the module's, None where not given.
 
     Raises CommandError for a user that this process may not act for.
@@ -77,12 +77,12 @@ def find_place(user: str | None, *, central: bool, **arguments: str | None) -> P
     chosen = {**(CENTRAL if central else {}), **{k: v for k, v in arguments.items() if v}}
     try:
         options = parse_options([f"{name}={value}" for name, value in chosen.items()])
-        return place_of(user or _own_name(), options)
+        return location_of(user or _own_name(), options)
     except OptionError as error:
         raise CommandError(str(error), HINT if chosen.get("run_as") else "") from None
 
 
-def place_of(user: str, options: Options) -> Place:
+def location_of(user: str, options: Options) -> Location:
     """Return where the module looks for the record of `user`, and with whose rights.
 
     Raises OptionError, or CommandError for a user that this process may not act for.
@@ -95,8 +95,8 @@ def place_of(user: str, options: Options) -> Place:
     writer = ROOT if options.run_as else account
     if os.geteuid() not in (0, writer.uid):
         raise CommandError(f"only root or {writer.name} can do this", "sudo trex ...")
-    record, home = place(options.auth_file, account), place(options.gnupg_home, account)
-    return Place(account, reader, writer, record, home, options)
+    record, home = expand_path(options.auth_file, account), expand_path(options.gnupg_home, account)
+    return Location(account, reader, writer, record, home, options)
 
 
 def _own_name() -> str:
