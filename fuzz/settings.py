@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trex.login.audit import one_line
+from trex.errors import one_line
 from trex.page.process.document import Document
 from trex.page.process.settings import MEMBERS, Settings
 

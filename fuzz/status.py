@@ -8,7 +8,7 @@ from trex.openpgp.gpg import BEGIN, END, Gpg, _is_complete, _words, parse_status
 from trex.openpgp.keyblock import key_id, session_key_ids
 from trex.openpgp.keylist import parse_listing
 from trex.openpgp.recipients import Chosen, check_message, choose, choose_signer
-from trex.system.child import Finished
+from trex.system.filter import Finished
 
 KEY = "0123456789ABCDEF0123456789ABCDEF01234567"
 Status = dict[str, list[list[str]]]

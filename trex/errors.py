@@ -1,4 +1,4 @@
-"""Outcomes of a login, and the errors because of which one could not be checked.
+"""Outcomes of a login, the errors because of which one could not be checked, and foreign texts.
 
 A wrong answer is an `Outcome`, not an error; an error says that no answer could be judged. Its
 message is the reason in the log, and never contains a challenge, a response or key material.
@@ -39,9 +39,28 @@ MAX_PATH = 255  # of a path, an argument or a list
 MAX_MESSAGE = 1000  # of a message, whatever is in it
 
 
+CUT = "..."
+
+
 def cut(text: str, most: int = MAX_QUOTED) -> str:
     """Return at most `most` characters of a foreign text, to quote in a message."""
-    return text if len(text) <= most else f"{text[:most]}..."
+    return text if len(text) <= most else f"{text[:most]}{CUT}"
+
+
+def one_line(text: str, most: int = 0) -> str:
+    r"""Write what is not printable as `\xNN` or `\uNNNN`, so that no name can forge a line.
+
+    A result of more than `most` bytes in UTF-8 is cut and ends in `...`. Every foreign text that is
+    shown or logged goes through this one function.
+    """
+    if most:
+        text = text[: most + 1]  # each character makes a byte at least
+    line = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
+    if not most or len(line.encode("utf-8")) <= most:
+        return line
+    return line.encode("utf-8")[: most - len(CUT)].decode("utf-8", "ignore") + CUT
 
 
 class TrexError(Exception):

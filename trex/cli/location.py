@@ -11,8 +11,7 @@ import click
 
 from trex.cli.delegate import FILE_SECONDS
 from trex.cli.errors import CommandError
-from trex.errors import OptionError, UserUnknown
-from trex.login.audit import one_line
+from trex.errors import OptionError, UserUnknown, one_line
 from trex.login.method import expand_path, find_servant
 from trex.login.options import CENTRAL, Options, parse_options
 from trex.system.privilege import Account, find_account, readable

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from trex.cli.errors import CommandError
-from trex.login.audit import one_line
+from trex.errors import one_line
 
 if TYPE_CHECKING:
     from trex.errors import TrexError

@@ -9,7 +9,7 @@ from __future__ import annotations
 import click
 
 from trex.cli.tell import printable
-from trex.login.audit import one_line
+from trex.errors import one_line
 
 
 def show_error(message: str, hint: str = "") -> None:

@@ -7,7 +7,7 @@ into a Python that pam_python unloads.
 
 import time
 
-from trex.errors import ACCEPTED, NO_RECORD, NOT_ASKED, UNAVAILABLE, UNFORESEEN, Outcome
+from trex.errors import ACCEPTED, NO_RECORD, NOT_ASKED, UNAVAILABLE, UNFORESEEN, Outcome, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ MAX_LINE = 1900  # what every syslog daemon takes whole
 MAX_SERVICE, MAX_NAME, MAX_KEYS = 64, 255, 660  # keys: sixteen fingerprints of 40 digits
 
 
-CUT = "..."
 PRIORITIES = {
     ACCEPTED: INFO,
     NOT_ASKED: INFO,
@@ -97,22 +96,6 @@ def _send(login: "Told", priority: int, told: str, rest: str) -> None:
             sink.close()
     except OSError:  # no daemon listens, or it is too busy: as with syslog(3)
         return
-
-
-def one_line(text: str, most: int = 0) -> str:
-    r"""Write what is not printable as `\xNN` or `\uNNNN`, so that no name can forge a line.
-
-    A result of more than `most` bytes in UTF-8 is cut and ends in `...`. Every foreign text that is
-    shown or logged goes through this one function.
-    """
-    if most:
-        text = text[: most + 1]  # each character makes a byte at least
-    line = "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
-    )
-    if not most or len(line.encode("utf-8")) <= most:
-        return line
-    return line.encode("utf-8")[: most - len(CUT)].decode("utf-8", "ignore") + CUT
 
 
 def _field(value: str) -> str:

@@ -13,8 +13,7 @@ from trex.openpgp.keyring import (
     list_home,
     read_key_file,
 )
-from trex.openpgp.record import is_file
-from trex.system.child import KEYS_FD
+from trex.system.filter import KEYS_FD
 from trex.system.privilege import readable
 
 TYPE_CHECKING = False
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from trex.openpgp.keyring import GpgProcess
     from trex.openpgp.recipients import Chosen
     from trex.openpgp.record import AuthRecord
-    from trex.system.child import Finished
+    from trex.system.filter import Finished
 
 # RFC 4880, 5.2.3.16, requires a domain in a notation's name: nobody can own this one (RFC 2606).
 NOTATION = "login@trex-pam.invalid"
@@ -69,6 +68,8 @@ class Gpg(Keyring):
 
         Raises FileUnsafe for a keyring or key file that others can write, or an OpenPGPError.
         """
+        from trex.openpgp.record import is_file  # while gpg starts
+
         self._record = record
         self.warnings: list[str] = []
         files = [name for name in record.recipients if is_file(name)]

@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from time import monotonic
 
 from trex.errors import GpgFailed, GpgTimedOut
-from trex.openpgp.record import is_file
-from trex.system.child import INSTRUCTIONS_FD, STATUS_FD, Filter, end_at
+from trex.system.child import end_at
+from trex.system.filter import INSTRUCTIONS_FD, Filter
 from trex.system.privilege import acting_as, native, readable
+from trex.system.program import STATUS_FD
 from trex.system.sigchld import OwnChildren
 
 TYPE_CHECKING = False
@@ -98,6 +99,8 @@ class Keyring:
 
         Raises KeyNotFound or FileUnsafe for a file, or as `list_keys` does.
         """
+        from trex.openpgp.record import is_file
+
         if is_file(name):
             return self.show_block(read_key_file(name, self.account))
         self.contents = self.contents or list_home(self.home, self.account)

@@ -15,14 +15,15 @@ from trex.errors import (
     PrivilegeError,
     UserUnknown,
     cut,
+    one_line,
 )
-from trex.login.audit import one_line
 from trex.login.challenge import random_text
 from trex.page.port import listen, take_slot
 from trex.page.process.settings import CERTIFICATE_FD, KEY_FD, LISTENER_FD
-from trex.system.child import STDIN_FD, Child, close_surely, write_whole
+from trex.system.child import Child, close_surely, write_whole
 from trex.system.packages import DEBIAN_PACKAGES
 from trex.system.privilege import acting_as, find_account, native
+from trex.system.program import STDIN_FD
 from trex.system.safefile import MAX_SIZE, check_writers
 from trex.system.servant import PYTHON, first_line, start
 

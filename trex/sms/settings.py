@@ -7,8 +7,7 @@ from difflib import get_close_matches
 from string import ascii_letters, digits
 from urllib.parse import urlsplit
 
-from trex.errors import ABSENT, READABLE, FileUnsafe, NoRecord, cut
-from trex.login.audit import one_line
+from trex.errors import ABSENT, READABLE, FileUnsafe, NoRecord, cut, one_line
 from trex.sms.errors import SettingsError
 from trex.system.privilege import find_account, native
 from trex.system.safefile import open_safely, read_whole

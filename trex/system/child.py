@@ -6,46 +6,28 @@ import select
 from contextlib import suppress
 from time import monotonic, sleep
 
-from trex.errors import NotStarted, ProgramFailed
+from trex.errors import NotStarted
 from trex.system.privilege import become, native
+from trex.system.program import LIFELINE_FD, STATUS_FD, STDERR_FD, STDIN_FD, STDOUT_FD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from trex.errors import TrexError
     from trex.system.privilege import Account
 
     Leash = Callable[[int], None]
 else:
     import _signal as signal  # signal.py takes a millisecond to build enumerations
 
-STDIN_FD, STDOUT_FD, STDERR_FD = 0, 1, 2
-STATUS_FD = 3  # where the program writes its status lines
-LIFELINE_FD = 4  # a pipe that the parent keeps open as long as it lives
-INSTRUCTIONS_FD = 5  # a pipe for what is known only after the program was started
-KEYS_FD = 6  # the first of the pipes with one public key each
 PIPE_SIZE = 64 * 1024  # pipe(7): a longer text needs a larger pipe
 LARGEST_PIPE = 1 << 20  # the default of fs.pipe-max-size
 MAX_DESCRIPTORS = 1 << 20  # unless fs.nr_open was raised; close_range(2) takes it in one call
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
-MAX_OUTPUT = 256 * 1024  # sixteen recipients and a signature need less than 20 kB
-UNDISTURBED_MS = 50
 LEAST_SECONDS = 0.01  # 0 would be no timer
 GRACE_MS = 2000  # in which a supervisor can end its daemons before it is killed
 NOT_STARTED = b"TREX-NOT-STARTED "
-
-
-class Finished:
-    """A program's exit status (-N for signal N, None if unknown), and what it wrote."""
-
-    __slots__ = ("code", "output", "status")
-
-    def __init__(self, code: int | None, output: bytes, status: bytes) -> None:
-        self.code = code
-        self.output = output
-        self.status = status
 
 
 class Child:
@@ -170,109 +152,6 @@ def close_surely(descriptor: int) -> None:
         os.close(descriptor)
 
 
-class Filter(Child):
-    """A program that is told what to do, reads, writes, and ends.
-
-    A subclass says what the program is called, and which errors its failures are.
-    """
-
-    name = "the program"
-    failed: "type[TrexError]" = ProgramFailed
-    timed_out: "type[TrexError]" = ProgramFailed
-
-    def start_filter(
-        self,
-        arguments: list[str],
-        account: "Account",
-        leash: "Leash",
-        keys: int = 0,
-        separate: "Callable[[], None] | None" = None,
-    ) -> None:
-        """Start the program with pipes for all that it reads and writes; see `start`.
-
-        `keys` is how many public keys it can be given, each in a pipe of its own.
-        """
-        step = "pipe"
-        try:
-            child_in, self._stdin = self.pipe()
-            self._output, child_out = self.pipe()
-            told = [self.pipe() for _ in range(1 + keys)]
-            step = f"give a pipe to {account.name} (CAP_CHOWN)"
-            for reading, _ in told:  # it is opened by its name in /proc, which checks the owner
-                os.fchown(reading, account.uid, -1)
-        except OSError as error:
-            raise NotStarted(f"{arguments[0]}: {step}: {error.strerror}") from None
-        (instructions, self._instructions), *key_pipes = told
-        self._keys = [writing for _, writing in key_pipes]
-        inherited = {STDIN_FD: child_in, STDOUT_FD: child_out, INSTRUCTIONS_FD: instructions}
-        inherited |= {KEYS_FD + number: reading for number, (reading, _) in enumerate(key_pipes)}
-        self.start(arguments, account, leash, inherited, separate)
-
-    @property
-    def room(self) -> int:
-        """How many public keys it can be given."""
-        return len(self._keys)
-
-    def feed(self, stdin: bytes, instructions: bytes, keys: "Sequence[bytes]" = ()) -> None:
-        """Write all of them whole, the instructions after the keys, and close them.
-
-        This process still holds the reading ends too: a child that has ended causes no SIGPIPE.
-        Raises `failed` if they do not fit into a pipe that nobody reads.
-        """
-        texts = [*zip(self._keys, keys, strict=False), (self._instructions, instructions),
-                 (self._stdin, stdin)]  # fmt: skip
-        for descriptor, text in texts:
-            if not write_whole(descriptor, text):
-                raise self.failed(f"{self.name} does not read its input")
-            self.close(descriptor)
-
-    def finish(
-        self, deadline: float, most: int = MAX_OUTPUT, kept: "Callable[[bytes], bytes]" = bytes
-    ) -> Finished:
-        """Read what the program writes until it ends, at the latest at `deadline` (monotonic).
-
-        It may write `most` bytes. Each piece of its output goes through `kept`, and what that
-        returns is counted and kept.
-
-        Raises NotStarted, `timed_out` or `failed`.
-        """
-        try:
-            output, status = self._collect(deadline, most, kept)
-        except TimeoutError:
-            self.end()
-            reason = "did not finish in time and was ended"
-            if self.lingers:
-                reason = "cannot be ended: the file system of its files does not answer"
-            raise self.timed_out(f"{self.name} {reason}") from None
-        code = self.end()
-        self.check_started(status)
-        return Finished(code, output, status)
-
-    def _collect(self, deadline: float, most: int, kept: "Callable[[bytes], bytes]") -> list[bytes]:
-        """Read both pipes until the program ends: a daemon it started may keep them open longer.
-
-        Raises TimeoutError, or `failed` for more than `most` bytes.
-        """
-        poll = select.poll()
-        poll.register(self.pidfd, select.POLLIN)
-        # As a rule the output fits into its pipe, and the program ends soon: wake only once.
-        poll.poll(min(UNDISTURBED_MS, milliseconds_until(deadline)))
-        for source in (self._output, self.status):
-            os.set_blocking(source, False)
-            poll.register(source, select.POLLIN)
-        texts = [bytearray(), bytearray()]
-        while True:
-            ready = [descriptor for descriptor, _ in poll.poll(milliseconds_until(deadline))]
-            texts[0] += kept(_drain(self._output))
-            texts[1] += _drain(self.status)
-            if max(map(len, texts)) > most:
-                raise self.failed(f"{self.name} wrote more than {most} bytes and was ended")
-            if self.pidfd in ready:
-                return list(map(bytes, texts))
-            if monotonic() >= deadline:
-                raise TimeoutError
-
-
 def write_whole(descriptor: int, text: bytes) -> bool:
     """Write into a pipe that may have no reader; tell whether everything fitted."""
     os.set_blocking(descriptor, False)
@@ -372,10 +251,3 @@ def _inherit(inherited: dict[int, int]) -> None:
 def milliseconds_until(deadline: float) -> int:
     """Return the timeout for poll(2) until `deadline` (monotonic)."""
     return max(0, int((deadline - monotonic()) * 1000) + 1)
-
-
-def _drain(source: int) -> bytes:
-    try:
-        return os.read(source, MAX_OUTPUT)
-    except BlockingIOError:
-        return b""

@@ -9,8 +9,9 @@ import select
 from time import monotonic
 
 from trex.errors import ProgramFailed
-from trex.system.child import STDIN_FD, Child, end_with_parent, milliseconds_until, write_whole
+from trex.system.child import Child, end_with_parent, milliseconds_until, write_whole
 from trex.system.prctl import SET_NO_NEW_PRIVS, prctl
+from trex.system.program import MAX_REPORT, STDIN_FD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ PYTHON = "/usr/bin/python3"
 FLAGS = ["-I", "-S", "-B"]
 MAX_DESCRIPTORS = 256
 MAX_MEMORY = 256 << 20
-MAX_REPORT = 4096
 SECONDS = 10.0  # for a program that gets one request and reports one result
 SPARE_SECONDS = 0.5  # in which it can still report that it waited in vain
 MAX_STATE = 256 << 20  # bytes that it may write; a counted message takes less than 100

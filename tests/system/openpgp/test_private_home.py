@@ -15,7 +15,7 @@ import pytest
 from tests.support import sandbox
 from tests.support.keys import gnupg_version
 from trex.openpgp.privatehome import PLACE, TEMPORARY, PrivateHome
-from trex.system.child import Filter
+from trex.system.filter import Filter
 from trex.system.privilege import find_account
 from trex.system.supervisor import supervised
 

@@ -19,7 +19,7 @@ from trex.openpgp.gpg import (
 )
 from trex.openpgp.recipients import Chosen
 from trex.openpgp.record import AuthRecord
-from trex.system.child import Finished
+from trex.system.filter import Finished
 
 MESSAGE = BEGIN + b"\nabc\n" + END
 SIGNED = b"[GNUPG:] SIG_CREATED S\n[GNUPG:] END_ENCRYPTION\n"

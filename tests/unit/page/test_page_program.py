@@ -20,8 +20,9 @@ from trex.page.process import main
 from trex.page.process.settings import CERTIFICATE_FD, KEY_FD, LISTENER_FD
 from trex.page.start import FINGERPRINT_LENGTH
 from trex.system import servant
-from trex.system.child import STDIN_FD, Child, write_whole
+from trex.system.child import Child, write_whole
 from trex.system.privilege import find_account
+from trex.system.program import STDIN_FD
 from trex.system.safefile import MAX_SIZE
 from trex.system.servant import first_line
 
@@ -210,19 +211,3 @@ def test_the_server_s_library_is_loaded_without_what_nobody_uses() -> None:
         return [os.environ["SSL_CERT_FILE"], loaded]
 
     assert in_a_child(load) == ["/dev/null", []]
-
-
-def test_what_is_told_the_login_is_one_line_and_the_last() -> None:
-    def tell() -> object:
-        source, sink = os.pipe()
-        os.dup2(sink, main.STATUS_FD)
-        if sink != main.STATUS_FD:
-            os.close(sink)
-        main.report("unavailable \udcff")
-        try:
-            os.fstat(main.STATUS_FD)
-        except OSError:
-            return os.read(source, 100)
-        return b"it is still open"
-
-    assert in_a_child(tell) == b"unavailable \\udcff\n"

@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.forked import in_a_child
 from tests.support.gateways import TOKEN, Authority, Gateway, RedisServer
 from tests.support.readable import readable_package
 from trex.errors import ProgramFailed
-from trex.sms.errors import NotSent
-from trex.system import program, servant
-from trex.system.child import STATUS_FD, STDIN_FD, Child, write_whole
+from trex.system import servant
+from trex.system.child import Child, write_whole
 from trex.system.privilege import find_account
+from trex.system.program import STDIN_FD
 from trex.system.servant import first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 if os.geteuid() != 0:
     pytest.skip("only root gives them an account of their own", allow_module_level=True)
@@ -155,35 +154,6 @@ def test_no_other_process_of_its_account_can_look_into_the_one_that_sends(
         assert first_line(child, time.monotonic() + 20) == "sent by http"
     finally:
         child.end()
-
-
-def ran(work: Callable[[dict[str, Any]], str]) -> bytes:
-    """Return what `program.run` writes."""
-
-    def run() -> bytes:
-        source, sink = os.pipe()
-        told, tell = os.pipe()
-        os.write(tell, b'{"name": "x"}')
-        os.close(tell)
-        os.dup2(told, STDIN_FD)
-        os.dup2(sink, STATUS_FD)
-        program.run(work)
-        return os.read(source, 4096)
-
-    result: bytes = in_a_child(run)
-    return result
-
-
-def test_what_a_program_says_is_one_line_that_can_be_printed() -> None:
-    def fail(_: object) -> str:
-        raise NotSent("a\nb\x1b[2J")
-
-    def exit_at_once(_: object) -> str:
-        raise SystemExit("secret")
-
-    assert ran(lambda told: f"done {told['name']}\n\x1b") == b"done x??\n"
-    assert ran(fail) == b"failed a?b?[2J\n"
-    assert ran(exit_at_once) == b"failed with an unforeseen SystemExit\n"
 
 
 def test_a_program_finds_debian_s_packages_after_all_else_and_no_others(package: Path) -> None:

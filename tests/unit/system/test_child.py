@@ -8,22 +8,19 @@ import os
 import pwd
 import select
 import signal
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import trex.system.child
 from tests.support.forked import in_a_child
-from trex.errors import NotStarted, ProgramFailed
+from tests.support.programs import run, script
+from trex.errors import NotStarted
 from trex.system.child import (
     ENVIRONMENT,
     LARGEST_PIPE,
-    MAX_OUTPUT,
     Child,
-    Filter,
     _ends,
     end_with_parent,
     lost,
@@ -32,58 +29,13 @@ from trex.system.child import (
 from trex.system.privilege import find_account
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="root alone can become somebody else")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="root alone can become somebody else"),
+    pytest.mark.usefixtures("nothing_is_left"),
+]
 NOBODY = pwd.getpwnam("nobody")
-TELL = """#!/usr/bin/python3 -I
-import os, signal
-told = [os.getresuid(), os.getresgid(), os.getgroups(), dict(os.environ), os.getcwd(),
-        os.umask(0), os.getsid(0) == os.getpid(), sorted(map(int, os.listdir("/proc/self/fd")))[:-1],
-        signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set(), os.readlink("/proc/self/fd/2"),
-        [line.split()[1] for line in open("/proc/self/status") if line.startswith("SigIgn")],
-        os.read(0, 9), os.read(5, 9)]
-os.write(1, repr(told).encode())
-os.write(3, b"status")
-"""
-
-
-@pytest.fixture
-def program() -> Iterator[Path]:
-    """Write a program where nobody can read it: other runs of pytest close its directories."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
-        Path(directory).chmod(0o755)
-        place = Path(directory) / "program"
-        place.write_text(TELL)
-        place.chmod(0o755)
-        yield place
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    before = set(os.listdir("/proc/self/fd"))
-    yield
-    assert set(os.listdir("/proc/self/fd")) <= before  # of older garbage one may have gone
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
-
-
-def run(
-    program: Path, *, seconds: float = 20, stdin: bytes = b"in"
-) -> tuple[int | None, bytes, bytes]:
-    child = Filter()
-    try:
-        child.start_filter([str(program)], find_account("nobody"), end_with_parent)
-        child.feed(stdin, b"told")
-        finished = child.finish(time.monotonic() + seconds)
-        return finished.code, finished.output, finished.status
-    finally:
-        child.end()
-
-
-def script(program: Path, text: str) -> Path:
-    program.write_text(f"#!/bin/sh\n{text}\n")
-    return program
 
 
 def test_what_a_program_starts_with(program: Path) -> None:
@@ -94,7 +46,8 @@ def test_what_a_program_starts_with(program: Path) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGCHLD))
         for number in (signal.SIGPIPE, signal.SIGCHLD):
             signal.signal(number, signal.SIG_IGN)
-        return run(program)
+        finished = run(program)
+        return finished.code, finished.output, finished.status
 
     code, output, status = in_a_child(start)
     uid, gid = NOBODY.pw_uid, NOBODY.pw_gid
@@ -112,24 +65,25 @@ def test_what_a_program_starts_with(program: Path) -> None:
 
 def test_no_signal_is_ignored(program: Path) -> None:
     """A shell, because Python ignores SIGPIPE by itself."""
-    output = run(script(program, "grep SigIgn /proc/self/status"))[1]
+    output = run(script(program, "grep SigIgn /proc/self/status")).output
     assert int(output.split()[1], 16) & (1 << signal.SIGPIPE - 1) == 0
 
 
 def test_a_program_starts_although_standard_descriptors_are_closed(program: Path) -> None:
-    def start() -> tuple[int | None, bytes, bytes]:
+    def start() -> tuple[int | None, bytes]:
         for descriptor in (0, 1, 2):
             os.close(descriptor)
-        return run(program)
+        finished = run(program)
+        return finished.code, finished.output
 
-    code, output, _ = in_a_child(start)
+    code, output = in_a_child(start)
     assert code == 0
     assert b"'/dev/null'" in output
 
 
 @pytest.mark.parametrize(("text", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", -9)])
 def test_exit_statuses(text: str, code: int, program: Path) -> None:
-    assert run(script(program, text))[0] == code
+    assert run(script(program, text)).code == code
 
 
 def test_what_cannot_be_started(program: Path) -> None:
@@ -152,25 +106,6 @@ def test_who_cannot_become_the_account_starts_nothing(program: Path) -> None:
         return str(error.value)
 
     assert in_a_child(start).endswith("become nobody: PrivilegeError")
-
-
-def test_a_program_that_does_not_end_is_ended(program: Path) -> None:
-    begun = time.monotonic()
-    with pytest.raises(ProgramFailed, match=r"^the program did not finish in time"):
-        run(script(program, "trap '' TERM; while :; do sleep 1; done"), seconds=0.3)
-    assert 0.3 <= time.monotonic() - begun < 8
-
-
-def test_a_program_that_says_too_much_is_ended(program: Path) -> None:
-    """A megabyte of status lines, as of output."""
-    for descriptor in (1, 3):
-        with pytest.raises(ProgramFailed, match=f"more than {MAX_OUTPUT} bytes"):
-            run(script(program, f"head -c 1048576 /dev/zero >&{descriptor}; sleep 60"))
-
-
-def test_what_does_not_fit_into_a_pipe_is_refused(program: Path) -> None:
-    with pytest.raises(ProgramFailed, match="does not read its input"):
-        run(script(program, "sleep 60"), stdin=b"x" * (LARGEST_PIPE + 1))
 
 
 def test_write_whole() -> None:
@@ -263,21 +198,6 @@ def test_a_descriptor_is_closed_once() -> None:
     os.fstat(another)
     os.close(another)
     child.close(second)
-
-
-@pytest.mark.parametrize("call", ["fork", "pidfd_open", "pipe"])
-def test_no_process_to_be_had(call: str, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also for a process without a pidfd: it ends with its lifeline."""
-
-    def fail(*arguments: object) -> int:
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    monkeypatch.setattr(os, call, fail)
-    child = Filter()
-    with pytest.raises(NotStarted, match=f"{program}: {call}: Too many open files"):
-        child.start_filter([str(script(program, "sleep 60"))], find_account("nobody"),
-                           end_with_parent)  # fmt: skip
-    assert child.end() in (None, 1, -signal.SIGKILL)
 
 
 def test_who_is_not_ended_by_the_lifeline_and_has_no_pidfd_is_not_waited_for(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
-from trex.login.audit import one_line
+from trex.errors import one_line
 from trex.openpgp.prompt import MAX_CONTEXT
 
 # A value that was cut ends in `*`, possibly within a percent code.

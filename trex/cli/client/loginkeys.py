@@ -27,7 +27,7 @@ from trex.cli.client.names import NAME
 from trex.cli.client.store import Table
 from trex.cli.errors import CannotDecrypt, Refused, StoreError
 from trex.cli.tell import tell
-from trex.login.audit import one_line
+from trex.errors import one_line
 from trex.openpgp.keyblock import key_id
 from trex.openpgp.keylist import parse_listing
 

@@ -14,7 +14,7 @@ from trex.cli.client.hosts import parse_host, same_host
 from trex.cli.client.pins import V4_FINGERPRINT, Pins
 from trex.cli.errors import CommandError
 from trex.cli.terminal import answer, say
-from trex.login.audit import one_line
+from trex.errors import one_line
 
 USELESS = {"r": "was revoked", "e": "has expired", "i": "is invalid", "d": "is disabled"}
 PIN_EXAMPLES = """\b

@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from trex.login.audit import one_line
+from trex.errors import one_line
 
 if TYPE_CHECKING:
     from trex.cli.client.loginkeys import Held

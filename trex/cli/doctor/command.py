@@ -22,7 +22,7 @@ from trex.cli.doctor.sshd import check_sshd, key_comes_first
 from trex.cli.doctor.stack import read_stack
 from trex.cli.errors import CommandError
 from trex.cli.terminal import answer
-from trex.login.audit import one_line
+from trex.errors import one_line
 from trex.login.options import Options
 from trex.system.privilege import readable
 

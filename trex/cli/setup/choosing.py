@@ -7,7 +7,7 @@ import time
 from trex.cli.errors import CommandError
 from trex.cli.setup.questions import ask
 from trex.cli.terminal import say
-from trex.login.audit import one_line
+from trex.errors import one_line
 from trex.openpgp.errors import (
     KeyExpired,
     KeyRevoked,

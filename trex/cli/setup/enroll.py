@@ -19,7 +19,7 @@ from trex.cli.setup.proof import prove
 from trex.cli.setup.questions import confirm
 from trex.cli.tell import printable
 from trex.cli.terminal import answer, say
-from trex.login.audit import one_line
+from trex.errors import one_line
 from trex.openpgp.record import WEB_QR_MODES, parse_record
 from trex.system.privilege import readable
 

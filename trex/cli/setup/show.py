@@ -11,8 +11,7 @@ from trex.cli.errors import CommandError
 from trex.cli.location import Location, find_location, location_options
 from trex.cli.setup.choosing import in_days, shown_user_id
 from trex.cli.terminal import answer, say
-from trex.errors import MAX_PATH, NoRecord, cut
-from trex.login.audit import one_line
+from trex.errors import MAX_PATH, NoRecord, cut, one_line
 from trex.login.method import is_absent
 from trex.openpgp.keylist import NEVER, Key, day, parse_listing
 from trex.openpgp.keyring import Keyring

@@ -6,6 +6,7 @@
 import os
 import sys
 
+from trex.errors import PageUnavailable
 from trex.page.process.settings import (
     CERTIFICATE_FD,
     KEY_FD,
@@ -13,15 +14,13 @@ from trex.page.process.settings import (
     read_message,
     read_settings,
 )
+from trex.system.program import report
 
-STATUS_FD = 3  # as in trex.system.child, which takes longer to import
 BEGIN_KEY = b"-----BEGIN PRIVATE KEY-----"
 
 
 def main() -> None:
     """Get ready, report it in one line, read the message, and serve it until the deadline."""
-    from trex.errors import PageUnavailable
-
     settings = read_settings()
     settings.end_at_deadline()
     pair = None
@@ -58,7 +57,6 @@ def key_and_certificate(settings: Settings) -> tuple[bytes, bytes]:
     if settings.tls == "files":
         with open(KEY_FD, "rb") as key, open(CERTIFICATE_FD, "rb") as certificate:
             return key.read(), certificate.read()
-    from trex.errors import PageUnavailable
     from trex.page.process.aside import Aside
 
     def make() -> bytes:
@@ -81,9 +79,3 @@ def spare_memory() -> None:
     os.environ["SSL_CERT_FILE"] = os.devnull  # every authority's certificate, for a TLS client
     for colours_of_its_log in ("curses", "colorama"):
         sys.modules[colours_of_its_log] = None  # type: ignore[assignment]
-
-
-def report(line: str) -> None:
-    """Report the state to the login, once."""
-    os.write(STATUS_FD, f"{line}\n".encode("utf-8", "backslashreplace"))
-    os.close(STATUS_FD)

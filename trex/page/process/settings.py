@@ -3,14 +3,16 @@
 import os
 import time
 
+from trex.system.program import FREE_FD, STDIN_FD
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
 else:
     import _signal as signal  # see trex.system.child
 
-# The descriptors that `trex.page.start` passes, beside those of `trex.system.child`.
-LISTENER_FD, KEY_FD, CERTIFICATE_FD = 5, 6, 7
+# The descriptors that `trex.page.start` passes, beside those that every program has.
+LISTENER_FD, KEY_FD, CERTIFICATE_FD = range(FREE_FD, FREE_FD + 3)
 MEMBERS = ("login", "server", "service", "from")  # what an authenticated page shows, in order
 
 
@@ -51,13 +53,13 @@ def read_settings() -> Settings:
 
 def read_message() -> str:
     """Read the armored message from standard input, to its end."""
-    with open(0, encoding="ascii") as stream:
+    with open(STDIN_FD, encoding="ascii") as stream:
         return stream.read()
 
 
 def _read_line() -> str:
     """Read a line and nothing beyond it: the message follows later."""
     line = b""
-    while (character := os.read(0, 1)) not in (b"\n", b""):
+    while (character := os.read(STDIN_FD, 1)) not in (b"\n", b""):
         line += character
     return line.decode("utf-8", "replace")
