@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 
 from trex.errors import TooManyAttempts
-from trex.sms.errors import NotSent
+from trex.sms.errors import StateUnusable
 from trex.system.rewriting import TURN_SECONDS, Overtaken, replace, take_turn, tries
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         def add(self, user: str, host: str, messages: int, limits: dict[str, int]) -> None:
             """Count messages that are about to be sent, all or none, in one step.
 
-            Raises TooManyAttempts over a limit, NotSent if the messages cannot be counted.
+            Raises TooManyAttempts over a limit, StateUnusable if the messages cannot be counted.
             """
 
         def reached(
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         ) -> dict[str, float | None]:
             """Return the limits that would refuse so many messages now; nothing is counted.
 
-            The value is the seconds until they are allowed, None for never. Raises NotSent.
+            The value is the seconds until they are allowed, None for never. Raises StateUnusable.
             """
 
 
@@ -63,8 +63,8 @@ class FileCounts:
                     replace(self._path, read, _added(rows, user, messages, limits))
                     return
         except OSError as error:
-            raise NotSent(f"{self._path} cannot be used: {error.strerror}") from None
-        raise NotSent(f"{self._path} cannot be used: too many logins count at once")
+            raise StateUnusable(f"{self._path} cannot be used: {error.strerror}") from None
+        raise StateUnusable(f"{self._path} cannot be used: too many logins count at once")
 
     def reached(
         self,
@@ -79,7 +79,7 @@ class FileCounts:
             with self._read(0) as (_, rows):
                 pass
         except OSError as error:
-            raise NotSent(f"{self._path} cannot be used: {error.strerror}") from None
+            raise StateUnusable(f"{self._path} cannot be used: {error.strerror}") from None
         now = time.time()
         waits = {
             name: _wait(_times(rows, user, name, now), SPANS[name] - now, most - messages)
@@ -88,20 +88,20 @@ class FileCounts:
         return {name: wait for name, wait in waits.items() if wait != 0}
 
     def _check_directory(self) -> None:
-        """Raise NotSent if the next message could not be counted."""
+        """Raise StateUnusable if the next message could not be counted."""
         directory = os.path.dirname(self._path)
         try:
             os.stat(directory)
         except OSError as error:
-            raise NotSent(f"{directory}: {error.strerror}") from None
+            raise StateUnusable(f"{directory}: {error.strerror}") from None
         if not os.access(directory, os.W_OK | os.X_OK):
-            raise NotSent(f"{directory} cannot be written")
+            raise StateUnusable(f"{directory} cannot be written")
 
     @contextmanager
     def _read(self, deadline: float) -> "Iterator[tuple[os.stat_result | None, list[Row]]]":
         """Open the file when this login has its turn, or at `deadline` (monotonic) without it.
 
-        Raises OSError, and NotSent for a file that holds no counts.
+        Raises OSError, and StateUnusable for a file that holds no counts.
         """
         while (descriptor := self._open()) >= 0:
             try:
@@ -135,7 +135,7 @@ class FileCounts:
             pairs = [line.split(" ", 1) for line in [*lines, *([rest] if rest else [])]]
             return [(float(at), user) for at, user in pairs]
         except ValueError:
-            raise NotSent(f"{self._path} holds no counts") from None
+            raise StateUnusable(f"{self._path} holds no counts") from None
 
 
 def _whole(descriptor: int) -> bytes:

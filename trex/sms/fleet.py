@@ -5,7 +5,7 @@ from contextlib import suppress
 import redis
 
 from trex.sms.counts import DAY, HOUR, SPANS, too_many
-from trex.sms.errors import NotSent
+from trex.sms.errors import StateUnusable
 
 SECONDS = 3  # for one answer
 TRIED = "trex:doctor"
@@ -53,7 +53,7 @@ class RedisCounts:
     """Redis 5 or later, Valkey, or another server with that protocol."""
 
     def __init__(self, url: str) -> None:
-        """Connect to `redis://`, `rediss://` (TLS, verified) or `unix://`. Raises NotSent."""
+        """Connect to `redis://`, `rediss://` (TLS, verified) or `unix://`. Raises StateUnusable."""
         options: dict[str, int] = {"socket_timeout": SECONDS}  # for connecting, too
         if url.startswith("rediss://"):  # by default any host's trusted certificate would do
             options["ssl_check_hostname"] = True
@@ -109,18 +109,18 @@ class RedisCounts:
     def claim(self, name: str, token: str) -> bool:
         """Claim a name for a day, longer than a code is valid; tell whether it was free.
 
-        Raises NotSent. Redis may have claimed it although its answer was lost: the login is
+        Raises StateUnusable. Redis may have claimed it although its answer was lost: the login is
         refused then, so the name is released if Redis can be reached again.
         """
         try:
             return bool(self._server.eval(CLAIM, 1, _code(name), token, DAY))
         except redis.RedisError as error:
-            with suppress(NotSent):
+            with suppress(StateUnusable):
                 self.release(name, token)
             raise _unreachable(error) from None
 
     def release(self, name: str, token: str) -> None:
-        """Release a name, but only if `token` has claimed it. Raises NotSent."""
+        """Release a name, but only if `token` has claimed it. Raises StateUnusable."""
         try:
             self._server.eval(RELEASE, 1, _code(name), token)
         except redis.RedisError as error:
@@ -135,9 +135,9 @@ def _keys(user: str, host: str) -> list[str]:
     return [f"trex:sms:user:{user}", f"trex:sms:host:{host}"]
 
 
-def _unreachable(error: Exception) -> NotSent:
+def _unreachable(error: Exception) -> StateUnusable:
     """Return an error without the library's message, which may contain the URL and its password."""
     cause = error.__context__
     if isinstance(cause, (PermissionError, FileNotFoundError)):  # of a Unix socket
-        return NotSent(f"Redis cannot be asked: {cause.strerror}")
-    return NotSent(f"Redis cannot be asked: {type(error).__name__}")
+        return StateUnusable(f"Redis cannot be asked: {cause.strerror}")
+    return StateUnusable(f"Redis cannot be asked: {type(error).__name__}")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def look(told: "Table") -> str:
     """Return `reached` and a JSON object, the result of `trex.sms.counts.Counts.reached`.
 
-    Raises NotSent if a message could not be counted.
+    Raises StateUnusable.
     """
     counts = open_counts(told["state"])
     reached = counts.reached(told["user"], told["host"], told["messages"], told["limits"])

@@ -6,7 +6,7 @@ from importlib import import_module
 from time import monotonic
 
 from trex.sms.counts import FILE, FileCounts
-from trex.sms.errors import NotSent, Uncounted
+from trex.sms.errors import NotSent, StateUnusable, Uncounted
 from trex.system.program import run
 
 TYPE_CHECKING = False
@@ -47,12 +47,12 @@ def count(told: "Table") -> None:
     try:
         messages = len(told["numbers"])
         open_counts(told["state"]).add(told["user"], told["host"], messages, told["limits"])
-    except NotSent as error:
+    except (StateUnusable, NotSent) as error:  # NotSent: the time is over
         raise Uncounted(f"nothing is sent, because it cannot be counted: {error}") from None
 
 
 def open_counts(url: str) -> "Counts":
-    """Return the counts at a `state` URL (docs/sms.md). Raises NotSent."""
+    """Return the counts at a `state` URL (docs/sms.md). Raises StateUnusable."""
     if url.startswith(FILE):
         return FileCounts(url.removeprefix(FILE))
     from trex.sms.fleet import RedisCounts  # needs python3-redis: `run` reports its absence

@@ -8,7 +8,10 @@ if TYPE_CHECKING:
 
 
 def claim(told: "Table") -> str:
-    """Return `claimed` for a new code, `spent` for a used one, or `released`. Raises NotSent."""
+    """Return `claimed` for a new code, `spent` for a used one, or `released`.
+
+    Raises StateUnusable.
+    """
     from trex.sms.fleet import RedisCounts  # needs python3-redis: `run` reports its absence
 
     fleet = RedisCounts(told["state"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.gateways import TOKEN, Authority
-from trex.sms.errors import NotSent
+from trex.sms.errors import StateUnusable
 from trex.sms.fleet import RedisCounts
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ def test_a_certificate_for_the_host_is_trusted(where: str) -> None:
 
 
 def test_a_certificate_for_another_host_is_not(where: str) -> None:
-    with pytest.raises(NotSent, match="Redis cannot be asked: ConnectionError"):
+    with pytest.raises(StateUnusable, match="Redis cannot be asked: ConnectionError"):
         RedisCounts(f"rediss://:{TOKEN}@127.0.0.1:{where}").claim("another", "a")
 
 
 def test_a_certificate_of_an_unknown_authority_is_not(where: str) -> None:
     port, _, _ = where.partition("?")
-    with pytest.raises(NotSent, match="Redis cannot be asked: ConnectionError"):
+    with pytest.raises(StateUnusable, match="Redis cannot be asked: ConnectionError"):
         RedisCounts(f"rediss://:{TOKEN}@localhost:{port}").claim("another", "a")

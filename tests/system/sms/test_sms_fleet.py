@@ -16,7 +16,7 @@ from tests.support.codes import FILE, text
 from tests.support.gateways import TOKEN, RedisServer
 from tests.support.pins import LIMITS
 from trex.errors import TooManyAttempts
-from trex.sms.errors import NotSent
+from trex.sms.errors import StateUnusable
 from trex.sms.fleet import RedisCounts
 from trex.sms.send import open_counts
 
@@ -56,7 +56,7 @@ def test_a_fleet_shares_a_user_s_limit_and_each_host_has_its_own(redis_server: R
     with pytest.raises(TooManyAttempts, match="host_hour"):
         counts.add("carol", "a", 1, LIMITS)
     redis_server.close()
-    with pytest.raises(NotSent, match="Redis cannot be asked: ConnectionError"):
+    with pytest.raises(StateUnusable, match="Redis cannot be asked: ConnectionError"):
         open_counts(redis_server.url).add("bob", "b", 1, LIMITS)
 
 
@@ -168,7 +168,7 @@ def test_a_claim_whose_answer_is_lost_is_taken_back(redis_server: RedisServer) -
     """Redis has the code, but the login does not know: it is refused, and the code not spent."""
     between = LostAnswer(redis_server.port)
     try:
-        with contextlib.suppress(NotSent):  # a later library retries by itself
+        with contextlib.suppress(StateUnusable):  # a later library retries by itself
             RedisCounts(between.url).claim("code", "first")
             RedisCounts(redis_server.url).release("code", "first")
         assert between.lost

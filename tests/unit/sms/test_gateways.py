@@ -507,6 +507,21 @@ def test_what_cannot_be_counted_is_not_sent_by_the_next_gateway_either(
     assert gateway.requests == []
 
 
+def test_what_is_not_counted_in_time_is_not_sent_by_the_next_gateway_either(
+    authority: Authority, gateway: Gateway
+) -> None:
+    """A Redis that accepts a connection and says nothing."""
+    from trex.sms.errors import Uncounted
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        told = {"user": "bob", "host": "h", "deadline": time.monotonic() + 2, "numbers": [NUMBER], "text": "x",
+                "gateways": [http_table(authority, gateway)] * 2, "limits": {"user_hour": 9},
+                "state": f"redis://127.0.0.1:{silent.getsockname()[1]}"}  # fmt: skip
+        with pytest.raises(Uncounted, match=r"cannot be counted: no answer in time$"):
+            send.send(told)
+    assert gateway.requests == []
+
+
 def test_time_that_is_over_ends_what_waits_and_nothing_after() -> None:
     begun = time.monotonic()
     for seconds in (-5.0, 0.0, 0.2):

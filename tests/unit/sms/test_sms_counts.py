@@ -23,7 +23,7 @@ from tests.support.gateways import TOKEN, RedisServer
 from trex.errors import TooManyAttempts
 from trex.sms import counts, fleet
 from trex.sms.counts import DAY, HOUR, FileCounts
-from trex.sms.errors import NotSent
+from trex.sms.errors import StateUnusable
 from trex.sms.fleet import RedisCounts
 from trex.sms.send import open_counts
 from trex.system import rewriting
@@ -170,7 +170,7 @@ def test_who_is_overtaken_counts_again_and_not_for_ever(
     assert len(rows(path)) == 4
     times[0] = 1000
     monkeypatch.setattr("trex.system.rewriting.sleep", lambda _: None)
-    with pytest.raises(NotSent, match="cannot be used: too many logins count at once"):
+    with pytest.raises(StateUnusable, match="cannot be used: too many logins count at once"):
         FileCounts(str(path)).add("bob", "", 1, {})
 
 
@@ -278,7 +278,7 @@ def test_counts_that_cannot_be_written_are_told_by_their_path(tmp_path: Path) ->
             os.setresuid(65534, 65534, 65534)
             try:
                 return str(FileCounts(str(path)).reached("bob", "", 1, {"user_hour": 1}))
-            except NotSent as error:
+            except StateUnusable as error:
                 return str(error)
 
         told = []
@@ -293,9 +293,9 @@ def test_counts_that_cannot_be_written_are_told_by_their_path(tmp_path: Path) ->
         ]  # fmt: skip
         assert told[4].startswith("{'user_hour': 35")
     for missing in (tmp_path / "none/counts", "/proc/counts"):
-        with pytest.raises(NotSent, match=f"^{missing} cannot be used: No such file"):
+        with pytest.raises(StateUnusable, match=f"^{missing} cannot be used: No such file"):
             FileCounts(str(missing)).add("bob", "", 1, {})
-    with pytest.raises(NotSent, match=f"^{tmp_path}/none: No such file or directory$"):
+    with pytest.raises(StateUnusable, match=f"^{tmp_path}/none: No such file or directory$"):
         FileCounts(f"{tmp_path}/none/counts").reached("bob", "", 1, {})
 
 
@@ -311,7 +311,7 @@ def test_what_is_no_file_of_counts_is_no_count(tmp_path: Path, content: bytes) -
     path = tmp_path / "counts"
     path.write_bytes(content)
     for act in (FileCounts(str(path)).add, FileCounts(str(path)).reached):
-        with pytest.raises(NotSent, match="holds no counts"):
+        with pytest.raises(StateUnusable, match="holds no counts"):
             act("bob", "", 1, {"user_hour": 5})
     assert path.read_bytes() == content
 
@@ -430,7 +430,7 @@ def each_act(url: str) -> Iterator[str]:
         lambda one: one.reached("bob", "a", 1, {"user_hour": 5}),
     ]  # fmt: skip
     for act in acts:
-        with pytest.raises(NotSent) as caught:
+        with pytest.raises(StateUnusable) as caught:
             act(RedisCounts(url))
         yield str(caught.value)
 
@@ -475,7 +475,7 @@ def test_a_redis_that_takes_nothing_is_told_so_by_both(
     direct.acl_setuser("reader", enabled=True, passwords=[f"+{TOKEN}"], keys=["*"], commands=rights)
     one = RedisCounts(server.url.replace("://:", "://reader:"))
     for act in (one.add, one.reached):
-        with pytest.raises(NotSent, match=r"^Redis cannot be asked: "):
+        with pytest.raises(StateUnusable, match=r"^Redis cannot be asked: "):
             act("bob", "a", 1, {"user_hour": 5})
     assert direct.keys("*") == []
 
@@ -513,7 +513,7 @@ def test_a_link_is_not_followed_and_a_fifo_not_waited_for(tmp_path: Path) -> Non
             for act in (counts.add, counts.reached):
                 try:
                     act("bob", "", 1, {"user_hour": 5})
-                except NotSent as error:
+                except StateUnusable as error:
                     found.append(str(error).rpartition(": ")[2])
         return found
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trex.cli.doctor.finding import ERROR, NOTE, Finding
 from trex.cli.doctor.state import check_packages, make_servant, reached, servant_of, unreachable
 from trex.errors import FileUnsafe, OptionError, UserUnknown
-from trex.sms.errors import NotSent, SettingsError
+from trex.sms.errors import SettingsError, StateUnusable
 from trex.system.privilege import find_account
 from trex.totp.method import read_fleet
 
@@ -36,7 +36,7 @@ def check_fleet(options: Options, names: list[str]) -> list[Finding]:
         return missing
     try:
         reached(servant, {"state": state, "limits": {"host_hour": 1}}, "", 0, "host")
-    except NotSent as error:
+    except StateUnusable as error:
         return [unreachable(state, error)]
     return [
         Finding("totp-fleet", ERROR, f"{name}: sms_user= is the account that logs in",

@@ -22,7 +22,7 @@ from trex.cli.doctor.state import (
     unreachable,
 )
 from trex.errors import ABSENT, FileUnsafe, NoRecord, OptionError, TrexError, UserUnknown
-from trex.sms.errors import NotSent, SettingsError
+from trex.sms.errors import SettingsError, StateUnusable
 from trex.sms.phones import number_from_gecos, numbers_from_map, users_in_map
 from trex.sms.settings import read_settings
 from trex.system.privilege import find_account, readable
@@ -74,7 +74,7 @@ def check_sender(options: Options, *, online: bool) -> tuple[list[Finding], Send
 def _check_host(servant: Account, settings: dict[str, Any]) -> list[Finding]:
     try:
         limits = reached(servant, settings, "", 1, "host")
-    except NotSent as error:
+    except StateUnusable as error:
         return [unreachable(settings["state"], error)]
     return _limits("this host", "Until then no PIN is sent to anybody.", settings, limits)
 
@@ -190,7 +190,7 @@ def _check_sending(account: Account, messages: int, sender: Sender | None) -> li
         return findings
     try:
         limits = reached(sender.servant, sender.settings, name, messages, "user")
-    except NotSent as error:  # it failed after check_sender asked
+    except StateUnusable as error:  # it failed after check_sender asked
         sender.counts = False  # the next user would wait as long
         return [*findings, unreachable(sender.settings["state"], error)]
     why = "Until then nothing is sent to this user."

@@ -12,7 +12,7 @@ from trex.cli.doctor.finding import ERROR, WARNING, Finding
 from trex.errors import FileUnsafe, ProgramFailed
 from trex.login.method import find_servant
 from trex.login.options import Options
-from trex.sms.errors import NotSent
+from trex.sms.errors import StateUnusable
 from trex.system.packages import is_packaged
 from trex.system.safefile import check_directories
 from trex.system.servant import have_done
@@ -76,7 +76,7 @@ def reached(
     """Return the limits that would refuse `messages` more messages to `user`.
 
     Only limits whose names begin with `which`. Each comes with the seconds until it ends, None if
-    it never does. Nothing is counted. Raises NotSent where the servant could not count.
+    it never does. Nothing is counted. Raises StateUnusable where the servant could not count.
     """
     limits = {name: most for name, most in settings["limits"].items() if name.startswith(which)}
     told = {
@@ -86,14 +86,14 @@ def reached(
     try:
         word, rest = have_done(servant, "trex.sms.look", told)
     except ProgramFailed as error:
-        raise NotSent(str(error)) from None
+        raise StateUnusable(str(error)) from None
     if word != "reached":
-        raise NotSent(rest)
+        raise StateUnusable(rest)
     answer: dict[str, float | None] = json.loads(rest)
     return answer
 
 
-def unreachable(state: str, error: NotSent) -> Finding:
+def unreachable(state: str, error: StateUnusable) -> Finding:
     """Return the finding for a state that does not answer."""
     why = "Without it no message is sent and no code is accepted."
     fix = INSTALL if state.startswith("file:") else "does the Redis run? see state in sms.toml"
