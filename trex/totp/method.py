@@ -233,7 +233,8 @@ def read_fleet(options: "Options") -> str:
     if state.startswith("file:"):
         from trex.sms.errors import SettingsError
 
-        raise SettingsError(f"{options.sms_file}: state: `fleet` needs a redis:// URL")
+        expected = "a redis:// URL, which fleet needs"
+        raise SettingsError(f"{options.sms_file}: state: expected {expected}")
     return state
 
 

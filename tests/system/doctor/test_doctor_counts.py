@@ -100,7 +100,7 @@ def test_limits_and_fleets_in_redis(
 def test_a_fleet_without_redis(sender: Account) -> None:
     sender.write(secret(), FILE)
     write_stack("required {trex} method=totp fleet")
-    assert "`fleet` needs a redis:// URL" in found("totp-fleet")["what"]
+    assert "expected a redis:// URL, which fleet needs" in found("totp-fleet")["what"]
     told = [f["what"] for f in examine(account=sender)["findings"]]
     assert "the Redis of the fleet: not checked" in told
 

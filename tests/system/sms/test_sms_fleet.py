@@ -93,7 +93,7 @@ def test_a_code_is_spent_for_a_whole_fleet(
     configure()
     log.clear()
     assert log_in(HOTP(secret).at(now + 3), "fleet") == "PAM_AUTHINFO_UNAVAIL"
-    assert "`fleet` needs a redis:// URL" in log.verdict()
+    assert "expected a redis:// URL, which fleet needs" in log.verdict()
 
 
 def test_a_code_that_is_refused_for_want_of_a_file_is_good_for_the_next_login(
