@@ -127,6 +127,21 @@ def test_packages_are_empty() -> None:
         assert isinstance(docstring, ast.Expr)
 
 
+def test_typing_is_imported_only_by_what_no_login_waits_for() -> None:
+    """The others have `TYPE_CHECKING = False` (trex.errors); the command has no need for that."""
+    texts = {
+        module_of(path, ROOT / "trex"): path.read_text("utf-8")
+        for path in (ROOT / "trex").rglob("*.py")
+    }
+    usual = {name for name, text in texts.items() if "import TYPE_CHECKING" in text}
+    saving = {name for name, text in texts.items() if "\nTYPE_CHECKING = False\n" in text}
+    late = {"page.process.document", "page.process.server"}  # loaded while the prompt is open
+    assert {name for name in usual if not is_of_cli(name)} - late == {
+        name for name in usual if name.startswith("sms.gateways.")
+    }
+    assert not [name for name in saving if is_of_cli(name) or name.startswith("sms.gateways.")]
+
+
 def test_whoever_starts_a_login_makes_its_packages() -> None:
     rooms = {room.partition(".")[0] for room in ROOMS} - {"cli", "errors"}
     starting = [ROOT / "pam_trex.py", *(ROOT / "trex/login").glob("helper.py")]

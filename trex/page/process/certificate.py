@@ -11,9 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 CLOCK_SKEW = timedelta(minutes=1)
 MAX_COMMON_NAME = 64  # RFC 5280, appendix A.1, ub-common-name
@@ -61,7 +59,7 @@ def _alternatives(host: str) -> list[x509.GeneralName]:
     return [*map(x509.DNSName, filter(str.isascii, names)), *map(x509.IPAddress, addresses)]
 
 
-def _ipv4_addresses() -> "list[Address]":
+def _ipv4_addresses() -> list[Address]:
     """Return the first IPv4 address of each interface."""
     found: list[Address] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -74,7 +72,7 @@ def _ipv4_addresses() -> "list[Address]":
     return found
 
 
-def _ipv6_addresses() -> "list[Address]":
+def _ipv6_addresses() -> list[Address]:
     """Return the IPv6 addresses that are not link-local, which no browser accepts in a URL."""
     try:
         with open("/proc/net/if_inet6", encoding="ascii") as table:

@@ -1,10 +1,12 @@
 """What a visitor gets: one HTML document that loads nothing else, and its headers."""
 
+from __future__ import annotations
+
 import os
 import re
 from html import escape
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.page.process.settings import Settings
 
@@ -32,7 +34,7 @@ class Response:
 class Document:
     """The page, rendered for each visit, because the remaining time changes."""
 
-    def __init__(self, settings: "Settings", message: str, code: bytes | None) -> None:
+    def __init__(self, settings: Settings, message: str, code: bytes | None) -> None:
         """Take the armored message and its QR code as SVG.
 
         The code is b"" for a message that is too long, None if it could not be drawn.

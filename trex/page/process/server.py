@@ -3,6 +3,8 @@
 docs/architecture.md says why Tornado.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import resource
@@ -11,6 +13,7 @@ import time
 from base64 import b64encode
 from collections import Counter
 from hmac import compare_digest
+from typing import TYPE_CHECKING
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import (
@@ -25,7 +28,6 @@ from tornado.httputil import (
 
 from trex.page.process.settings import LISTENER_FD, Settings
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
     from typing import Any
@@ -43,7 +45,7 @@ REALM = 'Basic realm="Trex", charset="UTF-8"'  # RFC 7617
 NOT_SHOWN = "User name and password are shown at the prompt in your terminal.\n"
 
 
-def serve(document: "Document", settings: Settings, context: "ssl.SSLContext | None") -> None:
+def serve(document: Document, settings: Settings, context: ssl.SSLContext | None) -> None:
     """Serve the document until the deadline."""
     for limit in (resource.RLIMIT_NPROC, resource.RLIMIT_FSIZE):
         resource.setrlimit(limit, (0, 0))  # from now on no process can start and no file grow
@@ -78,7 +80,7 @@ class _Server(HTTPServer):
         super().initialize(*arguments, **options)
         self._guests: dict[IOStream, tuple[str, float]] = {}  # origin, since when; oldest first
 
-    def handle_stream(self, stream: "IOStream", address: tuple[object, ...]) -> None:
+    def handle_stream(self, stream: IOStream, address: tuple[object, ...]) -> None:
         """Make room for a new visitor by closing the oldest connection of the origin with most."""
         self._forget_closed()
         if len(self._guests) >= MAX_CONNECTIONS:
@@ -120,7 +122,7 @@ def _origin(address: str) -> str:
 class _Door(HTTPServerConnectionDelegate):
     """Decides which response each request gets."""
 
-    def __init__(self, document: "Document", settings: Settings) -> None:
+    def __init__(self, document: Document, settings: Settings) -> None:
         self._document = document
         self._expected = b64encode(f"{settings.user_name}:{settings.password}".encode("ascii"))
         self._is_open = not settings.user_name
@@ -133,7 +135,7 @@ class _Door(HTTPServerConnectionDelegate):
         """Return a delegate for one request (Tornado's interface)."""
         return _Visit(self, request_conn)
 
-    def answer(self, method: str, path: str, headers: HTTPHeaders) -> "Response":
+    def answer(self, method: str, path: str, headers: HTTPHeaders) -> Response:
         """Return the response to a request. For `HEAD` it is the same, but its body is not sent."""
         if _without_authority(path) != "/":
             return self._document.plain(404, "Not Found", "There is only one page: /\n")

@@ -1,14 +1,16 @@
 """A carrier's mail-to-SMS address, through an SMTP server with TLS (RFC 8314)."""
 
+from __future__ import annotations
+
 import smtplib
 import ssl
 from contextlib import contextmanager
 from email.message import EmailMessage
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from trex.sms.errors import NotSent
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,7 +20,7 @@ PORTS = {"tls": 465, "starttls": 587}
 SECONDS = 10  # for one reply; `trex.sms.send` sets the deadline for all
 
 
-def send(gateway: "Table", numbers: list[str], text: str) -> None:
+def send(gateway: Table, numbers: list[str], text: str) -> None:
     """Send one mail for each number. Raises NotSent with the kind of failure, or SMTP's code."""
     with _explained(), _connected(gateway) as server:
         if "user" in gateway:
@@ -27,14 +29,14 @@ def send(gateway: "Table", numbers: list[str], text: str) -> None:
             server.send_message(_mail(gateway, number, text))
 
 
-def reach(gateway: "Table") -> None:
+def reach(gateway: Table) -> None:
     """Check that the gateway can be reached, and send nothing. Raises NotSent."""
     with _explained(), _connected(gateway):
         pass
 
 
 @contextmanager
-def _explained() -> "Iterator[None]":
+def _explained() -> Iterator[None]:
     """Raise NotSent for what smtplib raises."""
     try:
         yield
@@ -50,7 +52,7 @@ def _explained() -> "Iterator[None]":
         raise NotSent(f"SMTP failed ({type(error).__name__})") from None
 
 
-def _connected(gateway: "Table") -> smtplib.SMTP:
+def _connected(gateway: Table) -> smtplib.SMTP:
     kind = gateway.get("tls", "starttls")
     host, port = gateway["server"], gateway.get("port", PORTS[kind])
     context = ssl.create_default_context(cafile=gateway.get("ca"))
@@ -65,7 +67,7 @@ def _connected(gateway: "Table") -> smtplib.SMTP:
     return server
 
 
-def _mail(gateway: "Table", number: str, text: str) -> EmailMessage:
+def _mail(gateway: Table, number: str, text: str) -> EmailMessage:
     mail = EmailMessage()
     mail["From"] = gateway["from"]
     mail["To"] = gateway["to"].replace("{number}", number.removeprefix("+"))

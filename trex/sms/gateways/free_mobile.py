@@ -3,9 +3,12 @@
 Free documents them in the subscriber's account: GET with `user`, `pass` and `msg`, and statuses.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from trex.sms.gateways.web import connect, explain, request
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.sms.settings import Table
 
@@ -19,7 +22,7 @@ MEANINGS = {
 }
 
 
-def send(gateway: "Table", numbers: list[str], text: str) -> None:  # noqa: ARG001 (always the subscriber's)
+def send(gateway: Table, numbers: list[str], text: str) -> None:  # noqa: ARG001 (always the subscriber's)
     """Send to the subscriber whose `user` and `pass` these are. Raises NotSent."""
     parameters = {"user": gateway["user"], "pass": gateway["pass"], "msg": text}
     answer = request(gateway, "GET", gateway.get("url", URL), params=parameters)
@@ -27,6 +30,6 @@ def send(gateway: "Table", numbers: list[str], text: str) -> None:  # noqa: ARG0
         raise explain(answer, MEANINGS)
 
 
-def reach(gateway: "Table") -> None:
+def reach(gateway: Table) -> None:
     """Check that the gateway can be reached, and send nothing. Raises NotSent."""
     connect(gateway, gateway.get("url", URL))

@@ -4,12 +4,14 @@
 and in a form, escaped in JSON, and unchanged in any other body.
 """
 
+from __future__ import annotations
+
 import json
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from trex.sms.gateways.web import connect, explain, request
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 EXPECTED = [200, 201, 202]
 
 
-def send(gateway: "Table", numbers: list[str], text: str) -> None:
+def send(gateway: Table, numbers: list[str], text: str) -> None:
     """Send one request for each number. Raises NotSent."""
     headers = {name: value.encode() for name, value in gateway.get("headers", {}).items()}
     encode = _encoder(gateway.get("headers", {}))
@@ -31,12 +33,12 @@ def send(gateway: "Table", numbers: list[str], text: str) -> None:
             raise explain(answer, {})
 
 
-def reach(gateway: "Table") -> None:
+def reach(gateway: Table) -> None:
     """Check that the gateway can be reached, and send nothing. Raises NotSent."""
     connect(gateway, gateway["url"])
 
 
-def _encoder(headers: dict[str, str]) -> "Callable[[str], str]":
+def _encoder(headers: dict[str, str]) -> Callable[[str], str]:
     kinds = [value.lower() for name, value in headers.items() if name.lower() == "content-type"]
     if any("json" in kind for kind in kinds):
         return _json
@@ -53,7 +55,7 @@ def _json(text: str) -> str:
     return json.dumps(text)[1:-1]
 
 
-def _fill(template: str, number: str, text: str, encode: "Callable[[str], str]") -> str:
+def _fill(template: str, number: str, text: str, encode: Callable[[str], str]) -> str:
     """Replace both in one pass, so that neither value is searched for the other placeholder."""
     parts = template.split("{number}")
     return encode(number).join(part.replace("{text}", encode(text)) for part in parts)

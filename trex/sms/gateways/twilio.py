@@ -3,12 +3,14 @@
 https://www.twilio.com/docs/messaging/api/message-resource
 """
 
+from __future__ import annotations
+
 import json
+from typing import TYPE_CHECKING
 
 from trex.sms.errors import NotSent
 from trex.sms.gateways.web import connect, request
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.sms.gateways.web import Answer
     from trex.sms.settings import Table
@@ -18,7 +20,7 @@ CREATED = 201
 TOO_LARGE = 1_000_000  # no error code of theirs is larger, and the log stays short
 
 
-def send(gateway: "Table", numbers: list[str], text: str) -> None:
+def send(gateway: Table, numbers: list[str], text: str) -> None:
     """Send to each number. Raises NotSent with Twilio's error code."""
     sid = gateway["account_sid"]
     url = f"{gateway.get('api', API)}/2010-04-01/Accounts/{sid}/Messages.json"
@@ -29,12 +31,12 @@ def send(gateway: "Table", numbers: list[str], text: str) -> None:
             raise NotSent(f"HTTP status {answer.status}, error code {_code(answer)}")
 
 
-def reach(gateway: "Table") -> None:
+def reach(gateway: Table) -> None:
     """Check that the gateway can be reached, and send nothing. Raises NotSent."""
     connect(gateway, gateway.get("api", API))
 
 
-def _code(answer: "Answer") -> str:
+def _code(answer: Answer) -> str:
     """Return the error code (https://www.twilio.com/docs/api/errors), or `unknown`."""
     try:
         code = json.loads(answer.body)["code"]

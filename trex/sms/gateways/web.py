@@ -1,15 +1,17 @@
 """One HTTPS request to a gateway: verified certificate, no redirect, no detail in an error."""
 
+from __future__ import annotations
+
 import os
 import socket
 import ssl
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
 
 from trex.sms.errors import NotSent
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.sms.settings import Table
 
@@ -35,7 +37,7 @@ class _Session(requests.Session):  # type: ignore[misc]  # it has no types
         """
 
 
-def request(gateway: "Table", method: str, url: str, **parts: object) -> Answer:
+def request(gateway: Table, method: str, url: str, **parts: object) -> Answer:
     """Send one request; `parts` are those of `requests.request`.
 
     Raises NotSent with only the kind of failure: the library's message contains the URL.
@@ -66,7 +68,7 @@ def request(gateway: "Table", method: str, url: str, **parts: object) -> Answer:
             raise NotSent(f"ca cannot be read ({type(error).__name__})") from None
 
 
-def connect(gateway: "Table", url: str) -> None:
+def connect(gateway: Table, url: str) -> None:
     """Connect to the host of `url`, verify the certificate as `request` does, and disconnect.
 
     Raises NotSent with the same messages.
