@@ -5,7 +5,7 @@ message is the reason in the log, and never contains a challenge, a response or 
 Errors that only one room raises are in that room (`trex.openpgp.errors`, `trex.sms.errors`,
 `trex.totp.errors`): most logins do not need them, and each class takes time to create.
 
-`TYPE_CHECKING = False` stands in every module that a login waits for: `typing` takes time to import.
+`TYPE_CHECKING = False` stands in each module that a login waits for: `typing` is slow to import.
 """
 
 

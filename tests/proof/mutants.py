@@ -91,9 +91,8 @@ CORE = {
     "page/process/drawing": ((), ("unit/page/test_page_document",)),
     "page/process/proof": ((), ("unit/page/test_page_tls",)),
     "page/process/main": ((), ("unit/page/test_page_program",)),
-    "page/process/server": ((), ("unit/page/test_page_server", "unit/page/test_page_program")),
+    "page/process/server": ((), ("unit/page/test_page_server", "unit/page/test_page_program", "unit/page/test_page_tls")),
     "page/process/settings": ((), ("unit/page/test_page_document",)),
-    "page/process/tls": ((), ("unit/page/test_page_tls",)),
 }  # fmt: skip
 OPPOSITES: dict[type[ast.AST], type[ast.AST]] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE,

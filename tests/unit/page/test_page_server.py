@@ -20,8 +20,8 @@ from tests.support.network import enter_network
 from tests.support.page import make_certificate
 from trex.page.process import server
 from trex.page.process.document import Document
+from trex.page.process.server import make_context
 from trex.page.process.settings import LISTENER_FD, Settings
-from trex.page.process.tls import make_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -24,7 +24,7 @@ from trex.errors import PageUnavailable
 from trex.page.process import certificate, proof
 from trex.page.process.certificate import make_certificate as make_login_certificate
 from trex.page.process.proof import prove
-from trex.page.process.tls import make_context
+from trex.page.process.server import make_context
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -195,7 +195,7 @@ HANDSHAKES = """\
 import json, ssl, sys, warnings
 warnings.simplefilter("ignore")
 sys.path.insert(0, {root!r})
-from trex.page.process.tls import make_context
+from trex.page.process.server import make_context
 with open({key!r}, "rb") as key, open({pem!r}, "rb") as pem:
     server = make_context(key.read(), pem.read())
 

@@ -45,8 +45,7 @@ def main() -> None:
     drawing = Aside(draw_message)  # while the server's library is imported
     spare_memory()
     from trex.page.process.document import Document
-    from trex.page.process.server import serve
-    from trex.page.process.tls import make_context
+    from trex.page.process.server import make_context, serve
 
     context = make_context(*pair) if pair else None
     serve(Document(settings, message, drawing.result()), settings, context)

@@ -1,4 +1,4 @@
-"""The page's HTTP server: Tornado's, with a short time limit for each visitor.
+"""The page's HTTP server and its TLS: Tornado's, with a short time limit for each visitor.
 
 docs/architecture.md says why Tornado.
 """
@@ -9,6 +9,7 @@ import asyncio
 import logging
 import resource
 import socket
+import ssl
 import time
 from base64 import b64encode
 from collections import Counter
@@ -26,10 +27,10 @@ from tornado.httputil import (
     format_timestamp,
 )
 
+from trex.page.process.proof import load
 from trex.page.process.settings import LISTENER_FD, Settings
 
 if TYPE_CHECKING:
-    import ssl
     from typing import Any
 
     from tornado.iostream import IOStream
@@ -45,6 +46,17 @@ REALM = 'Basic realm="Trex", charset="UTF-8"'  # RFC 7617
 NOT_SHOWN = "User name and password are shown at the prompt in your terminal.\n"
 
 
+def make_context(key: bytes, certificate: bytes) -> ssl.SSLContext:
+    """Return a server's context; both arguments are PEM."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
+    context.num_tickets = 0  # one page, one visit: nothing to resume
+    context.set_alpn_protocols(["http/1.1"])
+    load(context, key, certificate)
+    return context
+
+
 def serve(document: Document, settings: Settings, context: ssl.SSLContext | None) -> None:
     """Serve the document until the deadline."""
     for limit in (resource.RLIMIT_NPROC, resource.RLIMIT_FSIZE):
@@ -53,7 +65,7 @@ def serve(document: Document, settings: Settings, context: ssl.SSLContext | None
     asyncio.run(_serve(_Door(document, settings), settings, context))
 
 
-async def _serve(door: "_Door", settings: Settings, context: "ssl.SSLContext | None") -> None:
+async def _serve(door: _Door, settings: Settings, context: ssl.SSLContext | None) -> None:
     server = _Server(
         door,
         ssl_options=context,
@@ -76,7 +88,7 @@ async def _serve(door: "_Door", settings: Settings, context: "ssl.SSLContext | N
 class _Server(HTTPServer):
     """Tornado's server, with few connections at a time and a time limit for each."""
 
-    def initialize(self, *arguments: "Any", **options: "Any") -> None:
+    def initialize(self, *arguments: Any, **options: Any) -> None:
         super().initialize(*arguments, **options)
         self._guests: dict[IOStream, tuple[str, float]] = {}  # origin, since when; oldest first
 
