@@ -18,6 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
+from tests.support.servers import end, free_port, wait_for_port
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -216,7 +218,7 @@ class Mailbox:
         self.controller = Controller(
             self,
             hostname="127.0.0.1",
-            port=_free_port(),
+            port=free_port(),
             server_hostname="localhost",
             **kinds[kind],
         )
@@ -254,7 +256,7 @@ class RedisServer:
     """A real Redis, or whatever Debian has in its place, with a password: on TCP and on a socket."""
 
     def __init__(self, directory: Path) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.socket = directory / "redis.sock"
         self.url = f"redis://:{TOKEN}@127.0.0.1:{self.port}/0"
         self.socket_url = f"unix://:{TOKEN}@{self.socket}"
@@ -264,23 +266,8 @@ class RedisServer:
              "--unixsocket", self.socket, "--unixsocketperm", "770"],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return
-            except ConnectionRefusedError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        wait_for_port(self.port, self.process)
 
     def close(self) -> None:
         """End it."""
-        self.process.terminate()
-        self.process.wait(10)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        end(self.process)

@@ -12,6 +12,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from tests.support.network import trusting
 from tests.support.sandbox import PLACE, Asked, listening_ports, processes_here
 
 if TYPE_CHECKING:
@@ -70,9 +71,7 @@ class Shown:
     def connect_tls(self, *, minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
                     maximum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLSocket:  # fmt: skip
         """Open a connection with TLS; the certificate is not looked at."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+        context = trusting()
         context.minimum_version, context.maximum_version = minimum, maximum
         return context.wrap_socket(self.connect())
 
@@ -192,13 +191,3 @@ def wait_until_gone(port: int) -> float:
         assert time.monotonic() < begun + 10, "the port is still there"
         time.sleep(0.02)
     return time.monotonic() - begun
-
-
-def read_all(visitor: socket.socket) -> bytes:
-    content = b""
-    try:
-        while more := visitor.recv(65536):
-            content += more
-    except ConnectionResetError:
-        pass
-    return content

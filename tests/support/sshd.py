@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
-import time
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from tests.support.sandbox import PLACE
+from tests.support.servers import end, free_port, wait_for_port
 
 if TYPE_CHECKING:
     from tests.support.keys import Holder
@@ -55,7 +54,7 @@ class Sshd:
     ) -> None:
         self.directory = Path(mkdtemp(prefix=f"sshd-{service}-", dir=PLACE))
         self.directory.chmod(0o755)
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self._ssh_keygen("host_key")
         self._ssh_keygen("client_key")
         public = (self.directory / "client_key.pub").read_bytes()
@@ -76,23 +75,11 @@ class Sshd:
         )  # fmt: skip
         self.log = self.directory / "sshd.log"
         self.process = subprocess.Popen([program, "-D", "-f", config, "-E", self.log])
-        self._wait()
+        wait_for_port(self.port, self.process, self.log.read_text)
 
     def _ssh_keygen(self, name: str) -> None:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.directory / name],
                        check=True)  # fmt: skip
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + 10
-        while True:
-            assert self.process.poll() is None, self.log.read_text()
-            try:
-                socket.create_connection(("127.0.0.1", self.port)).close()
-            except ConnectionRefusedError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            else:
-                return
 
     def command(self, user: str, *options: str, methods: str = "keyboard-interactive") -> list[str]:
         """Return the ssh command line that logs `user` in, without what to run there."""
@@ -117,15 +104,7 @@ class Sshd:
 
     def close(self) -> None:
         """End the server."""
-        self.process.terminate()
-        self.process.wait(10)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        end(self.process)
 
 
 def version() -> tuple[int, int]:

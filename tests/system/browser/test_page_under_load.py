@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import sandbox
+from tests.support.network import trusting
 from tests.support.page import answer_to
 from trex.page.process.server import MAX_CONNECTIONS
 
@@ -61,12 +62,9 @@ def resident_kb(pid: int) -> tuple[int, int]:
 
 def half_a_handshake(shown: Shown) -> bytes:
     """Return the first half of a client's first message."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
     with contextlib.suppress(ssl.SSLWantReadError):
-        context.wrap_bio(back, there).do_handshake()
+        trusting().wrap_bio(back, there).do_handshake()
     hello = there.read()
     return hello[: len(hello) // 2]
 

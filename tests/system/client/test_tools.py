@@ -16,6 +16,7 @@ import pytest
 
 from tests.support import sandbox, tools
 from tests.support.client import BIN
+from tests.support.servers import end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,8 +218,7 @@ def test_cron(laptop: Client, alice: Account, report: str, cron: None, log: Log)
     try:
         laptop.wait_for("done")
     finally:
-        daemon.terminate()
-        daemon.wait(10)
+        end(daemon)
     assert (alice.home / "photos/one.jpg").read_text() == report
     assert logins(log) == 1
 

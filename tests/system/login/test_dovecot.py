@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import sandbox
 from tests.support.codes import FILE, text
+from tests.support.servers import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,8 +65,7 @@ def dovecot(place: Path) -> Iterator[Callable[[str, str], int]]:
         return done.returncode
 
     yield log_in
-    process.terminate()
-    process.wait(10)
+    end(process)
     subprocess.run(["rm", "-r", directory], check=True)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support import sandbox
 from tests.support.codes import FILE, text
+from tests.support.servers import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,8 +33,7 @@ def display() -> Iterator[str]:
     os.close(writing)
     with os.fdopen(reading) as told:
         yield f"127.0.0.1:{told.readline().strip()}"
-    server.terminate()
-    server.wait(10)
+    end(server)
 
 
 class Lock:

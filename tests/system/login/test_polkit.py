@@ -13,6 +13,7 @@ import pexpect
 import pytest
 
 from tests.support import sandbox
+from tests.support.servers import end
 from tests.system.login.test_programs import respond
 
 if TYPE_CHECKING:
@@ -58,8 +59,7 @@ def polkit() -> Iterator[None]:
     wait_until(lambda: b"true" in subprocess.run(asking, capture_output=True, check=True).stdout)
     yield
     for process in (daemon, bus):
-        process.terminate()
-        process.wait(10)
+        end(process)
     subprocess.run(["rm", "-r", BUS, RULES], check=True)
     SERVICE.unlink() if kept is None else SERVICE.write_bytes(kept)
 

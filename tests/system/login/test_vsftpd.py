@@ -12,6 +12,7 @@ import pytest
 
 from tests.support import sandbox
 from tests.support.codes import FILE, text
+from tests.support.servers import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,8 +69,7 @@ class Vsftpd:
 
     def close(self) -> None:
         """End it."""
-        self._process.terminate()
-        self._process.wait(10)
+        end(self._process)
 
 
 @pytest.fixture

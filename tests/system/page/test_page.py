@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import sandbox
-from tests.support.page import END_SECONDS, answer_to, read_all, wait_until_gone
+from tests.support.network import read_all
+from tests.support.page import END_SECONDS, answer_to, wait_until_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable

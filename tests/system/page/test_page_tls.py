@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import sandbox
-from tests.support.page import UNAVAILABLE, answer_to, fingerprint, make_certificate, read_all
+from tests.support.network import read_all
+from tests.support.page import UNAVAILABLE, answer_to, fingerprint, make_certificate
 from tests.support.tls import BROKEN, PERMISSIVE, issue_chain, pair
 
 if TYPE_CHECKING:

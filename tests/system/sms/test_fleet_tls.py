@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.gateways import TOKEN, Authority
+from tests.support.servers import end, free_port, wait_for_port
 from trex.sms.errors import StateUnusable
 from trex.sms.fleet import RedisCounts
 
@@ -23,31 +22,16 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a Redis that has a certificate for `localhost`; yield port, path and CA of its URL."""
     directory: Path = tmp_path_factory.mktemp("redis")
     authority = Authority(directory / "authority")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         ["redis-server", "--bind", "127.0.0.1", "--port", "0", "--tls-port", str(port), "--save", "",
          "--requirepass", TOKEN, "--dir", directory, "--tls-cert-file", authority.certificate,
          "--tls-key-file", authority.key, "--tls-ca-cert-file", authority.ca,
          "--tls-auth-clients", "no"], stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    wait_for(port)
+    wait_for_port(port, server)
     yield f"{port}/0?ssl_ca_certs={authority.ca}"
-    server.terminate()
-    server.wait(10)
-
-
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        else:
-            return
+    end(server)
 
 
 def test_a_certificate_for_the_host_is_trusted(where: str) -> None:

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.accounts import SOMEBODY
 from tests.support.forked import in_a_child
 from trex.cli import delegate
 from trex.cli.delegate import hint_for, run_as, scratch_directory
 from trex.cli.errors import CommandError
 from trex.errors import OTHER, OWNER, READABLE, WRITABLE, FileUnsafe, TrexError
 from trex.system import supervisor
-from trex.system.privilege import Account, find_account
+from trex.system.privilege import find_account
 from trex.system.safefile import check_writers
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 if os.geteuid() != 0:
     pytest.skip("only root works for others", allow_module_level=True)
 
-SOMEBODY = Account("somebody", 54321, 54322, "/nonexistent", [54322, 54323])
 ROOT = find_account("root")
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.forked import in_a_child
-from tests.support.page import fingerprint, make_certificate, read_all
+from tests.support.network import read_all, trusting
+from tests.support.page import fingerprint, make_certificate
 from tests.support.readable import readable_package
 from trex.page.process import main
 from trex.page.process.settings import CERTIFICATE_FD, KEY_FD, LISTENER_FD
@@ -80,10 +81,8 @@ class Page:
 
     def ask(self, *, tls: bool) -> tuple[bytes, bytes]:
         """Return the certificate that is served, and the answer."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with socket.create_connection(("127.0.0.1", self.port), 20) as plain:
-            visitor = context.wrap_socket(plain) if tls else plain
+            visitor = trusting().wrap_socket(plain) if tls else plain
             with visitor:
                 der = b""
                 if isinstance(visitor, ssl.SSLSocket):

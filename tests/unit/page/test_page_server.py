@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.forked import in_a_child
-from tests.support.network import enter_network
+from tests.support.network import enter_network, read_all
 from tests.support.page import make_certificate
 from trex.page.process import server
 from trex.page.process.document import Document
@@ -92,16 +92,6 @@ def _serve(listener: socket.socket, lines: list[str], patience: float, message: 
         os._exit(0)
     finally:
         os._exit(1)
-
-
-def read_all(visitor: socket.socket) -> bytes:
-    content = b""
-    try:
-        while more := visitor.recv(65536):
-            content += more
-    except ConnectionResetError:
-        pass
-    return content
 
 
 def in_a_network(work: Callable[[ExitStack], object]) -> object:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.accounts import SOMEBODY
 from tests.support.forked import in_a_child
 from trex.cli.errors import CommandError
 from trex.cli.setup.recordfile import (
@@ -28,7 +29,7 @@ from trex.cli.setup.recordfile import (
     with_record,
 )  # fmt: skip
 from trex.errors import FileUnsafe
-from trex.system.privilege import Account, find_account
+from trex.system.privilege import find_account
 from trex.system.rewriting import sync_directory
 from trex.system.safefile import MAX_SIZE
 
@@ -39,7 +40,6 @@ if os.geteuid() != 0:
     pytest.skip("only root works for others", allow_module_level=True)
 
 FPR, OTHER = "A" * 40, "B" * 40
-SOMEBODY = Account("somebody", 54321, 54321, "/nonexistent", [54321])
 RECORD = f"{FPR} trust nosign\n".encode()
 
 

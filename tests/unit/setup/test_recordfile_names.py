@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import pwd
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.accounts import own_account
 from trex.cli.setup import recordfile
 from trex.errors import UserUnknown
-from trex.system.privilege import _check_name, find_account
+from trex.system.privilege import _check_name
 from trex.totp.file import create_secret, locked
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def record(directory: Path) -> None:
 
 
 def secret(directory: Path) -> None:
-    me = find_account(pwd.getpwuid(os.geteuid()).pw_name)
+    me = own_account()
     create_secret(f"{directory}/alice", me, b"x")
     with locked(f"{directory}/alice", me) as file:
         file.replace(b"y")

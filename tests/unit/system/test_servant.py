@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import select
 import signal
 from typing import TYPE_CHECKING
 
+from tests.support.accounts import own_account
 from tests.support.forked import in_a_child
 from trex.errors import NotStarted
 from trex.system import servant
-from trex.system.privilege import find_account
 
 if TYPE_CHECKING:
     import pytest
@@ -37,7 +35,7 @@ def test_a_program_that_cannot_be_started_does_not_end_the_caller(
     def told() -> str:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         try:
-            servant.have_done(find_account(pwd.getpwuid(os.geteuid()).pw_name), "trex.sms.send", {})
+            servant.have_done(own_account(), "trex.sms.send", {})
         except NotStarted as error:
             return str(error)
         return ""

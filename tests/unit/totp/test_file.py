@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import pwd
 import re
 import stat
 import time
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import trex.totp.file
+from tests.support.accounts import own_account
 from trex.errors import FileUnsafe, NoRecord, TrexError
 from trex.system import rewriting
 from trex.system.privilege import Account, find_account
@@ -93,7 +93,7 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def me() -> Account:
-    return find_account(pwd.getpwuid(os.geteuid()).pw_name)
+    return own_account()
 
 
 def descriptors() -> int:
@@ -411,7 +411,7 @@ def test_where_it_cannot_be_made_there_is_none(
 
 
 def test_nothing_is_written_that_the_next_login_would_not_read(secret_file: Path) -> None:
-    me = find_account(pwd.getpwuid(os.geteuid()).pw_name)
+    me = own_account()
     too_large = pytest.raises(StateNotWritten, match=r"would be larger than 64 KiB$")
     with locked(str(secret_file), me) as file, too_large:
         file.replace(b"x" * (MAX_SIZE + 1))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import pwd
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from tests.support.accounts import own_account
 from tests.support.forked import in_a_child
 from trex.system.privilege import find_account
 from trex.totp.file import locked, read_secret
@@ -23,7 +23,7 @@ def test_a_file_that_comes_in_pieces_is_rewritten_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As read(2) may return it: what is not read would be lost."""
-    path, real, me = tmp_path / "secret", os.read, find_account(pwd.getpwuid(os.geteuid()).pw_name)
+    path, real, me = tmp_path / "secret", os.read, own_account()
     path.write_bytes(CONTENT)
     path.chmod(0o600)
     monkeypatch.setattr(os, "read", lambda descriptor, most: real(descriptor, min(most, 16)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 from itertools import count
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from pyotp import HOTP
 
 import trex.login.challenge
 import trex.system.servant
+from tests.support.accounts import own_account
 from trex.errors import (
     ACCEPTED,
     LATE,
@@ -26,7 +25,6 @@ from trex.errors import (
 )
 from trex.login.method import Login
 from trex.login.options import parse_options
-from trex.system.privilege import find_account
 from trex.totp import method as totp
 from trex.totp.errors import CodeSpent, StateNotWritten
 from trex.totp.file import LockedFile
@@ -89,7 +87,7 @@ class Phone:
         options = parse_options(
             ["method=totp", "sms_user=nobody", f"secret={self.path}", *arguments]
         )
-        me = find_account(pwd.getpwuid(os.geteuid()).pw_name)
+        me = own_account()
         self.login = Login(me.name, "sshd", "", [])
         self.application = Application(answer, earlier)
         with totp.prepare(self.login, options, me, me) as challenge:
@@ -311,7 +309,7 @@ def test_a_guess_in_an_earlier_password_counts_and_only_once(phone: Phone) -> No
         return code(HERE)
 
     options = parse_options(["method=totp", f"secret={phone.path}", "try_first_pass"])
-    me = find_account(pwd.getpwuid(os.geteuid()).pw_name)
+    me = own_account()
     application = Application(None, "secret")
     application.ask = look  # type: ignore[method-assign]
     with totp.prepare(Login("x", "sshd", "", []), options, me, me) as challenge:
