@@ -1,6 +1,6 @@
 """A FUSE file system whose server takes every question and answers none: sshfs with a dead peer.
 
-Whoever asks for a file there sleeps in the kernel (state D), where no signal ends him, until the
+Whoever asks for a file there sleeps in the kernel (state D), where no signal ends it, until the
 server has gone. Protocol: fuse(4), and include/uapi/linux/fuse.h in Linux.
 """
 

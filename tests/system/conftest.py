@@ -307,7 +307,7 @@ def trex_otp(ask: Callable[..., Asked]) -> Callable[..., Asked]:
 
 @pytest.fixture
 def key_file(bob: Account, holder: Holder, keys: Keys) -> Path:
-    """A public key in bob's home, to enrol him with."""
+    """A public key in bob's home, to enrol bob with."""
     return bob.write(holder.public(keys["cv25519"]), "key.asc")
 
 

@@ -359,12 +359,13 @@ def test_each_argument_of_google_s_module_is_on_the_page_of_codes() -> None:
 
 
 def test_people_are_they_and_faults_are_fixed() -> None:
-    """In prose: what is quoted from the program is held to the program."""
+    """In the code, and in the pages' prose: what they quote of the program is held to the program."""
     odd = re.compile(
         r"\b(he|his|him|himself|mend(s|ed|ing)?|(is|are|was) meant|dear(er)?)\b", re.IGNORECASE
     )
     found = []
-    for page in [*PAGES, *ROOT.glob("script/*"), ROOT / ".ci/run"]:
+    code = [*ROOT.glob("trex/**/*.py"), *ROOT.glob("script/*"), ROOT / "pam_trex.py"]
+    for page in [*PAGES, *code, ROOT / ".ci/run"]:
         content = page.read_text("utf-8")
         prose = (
             re.sub(r"^    .*$|`[^`]*`", "", content, flags=re.MULTILINE)

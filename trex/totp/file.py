@@ -155,7 +155,7 @@ def _open(path: str, account: "Account", access: int = os.O_RDONLY) -> int:
 def _check_private(path: str, status: os.stat_result, account: "Account") -> None:
     if status.st_mode & FORBIDDEN or status.st_uid != account.uid:
         found = f"mode {stat.S_IMODE(status.st_mode):04o} and owner uid {status.st_uid}"
-        meant = f"at most mode 0600, owned by {account.name}"
+        expected = f"at most mode 0600, owned by {account.name}"
         if status.st_uid != account.uid:
-            raise FileUnsafe(readable(path), found, meant, OWNER, account.name)
-        raise FileUnsafe(readable(path), found, meant, READABLE)
+            raise FileUnsafe(readable(path), found, expected, OWNER, account.name)
+        raise FileUnsafe(readable(path), found, expected, READABLE)

@@ -65,7 +65,7 @@ def test_whatever_fails_nobody_gets_in_and_nothing_stays(variant: str, world: Wo
     ]
     assert bad == []
     reached = [result for _, result in results if result.hit]
-    assert len(reached) > len(results) * 0.6, "the faults were where they were meant to be"
+    assert len(reached) > len(results) * 0.6, "the faults were where they belong"
     expected = {"PAM_AUTHINFO_UNAVAIL"} if variant == "limit" else VERDICTS
     assert expected <= {result.verdict for result in reached}
 

@@ -30,7 +30,7 @@ def world(place: Path, client: Path, session_log: Log) -> Iterator[World]:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_login_that_is_stopped_keeps_nobody_out(world: World, name: str) -> None:
-    """Whoever calls su can stop it, and freeze all of it in a cgroup of his own."""
+    """Whoever calls su can stop it, and freeze all of it in a cgroup of their own."""
     variant = world.variants[name]
     steps = chosen(world.steps(variant))
     bad, reached = [], 0

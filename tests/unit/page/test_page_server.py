@@ -152,7 +152,7 @@ def test_who_takes_many_connections_loses_one_of_them_and_nobody_else_does() -> 
     assert in_a_network(visit) == [taken, taken, b"", taken, taken]
 
 
-def test_one_connection_less_than_the_most_costs_nobody_his() -> None:
+def test_one_connection_less_than_the_most_closes_nobody_s() -> None:
     def visit(kept: ExitStack) -> set[bytes]:
         site = begin(kept)
         return {

@@ -137,7 +137,7 @@ def test_a_counter_ends_where_the_next_one_could_not_be_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "meant"),
+    ("line", "expected"),
     [
         ('" STEP_SIZE 0', "1 to 60"), ('" STEP_SIZE 61', "1 to 60"), ('" STEP_SIZE x', "1 to 60"),
         ('" STEP_SIZE', "1 to 60"), ('" WINDOW_SIZE 0', "1 to 100"),
@@ -151,11 +151,11 @@ def test_a_counter_ends_where_the_next_one_could_not_be_written() -> None:
         ('" STEP_SIZE 9223372036854775807', "1 to 60"),
     ],
 )  # fmt: skip
-def test_a_bad_option_is_an_error_that_names_its_line(line: str, meant: str) -> None:
+def test_a_bad_option_is_an_error_that_names_its_line(line: str, expected: str) -> None:
     read = state('" XYZZY_X 1', line, '" TOTP_AUTH')
     with pytest.raises(RecordError, match=r"^/x:3: expected .*, found another ") as caught:
         _ = (read.step, read.window, read.skew, read.rate_limit, read.used_steps, read.counter)
-    assert meant in str(caught.value)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize(
