@@ -63,7 +63,7 @@ CORE = {
     "system/safefile": (("_why_not_opened", "_os_message", "_kind"), ("unit/system/test_safefile",)),
     "openpgp/gpg": (("Gpg",), ("unit/openpgp/test_gpg",)),
     "openpgp/keyblock": ((), ("unit/openpgp/test_keyblock",)),
-    "openpgp/recipients": ((), ("unit/setup/test_choosing", "unit/openpgp/test_diagnosis", "unit/openpgp/test_recipients")),
+    "openpgp/recipients": ((), ("unit/openpgp/test_choosing", "unit/openpgp/test_diagnosis", "unit/openpgp/test_recipients")),
     "system/servant": (("start", "have_done", "first_line", "MAX_STATE"), ("unit/page/test_confine",)),
     "page/start": (("Page", "full_name", "FINGERPRINT_LENGTH"), ("unit/page/test_confine",)),
     "system/child": (("GRACE_MS",), ("unit/system/test_child",)),
