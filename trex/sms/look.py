@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from trex.sms.settings import Table
 
 
-def look(told: "Table") -> str:
+def _look(told: "Table") -> str:
     """Return `reached` and a JSON object, the result of `trex.sms.counts.Counts.reached`.
 
     Raises StateUnusable.
@@ -22,4 +22,4 @@ def look(told: "Table") -> str:
 
 def main() -> None:
     """Run as a program: see `trex.system.launch`."""
-    run(look)
+    run(_look)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from trex.sms.settings import Table
 
 
-def reach(told: "Table") -> str:
+def _reach(told: "Table") -> str:
     """Return `reached`, or raise NotSent with the message that a login would log."""
     gateway = told["gateway"]
     with at_most(told["deadline"] - monotonic(), NotSent("no answer in time")):
@@ -24,4 +24,4 @@ def reach(told: "Table") -> str:
 
 def main() -> None:
     """Run as a program: see `trex.system.launch`."""
-    run(reach)
+    run(_reach)

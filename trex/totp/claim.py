@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from trex.sms.settings import Table
 
 
-def claim(told: "Table") -> str:
+def _claim(told: "Table") -> str:
     """Return `claimed` for a new code, `spent` for a used one, or `released`.
 
     Raises StateUnusable.
@@ -23,4 +23,4 @@ def claim(told: "Table") -> str:
 
 def main() -> None:
     """Run as a program: see `trex.system.launch`."""
-    run(claim)
+    run(_claim)

@@ -14,7 +14,7 @@ import pytest
 from trex.cli import delegate
 from trex.cli.delegate import MAX_MEMORY, MAX_REPORT, run_as
 from trex.cli.doctor.page import _read_certificate
-from trex.cli.doctor.survey import MOST_SILENT, look
+from trex.cli.doctor.survey import MOST_SILENT, survey_homes
 from trex.cli.errors import CommandError
 from trex.errors import PageUnavailable
 from trex.system.privilege import find_account
@@ -91,7 +91,7 @@ def test_a_survey_says_who_is_set_up_and_leaves_out_who_cannot_be_asked() -> Non
             raise CommandError("no home")
         return name == "yes"
 
-    survey = look(["yes", "odd", "no", "yes"], is_set_up)
+    survey = survey_homes(["yes", "odd", "no", "yes"], is_set_up)
     assert (survey.found, survey.silent, survey.left_out) == (["yes", "yes"], [], [])
 
 
@@ -105,7 +105,7 @@ def test_a_survey_goes_on_behind_who_does_not_answer(monkeypatch: pytest.MonkeyP
         return True
 
     names = ["a", "silent1", "b", "silent2", "silent3", "c", "silent4"]
-    survey = look(names, is_set_up)
+    survey = survey_homes(names, is_set_up)
     assert survey.silent == ["silent1", "silent2", "silent3"]
     assert len(survey.silent) == MOST_SILENT
     assert survey.found == ["a", "b"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trex.cli.setup.choosing import describe
+from trex.cli.setup.choosing import describe_key
 from trex.errors import GpgFailed
 from trex.openpgp.keylist import MAX_LISTING, MAX_ROW, Sieve, day, parse_listing
 
@@ -99,7 +99,7 @@ def test_whatever_a_listing_says_what_is_shown_commands_no_terminal(rows: list[s
     except GpgFailed:
         return
     for key in keys:
-        assert all(line.isprintable() for line in describe(key).split("\n"))
+        assert all(line.isprintable() for line in describe_key(key).split("\n"))
 
 
 @given(

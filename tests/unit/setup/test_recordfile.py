@@ -25,7 +25,7 @@ from trex.cli.setup.recordfile import (
     read_as,
     read_existing,
     remove,
-    replace,
+    replace_record,
     with_record,
 )  # fmt: skip
 from trex.errors import FileUnsafe
@@ -247,13 +247,13 @@ def test_a_record_is_written_whole_with_owner_and_mode_and_a_copy(place: Path) -
     path = place / "record"
     before = os.umask(0)
     try:
-        replace(str(path), RECORD, None, 0o640, 9)
+        replace_record(str(path), RECORD, None, 0o640, 9)
     finally:
         os.umask(before)
     assert left(place) == ["record"]
     status = path.stat()
     assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (0o640, 0, 9)
-    replace(str(path), b"new\n", RECORD, 0o600, 9)
+    replace_record(str(path), b"new\n", RECORD, 0o600, 9)
     assert (path.read_bytes(), (place / "record~").read_bytes()) == (b"new\n", RECORD)
     assert {stat.S_IMODE((place / name).stat().st_mode) for name in left(place)} == {0o600}
     remove(str(path), b"new\n", 0o600, 9)
@@ -265,8 +265,8 @@ def test_what_was_changed_meanwhile_is_left_alone(place: Path) -> None:
     path = place / "record"
     path.write_bytes(b"another's\n")
     acts: list[Callable[[], None]] = [
-        lambda: replace(str(path), b"new\n", RECORD, 0o600, 0), lambda: remove(str(path), RECORD, 0o600, 0),
-        lambda: replace(str(path), b"new\n", None, 0o600, 0),
+        lambda: replace_record(str(path), b"new\n", RECORD, 0o600, 0), lambda: remove(str(path), RECORD, 0o600, 0),
+        lambda: replace_record(str(path), b"new\n", None, 0o600, 0),
     ]  # fmt: skip
     for act in acts:
         with pytest.raises(CommandError) as caught:
@@ -275,7 +275,7 @@ def test_what_was_changed_meanwhile_is_left_alone(place: Path) -> None:
         assert path.read_bytes() == b"another's\n"
     path.unlink()
     with pytest.raises(CommandError, match="another program has changed it"):
-        replace(str(path), b"new\n", RECORD, 0o600, 0)
+        replace_record(str(path), b"new\n", RECORD, 0o600, 0)
     assert left(place) == ["record~"]
 
 
@@ -298,7 +298,7 @@ def test_what_is_planted_where_the_new_record_is_written_is_not_written_to(
     for name in ("record.abababab.new", ".record.abababab.new"):
         plant[kind](place / name)
     with pytest.raises(FileExistsError):
-        replace(f"{place}/record", RECORD, None, 0o600, 0)
+        replace_record(f"{place}/record", RECORD, None, 0o600, 0)
     assert victim.read_bytes() == b"kept"
     assert stat.S_IMODE(victim.stat().st_mode) == 0o644
     assert not (place / "made").exists()
@@ -328,7 +328,7 @@ def opened(place: Path) -> tuple[int, int]:
 
         os.umask(0)
         sys.addaudithook(note)
-        replace(f"{place}/record", RECORD, None, 0o644, 0)
+        replace_record(f"{place}/record", RECORD, None, 0o644, 0)
         return seen
 
     flags, mode = in_a_child(write)
@@ -347,7 +347,7 @@ def test_what_fails_leaves_nothing_new(place: Path, monkeypatch: pytest.MonkeyPa
         with monkeypatch.context() as patch:
             patch.setattr(os, name, fail)
             with pytest.raises(OSError, match="No space left"):
-                replace(str(path), b"new\n", None if name == "x" else RECORD, 0o600, 0)
+                replace_record(str(path), b"new\n", None if name == "x" else RECORD, 0o600, 0)
         assert path.read_bytes() == RECORD
         assert not [one for one in left(place) if one.endswith(".new")]
     assert os.listdir("/proc/self/fd") == before
@@ -371,7 +371,7 @@ def test_a_signal_waits_until_the_record_is_whole(place: Path, number: signal.Si
 
         sys.addaudithook(kill_at_rename)
         try:
-            replace(str(path), RECORD, None, 0o600, 0)
+            replace_record(str(path), RECORD, None, 0o600, 0)
         except KeyboardInterrupt:
             seen.append("interrupted")
         return [*seen, signal.pthread_sigmask(signal.SIG_BLOCK, ())]
@@ -407,7 +407,7 @@ def test_the_record_is_on_the_disk_before_it_takes_the_place_and_then_its_name(
     monkeypatch.setattr(os, "rename", note_rename)
     monkeypatch.setattr(os, "unlink", note_unlink)
     before = os.listdir("/proc/self/fd")
-    replace(f"{place}/record", RECORD, None, 0o600, 0)
+    replace_record(f"{place}/record", RECORD, None, 0o600, 0)
     written = [f"file of {len(RECORD)}", "rename", "directory"]
     assert steps == written
     steps.clear()

@@ -42,8 +42,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def record(directory: Path) -> None:
     path = str(directory / "alice")
-    recordfile.replace(path, RECORD, None, 0o600, os.getgid())
-    recordfile.replace(path, RECORD * 2, RECORD, 0o600, os.getgid())
+    recordfile.replace_record(path, RECORD, None, 0o600, os.getgid())
+    recordfile.replace_record(path, RECORD * 2, RECORD, 0o600, os.getgid())
     recordfile.remove(path, RECORD * 2, 0o600, os.getgid())
 
 

@@ -292,7 +292,7 @@ def test_twilio_is_asked_for_each_number(authority: Authority, gateway: Gateway)
      (b"[" * 100_000, "unknown")],
 )  # fmt: skip
 def test_twilio_s_code_is_a_small_number_or_unknown(body: bytes, code: str) -> None:
-    assert twilio._code(web.Answer(400, body)) == code
+    assert twilio._code(web.Reply(400, body)) == code
 
 
 REACHED: dict[str, Callable[[dict[str, object]], None]] = {
@@ -455,7 +455,7 @@ def connections_to(port: int) -> int:
 
 def test_a_redirection_is_none_of_an_error_s_meanings() -> None:
     told = {
-        status: str(web.explain(web.Answer(status, b""), {404: "gone"}))
+        status: str(web.explain(web.Reply(status, b""), {404: "gone"}))
         for status in (299, 300, 399, 400, 404)
     }
     assert told == {

@@ -15,7 +15,7 @@ from trex.errors import FileUnsafe, NoRecord, TrexError
 from trex.login.challenge import random_digits
 from trex.sms.errors import NotSent, SettingsError
 from trex.sms.gateways import http, twilio
-from trex.sms.gateways.web import Answer, request
+from trex.sms.gateways.web import Reply, request
 from trex.sms.phones import is_number, numbers_from_map
 from trex.sms.settings import KINDS, read_settings
 
@@ -173,15 +173,15 @@ def test_any_map_gives_numbers_or_an_error(written: Callable[[bytes], str], cont
 
 @given(st.binary(max_size=200))
 def test_any_answer_of_twilio_s_has_a_code_or_none(body: bytes) -> None:
-    code = twilio._code(Answer(400, body))
+    code = twilio._code(Reply(400, body))
     assert code == "unknown" or code.isdigit()
 
 
 def test_a_code_of_twilio_s() -> None:
-    assert twilio._code(Answer(400, b'{"code": 21211, "message": "x"}')) == "21211"
-    assert twilio._code(Answer(400, b'{"code": "<b>"}')) == "unknown"
-    assert twilio._code(Answer(400, b'{"code": %s}' % (b"9" * 3000))) == "unknown"
-    assert twilio._code(Answer(400, b'{"code": -1}')) == "unknown"
+    assert twilio._code(Reply(400, b'{"code": 21211, "message": "x"}')) == "21211"
+    assert twilio._code(Reply(400, b'{"code": "<b>"}')) == "unknown"
+    assert twilio._code(Reply(400, b'{"code": %s}' % (b"9" * 3000))) == "unknown"
+    assert twilio._code(Reply(400, b'{"code": -1}')) == "unknown"
 
 
 def test_what_is_filled_in_is_no_template_and_cannot_leave_its_place() -> None:

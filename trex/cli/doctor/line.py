@@ -11,7 +11,7 @@ from trex.cli.doctor import sms, totp
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.fleet import check_fleet
 from trex.cli.doctor.record import check_record
-from trex.cli.doctor.survey import look
+from trex.cli.doctor.survey import survey_homes
 from trex.cli.errors import CommandError
 from trex.cli.location import location_of
 from trex.errors import FileUnsafe, TrexError
@@ -57,7 +57,7 @@ def users_of(options: Options) -> Users:
             return Users([])
     is_set_up = _has_record if options.method == "openpgp" else _has_secret
     names = [readable(entry.pw_name) for entry in pwd.getpwall()]
-    survey = look(names, lambda name: is_set_up(name, options))
+    survey = survey_homes(names, lambda name: is_set_up(name, options))
     return Users(survey.found, _untold(survey))
 
 

@@ -32,7 +32,7 @@ class Survey:
         self.left_out: list[str] = []
 
 
-def look(names: list[str], is_set_up: Callable[[str], bool]) -> Survey:
+def survey_homes(names: list[str], is_set_up: Callable[[str], bool]) -> Survey:
     """Check each of the accounts `names`; at most MOST_SILENT of them are waited for."""
     survey = Survey()
     answers = mmap.mmap(-1, len(names) + 1)  # shared: answers stay when the child hangs

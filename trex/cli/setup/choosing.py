@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from trex.cli.errors import CommandError
-from trex.cli.setup.questions import ask
+from trex.cli.setup.questions import ask_user
 from trex.cli.terminal import say
 from trex.errors import one_line
 from trex.openpgp.errors import (
@@ -29,7 +29,9 @@ HINTS = {
 }
 
 
-def choose(listing: str, wanted: tuple[str, ...], *, silently: bool, shared: bool) -> list[Key]:
+def choose_keys(
+    listing: str, wanted: tuple[str, ...], *, silently: bool, shared: bool
+) -> list[Key]:
     """Return the keys to use: those named in `wanted`, the only one, or the user's choice.
 
     In a shared keyring the only key may be another user's, and is not used silently.
@@ -61,7 +63,7 @@ def unusable(key: Key) -> CommandError:
     return CommandError(str(fault), hint.format(commands=commands(key), key=key.fingerprint))
 
 
-def describe(key: Key) -> str:
+def describe_key(key: Key) -> str:
     """Return lines by which a person recognizes a key; safe for a terminal."""
     letters = [letter for letter in MEANINGS if letter.upper() in key.capabilities]
     lines = [("Fingerprint", key.fingerprint)]
@@ -106,8 +108,8 @@ def _asked(keys: list[Key], *, silently: bool) -> Key:
     if silently:
         raise CommandError("there are several keys: which one?", _list_of(keys))
     for number, key in enumerate(keys, start=1):
-        say(f"Key {number}\n{describe(key)}\n")
-    answer = ask(f"Which key, 1 to {len(keys)}? ")
+        say(f"Key {number}\n{describe_key(key)}\n")
+    answer = ask_user(f"Which key, 1 to {len(keys)}? ")
     if not (answer.isascii() and answer.isdecimal() and 1 <= int(answer[:4]) <= len(keys)):
         raise CommandError(
             f"expected a number from 1 to {len(keys)}, found {one_line(answer) or 'nothing'}"

@@ -14,8 +14,8 @@ from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
 from trex.cli.location import Location, find_location, location_options
 from trex.cli.setup import keyfile, keyring, recordfile
-from trex.cli.setup.choosing import choose, describe
-from trex.cli.setup.proof import prove
+from trex.cli.setup.choosing import choose_keys, describe_key
+from trex.cli.setup.proof import prove_record
 from trex.cli.setup.questions import confirm
 from trex.cli.tell import printable
 from trex.cli.terminal import answer, say
@@ -127,7 +127,7 @@ def command(**arguments: Any) -> None:
     before = recordfile.read_as(location.writer, location.record)
     found = _find_keys(location, options)
     shared = location.shares_keyring and not found.armored
-    chosen = choose(found.listing, options.wanted, silently=options.silently, shared=shared)
+    chosen = choose_keys(found.listing, options.wanted, silently=options.silently, shared=shared)
     path = keyfile.path_of(options.key_file, location) if options.key_file else ""
     clean = _clean_blocks(location, found.armored, chosen, path)
     names = [path] if path else [key.fingerprint for key in chosen]
@@ -138,7 +138,7 @@ def command(**arguments: Any) -> None:
             answer(difference.rstrip("\n"))
         return
     for key in chosen:
-        say(f"For {location.user.name}:\n{describe(key)}")
+        say(f"For {location.user.name}:\n{describe_key(key)}")
     is_current = not difference and run_as(location.writer, lambda: _has_right_access(location))
     if not options.yes and (path or not is_current):
         if difference:
@@ -201,7 +201,7 @@ def _find_keys(location: Location, options: EnrollOptions) -> FoundKeys:
         return _found(location, lambda: keyring.keys_in(content, "standard input"))
     if file is not None:
         path = os.path.abspath(file)
-        return _found(location, lambda: keyring.keys_in(keyring.read_key_file(path), file))
+        return _found(location, lambda: keyring.keys_in(keyring.read_keys(path), file))
     if address is not None:
         return _found(location, lambda: keyring.keys_at(address))
     return _found(location, lambda: keyring.keys_here(location.gnupg_home))
@@ -266,7 +266,7 @@ def _has_tls(mode: str = "") -> bool:
 def _prove(location: Location, content: bytes, options: EnrollOptions) -> None:
     if options.no_proof:
         say("Not tested, because of --no-proof.")
-    elif prove(location, content, silently=options.yes):
+    elif prove_record(location, content, silently=options.yes):
         say("Tested: a challenge was made and answered.")
     else:
         say("A challenge was made; whether anybody can answer it was not tested.")
@@ -295,7 +295,9 @@ def _has_right_access(location: Location) -> bool:
 def _write(location: Location, before: bytes | None, content: bytes) -> None:
     recordfile.check_parents(location.record, location.writer)
     try:
-        recordfile.replace(location.record, content, before, location.mode, location.reader.gid)
+        recordfile.replace_record(
+            location.record, content, before, location.mode, location.reader.gid
+        )
     except OSError as error:
         raise CommandError(
             f"{location.shown}: {error.strerror}; the record is unchanged",

@@ -96,7 +96,7 @@ def replaced(location: Location, path: str, key: bytes, before: bytes | None) ->
 def _write(location: Location, path: str, key: bytes, before: bytes | None) -> None:
     recordfile.check_parents(path, location.writer)
     try:
-        recordfile.replace(path, key, before, MODE, location.writer.gid)
+        recordfile.replace_record(path, key, before, MODE, location.writer.gid)
     except OSError as error:
         raise CommandError(f"{readable(path)}: {error.strerror}", "is the disk full?") from None
 

@@ -33,7 +33,7 @@ KNOWN_ALGORITHMS = frozenset(map(int, ALGORITHMS))
 logging.getLogger("gnupg").setLevel(logging.CRITICAL)  # errors are reported once, here
 
 
-def read_key_file(path: str) -> bytes:
+def read_keys(path: str) -> bytes:
     """Return the content of a file with keys. Raises CommandError."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:

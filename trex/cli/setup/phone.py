@@ -43,7 +43,7 @@ def otp_of(state: OtpState) -> Otp | None:
 
 
 @contextmanager
-def shown(otp: Otp, account: Account, svg: str | None) -> Iterator[None]:
+def shown_secret(otp: Otp, account: Account, svg: str | None) -> Iterator[None]:
     """Show the QR code and the secret, and write the QR code to the file `svg`.
 
     If the block fails or is interrupted, that file is removed: its secret is of no use.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
 from trex.cli.setup import keyring
-from trex.cli.setup.questions import ask
+from trex.cli.setup.questions import ask_user
 from trex.cli.terminal import say
 from trex.errors import ACCEPTED
 from trex.login.challenge import RandomText
@@ -37,7 +37,7 @@ def make_message(location: Location, content: bytes, challenge: RandomText) -> s
     return str(message)
 
 
-def prove(location: Location, content: bytes, *, silently: bool) -> bool:
+def prove_record(location: Location, content: bytes, *, silently: bool) -> bool:
     """Make a challenge and have it answered, by a secret key at hand or by the user.
 
     Return whether it was answered; with `silently` it may not be. Raises CommandError if the
@@ -66,7 +66,7 @@ def _ask_for_response(location: Location, content: bytes) -> bool:
         message = make_message(location, content, challenge)
         seconds, question = location.options.timeout, location.options.prompt or QUESTION
         text = prompt_text(location.user.name, message, "", seconds, question)
-        outcome = challenge.judge(ask(text))
+        outcome = challenge.judge(ask_user(text))
         if outcome is ACCEPTED:
             return True
         say(f"trex: {outcome.text}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TERMINAL = "/dev/tty"
 
 
-def ask(question: str) -> str:
+def ask_user(question: str) -> str:
     """Ask `question` and return the line that is typed.
 
     Raises click.Abort at the end of input, CommandError where nobody can be asked.
@@ -34,7 +34,7 @@ def ask(question: str) -> str:
 
 def confirm(question: str) -> None:
     """Go on only after a yes. Raises click.Abort for anything else."""
-    if ask(f"{question} [y/N] ").lower() not in ("y", "yes"):
+    if ask_user(f"{question} [y/N] ").lower() not in ("y", "yes"):
         raise click.Abort
 
 

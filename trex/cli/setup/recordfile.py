@@ -134,7 +134,7 @@ def has_right_access(path: str, uid: int, mode: int, gid: int) -> bool:
     return status.st_uid == uid and stat.S_IMODE(status.st_mode) == mode and is_readable
 
 
-def replace(path: str, content: bytes, before: bytes | None, mode: int, gid: int) -> None:
+def replace_record(path: str, content: bytes, before: bytes | None, mode: int, gid: int) -> None:
     """Write the record in one step, after a copy of `before`; a login sees the old or the new one.
 
     Raises OSError with nothing changed, CommandError if the file has changed since it was read.

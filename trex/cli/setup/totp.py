@@ -81,7 +81,7 @@ def enroll(path: str, svg: str | None, *, if_missing: bool, counter: bool) -> No
 
     otp = phone.new_otp(counter=counter)
     codes = _emergency_codes()
-    with phone.shown(otp, account, svg):
+    with phone.shown_secret(otp, account, svg):
         used = phone.first_code(otp)
         options = (*OPTIONS, *(COUNTER_BASED if counter else TIME_BASED))
         lines = [
@@ -94,10 +94,10 @@ def enroll(path: str, svg: str | None, *, if_missing: bool, counter: bool) -> No
     _show_codes(codes)
 
 
-@command.command()
+@command.command("show")
 @_with_svg
 @_with_file
-def show(path: str, svg: str | None) -> None:
+def show_secret(path: str, svg: str | None) -> None:
     """Show the QR code again, for a second phone or a backup."""
     account, path = _own(path)
     from trex.cli.setup import phone
@@ -108,7 +108,7 @@ def show(path: str, svg: str | None) -> None:
         raise CommandError(
             f"{readable(path)}: expected TOTP_AUTH or HOTP_COUNTER, found neither: no code is right"
         )
-    with phone.shown(otp, account, svg):
+    with phone.shown_secret(otp, account, svg):
         if state.counter:
             say("Counting goes on from the next code: only one device can use this secret.")
 

@@ -12,7 +12,7 @@ from trex.sms.errors import NotSent
 from trex.sms.gateways.web import connect, request
 
 if TYPE_CHECKING:
-    from trex.sms.gateways.web import Answer
+    from trex.sms.gateways.web import Reply
     from trex.sms.settings import Table
 
 API = "https://api.twilio.com"
@@ -36,7 +36,7 @@ def reach(gateway: Table) -> None:
     connect(gateway, gateway.get("api", API))
 
 
-def _code(answer: Answer) -> str:
+def _code(answer: Reply) -> str:
     """Return the error code (https://www.twilio.com/docs/api/errors), or `unknown`."""
     try:
         code = json.loads(answer.body)["code"]

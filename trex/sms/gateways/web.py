@@ -21,7 +21,7 @@ UNTRUSTED = "its certificate is not trusted, or not for this host"
 SECONDS = 10  # between two bytes; `trex.sms.send` sets the deadline for all
 
 
-class Answer:
+class Reply:
     """A gateway's response: HTTP status, and the start of the body."""
 
     def __init__(self, status: int, body: bytes) -> None:
@@ -37,7 +37,7 @@ class _Session(requests.Session):  # type: ignore[misc]  # it has no types
         """
 
 
-def request(gateway: Table, method: str, url: str, **parts: object) -> Answer:
+def request(gateway: Table, method: str, url: str, **parts: object) -> Reply:
     """Send one request; `parts` are those of `requests.request`.
 
     Raises NotSent with only the kind of failure: the library's message contains the URL.
@@ -58,7 +58,7 @@ def request(gateway: Table, method: str, url: str, **parts: object) -> Answer:
                 # Compressed, it could be a thousand times larger; the request asks for identity.
                 packed = answer.headers.get("Content-Encoding", "identity").lower() != "identity"
                 body = b"" if packed else next(answer.iter_content(MAX_ANSWER), b"")
-                return Answer(answer.status_code, body)
+                return Reply(answer.status_code, body)
         except requests.exceptions.SSLError:
             raise NotSent(UNTRUSTED) from None
         # ValueError: not a possible host name.
@@ -95,7 +95,7 @@ def _trusting(authority: str) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=authority)
 
 
-def explain(answer: Answer, meanings: dict[int, str]) -> NotSent:
+def explain(answer: Reply, meanings: dict[int, str]) -> NotSent:
     """Return the error for a status that does not mean success."""
     if answer.status // 100 == 3:  # noqa: PLR2004 (RFC 9110, 15.4)
         return NotSent(f"HTTP status {answer.status}, a redirection, which is not followed")
