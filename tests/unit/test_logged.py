@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 # Whatever a login may load, and the programs that work for it.
 PATHS = [
-    path for path in sorted(ROOT.glob("trex/**/*.py")) if not path.is_relative_to(ROOT / "trex/cli")
-]
+    ROOT / "pam_trex.py",
+    *(path for path in sorted(ROOT.glob("trex/**/*.py"))
+      if not path.is_relative_to(ROOT / "trex/cli")),
+]  # fmt: skip
 TREES = {
     path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in PATHS
 }
@@ -41,8 +43,9 @@ def errors() -> set[str]:
 
 
 ERRORS = errors()
-# These make an error, too: a record's line, a filter's own kind of failure, a part of a message.
-MAKERS = {*ERRORS, "error", "failed", "timed_out", "ValueError"}
+# These make a message, too: of a record's line, of a filter's own kind of failure, a part of one; and
+# the entry file's log.
+MAKERS = {*ERRORS, "error", "failed", "timed_out", "ValueError", "_log"}
 
 
 class Message(NamedTuple):
