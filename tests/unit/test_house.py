@@ -142,6 +142,34 @@ def test_typing_is_imported_only_by_what_no_login_waits_for() -> None:
     assert not [name for name in saving if is_of_cli(name) or name.startswith("sms.gateways.")]
 
 
+def test_no_room_that_a_login_waits_for_imports_what_is_slow() -> None:
+    """Not at a module's top: docs/architecture.md has the milliseconds (the hot path)."""
+    waited_for = {"errors", "system", "login", "page", "openpgp", "totp"}
+    slow = {"typing", "dataclasses", "enum", "subprocess", "logging", "json", "hashlib", "secrets",
+            "hmac", "socket", "ctypes", "ssl", "tempfile", "shutil", "urllib", "datetime"}  # fmt: skip
+    found = {
+        f"{module} -> {name}"
+        for path in (ROOT / "trex").rglob("*.py")
+        for module in [module_of(path, ROOT / "trex")]
+        if room_of(module, ROOMS) in waited_for
+        for name in at_the_top(ast.parse(path.read_text("utf-8")))
+        if name.partition(".")[0] in slow
+    }
+    assert found == set()
+    assert at_the_top(ast.parse("import json\nif x:\n    import re\nfrom a.b import c")) == [
+        "json", "a.b",
+    ]  # fmt: skip
+
+
+def at_the_top(tree: ast.Module) -> list[str]:
+    """Return what a module imports as soon as it is imported."""
+    found = [
+        [alias.name for alias in node.names] for node in tree.body if isinstance(node, ast.Import)
+    ]
+    found += [[str(node.module)] for node in tree.body if isinstance(node, ast.ImportFrom)]
+    return [name for names in found for name in names]
+
+
 def test_whoever_starts_a_login_makes_its_packages() -> None:
     rooms = {room.partition(".")[0] for room in ROOMS} - {"cli", "errors"}
     starting = [ROOT / "pam_trex.py", *(ROOT / "trex/login").glob("helper.py")]
