@@ -267,6 +267,43 @@ def test_each_file_of_the_project_that_is_named_exists() -> None:
     assert [one for one in sorted(named) if not (ROOT / one[1]).exists()] == []
 
 
+def is_in_the_code(name: str) -> bool:
+    """Return whether `trex.room.module`, or that with what it defines, is there."""
+    words = name.split(".")
+    for count in range(len(words), 1, -1):
+        path = ROOT.joinpath(*words[:count])
+        if path.is_dir() or path.with_suffix(".py").exists():
+            inner = words[count:]
+            code = "" if path.is_dir() else path.with_suffix(".py").read_text("utf-8")
+            return all(
+                re.search(rf"^ *((def|class) {one}\b|{one}\b.* = )", code, re.MULTILINE)
+                for one in inner
+            )
+    return False
+
+
+def test_each_module_that_is_named_exists_with_what_is_named_in_it() -> None:
+    rooms = "|".join(path.stem for path in ROOT.glob("trex/[a-z]*"))
+    found = {
+        name
+        for page in PAGES
+        for name in re.findall(rf"\btrex\.(?:{rooms})\b(?:\.\w+)*", page.read_text("utf-8"))
+    }
+    assert len(found) > 100
+    assert [name for name in sorted(found) if not is_in_the_code(name)] == []
+    assert not is_in_the_code("trex.login.pamm")
+    assert not is_in_the_code("trex.login.pam.authenticated")
+
+
+def test_each_method_of_a_class_that_the_page_of_the_rooms_names_exists() -> None:
+    code = "".join(path.read_text("utf-8") for path in ROOT.glob("trex/**/*.py"))
+    named = set(re.findall(r"\b([A-Z]\w*[a-z])\.([a-z_]+)\b", text("docs/architecture.md")))
+    assert len(named) > 5
+    for owner, name in named:
+        [body] = re.findall(rf"^class {owner}\b.*\n((?:    .*\n|\n)+)", code, re.MULTILINE)
+        assert re.search(rf"^    def {name}\(", body, re.MULTILINE), f"{owner}.{name}"
+
+
 def test_the_examples_for_contributors_are_the_code_as_it_is() -> None:
     examples = re.findall(r"```python\n(.*?)```", text("CONTRIBUTING.md"), re.DOTALL)
     code = [path.read_text("utf-8") for path in ROOT.glob("trex/**/*.py")]
@@ -359,13 +396,16 @@ def test_each_argument_of_google_s_module_is_on_the_page_of_codes() -> None:
 
 
 def test_people_are_they_and_faults_are_fixed() -> None:
-    """In the code, and in the pages' prose: what they quote of the program is held to the program."""
+    """In all code, and in the pages' prose: what they quote of the program is held to the program."""
     odd = re.compile(
         r"\b(he|his|him|himself|mend(s|ed|ing)?|(is|are|was) meant|dear(er)?)\b", re.IGNORECASE
     )
     found = []
-    code = [*ROOT.glob("trex/**/*.py"), *ROOT.glob("script/*"), ROOT / "pam_trex.py"]
-    for page in [*PAGES, *code, ROOT / ".ci/run"]:
+    kinds = ("trex/**/*.py", "trex/**/*.html", "trex/**/*.css", "trex/**/*.js", "*.py", "native/*",
+             "script/*", ".ci/*", "tests/**/*.py", "tests/**/*.c", "fuzz/*.py", "benchmarks/*.py")  # fmt: skip
+    code = {path for kind in kinds for path in ROOT.glob(kind)}
+    code -= {Path(__file__).resolve(), ROOT / "tests/support/hostile.py"}  # which has a letter
+    for page in [*PAGES, *sorted(code)]:
         content = page.read_text("utf-8")
         prose = (
             re.sub(r"^    .*$|`[^`]*`", "", content, flags=re.MULTILINE)
