@@ -12,6 +12,7 @@ from trex.cli.doctor.finding import ERROR, WARNING, Finding
 from trex.errors import FileUnsafe, ProgramFailed
 from trex.login.method import find_servant
 from trex.login.options import Options
+from trex.sms.counts import FILE
 from trex.sms.errors import StateUnusable
 from trex.system.packages import is_packaged
 from trex.system.safefile import check_directories
@@ -38,9 +39,9 @@ def make_servant(options: Options) -> str:
 
 def check_directory(state: str, servant: Account) -> list[Finding]:
     """Return what is wrong with the directory of a `file:` state, which `servant` writes."""
-    if not state.startswith("file:"):
+    if not state.startswith(FILE):
         return []
-    directory = os.path.dirname(state.removeprefix("file:"))
+    directory = os.path.dirname(state.removeprefix(FILE))
     quoted = shlex.quote(directory)
     fix = f"install -d -m 0700 -o {servant.name} -g {servant.name} {quoted}"
     try:
@@ -61,7 +62,7 @@ def check_directory(state: str, servant: Account) -> list[Finding]:
 def check_packages(state: str, *, sending: bool) -> list[Finding]:
     """Return Debian's packages that are missing for this state and, if asked, for sending."""
     wanted = {"requests": "python3-requests"} if sending else {}
-    if not state.startswith("file:"):
+    if not state.startswith(FILE):
         wanted["redis"] = "python3-redis"
     return [
         Finding("sms-package", ERROR, f"Debian's package {package} is missing",
@@ -96,5 +97,5 @@ def reached(
 def unreachable(state: str, error: StateUnusable) -> Finding:
     """Return the finding for a state that does not answer."""
     why = "Without it no message is sent and no code is accepted."
-    fix = INSTALL if state.startswith("file:") else "does the Redis run? see state in sms.toml"
+    fix = INSTALL if state.startswith(FILE) else "does the Redis run? see state in sms.toml"
     return Finding("sms-state", ERROR, f"state: {error}", why, fix)

@@ -51,7 +51,7 @@ def checked(content: bytes, source: str) -> bytes:
     if len(content) > MAX_KEYS:
         hint = "gpg --armor --export-options export-minimal --export KEY"
         raise CommandError(f"{source}: expected at most {MAX_KEYS >> 20} MiB", hint)
-    return content.removeprefix(codecs.BOM_UTF8)  # gpg reads no armor behind one
+    return content.removeprefix(codecs.BOM_UTF8)  # gpg reads no armor after one
 
 
 def keys_in(content: bytes, source: str) -> dict[str, str]:
