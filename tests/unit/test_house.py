@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from importlib.util import find_spec
@@ -177,6 +178,18 @@ def test_whoever_starts_a_login_makes_its_packages() -> None:
         text = path.read_text(encoding="utf-8")
         made = re.findall(r'"trex\.(\w+)"', text.partition("PACKAGES = (")[2].partition(")")[0])
         assert set(made) == rooms, path
+
+
+def test_whoever_installs_with_pip_gets_every_package_and_program() -> None:
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    folders = [path.parent.relative_to(ROOT) for path in (ROOT / "trex").rglob("__init__.py")]
+    assert sorted(table["tool"]["setuptools"]["packages"]) == sorted(
+        ".".join(folder.parts) for folder in folders
+    )
+    for module, _, function in (
+        said.partition(":") for said in table["project"]["scripts"].values()
+    ):
+        assert callable(getattr(import_module(module), function))
 
 
 def test_what_is_loaded_by_its_name_is_there() -> None:
