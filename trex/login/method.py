@@ -1,8 +1,7 @@
 """What a method is, a way to answer a login, and what methods share: each has a room of its own.
 
-A method is a module `trex.NAME.method`, with its NAME in `trex.login.options.METHODS` and with
-`prepare(login, options, account, reader)`: a context manager that yields a
-`trex.login.challenge.Challenge`. Its `question` is what to show, its `deadline` how long it is
+A method is a module with `prepare(login, options, account, reader)`: a context manager that yields
+a `trex.login.challenge.Challenge`. Its `question` is what to show, its `deadline` how long it is
 valid, and `judge` tells whether a response is right. `account` logs in; the method works with the
 rights of `reader`. `prepare` raises NoRecord for an account that is not set up for the method.
 """
