@@ -191,7 +191,8 @@ def test_where_no_certificate_can_be_made_it_says_what_is_missing() -> None:
 
         certificate.make_certificate = lambda *_: b"no certificate"
         try:
-            main.key_and_certificate(Settings(["deadline 0", "host x", "tls made"]))
+            made = main.start_making(Settings(["deadline 0", "host x", "tls made"]))
+            main.key_and_certificate(made)
         except PageUnavailable as error:
             return str(error)
         return ""

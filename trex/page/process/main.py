@@ -16,6 +16,10 @@ from trex.page.process.settings import (
 )
 from trex.system.program import report
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.page.process.aside import Aside
+
 BEGIN_KEY = b"-----BEGIN PRIVATE KEY-----"
 
 
@@ -24,15 +28,21 @@ def main() -> None:
     settings = read_settings()
     settings.end_at_deadline()
     pair = None
-    if settings.tls:
-        from trex.page.process.proof import prove
+    # It asks the kernel for this host's addresses, which is denied later. Up to here, everything
+    # that this process has read is the login's.
+    made = start_making(settings) if settings.tls == "made" else None
+    from trex.page.process.confinement import confine_start
 
-        try:
-            pair = key_and_certificate(settings)
+    try:
+        confine_start()
+        if settings.tls:
+            from trex.page.process.proof import prove
+
+            pair = key_and_certificate(made)
             report(f"ready {prove(*pair)}")
-        except PageUnavailable as error:
-            report(f"unavailable {error}")
-            return
+    except (PageUnavailable, OSError) as error:
+        report(f"unavailable {error}")
+        return
     message = read_message()
 
     from trex.page.process.aside import Aside
@@ -51,11 +61,8 @@ def main() -> None:
     serve(Document(settings, message, drawing.result()), settings, context)
 
 
-def key_and_certificate(settings: Settings) -> tuple[bytes, bytes]:
-    """Return the user's pair, or one made for this login, as PEM. Raises PageUnavailable."""
-    if settings.tls == "files":
-        with open(KEY_FD, "rb") as key, open(CERTIFICATE_FD, "rb") as certificate:
-            return key.read(), certificate.read()
+def start_making(settings: Settings) -> "Aside":
+    """Have a certificate made in a child process, which frees the memory of `cryptography`."""
     from trex.page.process.aside import Aside
 
     def make() -> bytes:
@@ -63,8 +70,15 @@ def key_and_certificate(settings: Settings) -> tuple[bytes, bytes]:
 
         return make_certificate(settings.host, settings.seconds_left)
 
-    # In a child process, which frees the memory of `cryptography`.
-    certificate_pem, begin, key_pem = (Aside(make).result() or b"").partition(BEGIN_KEY)
+    return Aside(make)
+
+
+def key_and_certificate(made: "Aside | None") -> tuple[bytes, bytes]:
+    """Return the pair that was made, or else the user's, as PEM. Raises PageUnavailable."""
+    if made is None:
+        with open(KEY_FD, "rb") as key, open(CERTIFICATE_FD, "rb") as certificate:
+            return key.read(), certificate.read()
+    certificate_pem, begin, key_pem = (made.result() or b"").partition(BEGIN_KEY)
     if not begin:
         raise PageUnavailable("no certificate could be made; is python3-cryptography installed?")
     return begin + key_pem, certificate_pem

@@ -27,6 +27,7 @@ from tornado.httputil import (
     format_timestamp,
 )
 
+from trex.page.process.confinement import confine_serving
 from trex.page.process.proof import load
 from trex.page.process.settings import LISTENER_FD, Settings
 
@@ -80,6 +81,7 @@ async def _serve(door: _Door, settings: Settings, context: ssl.SSLContext | None
     listener = socket.socket(fileno=LISTENER_FD)
     listener.settimeout(0)  # Tornado wants it non-blocking
     server.add_socket(listener)
+    confine_serving()  # before the first visitor is accepted
     while (left := settings.seconds_left) > 0:
         await asyncio.sleep(min(1.0, left))
         server.close_overdue()
