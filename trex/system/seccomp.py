@@ -1,4 +1,4 @@
-"""Filters for system calls (seccomp(2)): a process that has one can never lose it, nor its children.
+"""Filters for system calls (seccomp(2)): a process can never lose its filter, nor can its children.
 
 A filter is a program for the kernel's BPF machine (Documentation/userspace-api/seccomp_filter.rst).
 It knows the calls of x86_64 and aarch64; on other machines there is no filter. The 32-bit calls
