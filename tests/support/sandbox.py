@@ -98,6 +98,7 @@ def compile_module(module: Path) -> None:
     for path in [module, *module.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    subprocess.run([PROJECT / "script/confine", module / "trex-confine"], check=True)
     compileall.compile_dir(module / "trex", quiet=1, invalidation_mode=unchecked)
 
 

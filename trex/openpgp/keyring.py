@@ -41,6 +41,8 @@ SHOW = ["--with-colons", "--fast-list-mode", "--show-keys"]  # otherwise 2.2 nee
 MAX_KEY = 1 << 20  # bytes of a key file
 # Other people's keys may be listed too, each with megabytes of user ids: room for some.
 MAX_LISTING = 16 << 20
+# Built from native/trex-confine.c. Without it gpg runs all the same, and `trex doctor` says so.
+CONFINER = os.path.dirname(os.path.dirname(os.path.dirname(__file__))) + "/trex-confine"
 NO_HOME = "/nonexistent"  # for a gpg that is given all its keys
 # Without any keyring, 2.2 looks for the default one, and fails.
 NO_KEYRING = ["no-default-keyring", "keyring gnupg-ring:/dev/null"]
@@ -163,6 +165,9 @@ class Keyring:
         child = GpgProcess()
         self._blocks.callback(child.end)
         arguments = [self.path, *COMMON, "--homedir", readable(home or self.home), *command]
+        if os.path.exists(CONFINER):
+            kind, keyring = ("daemons", self.home) if separate else ("alone", home or self.home)
+            child.through = [readable(CONFINER), kind, readable(keyring)]
         child.start_filter(arguments, self.account, leash, keys, separate)
         return child
 

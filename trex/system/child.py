@@ -28,6 +28,7 @@ ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
 LEAST_SECONDS = 0.01  # 0 would be no timer
 GRACE_MS = 2000  # in which a supervisor can end its daemons before it is killed
 NOT_STARTED = b"TREX-NOT-STARTED "
+NUMBERED = ": errno "
 
 
 class Child:
@@ -38,6 +39,7 @@ class Child:
         self._descriptors: set[int] = set()
         self._pid = 0
         self.pidfd, self._lifeline, self.status = -1, -1, -1
+        self.through: list[str] = []  # a program and its first arguments: it becomes the program
         self.lingers = False  # killed but not ended: the file system of its files does not answer
 
     def start(
@@ -65,7 +67,7 @@ class Child:
             step = "fork"
             self._pid = os.fork()
             if self._pid == 0:
-                _exec(arguments, account, inherited, leash, separate)
+                _exec([*self.through, *arguments], account, inherited, leash, separate)
             step = "pidfd_open"
             self.pidfd = os.pidfd_open(self._pid)
         except OSError as error:
@@ -101,6 +103,9 @@ class Child:
         """Raise NotStarted if what came on the status pipe says so."""
         if status.startswith(NOT_STARTED):
             reason = status.removeprefix(NOT_STARTED).decode("utf-8", "replace").strip()
+            step, mark, number = reason.partition(NUMBERED)
+            if mark and number.isdigit():  # from a program that has no words for it
+                reason = f"{step}: {os.strerror(int(number))}"
             raise NotStarted(f"{self._program}: {reason}")
 
     def _reap(self) -> int | None:

@@ -9,13 +9,13 @@ import os
 import sys
 
 from trex.system import landlock, seccomp
+from trex.system.program import LIFELINE_FD
 from trex.system.seccomp import ALLOW, EPERM, HAS_ANY, IS, KILL_PROCESS, POINTS_TO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.system.seccomp import Rule
 
-LIFELINE_FD = 4  # as in trex.system.child: who closes it, outlives the login
 # The libraries', and what Python, libc and OpenSSL look up for themselves. Some are links.
 LIBRARIES = ("/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib32", "/lib64")
 LOOKED_UP = (
