@@ -38,5 +38,5 @@ ignore_signals() {
 
 # Check the scripts, for script/check and script/test: one list, so that neither leaves one out.
 lint_shell() {
-  shellcheck --external-sources script/{common.sh,bootstrap,check,debian,debian-tree,demo,demo-askpass,fuzz,install,test} .ci/run
+  shellcheck --external-sources script/{common.sh,bootstrap,confine,check,debian,debian-tree,demo,demo-askpass,fuzz,install,test} .ci/run
 }

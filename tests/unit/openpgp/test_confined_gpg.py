@@ -160,7 +160,15 @@ def test_a_gpg_that_starts_daemons_can_do_that_and_has_no_network(
 def test_its_files_are_the_login_s_home_and_the_account_s_to_read(
     monkeypatch: pytest.MonkeyPatch, confiner: Path, home: Path
 ) -> None:
-    denied = ["open-home", "list-root", "create", "mkdir", "write-ring", "read-elsewhere", "touch-home"]
+    denied = [
+        "open-home",
+        "list-root",
+        "create",
+        "mkdir",
+        "write-ring",
+        "read-elsewhere",
+        "touch-home",
+    ]
     results = tried(monkeypatch, confiner, home, [*denied, "read-ring"], "root", daemons=True)
     assert results == {**dict.fromkeys(denied, "EACCES"), "read-ring": "it works"}
 

@@ -72,7 +72,7 @@ DENIED = [
 # Before it serves, it still forks, has pipes and socket pairs, and reads its modules.
 DENIED_EARLY = [*KILLED, "pidfd_send_signal", "kill", "tgkill"]
 # What an account without rights is denied without a filter too.
-ANYWAY = {"mount", "socket-packet", "bpf", "perf_event_open", "open_by_handle_at"}
+ANYWAY = {"mount", "socket-packet", "bpf", "perf_event_open", "open_by_handle_at", "unshare"}
 LANDLOCKED = [
     "open-passwd", "open-shadow", "open-home", "open-proc", "list-root", "create", "mkdir",
     "mkfifo", "link",

@@ -12,6 +12,7 @@ import click
 
 from trex.cli.doctor.clock import check_clock
 from trex.cli.doctor.combination import check_combination, check_strangers, check_unasked
+from trex.cli.doctor.confinement import check_confinement
 from trex.cli.doctor.finding import ERROR, NOTE, STATUS, Finding, status_of
 from trex.cli.doctor.line import Users, check_line, either, left_out, users_of
 from trex.cli.doctor.module import check_module, check_others
@@ -78,6 +79,7 @@ def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool
     findings += check_service(service, stack)
     lines: Lines = [*with_options(rules)] if rules else [(None, Options())]
     findings += _check_lines(service, stack, names, lines, online=online)
+    findings += check_confinement(lines)
     findings += check_clock([__file__])
     if any(options.method == "totp" for _, options in lines):
         findings += check_offset()
