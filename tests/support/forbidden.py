@@ -41,6 +41,11 @@ INTERRUPT = b"\xb8\x14\x00\x00\x00\xcd\x80\xc3"
 FAMILIES = {"unix": 1, "inet": 2, "inet6": 10, "netlink": 16, "packet": 17, "alg": 38, "vsock": 40}
 
 
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.syscall.restype = ctypes.c_long
+MEMORY: dict[str, mmap.mmap] = {}
+
+
 def call(name: str, *arguments: int | bytes | None) -> Callable[[], object]:
     """Return a function that makes this call and raises its OSError."""
 
@@ -64,12 +69,9 @@ def _converted(argument: int | bytes | None) -> object:
 
 def prepare() -> None:
     """Load what the attempts need."""
-    global LIBC, SHELL_CODE, DATA  # noqa: PLW0603 (the program is one process)
-    LIBC = ctypes.CDLL(None, use_errno=True)
-    LIBC.syscall.restype = ctypes.c_long
-    SHELL_CODE = mmap.mmap(-1, mmap.PAGESIZE, prot=7)
-    SHELL_CODE.write(INTERRUPT)
-    DATA = mmap.mmap(-1, mmap.PAGESIZE)
+    for name, rights in (("code", 7), ("data", 3)):
+        MEMORY[name] = mmap.mmap(-1, mmap.PAGESIZE, prot=rights)
+    MEMORY["code"].write(INTERRUPT)
 
 
 def attempts() -> dict[str, Callable[[], object]]:
@@ -162,7 +164,7 @@ def _fork() -> None:
 
 
 def _make_code() -> None:
-    address = ctypes.addressof(ctypes.c_char.from_buffer(DATA))
+    address = ctypes.addressof(ctypes.c_char.from_buffer(MEMORY["data"]))
     _call(NUMBERS["mprotect"][COLUMN], (address, mmap.PAGESIZE, 7))
 
 
@@ -173,7 +175,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _interrupt() -> None:
-    address = ctypes.addressof(ctypes.c_char.from_buffer(SHELL_CODE))
+    address = ctypes.addressof(ctypes.c_char.from_buffer(MEMORY["code"]))
     ctypes.CFUNCTYPE(ctypes.c_int)(address)()
 
 

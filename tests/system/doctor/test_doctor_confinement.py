@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.support import sandbox
 from tests.support.examination import examine, write_service
 from trex.cli.doctor.confinement import check_confinement
@@ -14,6 +12,8 @@ from trex.login.options import Options
 from trex.system import landlock, seccomp
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.support.sandbox import Account
 
 

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -76,7 +76,7 @@ needs_landlock = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def confiner() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="trex-confine-") as place:
-        os.chmod(place, 0o755)
+        Path(place).chmod(0o755)
         made = Path(place) / "trex-confine"
         subprocess.run([ROOT / "script/confine", made], check=True)
         yield made
@@ -98,7 +98,7 @@ def home(confiner: Path) -> Iterator[Path]:
 def tried(
     monkeypatch: pytest.MonkeyPatch, confiner: Path, home: Path, names: list[str],
     user: str = "nobody", program: str = PYTHON, *, daemons: bool = False,
-) -> dict[str, str]:  # fmt: skip
+) -> dict[str, object]:  # fmt: skip
     """Return what became of each attempt."""
     monkeypatch.setattr(keyring, "CONFINER", str(confiner))
     monkeypatch.setattr(keyring, "COMMON", PROGRAM)
@@ -110,7 +110,7 @@ def tried(
         child.feed(source.encode(), b"")
         finished = child.finish(gpg.deadline)
     child.check_started(finished.status)
-    results: dict[str, Any] = json.loads(finished.output or f'{{"ended": {finished.code}}}')
+    results: dict[str, object] = json.loads(finished.output or f'{{"ended": {finished.code}}}')
     return results
 
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,9 @@ from tests.support.forked import in_a_child
 from tests.support.readable import readable_package
 from trex.page.process.settings import LISTENER_FD
 from trex.system import landlock, seccomp, servant
-from trex.system.child import LIFELINE_FD, STATUS_FD, STDIN_FD, Child, write_whole
+from trex.system.child import Child, write_whole
 from trex.system.privilege import find_account
+from trex.system.program import LIFELINE_FD, STATUS_FD, STDIN_FD
 from trex.system.safefile import MAX_SIZE
 
 if TYPE_CHECKING:
@@ -152,7 +154,7 @@ def test_without_confinement_hardly_any_of_it_is_denied() -> None:
 
     names = {*DENIED, *DENIED_EARLY} - {"execve", "execveat"}  # which leave nobody to report
     kept = [os.open(os.devnull, os.O_RDONLY) for _ in range(LISTENER_FD)]  # so these are in use
-    found = {name: in_a_child(lambda name=name: attempt(name)) for name in names}
+    found = {name: in_a_child(partial(attempt, name)) for name in names}
     for descriptor in kept:
         os.close(descriptor)
     assert {name for name, result in found.items() if result == "EPERM"} <= ANYWAY

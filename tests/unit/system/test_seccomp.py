@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import struct
+import sys
 from pathlib import Path
 
 import pytest
@@ -190,7 +191,7 @@ def test_there_is_none_on_other_machines_nor_for_32_bit_programs(
     assert not seccomp.is_available()
     seccomp.install([("kill", (), EPERM)], EPERM)
     monkeypatch.undo()
-    monkeypatch.setattr(seccomp.sys, "maxsize", 2**31 - 1)
+    monkeypatch.setattr(sys, "maxsize", 2**31 - 1)
     assert not seccomp.is_available()
 
 

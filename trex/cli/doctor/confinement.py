@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.doctor.finding import NOTE, Finding
 from trex.cli.doctor.module import PAM_PYTHON, SECURITY
-from trex.errors import MAX_PLACE, cut
+from trex.errors import MAX_PATH, cut
 from trex.openpgp.keyring import CONFINER
 from trex.system import landlock, seccomp
 
@@ -47,7 +47,7 @@ def _lacking_to_gpg(rule: Rule, options: Options) -> list[str]:
     program = os.path.join(place, os.path.basename(CONFINER))
     if not os.path.exists(program):
         return [f"gpg is not confined: {program} is missing (gcc, libc6-dev; sudo script/install)"]
-    return [f"gpg={cut(options.gpg, MAX_PLACE)} is a script"] if _is_script(options.gpg) else []
+    return [f"gpg={cut(options.gpg, MAX_PATH)} is a script"] if _is_script(options.gpg) else []
 
 
 def _is_script(path: str) -> bool:
