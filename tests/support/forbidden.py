@@ -90,6 +90,7 @@ def attempts() -> dict[str, Callable[[], object]]:
         "listen": call("listen", 5, 5),
         "sendmsg": call("sendmsg", 5, bytes(56), 0),
         "execve": call("execve", b"/bin/true", None, None),
+        "execve-nearby": _run_nearby,
         "execveat": call("execveat", -100, b"/bin/true", None, None, 0),
         "fork": _fork,
         "fork-by-number": call("fork", signal.SIGCHLD, 0, 0, 0, 0),
@@ -113,6 +114,7 @@ def attempts() -> dict[str, Callable[[], object]]:
         "pidfd_getfd": call("pidfd_getfd", 5, 0, 0),
         "pidfd_send_signal": call("pidfd_send_signal", 5, 0, None, 0),
         "kill": lambda: os.kill(os.getpid(), 0),
+        "kill-parent": lambda: os.kill(os.getppid(), 0),
         "tgkill": call("tgkill", NOBODY_S, NOBODY_S, 0),
         "mount": call("mount", b"none", b"/tmp", b"tmpfs", 0, None),
         "unshare": call("unshare", 0x10000000),
@@ -155,6 +157,12 @@ def _made(make: Callable[[str], None], remove: Callable[[str], None]) -> Callabl
         remove(path)
 
     return make_and_remove
+
+
+def _run_nearby() -> None:
+    """Run what is on the stack, as the path was of which one call is allowed."""
+    environment = ctypes.POINTER(ctypes.c_void_p).in_dll(LIBC, "environ")
+    _call(NUMBERS["execve"][COLUMN], (environment[0], None, None))
 
 
 def _fork() -> None:

@@ -5,6 +5,7 @@ Python takes gpg's place, with the attempts as its input.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.forked import in_a_child
 from trex.errors import NotStarted
 from trex.openpgp import keyring
 from trex.openpgp.keyring import Keyring
@@ -56,7 +58,7 @@ NEVER = [
 ]  # fmt: skip
 # Denied where it starts no daemon.
 ALONE = [
-    "socket-netlink", "execve", "execveat", "fork", "fork-by-number", "kill", "tgkill",
+    "socket-netlink", "execve", "execve-nearby", "execveat", "fork", "fork-by-number", "kill", "tgkill",
     "pidfd_send_signal", "timer", "session", "group", "lifeline-close", "lifeline-range",
     "lifeline-flags", "lifeline-owner", "lifeline-ioctl", "lifeline-dup",
 ]  # fmt: skip
@@ -157,6 +159,16 @@ def test_a_gpg_that_starts_daemons_can_do_that_and_has_no_network(
 
 
 @needs_landlock
+def test_it_sends_no_signal_to_others_where_the_kernel_knows_how(
+    monkeypatch: pytest.MonkeyPatch, confiner: Path, home: Path
+) -> None:
+    """Also as root. The supervisor is its parent."""
+    result = "EPERM" if landlock.version() >= 6 else "it works"
+    results = tried(monkeypatch, confiner, home, ["kill-parent"], "root", daemons=True)
+    assert results == {"kill-parent": result}
+
+
+@needs_landlock
 def test_its_files_are_the_login_s_home_and_the_account_s_to_read(
     monkeypatch: pytest.MonkeyPatch, confiner: Path, home: Path
 ) -> None:
@@ -204,6 +216,23 @@ def test_what_cannot_be_run_is_told_by_its_own_name(
 ) -> None:
     with pytest.raises(NotStarted, match=f"^{program}: run: {reason}$"):
         tried(monkeypatch, confiner, home, ["kill"], program=program)
+
+
+@needs_filters
+def test_where_a_container_forbids_filters_gpg_runs_with_what_is_left(
+    monkeypatch: pytest.MonkeyPatch, confiner: Path, home: Path
+) -> None:
+    """And then Landlock denies the network, since version 4."""
+    monkeypatch.setitem(seccomp.CALLS, "seccomp", (317, 277))
+    connect = "import _socket as s; print(s.socket().connect_ex(('127.0.0.1', 1)))"
+
+    def run() -> bytes:
+        seccomp.install([("seccomp", (), seccomp.EPERM)], seccomp.ALLOW)
+        command = [confiner, "alone", home, PYTHON, "-I", "-S", "-c", connect]
+        return subprocess.run(command, capture_output=True, check=True).stdout
+
+    expected = errno.EACCES if landlock.version() >= 4 else errno.ECONNREFUSED
+    assert int(in_a_child(run)) == expected
 
 
 @pytest.mark.parametrize("arguments", [[], ["alone"], ["alone", "/"], ["other", "/", "/bin/true"]])
