@@ -64,7 +64,7 @@ KILLED = [
 ]  # fmt: skip
 OTHER_MACHINE = ["32-bit", "x32"] if os.uname().machine == "x86_64" else []
 DENIED = [
-    "socketpair", "sendmsg", "fork", "fork-by-number", "open-module", "open-passwd", "open-shadow",
+    "socketpair", "sendmsg", "sendto-address", "fork", "fork-by-number", "open-module", "open-passwd", "open-shadow",
     "open-home", "open-proc", "list-root", "create", "mkdir", "mkfifo", "link", "unlink", "chdir",
     "pidfd_open", "pidfd_send_signal", "kill", "tgkill", "setuid", "prctl-dumpable",
     "prctl-deathsig", "limits", "code", "code-made-of-data", "timer", "alarm-ignored", "session", "group",
