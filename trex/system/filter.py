@@ -20,6 +20,8 @@ INSTRUCTIONS_FD = FREE_FD  # a pipe for what is known only after the program was
 KEYS_FD = FREE_FD + 1  # the first of the pipes with one public key each
 MAX_OUTPUT = 256 * 1024  # sixteen recipients and a signature need less than 20 kB
 UNDISTURBED_MS = 50
+SIGSYS = 31  # signal(7), on x86_64 and aarch64
+DENIED = (-SIGSYS, 128 + SIGSYS)  # the latter from a supervisor
 
 
 class Finished:
@@ -109,6 +111,8 @@ class Filter(Child):
             raise self.timed_out(f"{self.name} {reason}") from None
         code = self.end()
         self.check_started(status)
+        if code in DENIED:
+            raise self.failed(f"{self.name} made a system call that is denied to it, and was ended")
         return Finished(code, output, status)
 
     def _collect(self, deadline: float, most: int, kept: "Callable[[bytes], bytes]") -> list[bytes]:
