@@ -35,6 +35,7 @@ def test_an_installed_module_is_found_by_its_bare_name(
         status = path.stat()
         assert (status.st_uid, status.st_gid) == (0, 0)
         assert not status.st_mode & 0o022
+    assert (version / "trex-confine").stat().st_mode & 0o777 == 0o755
     assert len(list(version.glob("trex/**/*.pyc"))) == len(list(version.glob("trex/**/*.py")))
 
 
