@@ -3,9 +3,9 @@
     sudo script/bootstrap benchmarks
     sudo /usr/bin/python3 -m benchmarks [NAME]... [--rounds 150] [--write]
 
-The names are prompt, earlier, ssh, memory, load and central. Without any everything is measured,
-which takes about an hour. What is compared is measured in turns, in one run. The exit status is 1
-if something is above its limit.
+The names are prompt, earlier, ssh, work, memory, load and central. Without any everything is
+measured, which takes about an hour. What is compared is measured in turns, in one run. The exit
+status is 1 if something is above its limit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from benchmarks import central, earlier, load, memory, prompt, ssh
+from benchmarks import central, earlier, load, memory, prompt, ssh, work
 from benchmarks.host import Host
 from benchmarks.report import Report
 
@@ -25,6 +25,7 @@ PARTS: dict[str, Callable[[Host, int, Report], bool]] = {
     "prompt": prompt.measure,
     "earlier": earlier.measure,
     "ssh": ssh.measure,
+    "work": work.measure,
     "memory": memory.measure,
     "load": load.measure,
     "central": central.measure,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support import sandbox
+from tests.support import native, sandbox
 from tests.support.keys import Holder
 from tests.support.page import make_certificate
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
@@ -21,6 +22,7 @@ USERS = {
     "page-files": ("cv25519", "trust nosign webQrAuthTls page.key page.pem"),
     "page-made": ("cv25519", "trust nosign webQrAuthTls"),
 }
+SESSION = ("account required pam_permit.so", "session required pam_permit.so")
 BARE = """\
 def pam_sm_authenticate(pamh, flags, argv):
     pamh.conversation(pamh.Message(pamh.PAM_PROMPT_ECHO_ON, "Response: "))
@@ -53,8 +55,37 @@ def pam_sm_authenticate(pamh, flags, argv):
     pamh.conversation(pamh.Message(pamh.PAM_PROMPT_ECHO_ON, text.decode() + "Response: "))
     return pamh.PAM_AUTH_ERR
 """
+# The same for a helper of pam_trex.so: no package, nothing but Python's start and gpg.
+LEAST_HELPER = """\
+import _socket, posix
+
+door = _socket.socket(fileno=3)
+uid, gid, home, key = door.recv(65536).split(b"\\0")[8:12]
+uid, gid = int(uid), int(gid)
+plaintext, sink = posix.pipe()
+source, message = posix.pipe()
+child = posix.fork()
+if child == 0:
+    posix.setgroups([])
+    posix.setresgid(gid, gid, gid)
+    posix.setresuid(uid, uid, uid)
+    posix.dup2(plaintext, 0)
+    posix.dup2(message, 1)
+    posix.execve("/usr/bin/gpg", [b"gpg", b"--batch", b"--quiet", b"--homedir", home,
+        b"--trust-model", b"always", b"--armor", b"--encrypt", b"--recipient", key], {})
+posix.close(plaintext)
+posix.close(message)
+posix.write(sink, b"abcdefghij\\n")
+posix.close(sink)
+text = posix.read(source, 4096)
+posix.waitpid(child, 0)
+door.send(b"e" + text + b"Response: ")
+right = door.recv(65536).endswith(b"abcdefghij")
+door.send(b"vsuccess" if right else b"vauth_err")
+posix._exit(0)
+"""
 CODE_FILE = """\
-JBSWY3DPEHPK3PXPJBSWY3DPEH
+JBSWY3DPEHPK3PXPJBSWY3DPEE
 " TOTP_AUTH
 " WINDOW_SIZE 3
 """
@@ -75,12 +106,15 @@ class Host:
         self.accounts = {name: self._make(name, *what) for name, what in USERS.items()}
         self._module("bare", BARE)
         account = self.accounts["cv25519"]
-        self._module(
-            "least", LEAST, str(account.uid), str(account.gid), str(account.gnupg),
-            self.keys["cv25519"],
-        )  # fmt: skip
-        sandbox.pam_service("bench-code", "auth required pam_google_authenticator.so nullok")
+        told = (str(account.uid), str(account.gid), str(account.gnupg), self.keys["cv25519"])
+        self._module("least", LEAST, *told)
+        sandbox.pam_service("bench-permit", "auth required pam_permit.so", *SESSION)
+        sandbox.pam_service("bench-code", "auth required pam_google_authenticator.so", *SESSION)
         sandbox.trex_service("bench-trex", "web_host=localhost")
+        helper = self.place / "least_helper.py"
+        helper.write_text(LEAST_HELPER, encoding="utf-8")
+        self._native("least", helper, *told)
+        self._native("trex", sandbox.MODULE / "trex/login/helper.py", "web_host=localhost")
         self.accounts["cv25519"].write(CODE_FILE, ".google_authenticator").chmod(0o400)
         return self
 
@@ -97,6 +131,12 @@ class Host:
         (self.place / f"{name}.py").write_text(code, encoding="utf-8")
         line = " ".join(["auth required pam_python.so", f"{self.place}/{name}.py", *arguments])
         sandbox.pam_service(f"bench-{name}", line)
+
+    def _native(self, name: str, helper: Path, *arguments: str) -> None:
+        """Write a PAM service with pam_trex.so and this helper."""
+        module = native.build(self.place / f"{name}.so", helper)
+        line = " ".join(["auth required", str(module), *arguments])
+        sandbox.pam_service(f"bench-{name}-native", line, *SESSION)
 
     def _make(self, name: str, kind: str, rest: str) -> sandbox.Account:
         account = sandbox.Account(name)

@@ -41,6 +41,10 @@ def measure(host: Host, rounds: int, report: Report) -> bool:  # noqa: ARG001 (a
     rows += [
         [f"the caller, {user}", f"{bare:.0f} + {kb - bare:.0f}"] for user, kb in caller.items()
     ]
+    apart = [_apart(host) for _ in range(ROUNDS)]
+    rows += [[f"pam_trex.so, {part}", f"{statistics.median(kb):.0f}"]
+             for part, kb in zip(("the caller", "the helper"), zip(*apart, strict=True),
+                                 strict=True)]  # fmt: skip
     pages = {
         user: statistics.median(_page(host, user) for _ in range(ROUNDS))
         for user in ("page-plain", "page-files", "page-made")
@@ -86,9 +90,25 @@ def _page(host: Host, user: str) -> int:
     try:
         login.shown.get()
         time.sleep(DRAWN_SECONDS)
-        rollup = Path(f"/proc/{login.page_process()}/smaps_rollup").read_text()
+        return _private_kb(login.page_process())
     finally:
         login.close()
+
+
+def _apart(host: Host) -> tuple[int, int]:
+    """Return what the caller of pam_trex.so and its helper have for themselves."""
+    before = set(sandbox.processes_here())
+    login = OpenPrompt(host.client, "bench-trex-native", "cv25519")
+    try:
+        here = sandbox.processes_here()
+        [helper] = [pid for pid in set(here) - before if "helper.py" in here[pid]]
+        return _private_kb(login.process.pid), _private_kb(helper)
+    finally:
+        login.close()
+
+
+def _private_kb(process: int) -> int:
+    rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
     return sum(
         int(kb) for kb in re.findall(r"^Private_(?:Clean|Dirty): +(\d+)", rollup, re.MULTILINE)
     )

@@ -92,6 +92,11 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
     return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
+def quartile(values: Sequence[float]) -> float:
+    """Return the first quartile, for ratios and limits: what else a machine does only adds."""
+    return statistics.quantiles(values, n=4)[0]
+
+
 def distribution(axes: Axes, figures: dict[str, list[float]], unit: str) -> None:
     """Draw how values are distributed: the share of rounds that took at most so long."""
     for name, values in figures.items():
