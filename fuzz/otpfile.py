@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 from unittest.mock import patch
@@ -118,9 +118,8 @@ def check_judging(content: bytes, choices: int, response: bytes) -> tuple[bytes,
     with (
         patch.object(totp, "locked", locked),
         patch.object(totp, "time", clock),
-        ExitStack() as locks,
+        totp.OneTimeCode(login, parse_options(arguments), ALICE, PATH) as challenge,
     ):
-        challenge = totp.OneTimeCode(login, parse_options(arguments), ALICE, PATH, locks)
         outcome = challenge.judge(offered)
     before, after = OtpState(content, PATH), OtpState(file.written, PATH)
     check_outcome(outcome, offered.strip(), right, after)

@@ -8,7 +8,7 @@ from trex.errors import ACCEPTED, LATE, MISSING, WRONG, Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
+    from typing import Protocol, Self
 
     class Conversation(Protocol):
         """What the story may ask of the application."""
@@ -67,8 +67,9 @@ def spoken_duration(seconds: int) -> str:
 class Challenge:
     """What one login asks, until when, and the only judgement on its response.
 
-    A method says which texts are right at the time of the judgement (`accepted`) and records the
-    result (`settle`); it cannot give a verdict.
+    A method says which texts are right at the time of the judgement (`accepted`), records the
+    result (`settle`), and ends with the `with` block what it keeps open until then (`end`); it
+    cannot give a verdict.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -80,6 +81,17 @@ class Challenge:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
+
+    def __enter__(self) -> "Self":
+        """Return the challenge: it has begun already."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """End what lasts until the judgement."""
+        self.end()
+
+    def end(self) -> None:
+        """End what lasts until the judgement, such as a page."""
 
     def obtain(self, conversation: "Conversation") -> str | None:
         """Show the information, ask the question, and return the response."""

@@ -1,9 +1,10 @@
 """What a method is, a way to answer a login, and what methods share: each has a room of its own.
 
-A method is a module with `prepare(login, options, account, reader)`: a context manager that yields
-a `trex.login.challenge.Challenge`. Its `question` is what to show, its `deadline` how long it is
-valid, and `judge` tells whether a response is right. `account` logs in; the method works with the
-rights of `reader`. `prepare` raises NoRecord for an account that is not set up for the method.
+A method is a module with `prepare(login, options, account, reader)`, which returns a
+`trex.login.challenge.Challenge`, or raises an error and leaves nothing behind. Its `question` is
+what to show, its `deadline` how long it is valid, `judge` tells whether a response is right, and
+`end` is called after the judgement. `account` logs in; the method works with the rights of
+`reader`. `prepare` raises NoRecord for an account that is not set up for the method.
 """
 
 import os
@@ -15,7 +16,6 @@ from trex.system.privilege import acting_as, find_account, native, readable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
     from typing import Protocol
 
     from trex.login.challenge import Challenge
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
         def prepare(
             self, login: "Login", options: Options, account: Account, reader: Account, /
-        ) -> AbstractContextManager[Challenge]:
-            """Prepare the challenge, and clean up after the judgement."""
+        ) -> Challenge:
+            """Prepare the challenge, which the story ends after the judgement."""
 
 
 class Login:

@@ -1,7 +1,5 @@
 """The story of one login, with no PAM in it."""
 
-from contextlib import ExitStack
-
 from trex.errors import NOT_ASKED, NoRecord, Outcome
 from trex.login.method import find_servant
 from trex.login.options import parse_options
@@ -24,14 +22,13 @@ def log_in(login: "Login", conversation: "Conversation") -> Outcome:
     account = find_account(login.user)
     reader = find_servant("run_as", options.run_as) if options.run_as else account
     login.steps.append(f"acting as {reader.name}")
-    with ExitStack() as until_judged:
-        try:
-            prepared = method_named(options.method).prepare(login, options, account, reader)
-            challenge = until_judged.enter_context(prepared)
-        except NoRecord:
-            if options.nullok:
-                return NOT_ASKED
-            raise
+    try:
+        challenge = method_named(options.method).prepare(login, options, account, reader)
+    except NoRecord:
+        if options.nullok:
+            return NOT_ASKED
+        raise
+    with challenge:
         # before the prompt: an upgrade may remove its file
         from trex.login.audit import write_notes
 

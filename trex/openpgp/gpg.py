@@ -55,11 +55,11 @@ class Gpg(Keyring):
 
     def __enter__(self) -> "Self":
         """Start gpg. Raises NotStarted if there can be no process."""
+        super().__enter__()
         try:
-            super().__enter__()
             self._child = self.start_alone(ENCRYPT, keys=1)
         except BaseException:
-            self._blocks.close()
+            self.__exit__()
             raise
         return self
 

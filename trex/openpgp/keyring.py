@@ -4,7 +4,6 @@ Listings: doc/DETAILS in GnuPG's source, "Format of colon listings".
 """
 
 import os
-from contextlib import ExitStack
 from time import monotonic
 
 from trex.errors import GpgFailed, GpgTimedOut
@@ -65,16 +64,20 @@ class Keyring:
         self.home = home
         self.contents: list[str] = []  # of the home directory
         self.deadline = monotonic() + seconds
-        self._blocks = ExitStack()
+        self._hidden = OwnChildren()  # from the application
+        self._started: list[GpgProcess] = []
 
     def __enter__(self) -> "Self":
         """Hide what is started from the application."""
-        self._blocks.enter_context(OwnChildren())
+        self._hidden.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
         """End every gpg that has not ended."""
-        self._blocks.close()
+        try:
+            end_all(self._started)
+        finally:
+            self._hidden.__exit__()
 
     def list_keys(self, names: list[str], *, trust: bool = True) -> str:
         """Return the colon listing (doc/DETAILS) of all keys that gpg finds for `names`.
@@ -163,13 +166,22 @@ class Keyring:
         separate: "Callable[[], None] | None" = None,
     ) -> GpgProcess:
         child = GpgProcess()
-        self._blocks.callback(child.end)
+        self._started.append(child)
         arguments = [self.path, *COMMON, "--homedir", readable(home or self.home), *command]
         if os.path.exists(CONFINER):
             kind, keyring = ("daemons", self.home) if separate else ("alone", home or self.home)
             child.through = [readable(CONFINER), kind, readable(keyring)]
         child.start_filter(arguments, self.account, leash, keys, separate)
         return child
+
+
+def end_all(children: list[GpgProcess]) -> None:
+    """End these, also if that fails for one of them: its error is raised in the end."""
+    if children:
+        try:
+            children.pop().end()
+        finally:
+            end_all(children)
 
 
 def list_home(home: str, account: "Account") -> list[str]:

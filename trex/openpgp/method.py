@@ -1,7 +1,5 @@
 """method=openpgp: a random text that gpg encrypts to the user's key."""
 
-from contextlib import ExitStack, contextmanager
-
 from trex.login.method import expand_path, find_record, find_servant
 from trex.login.options import Options
 from trex.openpgp.gpg import Gpg
@@ -9,26 +7,23 @@ from trex.system.privilege import acting_as, readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from trex.login.challenge import Challenge
     from trex.login.method import Login
+    from trex.openpgp.prompt import Encrypted
     from trex.openpgp.record import AuthRecord
     from trex.system.privilege import Account
 
 QUESTION = "Response: "
 
 
-@contextmanager
-def prepare(
-    login: "Login", options: Options, account: "Account", reader: "Account"
-) -> "Iterator[Challenge]":
+def prepare(login: "Login", options: Options, account: "Account", reader: "Account") -> "Challenge":
     """Encrypt a challenge as the user's record says, and show it, if asked for on a page too."""
     if options.web_user != Options.web_user:
         find_servant("web_user", options.web_user)
     path = find_record(options.auth_file, account, reader)
     home = expand_path(options.gnupg_home, account)
-    with ExitStack() as until_judged:
+    challenge = None
+    try:
         with Gpg(options.gpg, reader, home, options.gpg_timeout) as gpg:
             # The rest is imported while gpg starts and lists keys.
             from trex.openpgp.record import parse_record
@@ -38,35 +33,44 @@ def prepare(
                 content = read_safely(path, reader)
             record = parse_record(content, path, readable(account.home))
             gpg.look_up(record)
-            from trex.login.challenge import RandomText
-            from trex.openpgp.prompt import context, prompt_text
+            from trex.openpgp.prompt import Encrypted
 
             note(login, record)
-            challenge = RandomText(options.timeout)
-            page = None
+            challenge = Encrypted(options.timeout)
             if record.web_qr and options.web:
                 from trex.page.start import Page
 
-                page = until_judged.enter_context(Page(login, options, record))
-                page.open(reader, account, challenge.deadline)
-            told = context(login.user, login.service, login.remote_host, options.timeout)
-            try:
-                gpg.encrypt(challenge.plaintext, told)
-            finally:
-                login.warnings += gpg.warnings
-            import trex.login.audit  # noqa: F401 (the story needs it later; gpg runs meanwhile)
+                challenge.page = Page(login, options, record)
+                challenge.page.open(reader, account, challenge.deadline)
+            _encrypt(challenge, gpg, login, options, account.name)
+    except BaseException:
+        if challenge:
+            challenge.end()
+        raise
+    return challenge
 
-            message = gpg.message()
-        login.fingerprints = message.keys
-        login.reminder = lambda: remind(options, gpg, account.name)
-        where = page.show(message.armored) if page else ""
-        login.steps.append(f"asked with a message of {len(message.armored)} characters")
-        challenge.question = prompt_text(
-            account.name, message.armored, where, options.timeout, options.prompt or QUESTION
-        )
-        if options.message == "info":
-            challenge.information, _, challenge.question = challenge.question.rpartition("\n")
-        yield challenge
+
+def _encrypt(challenge: "Encrypted", gpg: Gpg, login: "Login", options: Options, user: str) -> None:
+    """Have the challenge encrypted, and make its question of the message."""
+    from trex.openpgp.prompt import context, prompt_text
+
+    told = context(login.user, login.service, login.remote_host, options.timeout)
+    try:
+        gpg.encrypt(challenge.plaintext, told)
+    finally:
+        login.warnings += gpg.warnings
+    import trex.login.audit  # noqa: F401 (the story needs it later; gpg runs meanwhile)
+
+    message = gpg.message()
+    login.fingerprints = message.keys
+    login.reminder = lambda: remind(options, gpg, user)
+    where = challenge.page.show(message.armored) if challenge.page else ""
+    login.steps.append(f"asked with a message of {len(message.armored)} characters")
+    challenge.question = prompt_text(
+        user, message.armored, where, options.timeout, options.prompt or QUESTION
+    )
+    if options.message == "info":
+        challenge.information, _, challenge.question = challenge.question.rpartition("\n")
 
 
 def remind(options: Options, gpg: Gpg, user: str) -> str:

@@ -3,10 +3,25 @@
 import os
 import time
 
-from trex.login.challenge import spoken_duration
+from trex.login.challenge import RandomText, spoken_duration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.page.start import Page
 
 MAX_CONTEXT = 255  # the file name in a literal data packet has one byte of length (RFC 4880, 5.9)
 MAX_FIELD = 60
+
+
+class Encrypted(RandomText):
+    """A text that gpg encrypts, and the page that shows the message until the judgement."""
+
+    page: "Page | None" = None
+
+    def end(self) -> None:
+        """End the page."""
+        if self.page:
+            self.page.end()
 
 
 def prompt_text(user: str, message: str, where: str, seconds: int, question: str) -> str:

@@ -1,7 +1,6 @@
 """method=sms: a random PIN, sent to the user's phone."""
 
 import os
-from contextlib import contextmanager
 
 from trex.errors import PrivilegeError, ProgramFailed
 from trex.login.challenge import OneText, random_digits, spoken_duration
@@ -13,8 +12,6 @@ from trex.system.servant import have_done
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from trex.login.challenge import Challenge
     from trex.login.method import Login
     from trex.login.options import Options
@@ -25,13 +22,12 @@ QUESTION = "PIN: "
 SENT = "sent"
 
 
-@contextmanager
 def prepare(
     login: "Login",
     options: "Options",
     account: "Account",
     reader: "Account",  # noqa: ARG001 (no file of the user's is read)
-) -> "Iterator[Challenge]":
+) -> "Challenge":
     """Send a PIN, or raise NotSent, NoRecord for a user without a number, and others."""
     if os.geteuid() != 0:
         raise PrivilegeError("a PIN can be sent only if root calls PAM")
@@ -50,7 +46,7 @@ def prepare(
     ends = " and ".join(f"..{number[-2:]}" for number in numbers)
     sent = f"Trex: a PIN was sent to {ends}. It is valid for {lifetime}."
     challenge.question = f"\n{sent}\n{options.prompt or QUESTION}"
-    yield challenge
+    return challenge
 
 
 def send(servant: "Account", user: str, numbers: list[str], text: str, settings: "Table") -> str:

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import select
-from contextlib import suppress
 from time import monotonic, sleep
 
 from trex.errors import NotStarted
@@ -112,8 +111,10 @@ class Child:
         if not _ends(self.pidfd, self._pid):
             # Not by its number: if the caller ignores SIGCHLD, another process may have it now. The
             # closed lifeline kills as well.
-            with suppress(OSError):
+            try:
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            except OSError:  # it has ended meanwhile
+                pass
             self.lingers = not _ends(self.pidfd, self._pid)
         # A file system that does not answer keeps a process from ending, and a tracer keeps it from
         # being reaped: so this wait has a deadline.
@@ -153,8 +154,10 @@ def _ends(pidfd: int, pid: int) -> bool:
 
 def close_surely(descriptor: int) -> None:
     """Close a descriptor. Linux closes it whatever close(2) returns, so errors are ignored."""
-    with suppress(OSError):
+    try:
         os.close(descriptor)
+    except OSError:
+        pass
 
 
 def write_whole(descriptor: int, text: bytes) -> bool:

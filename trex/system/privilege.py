@@ -7,14 +7,12 @@ locale), so a name that is not ASCII goes through `native` on its way to the ope
 import os
 import pwd
 import time
-from contextlib import contextmanager, suppress
 
 from trex.errors import NotGivenBack, PrivilegeError, UserUnknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from typing import Self
 
 ATTEMPTS = 20
 PAUSE_SECONDS = 0.01
@@ -76,8 +74,7 @@ def _check_name(name: str) -> None:
         raise UserUnknown("that is not a valid account name")
 
 
-@contextmanager
-def acting_as(account: Account) -> "Iterator[None]":
+class acting_as:  # noqa: N801 (its calls read like a function's)
     """Borrow the account's effective ids and groups; for files only, never around an exec.
 
     The kernel then checks permissions and quotas as for the account itself. A child that became the
@@ -88,21 +85,31 @@ def acting_as(account: Account) -> "Iterator[None]":
     call PAM from one thread.
     Raises PrivilegeError if the process is neither root nor that account, and NotGivenBack.
     """
-    if not _must_change(account):
-        yield
-        return
-    before = os.geteuid(), os.getegid(), os.getgroups()
-    try:
-        os.setgroups(account.groups)
-        os.setegid(account.gid)
-        os.seteuid(account.uid)
-    except OSError as error:
-        _give_back(*before)
-        raise PrivilegeError(f"cannot act as {account.name}: {error.strerror}") from None
-    try:
-        yield
-    finally:
-        _give_back(*before)
+
+    __slots__ = ("_account", "_before")
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._before: tuple[int, int, list[int]] | None = None  # None: nothing was changed
+
+    def __enter__(self) -> "Self":
+        """Take the ids, unless the process has them."""
+        account = self._account
+        if _must_change(account):
+            self._before = os.geteuid(), os.getegid(), os.getgroups()
+            try:
+                os.setgroups(account.groups)
+                os.setegid(account.gid)
+                os.seteuid(account.uid)
+            except OSError as error:
+                _give_back(*self._before)
+                raise PrivilegeError(f"cannot act as {account.name}: {error.strerror}") from None
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Give them back."""
+        if self._before:
+            _give_back(*self._before)
 
 
 def _give_back(uid: int, gid: int, groups: list[int]) -> None:
@@ -153,9 +160,11 @@ def _lift_process_limit() -> None:
 
     _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
     for limit in (resource.RLIM_INFINITY, hard):
-        with suppress(OSError, ValueError):
+        try:
             resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
-            return
+        except (OSError, ValueError):
+            continue
+        return
 
 
 def _must_change(account: Account) -> bool:

@@ -5,12 +5,10 @@ of ours; an application that keeps the signal blocked would find it pending (sig
 """
 
 import os
-from contextlib import contextmanager, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Iterator
     from typing import Self
 else:
     import _signal as signal  # signal.py takes a millisecond to build enumerations
@@ -46,21 +44,36 @@ class OwnChildren:
         """Restore SIGCHLD; by now this module's children are reaped."""
         try:
             if not self._was_pending:
-                with suppress(OSError):  # the mask must be restored; a signal too many does no harm
-                    _withdraw()
+                _withdraw()
+        except OSError:  # a signal too many does no harm
+            pass
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
-    @contextmanager
-    def paused(self) -> "Iterator[None]":
-        """Restore it meanwhile, while the application asks its user something."""
-        self.__exit__()
-        try:
-            yield
-        finally:
-            was_pending = self._was_pending
-            self.__enter__()
-            self._was_pending = self._was_pending and was_pending
+    def paused(self) -> "Paused":
+        """Return a block in which it is restored: the application asks its user something."""
+        return Paused(self)
+
+    def resume(self) -> None:
+        """Block it again; it counts as pending before only if it was so both times."""
+        was_pending = self._was_pending
+        self.__enter__()
+        self._was_pending = self._was_pending and was_pending
+
+
+class Paused:
+    """A block within `OwnChildren` in which the application has its SIGCHLD."""
+
+    def __init__(self, children: OwnChildren) -> None:
+        self._children = children
+
+    def __enter__(self) -> None:
+        """Restore SIGCHLD."""
+        self._children.__exit__()
+
+    def __exit__(self, *exception: object) -> None:
+        """Block it again."""
+        self._children.resume()
 
 
 def _withdraw() -> None:

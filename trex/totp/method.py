@@ -5,7 +5,7 @@ echo_verification_code, `prompt=` for authtok_prompt= and `run_as=` for user=.
 """
 
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 
 from trex.errors import ProgramFailed, TooManyAttempts
@@ -21,7 +21,7 @@ from trex.totp.state import EMERGENCY_DIGITS, MAX_COUNTER, OtpState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pyotp import HOTP
 
@@ -36,10 +36,9 @@ QUESTION_FOR_BOTH = "Password & verification code: "
 DIGITS = 6
 
 
-@contextmanager
 def prepare(
     login: "Login", options: "Options", account: "Account", reader: "Account"
-) -> "Iterator[Challenge]":
+) -> "OneTimeCode":
     """Check that the user's file can be used, and load what is needed after the prompt."""
     path = find_record(options.secret, account, reader)
     from_debian("pyotp", "python3-pyotp")
@@ -47,16 +46,13 @@ def prepare(
     if options.fleet:
         read_fleet(options)
         find_sender(options, account)
-    with ExitStack() as until_judged:
-        yield OneTimeCode(login, options, reader, path, until_judged)
+    return OneTimeCode(login, options, reader, path)
 
 
 class OneTimeCode(Challenge):
     """The codes that are right at the moment of the judgement, by the user's file."""
 
-    def __init__(
-        self, login: "Login", options: "Options", reader: "Account", path: str, locks: ExitStack
-    ) -> None:
+    def __init__(self, login: "Login", options: "Options", reader: "Account", path: str) -> None:
         super().__init__(options.timeout)
         self.echo = options.echo
         self.question = options.prompt or (QUESTION_FOR_BOTH if options.forward_pass else QUESTION)
@@ -64,11 +60,15 @@ class OneTimeCode(Challenge):
         self._options = options
         self._reader = reader
         self._path = path
-        self._locks = locks
+        self._locks = ExitStack()
         self._conversation: Conversation | None = None
         self._with_password = options.forward_pass
         self._accepted: list[AcceptedCode] = []
         self._counted = False
+
+    def end(self) -> None:
+        """End this login's turn, if it has it."""
+        self._locks.close()
 
     def obtain(self, conversation: "Conversation") -> str | None:
         """Take the code from an earlier module's password, or ask."""
