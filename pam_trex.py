@@ -27,6 +27,10 @@ def pam_sm_authenticate(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
             for name in PACKAGES:
                 package = sys.modules[name] = type(sys)(name)
                 package.__path__ = [os.path.join(here, *name.split("."))]
+            try:
+                __import__("trex.bundle")
+            except ImportError:  # none, or another Python's: see trex.system.bundle
+                pass
         from trex.login.pam import authenticate
 
         return authenticate(pamh, flags, argv[1:])

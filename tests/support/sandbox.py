@@ -100,6 +100,8 @@ def compile_module(module: Path) -> None:
     unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
     subprocess.run([PROJECT / "script/confine", module / "trex-confine"], check=True)
     compileall.compile_dir(module / "trex", quiet=1, invalidation_mode=unchecked)
+    if (module / "trex/system/bundle.py").exists():  # not in an earlier commit
+        subprocess.run([PROJECT / "script/bundle", module], check=True)
 
 
 def _keep_owners(source: Path, copy: Path) -> None:

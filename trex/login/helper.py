@@ -18,6 +18,10 @@ def main() -> None:
         for name in PACKAGES:  # made here: no search along sys.path
             package = sys.modules[name] = type(sys)(name)
             package.__path__ = [os.path.join(here, *name.split("."))]
+        try:
+            __import__("trex.bundle")
+        except ImportError:  # none, or another Python's: see trex.system.bundle
+            pass
         from trex.login.door import log_in
 
         log_in()
