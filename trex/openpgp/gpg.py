@@ -12,14 +12,15 @@ from trex.openpgp.keyring import (
     Keyring,
     list_home,
     read_key_file,
+    search_for,
+    search_options,
 )
+from trex.openpgp.record import is_file
 from trex.system.filter import KEYS_FD
 from trex.system.privilege import readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Self
-
     from trex.openpgp.diagnosis import Status
     from trex.openpgp.keylist import Key
     from trex.openpgp.keyring import GpgProcess
@@ -47,40 +48,40 @@ class Message:
 
 
 class Gpg(Keyring):
-    """gpg for one login, started by `with` before its instructions are known.
+    """gpg for one login: one lists the record's keys, and one encrypts to them.
 
-    Starting takes half of its time. Meanwhile the record is parsed, a second gpg lists its keys and
-    the challenge is made; gpg then reads its instructions from a pipe that is its options file.
+    Starting takes half of their time, so both start before their instructions are known, which they
+    read from a pipe that is their options file.
     """
 
-    def __enter__(self) -> "Self":
-        """Start gpg. Raises NotStarted if there can be no process."""
-        super().__enter__()
-        try:
-            self._child = self.start_alone(ENCRYPT, keys=1)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
     def look_up(self, record: "AuthRecord") -> None:
-        """Start to look up the record's keys.
+        """Start to look up the record's keys, and the gpg that will encrypt.
 
-        Raises FileUnsafe for a keyring or key file that others can write, or an OpenPGPError.
+        Raises FileUnsafe for a keyring or key file that others can write, NotStarted if there can
+        be no process, or an OpenPGPError.
         """
-        from trex.openpgp.record import is_file  # while gpg starts
-
         self._record = record
         self.warnings: list[str] = []
         files = [name for name in record.recipients if is_file(name)]
         self._files = {name: read_key_file(name, self.account) for name in files}
         names = [name for name in record.recipients if not is_file(name)]
         names += [record.sign_as] if record.sign_as else []
-        self._listing: GpgProcess | None = None
-        if names:
+        # The one that lists is waited for first.
+        self._listing = self.start_alone(search_for(LIST, names)) if names else None
+        self._child = self.start_alone(ENCRYPT, keys=1)
+        if self._listing:
             self.contents = list_home(self.home, self.account)
             _check_home(self.contents, record, self.home)
-            self._listing = self.search(LIST, names, trust=record.trust)
+            self._let_list(self._listing, names)
+
+    def _let_list(self, listing: "GpgProcess", names: list[str]) -> None:
+        """Have the started gpg list keys, or another one if it takes a daemon."""
+        trust = self._record.trust
+        if KEYBOXD in self.contents:
+            listing.end()
+            self._listing = self.search(LIST, names, trust=trust)
+        else:
+            listing.feed(b"", search_options(trust=trust))
 
     def encrypt(self, plaintext: bytes, context: str) -> None:
         """Have gpg encrypt to the record's keys, and sign if the record says so.
@@ -115,6 +116,8 @@ class Gpg(Keyring):
 
     def _choose(self) -> None:
         """Choose the record's keys from gpg's listing and the key files."""
+        import trex.openpgp.recipients  # noqa: F401 (needed behind the listing; gpg runs meanwhile)
+
         self.keys = self._parsed(self._listing) if self._listing else []
         try:
             self._choose_among(self.keys)

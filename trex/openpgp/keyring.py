@@ -6,11 +6,13 @@ Listings: doc/DETAILS in GnuPG's source, "Format of colon listings".
 import os
 from time import monotonic
 
-from trex.errors import GpgFailed, GpgTimedOut
+from trex.errors import GpgFailed, GpgTimedOut, NoRecord
+from trex.openpgp.record import is_file
 from trex.system.child import end_at
 from trex.system.filter import INSTRUCTIONS_FD, Filter
 from trex.system.privilege import acting_as, native, readable
 from trex.system.program import STATUS_FD
+from trex.system.safefile import check_directories, check_writers, read_safely
 from trex.system.sigchld import OwnChildren
 
 TYPE_CHECKING = False
@@ -104,8 +106,6 @@ class Keyring:
 
         Raises KeyNotFound or FileUnsafe for a file, or as `list_keys` does.
         """
-        from trex.openpgp.record import is_file
-
         if is_file(name):
             return self.show_block(read_key_file(name, self.account))
         self.contents = self.contents or list_home(self.home, self.account)
@@ -125,9 +125,8 @@ class Keyring:
         """
         self.contents = self.contents or list_home(self.home, self.account)
         start = self.start_with_daemons if KEYBOXD in self.contents else self.start_alone
-        child = start([*command, *(["--", *map(_searched, names)] if names else [])])
-        # "always" keeps gpg from creating a trust database; it still marks expired, revoked keys.
-        child.feed(b"", b"utf8-strings\n" + (b"trust-model always\n" if trust else b""))
+        child = start(search_for(command, names))
+        child.feed(b"", search_options(trust=trust))
         return child
 
     def finish(self, child: GpgProcess) -> bytes:
@@ -189,8 +188,6 @@ def list_home(home: str, account: "Account") -> list[str]:
 
     Each name is looked up, because the user may have put any number of files into the directory.
     """
-    from trex.system.safefile import check_directories, check_writers  # while gpg starts
-
     with acting_as(account):
         try:
             check_directories(home, account)
@@ -214,6 +211,19 @@ def _is_there(path: str) -> bool:
     return True
 
 
+def search_for(command: list[str], names: list[str]) -> list[str]:
+    """Return the arguments of a command that looks for `names`; without names, for all keys."""
+    return [*command, *(["--", *map(_searched, names)] if names else [])]
+
+
+def search_options(*, trust: bool) -> bytes:
+    """Return the options file for such a command.
+
+    "always" keeps gpg from creating a trust database; it still marks expired and revoked keys.
+    """
+    return b"utf8-strings\n" + (b"trust-model always\n" if trust else b"")
+
+
 def _searched(name: str) -> str:
     """Return what gpg is asked for: angle brackets keep `alice@...` from finding `malice@...`.
 
@@ -227,9 +237,6 @@ def read_key_file(name: str, account: "Account") -> bytes:
 
     Raises FileUnsafe, or KeyNotFound: a missing key never means "not enrolled".
     """
-    from trex.errors import NoRecord
-    from trex.system.safefile import read_safely
-
     try:
         with acting_as(account):
             return read_safely(native(name), account, MAX_KEY)

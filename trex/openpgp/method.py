@@ -3,7 +3,9 @@
 from trex.login.method import expand_path, find_record, find_servant
 from trex.login.options import Options
 from trex.openpgp.gpg import Gpg
+from trex.openpgp.record import parse_record
 from trex.system.privilege import acting_as, readable
+from trex.system.safefile import read_safely
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,17 +24,14 @@ def prepare(login: "Login", options: Options, account: "Account", reader: "Accou
         find_servant("web_user", options.web_user)
     path = find_record(options.auth_file, account, reader)
     home = expand_path(options.gnupg_home, account)
+    with acting_as(reader):
+        content = read_safely(path, reader)
+    record = parse_record(content, path, readable(account.home))
     challenge = None
     try:
         with Gpg(options.gpg, reader, home, options.gpg_timeout) as gpg:
-            # The rest is imported while gpg starts and lists keys.
-            from trex.openpgp.record import parse_record
-            from trex.system.safefile import read_safely
-
-            with acting_as(reader):
-                content = read_safely(path, reader)
-            record = parse_record(content, path, readable(account.home))
             gpg.look_up(record)
+            # The rest is imported while gpg starts and lists keys.
             from trex.openpgp.prompt import Encrypted
 
             note(login, record)
