@@ -36,7 +36,9 @@ def test_an_installed_module_is_found_by_its_bare_name(
         assert (status.st_uid, status.st_gid) == (0, 0)
         assert not status.st_mode & 0o022
     assert (version / "trex-confine").stat().st_mode & 0o777 == 0o755
-    assert len(list(version.glob("trex/**/*.pyc"))) == len(list(version.glob("trex/**/*.py")))
+    compiled, bundle = set(version.glob("trex/**/*.pyc")), version / "trex/bundle.pyc"
+    assert bundle in compiled
+    assert len(compiled - {bundle}) == len(list(version.glob("trex/**/*.py")))
 
 
 def test_the_guard_for_su_is_installed_where_it_is_asked_for(
@@ -120,6 +122,10 @@ def test_a_packager_s_tree(place: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (destination / "usr/lib/security/pam_trex.py").is_symlink()
     assert list(destination.glob("usr/lib/trex-pam/*/trex/__pycache__/*.pyc"))
+    [bundle] = {path.resolve() for path in destination.glob("usr/lib/trex-pam/*/trex/bundle.pyc")}
+    content = bundle.read_bytes()
+    assert b"/usr/lib/trex-pam/" in content
+    assert str(destination).encode() not in content, "where it will lie is what tracebacks name"
 
 
 @pytest.mark.parametrize("words", [["--uninstall", "--sms"], ["--purge"], ["--sms", "--smss"]])
