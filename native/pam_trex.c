@@ -146,7 +146,7 @@ static void place_descriptors(int from)
 static _Noreturn void run_helper(pid_t keeper)
 {
     char *const arguments[] = {PYTHON, "-I", "-S", "-B", "-X", "utf8", HELPER, NULL};
-    char *const environment[] = {NULL};
+    char *const environment[] = {"LC_ALL=C", NULL}; /* else Python looks for a UTF-8 one */
 
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != keeper || setsid() < 0)
         _exit(126);

@@ -1,7 +1,7 @@
 """The login in a process of its own: PAM, as `native/pam_trex.c` carries it over a socket.
 
 Only that module runs it: as root or as the application's account, with the socket at descriptor 3
-and an empty environment.
+and `LC_ALL=C` alone in its environment.
 """
 
 import _socket  # built in; socket.py costs 3 ms
