@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support import sandbox
+from tests.support import native, sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,6 +112,19 @@ def test_a_thousand_authentications_in_one_process(
     resident = asked.numbers("resident-kb")
     growth = (resident[-1] - resident[99]) / 900
     assert growth < 1000, f"{growth:.0f} kB a login"
+    assert set(asked.facts["descriptors"][1:]) == {asked.facts["descriptors"][1]}
+
+
+def test_the_caller_of_pam_trex_so_does_not_grow(
+    alice: Account, client: Path, native_door: Path
+) -> None:
+    """`python3 -m benchmarks load` refuses 10,000 times."""
+    service = native.service("trex-growth", native_door)
+    asked = sandbox.ask_pam(client, service, "alice", "--times", "200", "--memory",
+                            "--descriptors", seconds=600)  # fmt: skip
+    assert asked.verdicts == ["PAM_AUTH_ERR"] * 200
+    resident = asked.numbers("resident-kb")
+    assert resident[-1] - resident[99] <= 100, "kB in all"
     assert set(asked.facts["descriptors"][1:]) == {asked.facts["descriptors"][1]}
 
 
