@@ -77,9 +77,11 @@ posix.close(plaintext)
 posix.close(message)
 posix.write(sink, b"abcdefghij\\n")
 posix.close(sink)
-text = posix.read(source, 4096)
+text = b""
+while piece := posix.read(source, 4096):
+    text += piece
 posix.waitpid(child, 0)
-door.send(b"e" + text + b"Response: ")
+door.send(b"e\\n" + text + b"Response: ")
 right = door.recv(65536).endswith(b"abcdefghij")
 door.send(b"vsuccess" if right else b"vauth_err")
 posix._exit(0)

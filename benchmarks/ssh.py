@@ -48,7 +48,7 @@ def measure(host: Host, rounds: int, report: Report) -> bool:
         for number in range(min(rounds, ROUNDS) + 1):
             random.shuffle(order)
             for way in order:
-                took = _time(ways[way])
+                took = _time(way, ways[way])
                 if number:
                     figures[way].append(took)
     finally:
@@ -77,8 +77,8 @@ def _laptop(host: Host, server: Sshd) -> tuple[Client, str]:
     return laptop, laptop.knows(server, user=USER)
 
 
-def _time(log_in: Callable[[], CompletedProcess[str]]) -> float:
+def _time(way: str, log_in: Callable[[], CompletedProcess[str]]) -> float:
     begun = time.monotonic()
     done = log_in()
-    assert done.returncode == 0, done.stderr  # noqa: S101 (a figure of a failed login is none)
+    assert done.returncode == 0, (way, done.stderr)  # noqa: S101 (a figure of a failed login is none)
     return (time.monotonic() - begun) * 1000
