@@ -13,13 +13,12 @@ import pytest
 
 from tests.support import sandbox
 from tests.support.mounts import without_package
-from tests.support.page import END_SECONDS, UNAVAILABLE, answer_to, wait_until_gone
+from tests.support.page import END_SECONDS, UNAVAILABLE, OpenPrompt, answer_to, wait_until_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.support.keys import Holder
-    from tests.support.page import OpenPrompt
     from tests.support.sandbox import Account, Log
 
     WithPage = Callable[..., Account]
@@ -144,6 +143,22 @@ def test_a_login_that_fails_before_its_prompt_leaves_no_page(
     before = sandbox.listening_ports()
     assert ask("alice").verdict == "PAM_AUTHINFO_UNAVAIL"
     assert sandbox.listening_ports() == before
+
+
+def test_a_login_that_fails_in_a_caller_that_lives_on_leaves_no_page(
+    with_page: WithPage, client: Path
+) -> None:
+    with_page("webQrAuthTls")
+    service = sandbox.pam_service(
+        "trex-fails-first",
+        f"auth optional {sandbox.DOOR} web_host=localhost gpg=/bin/false",
+        f"auth required {sandbox.DOOR} web_host=localhost",
+    )
+    login = OpenPrompt(client, service, "alice")
+    try:
+        assert login.page_process(), "of the second one alone"
+    finally:
+        login.close()
 
 
 @pytest.mark.parametrize("library", ["tornado", "qrcode", "cryptography"])

@@ -15,8 +15,10 @@ from trex.openpgp.keyring import (
     DATABASE,
     KEYRING,
     PUBLIC,
+    GpgProcess,
     Keyring,
     _searched,
+    end_all,
     list_home,
     read_key_file,
 )
@@ -101,3 +103,18 @@ def test_what_becomes_of_gpg_is_told_in_its_name(
     keyring = Keyring(str(gpg), owner(tmp_path), str(tmp_path), 1)
     with keyring, pytest.raises(error, match=message):
         keyring.list_keys([])
+
+
+def test_every_gpg_is_ended_though_one_of_them_fails_to() -> None:
+    ended = []
+
+    class Stubborn(GpgProcess):
+        def end(self) -> int | None:
+            ended.append(self)
+            raise MemoryError
+
+    started: list[GpgProcess] = [Stubborn(), Stubborn(), Stubborn()]
+    expected = started[::-1]
+    with pytest.raises(MemoryError):
+        end_all(started)
+    assert ended == expected
