@@ -37,6 +37,8 @@
 #ifndef HELPER
 #define HELPER "/usr/lib/trex-pam/current/trex/login/helper.py"
 #endif
+/* What `trex doctor` reads in the file. */
+__attribute__((used)) static const char built[] = "trex: python=" PYTHON " helper=" HELPER;
 #ifndef SILENCE_MS
 #define SILENCE_MS 120000L /* each of the helper's own waits is shorter */
 #endif

@@ -36,6 +36,23 @@ ignore_signals() {
   trap '' HUP INT PIPE TERM
 }
 
+# Build pam_trex.so as the file $1, with the helper $2 and the interpreter $3.
+build_door() {
+  local compiler=${CC:-cc} flags=(
+    -std=gnu17 -O2 -Wall -Wextra -fPIC -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+    -fstack-protector-strong -fstack-clash-protection
+  )
+  case $("$compiler" -dumpmachine) in
+    x86_64-* | i?86-*) flags+=(-fcf-protection) ;;
+    aarch64-*) flags+=(-mbranch-protection=standard) ;;
+  esac
+  # CFLAGS and LDFLAGS are lists of words.
+  # shellcheck disable=SC2086
+  "$compiler" "${flags[@]}" -DHELPER="\"$2\"" -DPYTHON="\"$3\"" ${CFLAGS-} -shared \
+    -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs ${LDFLAGS-} -o "$1" "$root/native/pam_trex.c" -lpam
+  chmod 0644 "$1"
+}
+
 # Check the scripts, for script/check and script/test: one list, so that neither leaves one out.
 lint_shell() {
   shellcheck --external-sources script/{common.sh,bootstrap,confine,check,debian,debian-tree,demo,demo-askpass,fuzz,install,test} .ci/run

@@ -10,6 +10,11 @@ from tests.support.sandbox import PROJECT
 
 LIBRARY = Path("/usr/lib/trex-pam")
 ENTRY = Path("/lib/security/pam_trex.py")
+# Beside the other modules of libpam.
+SECURITY = next(
+    path for path in Path("/usr/lib").glob(f"{os.uname().machine}-*/security") if path.is_dir()
+)
+DOOR = SECURITY / "pam_trex.so"
 
 
 def install(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

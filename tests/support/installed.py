@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Each of these directories gets an upper layer if one of the files is below it.
 OURS = {
-    "/usr/lib": ("trex-pam", "security/pam_trex*"),
+    "/usr/lib": ("trex-pam", "security/pam_trex*", "*/security/pam_trex*"),
     "/usr/bin": ("trex", "trex-ssh", "trex-askpass"),
     "/usr/share": (
         "bash-completion/completions/trex", "zsh/vendor-completions/_trex",

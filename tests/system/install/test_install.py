@@ -41,33 +41,12 @@ def test_an_installed_module_is_found_by_its_bare_name(
     assert len(compiled - {bundle}) == len(list(version.glob("trex/**/*.py")))
 
 
-def test_the_guard_for_su_is_installed_where_it_is_asked_for(
-    usr: None, alice: Account, client: Path
-) -> None:
-    guard = Path("/lib/security/pam_trex_path.so")
+def test_after_an_upgrade_it_says_who_asks(usr: None, place: Path) -> None:
     install()
-    assert not guard.exists()
-    done = install("--su")
-    assert done.returncode == 0, done.stderr
-    service = sandbox.pam_service(
-        "trex-guarded", "auth requisite pam_trex_path.so", "auth required pam_python.so pam_trex.py"
-    )
-    assert sandbox.ask_pam(client, service, "alice").verdict == "PAM_AUTH_ERR"
+    name = sandbox.pam_service("trex-asking", "auth required pam_python.so pam_trex.py")
     upgraded = install().stdout
     assert "Nothing asks for it yet." not in upgraded
-    assert f"    {sandbox.PAM_SERVICES}/{service}\n" in upgraded
-    assert install("--uninstall").returncode != 0
-    assert guard.exists()
-    install("--uninstall", "--force")
-    assert not guard.exists()
-
-
-def test_without_a_compiler_for_the_guard_nothing_is_changed(usr: None) -> None:
-    with mounted(Path("/usr/include/security"), "--types", "tmpfs", "none"):
-        done = install("--su")
-    assert done.returncode != 0
-    assert "sudo script/bootstrap su" in done.stderr
-    assert not LIBRARY.exists()
+    assert f"    {sandbox.PAM_SERVICES}/{name}\n" in upgraded
 
 
 def test_an_upgrade_is_one_step_and_a_login_in_progress_keeps_its_version(usr: None) -> None:
@@ -128,7 +107,8 @@ def test_a_packager_s_tree(place: Path) -> None:
     assert str(destination).encode() not in content, "where it will lie is what tracebacks name"
 
 
-@pytest.mark.parametrize("words", [["--uninstall", "--sms"], ["--purge"], ["--sms", "--smss"]])
+@pytest.mark.parametrize("words", [["--uninstall", "--sms"], ["--purge"], ["--uninstall", "--native-only"],
+                                   ["--native-only", "--python-only"], ["--sms", "--smss"]])  # fmt: skip
 def test_words_that_do_not_go_together(usr: None, words: list[str]) -> None:
     done = install(*words)
     assert done.returncode != 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.installation import ENTRY, LIBRARY, has_sender, install
+from tests.support.installation import DOOR, ENTRY, LIBRARY, has_sender, install
 from tests.support.sandbox import PAM_SERVICES, PROJECT
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SSHD = Path("/etc/ssh/sshd_config.d/00-trex.conf")
 # Where something of it is, as the README and script/install put it there.
 TRACES = [
-    LIBRARY, ENTRY, ENTRY.with_name("pam_trex_path.so"), SSHD,
+    LIBRARY, ENTRY, DOOR, SSHD,
     *(Path("/usr/bin", name) for name in ("trex", "trex-ssh", "trex-askpass")),
     *(Path(path) for path in ("/etc/trex/sms.toml", "/var/lib/trex/sms/counts",
                               "/usr/share/man/man1/trex.1", "/usr/share/zsh/vendor-completions/_trex")),
@@ -41,7 +41,7 @@ for name in ("_trex", "_trex-sms"):
 @pytest.fixture
 def host(usr: None, var_lib: Path, no_service: None) -> Iterator[None]:
     """Install everything, and configure it."""
-    done = install("--su", "--sms")
+    done = install("--sms")
     assert done.returncode == 0, done.stderr
     subprocess.run(["useradd", "--system", "--user-group", "--no-create-home", "_trex"], check=True)
     (var_lib / "counts").touch()
@@ -49,6 +49,7 @@ def host(usr: None, var_lib: Path, no_service: None) -> Iterator[None]:
     service = PAM_SERVICES / "trex-host"
     service.write_text(
         "auth  sufficient  pam_python.so pam_trex.py\n# pam_trex.py\nauth required x\n"
+        "auth required pam_trex.so nullok\n"
     )
     yield
     service.unlink()

@@ -15,13 +15,11 @@ import pexpect
 import pytest
 
 from tests.support import sandbox
-from trex.cli.doctor.service import check_service
-from trex.cli.doctor.stack import read_stack
+from trex.cli.doctor.callers import check_callers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.keys import Holder
     from tests.support.sandbox import Account, Log
 
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -68,52 +66,18 @@ def mallory(account: Callable[[str], Account]) -> Attacker:
     return Attacker(account("mallory"))
 
 
-@pytest.fixture(scope="session")
-def guard(place: Path) -> Path:
-    """Build pam_trex_path.so."""
-    library = place / "pam_trex_path.so"
-    source = sandbox.PROJECT / "script/pam_trex_path.c"
-    subprocess.run(
-        ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", library, source],
-        check=True,
-    )
-    return library
-
-
-def stack(service: str, *first: str) -> Path:
-    """Write a service in which Trex follows after `first`."""
-    sandbox.pam_service(
-        service, *first, f"auth required pam_python.so {sandbox.ENTRY}",
-        "account required pam_permit.so", "session required pam_permit.so",
-    )  # fmt: skip
+def stack(service: str) -> Path:
+    """Write a service that asks Trex through the door of this test."""
+    sandbox.pam_service(service, f"auth required {sandbox.DOOR}",
+                        "account required pam_permit.so", "session required pam_permit.so")  # fmt: skip
     return sandbox.PAM_SERVICES / service
 
 
 @pytest.mark.parametrize("path", [True, False])
-def test_su_is_safe_with_the_guard_before_it(
-    alice: Account, mallory: Attacker, holder: Holder, guard: Path, path: bool
-) -> None:
-    service = sandbox.PAM_SERVICES / "su"
-    before = service.read_bytes()
-    try:
-        stack("su", f"auth requisite {guard}")
-        terminal = mallory.run("/usr/bin/su", "alice", "-c", "id -un", path=path)
-        terminal.expect(r"-----BEGIN PGP MESSAGE-----.*-----END PGP MESSAGE-----")
-        message = terminal.after.replace("\r\n", "\n")
-        terminal.expect("Response: ")
-        terminal.sendline(str(holder.decrypt(message)).strip())
-        terminal.expect("alice\r\n")
-        terminal.expect(pexpect.EOF)
-        assert not mallory.fired.exists()
-    finally:
-        service.write_bytes(before)
-
-
-@pytest.mark.parametrize("path", [True, False])
-def test_without_the_guard_su_runs_the_caller_s_library_and_trex_refuses_to_go_on(
+def test_through_pam_python_su_runs_the_caller_s_library_and_trex_refuses_to_go_on(
     alice: Account, mallory: Attacker, log: Log, path: bool
 ) -> None:
-    """The control: it shows the hole in pam_python that the guard is for."""
+    """The control: it shows the hole in pam_python for which there is pam_trex.so."""
     service = sandbox.PAM_SERVICES / "su"
     before = service.read_bytes()
     try:
@@ -127,11 +91,11 @@ def test_without_the_guard_su_runs_the_caller_s_library_and_trex_refuses_to_go_o
         service.write_bytes(before)
 
 
+@pytest.mark.usefixtures("door")
 @pytest.mark.parametrize("path", [True, False])
-@pytest.mark.parametrize("guarded", [True, False])
 @pytest.mark.parametrize("program", ["doas", "vlock"])
-def test_doas_and_vlock_need_the_guard_as_su_does(
-    mallory: Attacker, guard: Path, program: str, guarded: bool, path: bool
+def test_doas_and_vlock_need_pam_trex_so_as_su_does(
+    mallory: Attacker, program: str, path: bool
 ) -> None:
     """Both are set-user-ID, and call PAM with the caller's PATH; the doctor knows it."""
     DOAS.write_text("permit mallory\n")
@@ -139,25 +103,27 @@ def test_doas_and_vlock_need_the_guard_as_su_does(
     mallory.account.write("nobody@example.org trust nosign\n")
     service = sandbox.PAM_SERVICES / program
     before = service.read_bytes() if service.exists() else b""  # vlock brings none
+    through_python = sandbox.DOOR.startswith("pam_python.so")
     try:
-        stack(program, *([f"auth requisite {guard}"] if guarded else []))
+        stack(program)
         terminal = mallory.run(*CALLS[program], path=path)
         terminal.sendline("")  # vlock waits for it
         terminal.expect("could not be checked|[Ff]ail|denied")
         terminal.close(force=True)
-        assert mallory.fired.exists() is not guarded
-        found = [finding.check for finding in check_service(program, read_stack(program))]
-        assert ("caller-path" in found) is not guarded
+        assert mallory.fired.exists() is through_python
+        told = [finding.what for finding in check_callers() if finding.check == "caller-path"]
+        assert any(f": {program} ask" in what for what in told) is through_python
     finally:
         service.write_bytes(before) if before else service.unlink()
         DOAS.unlink()
 
 
 @pytest.mark.parametrize("environment", ["PATH of their own", "no PATH, and their directory"])
-@pytest.mark.parametrize("settings", ["secure_path", "no secure_path, but the guard"])
-def test_sudo_is_safe_with_secure_path_or_with_the_guard(
-    alice: Account, mallory: Attacker, guard: Path, environment: str, settings: str
-) -> None:
+@pytest.mark.parametrize("settings", ["secure_path", "no secure_path, but pam_trex.so"])
+def test_sudo_is_safe_with_secure_path_or_through_pam_trex_so(
+    alice: Account, mallory: Attacker, native_door: Path, monkeypatch: pytest.MonkeyPatch,
+    environment: str, settings: str,
+) -> None:  # fmt: skip
     """sudo's own getenv(3) answers libpython, with secure_path if that is set, as Debian has it."""
     service, sudoers = sandbox.PAM_SERVICES / "sudo", Path("/etc/sudoers")
     before = service.read_bytes(), sudoers.read_bytes()
@@ -166,11 +132,10 @@ def test_sudo_is_safe_with_secure_path_or_with_the_guard(
     rule.chmod(0o440)
     mallory.account.write("nobody@example.org trust nosign\n")
     try:
-        if settings == "secure_path":
-            stack("sudo")
-        else:
-            stack("sudo", f"auth requisite {guard}")
+        if settings != "secure_path":
+            monkeypatch.setattr(sandbox, "DOOR", str(native_door))
             sudoers.write_text("Defaults env_reset\n@includedir /etc/sudoers.d\n")
+        stack("sudo")
         terminal = mallory.run("/usr/bin/sudo", "true", path="no PATH" not in environment)
         terminal.expect(pexpect.EOF)
         assert "incorrect" in (terminal.before or "")

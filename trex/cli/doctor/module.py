@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from trex.cli.doctor.stack import Rule
 
 SECURITY = "/lib/security"
-MODULES = ("/lib/*/security", "/lib/security")  # where Debian's libpam looks
+LIBPAM = "/lib/*/security"  # script/install writes where it has put pam_trex.so
+MODULES = (LIBPAM, "/lib/*/security", "/lib/security")  # where Debian's libpam looks
 PAM_PYTHON = "pam_python.so"
 GUARD = "pam_trex_path.so"
 LDD = "/usr/bin/ldd"

@@ -16,6 +16,7 @@ import gnupg
 
 from trex.cli.delegate import PATH, scratch_directory
 from trex.cli.errors import CommandError
+from trex.login.options import Options
 from trex.openpgp.keyblock import V4, V5, Malformed, blocks
 from trex.openpgp.keylist import ALGORITHMS, parse_listing
 from trex.system.privilege import readable
@@ -23,7 +24,7 @@ from trex.system.privilege import readable
 if TYPE_CHECKING:
     from trex.openpgp.keyblock import Block
 
-GPG = "/usr/bin/gpg"
+GPG = Options.gpg
 NO_GPG = "install GnuPG (Debian: gnupg)"
 OPTIONS = ["--no-options", "--no-auto-check-trustdb", "--trust-model", "always"]
 MAX_KEYS = 1 << 20  # bytes; keys with many signatures take several hundred kB
