@@ -8,7 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
-from trex.cli.doctor import dispatch, service, stack
+from trex.cli.doctor import dispatch, doors, service, stack
 from trex.cli.doctor.finding import ERROR, WARNING
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def check(data: bytes) -> None:
         assert DIRECTORY in finding.what
     check_plain_lines(files["x"], read)
     found = {finding.check for finding in findings}
-    rules = service.trex_rules(read)
+    rules = doors.trex_rules(read)
     assert ("pam-absent" in found) == (not rules)
     assert ("pam-syntax" in found) == bool(read.problems)
     if rules and not found & {"pam-syntax", "pam-optional"}:

@@ -35,14 +35,14 @@ CODES = [f"1234567{n}" for n in range(5)]
 
 
 def write_service(*arguments: str, control: str = "required", module: Path | None = None) -> None:
-    entry = module or sandbox.ENTRY
-    line = " ".join(["auth", control, "pam_python.so", str(entry), *arguments])
+    door = f"pam_python.so {module}" if module else sandbox.DOOR
+    line = " ".join(["auth", control, door, *arguments])
     SERVICE.write_text(f"{line}\naccount required pam_permit.so\n")
 
 
 def write_stack(*lines: str) -> None:
-    """Write the service; `{trex}` is the module."""
-    text = "".join(f"auth {line.format(trex=TREX)}\n" for line in lines)
+    """Write the service; `{trex}` is what asks Trex in this test."""
+    text = "".join(f"auth {line.format(trex=sandbox.DOOR)}\n" for line in lines)
     SERVICE.write_text(f"{text}account required pam_permit.so\n")
 
 

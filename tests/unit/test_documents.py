@@ -186,13 +186,19 @@ def test_every_page_is_on_the_list_of_documents() -> None:
     assert "](SECURITY.md)" in text("README.md")
 
 
+def test_su_and_sudo_are_never_shown_with_pam_python() -> None:
+    for page in PAGES:
+        for service in ("su", "sudo", "sudo-i", "common-auth"):
+            for part in page.read_text("utf-8").split(f"`/etc/pam.d/{service}`")[1:]:
+                shown = re.search(r"^    auth .*", part, re.MULTILINE)
+                assert shown is None or "pam_trex.so" in shown[0], f"{page.name}: {service}"
+
+
 def test_each_line_for_a_pam_service_has_arguments_that_the_module_takes() -> None:
-    lines = [
-        line.partition("pam_python.so pam_trex.py")[2].partition("  #")[0]
-        for page in [*PAGES, ROOT / "script/install"]
-        for line in page.read_text("utf-8").split("\n")
-        if re.match(r"    auth .*pam_python\.so pam_trex\.py", line)
-    ]
+    line = re.compile(
+        r"^    auth .*?(?:pam_python\.so pam_trex\.py|pam_trex\.so)\b(.*?)(?:  #.*)?$", re.MULTILINE
+    )
+    lines = [found for page in PAGES for found in line.findall(page.read_text("utf-8"))]
     assert len(lines) > 15
     for line in lines:
         parse_options([one or more for one, more in re.findall(r"\[(.*?)\]|(\S+)", line)])

@@ -44,6 +44,9 @@ def said() -> Iterator[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield node.value
+    yield from re.findall(
+        r'pam_syslog\(.*?"(.*?)"', (ROOT / "native/pam_trex.c").read_text("utf-8")
+    )
     for path in ROOT.glob("trex/**/*.html"):
         yield " ".join(path.read_text(encoding="utf-8").split())
 

@@ -12,7 +12,8 @@ from tests.support import sandbox
 from tests.support.command import trex
 from tests.support.examination import examine, only, write_service
 from tests.support.mounts import mounted
-from trex.cli.doctor.module import MODULES, PAM_PYTHON
+from trex.cli.doctor.doors import PAM_PYTHON
+from trex.cli.doctor.module import MODULES
 
 if TYPE_CHECKING:
     from tests.support.sandbox import Account

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.system.conftest import Keys
 
 
+@pytest.mark.usefixtures("door")
 @pytest.mark.parametrize(
     ("lines", "check"),
     [
@@ -35,22 +36,9 @@ if TYPE_CHECKING:
     ],
 )
 def test_stacks_that_do_not_hold(host: Account, lines: str, check: str) -> None:
-    SERVICE.write_text(lines.format(trex=f"pam_python.so {sandbox.ENTRY}") + "\n")
+    SERVICE.write_text(lines.format(trex=sandbox.DOOR) + "\n")
     assert check in [finding["check"] for finding in examine()["findings"]]
     assert examine()["status"] == 2
-
-
-def test_sudo_without_secure_path(host: Account) -> None:
-    service, sudoers = Path("/etc/pam.d/sudo"), Path("/etc/sudoers")
-    kept = service.read_bytes(), sudoers.read_bytes()
-    service.write_text(f"auth required pam_python.so {sandbox.ENTRY}\n")
-    try:
-        assert checks("--service", "sudo") == [("own-record", "warning")]
-        sudoers.write_bytes(kept[1].replace(b"secure_path", b"#secure_path"))
-        assert ("sudo-path", "error") in checks("--service", "sudo")
-    finally:
-        service.write_bytes(kept[0])
-        sudoers.write_bytes(kept[1])
 
 
 @pytest.mark.parametrize(
@@ -69,8 +57,10 @@ def test_what_gives_more_than_the_user_is_not_asked_by_a_file_of_the_user_s(
 
 
 def test_sudo_in_central_mode_is_sound(
-    host: Account, stack: Callable[..., Path], central: list[str], holder: Holder, keys: Keys
-) -> None:
+    host: Account, stack: Callable[..., Path], central: list[str], holder: Holder, keys: Keys,
+    native_door: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(sandbox, "DOOR", str(native_door))
     stack("sudo")
     assert "auth_file=/etc/trex/users/%u" in only("--service", "sudo")["fix"]
     key = holder.public(keys["cv25519"])
@@ -83,7 +73,7 @@ def test_sudo_in_central_mode_is_sound(
 @pytest.mark.parametrize(
     ("control", "module", "found"),
     [
-        ("requisite", "pam_trex_path.so", True), ("required", "pam_not_there.so", True),
+        ("requisite", "pam_not_there.so", True), ("required", "pam_not_there.so", True),
         ("required", "/opt/pam_not_there.so", True), ("optional", "pam_not_there.so", False),
         ("[success=ok module_unknown=ignore default=die]", "pam_not_there.so", False),
         ("required", "pam_permit.so", False),
@@ -92,7 +82,7 @@ def test_sudo_in_central_mode_is_sound(
 def test_a_module_that_is_not_there_refuses_and_is_found(
     host: Account, client: Path, control: str, module: str, *, found: bool
 ) -> None:
-    """The su of docs/configuration.md before its guard was built: `Module is unknown`."""
+    """As in a stack that was copied from another host: `Module is unknown`."""
     lines = [f"{control} {module}", "required pam_permit.so"]
     name = sandbox.pam_service("trex-missing", *(f"auth {line}" for line in lines))
     assert (sandbox.ask_pam(client, name, "root").numbers("verdict") != [0]) == found
@@ -133,6 +123,7 @@ def test_the_stack_is_played_as_libpam_plays_it(client: Path) -> None:
     assert answers == {True, False}
 
 
+@pytest.mark.usefixtures("door")
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
@@ -157,6 +148,7 @@ def test_lines_in_combination(
     assert [pair for pair in checks("--user", "alice") if pair[0].startswith("pam-")] == expected
 
 
+@pytest.mark.usefixtures("door")
 def test_one_of_two_ways_is_enough(coder: Account) -> None:
     write_stack("sufficient {trex}", "required {trex} method=totp")
     assert checks("--user", "alice") == []

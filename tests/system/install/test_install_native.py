@@ -59,7 +59,9 @@ def test_both_doors_are_installed_and_su_s_is_root_s_and_hardened(
     assert sandbox.ask_pam(client, service.name, "alice").verdict == "PAM_AUTH_ERR"
     assert DOOR.resolve().parent == ENTRY.resolve().parent
     assert described(DOOR) == ("root", "root", 0o644)
-    said = subprocess.run(["readelf", "-dlW", DOOR], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        ["readelf", "-dlW", DOOR], capture_output=True, text=True, check=True
+    ).stdout
     assert "BIND_NOW" in said
     assert "GNU_RELRO" in said
     assert " RWE " not in said
@@ -73,7 +75,9 @@ def test_an_open_prompt_stays_with_its_version_through_an_upgrade(
     install()
     first = DOOR.resolve()
     answer = place / "upgrade-and-answer"
-    answer.write_text(f"#!/bin/sh\n{sandbox.PROJECT}/script/install >/dev/null\nexec {holder.command()}\n")
+    answer.write_text(
+        f"#!/bin/sh\n{sandbox.PROJECT}/script/install >/dev/null\nexec {holder.command()}\n"
+    )
     answer.chmod(0o755)
     asked = sandbox.ask_pam(client, service.name, "alice", "--answer-with", str(answer))
     assert asked.verdict == "PAM_SUCCESS"
@@ -83,7 +87,12 @@ def test_an_open_prompt_stays_with_its_version_through_an_upgrade(
 
 
 def test_native_only_needs_no_libpam_python(
-    no_pam_python: None, no_service: None, alice: Account, client: Path, holder: Holder, service: Path
+    no_pam_python: None,
+    no_service: None,
+    alice: Account,
+    client: Path,
+    holder: Holder,
+    service: Path,
 ) -> None:
     assert "only pam_trex.so can be used" in install().stdout
     service.rename(service.with_name("kept"))
@@ -118,7 +127,9 @@ def test_no_door_goes_that_a_service_names(
     assert DOOR.is_symlink() != ENTRY.is_symlink()
 
 
-def test_without_a_compiler_nothing_is_changed_unless_it_is_not_needed(usr: None, no_service: None) -> None:
+def test_without_a_compiler_nothing_is_changed_unless_it_is_not_needed(
+    usr: None, no_service: None
+) -> None:
     with mounted(Path("/usr/include/security"), "--types", "tmpfs", "none"):
         done = install()
         assert done.returncode != 0
@@ -154,7 +165,13 @@ def test_uninstall_takes_it_away_unless_a_service_names_it(
 
 
 def test_the_guard_of_earlier_versions_stays_while_a_service_names_it_and_what_to_write_is_said(
-    usr: None, no_service: None, alice: Account, client: Path, holder: Holder, service: Path, place: Path
+    usr: None,
+    no_service: None,
+    alice: Account,
+    client: Path,
+    holder: Holder,
+    service: Path,
+    place: Path,
 ) -> None:
     """Without its file nobody gets through that line: root neither, in the middle of an upgrade."""
     source = place / "guard.c"
@@ -168,7 +185,9 @@ def test_the_guard_of_earlier_versions_stays_while_a_service_names_it_and_what_t
     assert done.returncode == 0, done.stderr
     assert "WARNING: pam_trex_path.so is no longer part of Trex." in done.stdout
     assert f"{service}: remove\n    auth requisite pam_trex_path.so\n" in done.stdout
-    [written] = [line.strip() for line in done.stdout.splitlines() if "pam_trex.so timeout=300" in line]
+    [written] = [
+        line.strip() for line in done.stdout.splitlines() if "pam_trex.so timeout=300" in line
+    ]
     assert log_in(service, client, holder) == "PAM_SUCCESS", "as before the upgrade"
     assert OLD_GUARD.exists()
     service.write_text(f"{written}\naccount required pam_permit.so\n")

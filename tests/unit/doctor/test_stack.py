@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from trex.cli.doctor import stack as stack_module
 from trex.cli.doctor.dispatch import lets_in
-from trex.cli.doctor.service import check_service, trex_rules
+from trex.cli.doctor.doors import NATIVE, PAM_PYTHON, asked_by, native_line, trex_rules
+from trex.cli.doctor.service import check_service
 from trex.cli.doctor.stack import Rule, assemble, parse_control, read_stack, tokens
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ def test_nobody_gets_in_where_no_module_says_yes(rows: list[tuple[str, str, int]
         assert "success" in results
 
 
+@pytest.mark.parametrize("door", [TREX, "pam_trex.so"])
 @pytest.mark.parametrize(
     ("lines", "found"),
     [
@@ -199,20 +201,36 @@ def test_nobody_gets_in_where_no_module_says_yes(rows: list[tuple[str, str, int]
         (["@include common-auth"], ["pam-absent"]),
     ],
 )  # fmt: skip
-def test_stacks(write: Callable[..., None], lines: list[str], found: list[str]) -> None:
+def test_stacks(write: Callable[..., None], door: str, lines: list[str], found: list[str]) -> None:
     write("common-auth", "auth required pam_unix.so")
-    write("x", *lines)
+    write("x", *(line.replace(TREX, door) for line in lines))
     assert checks("x") == found
 
 
-def test_su_wants_its_guard(write: Callable[..., None]) -> None:
-    write("su", f"auth required {TREX}")
-    assert checks("su") == ["caller-path"]
-    write("su", "auth requisite pam_trex_path.so", f"auth required {TREX}")
-    assert checks("su") == []
+def test_trex_is_found_behind_either_door_by_name_and_by_path(write: Callable[..., None]) -> None:
+    write("x", "auth required /lib/security/pam_python.so /opt/trex/pam_trex.py nullok",
+          "auth required pam_python.so other.py", "auth required pam_python.so",
+          "auth required pam_trex.so", "auth required /opt/pam_trex.so timeout=5 [prompt=A: ]",
+          "auth required pam_trex.py", "auth required pam_trex_path.so")  # fmt: skip
+    rules = trex_rules(read_stack("x"))
+    assert [(rule.line, asked_by(rule)) for rule in rules] == [
+        (1, (PAM_PYTHON, ["nullok"])), (4, (NATIVE, [])), (5, (NATIVE, ["timeout=5", "prompt=A: "])),
+    ]  # fmt: skip
 
 
-def test_the_module_is_found_by_either_name(write: Callable[..., None]) -> None:
-    write("x", "auth required /lib/security/pam_python.so /opt/trex/pam_trex.py",
-          "auth required pam_python.so other.py", "auth required pam_python.so")  # fmt: skip
-    assert [rule.line for rule in trex_rules(read_stack("x"))] == [1]
+@pytest.mark.parametrize(
+    ("control", "arguments"),
+    [
+        ("required", ""), ("requisite", " timeout=5 nullok"), ("required", r" [prompt=An \[x\] : ]"),
+        ("[success=1 default=die]", " prompt=A]"), ("required", " []"),
+    ],
+)  # fmt: skip
+def test_the_line_for_pam_trex_so_says_the_same(
+    write: Callable[..., None], control: str, arguments: str
+) -> None:
+    write("x", f"auth {control} {TREX}{arguments}")
+    [old] = trex_rules(read_stack("x"))
+    write("x", native_line(old))
+    [new] = trex_rules(read_stack("x"))
+    assert (new.control, new.actions) == (old.control, old.actions)
+    assert asked_by(new) == (NATIVE, old.arguments[1:])

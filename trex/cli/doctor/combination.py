@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from trex.cli.doctor.dispatch import is_asked, lets_in, played
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
-from trex.cli.doctor.module import GUARD
 
 if TYPE_CHECKING:
     from trex.cli.doctor.stack import Rule, Stack
@@ -14,13 +13,13 @@ if TYPE_CHECKING:
 
 # Modules that ask nothing: their success proves nothing, and no password was typed.
 SILENT = (
-    GUARD, "pam_access.so", "pam_cap.so", "pam_debug.so", "pam_deny.so", "pam_echo.so",
+    "pam_access.so", "pam_cap.so", "pam_debug.so", "pam_deny.so", "pam_echo.so",
     "pam_env.so", "pam_faildelay.so", "pam_faillock.so", "pam_gnome_keyring.so", "pam_group.so",
     "pam_issue.so", "pam_keyinit.so", "pam_kwallet5.so", "pam_limits.so", "pam_listfile.so",
     "pam_localuser.so", "pam_loginuid.so", "pam_mail.so", "pam_motd.so", "pam_nologin.so",
     "pam_permit.so", "pam_rootok.so", "pam_securetty.so", "pam_sepermit.so", "pam_shells.so",
-    "pam_succeed_if.so", "pam_tally.so", "pam_tally2.so", "pam_time.so", "pam_umask.so",
-    "pam_usertype.so", "pam_warn.so", "pam_wheel.so",
+    "pam_succeed_if.so", "pam_tally.so", "pam_tally2.so", "pam_time.so", "pam_trex_path.so",
+    "pam_umask.so", "pam_usertype.so", "pam_warn.so", "pam_wheel.so",
 )  # fmt: skip
 TAKES = ("use_first_pass", "try_first_pass")
 # Modules that take an earlier module's password by default, unless this argument forbids it.

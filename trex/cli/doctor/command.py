@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trex.cli.doctor.callers import check_callers
 from trex.cli.doctor.clock import check_clock
 from trex.cli.doctor.combination import check_combination, check_strangers, check_unasked
 from trex.cli.doctor.confinement import check_confinement
+from trex.cli.doctor.doors import asked_by, trex_rules
 from trex.cli.doctor.finding import ERROR, NOTE, STATUS, Finding, status_of
 from trex.cli.doctor.line import Users, check_line, either, left_out, users_of
-from trex.cli.doctor.module import check_module, check_others
+from trex.cli.doctor.module import check_modules, check_others
 from trex.cli.doctor.ntp import check_offset
 from trex.cli.doctor.programs import check_program
-from trex.cli.doctor.service import check_service, trex_rules, with_options
+from trex.cli.doctor.service import check_service, with_options
 from trex.cli.doctor.sshd import check_sshd, key_comes_first
 from trex.cli.doctor.stack import read_stack
 from trex.cli.errors import CommandError
@@ -65,9 +67,10 @@ COLOURS = {ERROR: "red", NOTE: "cyan"}
 def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool) -> int:
     """Find what would make a login fail, or let in somebody without a right response.
 
-    Nothing is changed. It checks pam_python.so and the module's files, the PAM stack with its
-    includes, sshd's settings, each user's record and keys, the page with a QR code, each user's
-    secret for codes, the settings for sending a PIN, and the clock.
+    Nothing is changed. It checks pam_trex.so or pam_python.so with the files behind it, the PAM
+    stack with its includes, which programs have root run code of their caller's, sshd's
+    settings, each user's record and keys, the page with a QR code, each user's secret for codes,
+    the settings for sending a PIN, and the clock.
 
     Without root's rights it checks what it can of the caller's own logins, and names what it
     leaves out.
@@ -75,19 +78,24 @@ def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool
     names = _names(users)
     stack = read_stack(service)
     rules = trex_rules(stack)
-    findings = [*check_module(next(iter(rules), None)), *check_others(stack.rules)]
-    findings += check_service(service, stack)
+    findings = [*check_modules(rules), *check_others(stack.rules)]
+    findings += [*check_service(service, stack), *check_callers()]
     lines: Lines = [*with_options(rules)] if rules else [(None, Options())]
     findings += _check_lines(service, stack, names, lines, online=online)
     findings += check_confinement(lines)
     findings += check_clock([__file__])
     if any(options.method == "totp" for _, options in lines):
         findings += check_offset()
+    doors = [(rule.where, asked.door) for rule in rules if (asked := asked_by(rule))]
     status = status_of(findings)
     if as_json:
         told = [dataclasses.asdict(finding) for finding in findings]
-        answer(json.dumps({"service": service, "status": status, "findings": told}, indent=2))
+        used = [{"where": where, "door": door} for where, door in doors]
+        report = {"service": service, "lines": used, "status": status, "findings": told}
+        answer(json.dumps(report, indent=2))
     else:
+        for where, door in doors:
+            answer(f"{one_line(where)}: {one_line(service)} asks Trex through {door}")
         _print(findings)
     return status
 

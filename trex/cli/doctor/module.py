@@ -1,4 +1,4 @@
-"""The module's own files: present, complete, and writable by root alone."""
+"""The files of both doors: present, complete, of one version, and writable by root alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
+from trex.cli.doctor.doors import NATIVE, PAM_PYTHON
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
 from trex.cli.location import ROOT
 from trex.errors import MAX_PATH, FileUnsafe, cut
@@ -20,25 +21,87 @@ if TYPE_CHECKING:
 SECURITY = "/lib/security"
 LIBPAM = "/lib/*/security"  # script/install writes where it has put pam_trex.so
 MODULES = (LIBPAM, "/lib/*/security", "/lib/security")  # where Debian's libpam looks
-PAM_PYTHON = "pam_python.so"
-GUARD = "pam_trex_path.so"
+INSTALLED, CURRENT = "/usr/lib/trex-pam/", "/usr/lib/trex-pam/current"
+BUILT = re.compile(rb"trex: python=(/[^\0 ]+) helper=(/[^\0 ]+)\0")  # native/pam_trex.c
+MAX_MODULE = 1 << 22  # bytes
+VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 LDD = "/usr/bin/ldd"
 SECONDS = 20
 
 
-def check_module(rule: Rule | None) -> list[Finding]:
-    """Return what is wrong with pam_python.so, and with the script that `rule` names."""
-    found = _files_of(rule.module if rule else PAM_PYTHON)
+def check_modules(rules: list[Rule]) -> list[Finding]:
+    """Return what is wrong with what `rules` ask Trex through; without rules, with both doors."""
+    findings = []
+    for rule in rules:
+        if rule.name == NATIVE:
+            findings += _check_native(rule.module)
+        else:
+            findings += _check_pam_python(rule.module, os.path.join(SECURITY, rule.arguments[0]))
+    if not rules:
+        if files_of(PAM_PYTHON):
+            findings += _check_pam_python(PAM_PYTHON)
+        if files_of(NATIVE):
+            findings += _check_native(NATIVE)
+        elif not files_of(PAM_PYTHON):
+            findings += _missing(NATIVE, "sudo script/install")
+    return list(dict.fromkeys(findings))
+
+
+def _missing(module: str, fix: str) -> list[Finding]:
+    what = f"{os.path.basename(module)} is not installed"
+    why = "PAM cannot load Trex, and refuses."
+    return [Finding("module-missing", ERROR, what, why, fix)]
+
+
+def _check_pam_python(module: str, script: str = "") -> list[Finding]:
+    found = files_of(module)
     if not found:
-        return [
-            Finding("module-missing", ERROR, "pam_python.so is not installed",
-                    "PAM cannot load Trex, and refuses.", "sudo script/bootstrap runtime")
-        ]  # fmt: skip
+        return _missing(module, "sudo script/bootstrap runtime")
     findings, version = _check_library(found[0])
-    if rule:
-        script = os.path.join(SECURITY, rule.arguments[0])
-        findings += _check_script(script, version)
+    if script:
+        package = os.path.join(os.path.dirname(os.path.realpath(script)), "trex")
+        findings += _check_package(script, package, version)
     return findings
+
+
+def _check_native(module: str) -> list[Finding]:
+    found = files_of(module)
+    if not found:
+        return _missing(module, "sudo script/bootstrap native; sudo script/install")
+    path = found[0]
+    with open(path, "rb") as file:
+        built = BUILT.search(file.read(MAX_MODULE))
+    if not built:
+        what = f"{path} is a module of another project"
+        why = "Trex has no say in these logins."
+        return [Finding("module-foreign", ERROR, what, why, "remove it, and: sudo script/install")]
+    python, helper = map(os.fsdecode, built.groups())
+    version = _version_of(python)
+    findings = _check_files([path, python] if version else [path])
+    if not version:
+        what = f"{path} runs {python}, which does not work"
+        why = "No login through it can be checked, and all are refused."
+        findings.append(Finding("module-python", ERROR, what, why, "sudo script/install"))
+    there = os.path.realpath(helper)
+    findings += _check_package(helper, os.path.dirname(os.path.dirname(there)), version)
+    if there.startswith(INSTALLED) and not there.startswith(f"{os.path.realpath(CURRENT)}/"):
+        what = f"{path} runs {helper}, and not the version that is installed"
+        why = "It is no link to the installed module. The next upgrade may remove what it runs."
+        fix = f"rm {shlex.quote(path)}; sudo script/install"
+        findings.append(Finding("module-version", WARNING, what, why, fix))
+    return findings
+
+
+def _version_of(python: str) -> str:
+    """Return the version of an interpreter, as `3.11`; "" if it does not run."""
+    try:
+        done = subprocess.run(  # noqa: S603 (a list; the path is the module's own)
+            [python, "-I", "-S", "-c", VERSION], capture_output=True, text=True, check=False,
+            timeout=SECONDS, stdin=subprocess.DEVNULL, env={"PATH": "/usr/bin:/bin"},
+        )  # fmt: skip
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def check_others(rules: list[Rule]) -> list[Finding]:
@@ -49,19 +112,17 @@ def check_others(rules: list[Rule]) -> list[Finding]:
     findings = []
     for rule in rules:
         action = rule.actions.get("module_unknown", rule.actions.get("default", "bad"))
-        if rule.name == PAM_PYTHON or not rule.actions or action not in ("bad", "die"):
+        if rule.name in (PAM_PYTHON, NATIVE) or not rule.actions or action not in ("bad", "die"):
             continue
-        if not _files_of(rule.module):
+        if not files_of(rule.module):
             what = f"{rule.where}: the module {cut(rule.module, MAX_PATH)} is not installed"
             why = "PAM refuses every login that reaches this line."
             fix = f"sudoedit {rule.path}, line {rule.line}, or install the module's package"
-            if rule.name == GUARD:
-                fix = "sudo script/bootstrap su; sudo script/install --su"
             findings.append(Finding("pam-missing", ERROR, what, why, fix))
     return findings
 
 
-def _files_of(module: str) -> list[str]:
+def files_of(module: str) -> list[str]:
     """Return the files that libpam would load for a module's name or path."""
     if module.startswith("/"):
         return [module] if os.path.exists(module) else []
@@ -85,14 +146,14 @@ def _check_library(path: str) -> tuple[list[Finding], str]:
     return findings, linked[1] if linked else ""
 
 
-def _check_script(script: str, version: str) -> list[Finding]:
-    package = os.path.join(os.path.dirname(os.path.realpath(script)), "trex")
-    if not os.path.isfile(script) or not os.path.isfile(os.path.join(package, "login/pam.py")):
+def _check_package(entry: str, package: str, version: str) -> list[Finding]:
+    """Return what is wrong with what a door runs; `version` is its Python's, "" if not known."""
+    if not os.path.isfile(entry) or not os.path.isfile(os.path.join(package, "login/pam.py")):
         return [
-            Finding("module-script", ERROR, f"{script}: the module is missing or incomplete",
-                    "pam_python cannot run it, and refuses.", "sudo script/install")
+            Finding("module-script", ERROR, f"{entry}: the module is missing or incomplete",
+                    "It cannot run, and PAM refuses.", "sudo script/install")
         ]  # fmt: skip
-    files = [script, package, *glob.glob(os.path.join(glob.escape(package), "**"), recursive=True)]
+    files = [entry, package, *glob.glob(os.path.join(glob.escape(package), "**"), recursive=True)]
     findings = _check_files(files)
     compiled = version.replace(".", "")
     if compiled and not os.path.exists(f"{package}/login/__pycache__/pam.cpython-{compiled}.pyc"):
@@ -118,7 +179,7 @@ def _check_files(paths: list[str]) -> list[Finding]:
             why = "It runs as root in every login."
             return [Finding("module-writable", ERROR, str(error), why, fix)]
         except OSError as error:
-            why = "pam_python cannot read it."
+            why = "It cannot be read."
             what = f"{path}: {error.strerror}"
             return [Finding("module-script", ERROR, what, why, "sudo script/install")]
     return []

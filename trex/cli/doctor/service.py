@@ -6,10 +6,11 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from trex.cli.doctor import sudoers
+from trex.cli.doctor.callers import is_called_by_users
 from trex.cli.doctor.dispatch import MAX_PLAYED, is_all_played, lets_in, played
-from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
-from trex.cli.doctor.module import GUARD, root_alone
+from trex.cli.doctor.doors import ENTRY, NATIVE, PAM_PYTHON, asked_by, trex_rules
+from trex.cli.doctor.finding import ERROR, WARNING, Finding
+from trex.cli.doctor.module import files_of, root_alone
 from trex.cli.doctor.programs import CENTRAL, OWN_RECORD
 from trex.cli.location import ROOT
 from trex.errors import FileUnsafe, OptionError
@@ -20,25 +21,13 @@ from trex.system.safefile import check_writers
 if TYPE_CHECKING:
     from trex.cli.doctor.stack import Rule, Stack
 
-ENTRY = "pam_trex.py"
-# Started by users with an environment of their own (docs/configuration.md, su).
-SET_USER_ID = ("su", "su-l", "chfn", "chsh", "newgrp", "polkit-1", "passwd", "doas", "vlock")
 REFUSALS = ("auth_err", "authinfo_unavail", "user_unknown", "conv_err", "system_err")
-EXAMPLE = "auth  required  pam_python.so pam_trex.py"
-
-
-def trex_rules(stack: Stack) -> list[Rule]:
-    """Return the rules that are this module."""
-    return [
-        rule
-        for rule in stack.rules
-        if rule.name == "pam_python.so" and os.path.basename("".join(rule.arguments[:1])) == ENTRY
-    ]
 
 
 def options_of(rule: Rule) -> Options:
-    """Return the module's arguments. Raises OptionError."""
-    options = parse_options(rule.arguments[1:])
+    """Return Trex's arguments in one of its lines. Raises OptionError."""
+    asked = asked_by(rule)
+    options = parse_options(asked.arguments if asked else [])
     for name in ("run_as", "web_user"):
         servant = getattr(options, name)
         if servant != getattr(Options, name):
@@ -66,7 +55,7 @@ def check_service(service: str, stack: Stack) -> list[Finding]:
     findings += _check_writers(stack)
     rules = trex_rules(stack)
     if not rules:
-        what = f"{path}: no auth line asks {ENTRY}"
+        what = f"{path}: no auth line asks Trex"
         why = "Trex has no say in these logins."
         return [*findings, Finding("pam-absent", ERROR, what, why, _fix_absent(service, path))]
     for rule, following in zip(rules, [*rules[1:], None], strict=True):
@@ -78,15 +67,17 @@ def check_service(service: str, stack: Stack) -> list[Finding]:
         findings.append(Finding("pam-twice", WARNING, what, why, f"sudoedit {rules[1].path}"))
     if not any(finding.check == "pam-optional" for finding in findings):
         findings += _check_ways(stack, rules)
-    return [*findings, *_check_caller(service, stack, rules)]
+    return findings
 
 
 def _fix_absent(service: str, path: str) -> str:
     """Return how to add Trex to the service: beside common-auth, both would be asked."""
     if not os.path.exists(path):
         return f"{path} does not exist: name the service with --service"
+    by_python = files_of(PAM_PYTHON) and not is_called_by_users(service)
+    door = f"{PAM_PYTHON} {ENTRY}" if by_python else NATIVE
     central = f" {CENTRAL}" if service in OWN_RECORD else ""
-    return f"in {path}, replace @include common-auth by: {EXAMPLE}{central}"
+    return f"in {path}, replace @include common-auth by: auth  required  {door}{central}"
 
 
 def _check_writers(stack: Stack) -> list[Finding]:
@@ -177,23 +168,3 @@ def _way_around(stack: Stack, results: list[str], first: Rule) -> Finding:
         "A user who succeeds there gets in without a right response.",
         f"put Trex first and required, or remove what is sufficient: sudoedit {first.path}",
     )  # fmt: skip
-
-
-def _check_caller(service: str, stack: Stack, rules: list[Rule]) -> list[Finding]:
-    """Check whether a program that users start lets them choose Python's library."""
-    before = stack.rules[: stack.rules.index(rules[0])]
-    if any(rule.name == GUARD for rule in before):
-        return []
-    why = "Python takes its library from the caller's PATH, and runs it as root."
-    if service in SET_USER_ID:
-        what = f"{rules[0].where}: {service} asks Trex without {GUARD} before it"
-        fix = f"sudo script/install --su, and before Trex: auth requisite {GUARD}"
-        return [Finding("caller-path", ERROR, what, why, fix)]
-    if service in sudoers.SERVICES and not sudoers.can_be_read():
-        fix = "sudo trex doctor"
-        return [Finding("sudo-path", NOTE, "/etc/sudoers was not checked", why, fix)]
-    if service in sudoers.SERVICES and not sudoers.has_secure_path():
-        what = "/etc/sudoers sets no secure_path"
-        fix = "sudo visudo: Defaults secure_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
-        return [Finding("sudo-path", ERROR, what, why, fix)]
-    return []

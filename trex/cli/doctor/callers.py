@@ -1,0 +1,141 @@
+"""Trex's lines in all services: through which any user becomes root, and which are shared."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from trex.cli.doctor import stack as pam
+from trex.cli.doctor import sudoers
+from trex.cli.doctor.doors import PAM_PYTHON, asked_by, native_line, trex_rules
+from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
+
+if TYPE_CHECKING:
+    from trex.cli.doctor.stack import Rule
+
+# Services of programs that users start with an environment of their own, and that then are root.
+SET_USER_ID = (
+    "su", "su-l", "chfn", "chsh", "newgrp", "polkit-1", "passwd", "doas", "vlock", "ppp", "kde",
+)  # fmt: skip
+PROGRAMS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")  # for others: by name
+SPOKEN = {"polkit-1": "polkit-1 (pkexec)"}
+# Files that services include, as Debian and Fedora name them, and what editors and packages leave.
+NO_SERVICE = (".", "common-", "system-auth", "password-auth", "postlogin")
+LEFT = ("~", ".dpkg-old", ".dpkg-new", ".dpkg-dist", ".rpmsave", ".rpmnew", ".bak", ".orig")
+OLD_GUARD = "pam_trex_path.so"  # of earlier versions; script/install leaves it while it is named
+RUNS_AS_ROOT = (
+    "Any user who may call it runs code as root: Python takes its library from the caller's PATH."
+)
+
+
+class Line:
+    """One line of Trex's, the services that have it, and those with the old guard before it."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.services: list[str] = []
+        self.guarded: list[str] = []
+
+    @property
+    def fix(self) -> str:
+        """The same through pam_trex.so."""
+        return f"sudoedit {self.rule.path}, line {self.rule.line}: {native_line(self.rule)}"
+
+
+def check_callers() -> list[Finding]:
+    """Return what is wrong with who starts a service of Trex's, and the lines that are shared."""
+    findings = []
+    for line in _lines():
+        asked = asked_by(line.rule)
+        if asked and asked.door == PAM_PYTHON:
+            findings += [*_check_set_user_id(line), *_check_sudo(line)]
+        findings += _check_shared(line)
+    return findings
+
+
+def _lines() -> list[Line]:
+    """Return Trex's lines in all services that libpam can be asked for."""
+    lines: dict[tuple[str, int], Line] = {}
+    for service in _services():
+        stack = pam.read_stack(service)
+        for rule in trex_rules(stack):
+            line = lines.setdefault((rule.path, rule.line), Line(rule))
+            line.services.append(service)
+            before = stack.rules[: stack.rules.index(rule)]
+            if any(other.name == OLD_GUARD for other in before):
+                line.guarded.append(service)
+    return list(lines.values())
+
+
+def _services() -> list[str]:
+    names: set[str] = set()
+    for directory in pam.DIRECTORIES:
+        if os.path.isdir(directory):
+            names.update(os.listdir(directory))
+    return sorted(
+        name for name in names if not name.startswith(NO_SERVICE) and not name.endswith(LEFT)
+    )
+
+
+def is_called_by_users(service: str) -> bool:
+    """Return whether the service's program is set-user-ID, as far as is known."""
+    if service in (*SET_USER_ID, *sudoers.SERVICES):
+        return True
+    for directory in PROGRAMS:
+        try:
+            mode = os.stat(f"{directory}/{service}").st_mode
+        except OSError:
+            continue
+        if stat.S_ISREG(mode) and mode & stat.S_ISUID:
+            return True
+    return False
+
+
+def _check_set_user_id(line: Line) -> list[Finding]:
+    started = [
+        service
+        for service in line.services
+        if service not in sudoers.SERVICES and is_called_by_users(service)
+    ]
+    findings = []
+    if bare := [service for service in started if service not in line.guarded]:
+        findings.append(_through_python(line, bare, ERROR, RUNS_AS_ROOT))
+    if guarded := [service for service in started if service in line.guarded]:
+        why = f"{OLD_GUARD} keeps the caller's PATH from Python, but is no longer part of Trex."
+        findings.append(_through_python(line, guarded, WARNING, why))
+    return findings
+
+
+def _through_python(line: Line, services: list[str], severity: str, why: str) -> Finding:
+    names = ", ".join(SPOKEN.get(service, service) for service in services)
+    ask = "asks" if len(services) == 1 else "ask"
+    what = f"{line.rule.where}: {names} {ask} Trex through {PAM_PYTHON}"
+    return Finding("caller-path", severity, what, why, line.fix)
+
+
+def _check_sudo(line: Line) -> list[Finding]:
+    """Return what is wrong with sudo, which sets PATH itself if secure_path is set."""
+    asking = [service for service in line.services if service in sudoers.SERVICES]
+    if not asking or set(asking) <= set(line.guarded):
+        return []
+    if not sudoers.can_be_read():
+        what, fix = "/etc/sudoers was not checked for secure_path", "sudo trex doctor"
+        return [Finding("sudo-path", NOTE, what, RUNS_AS_ROOT, fix)]
+    if sudoers.has_secure_path():
+        why = "Nothing but secure_path in /etc/sudoers keeps the caller's PATH from Python."
+        return [_through_python(line, asking, NOTE, why)]
+    what = "/etc/sudoers sets no secure_path"
+    return [Finding("sudo-path", ERROR, what, RUNS_AS_ROOT, line.fix)]
+
+
+def _check_shared(line: Line) -> list[Finding]:
+    """Return a note for a line in a file that services include, such as common-auth."""
+    own = os.path.basename(line.rule.path)
+    if all(name == own or name.startswith(f"{own}-") for name in line.services):  # su and su-l
+        return []
+    names = ", ".join(SPOKEN.get(service, service) for service in line.services)
+    what = f"{line.rule.where}: Trex is asked by every service that has this file: {names}"
+    why = "A user who is not set up for Trex is refused by all of them."
+    fix = "if that is too many: the line in the file of each service that should ask"
+    return [Finding("pam-shared", NOTE, what, why, fix)]
