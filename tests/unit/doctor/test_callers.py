@@ -43,7 +43,7 @@ def test_a_set_user_id_program_through_pam_python_is_an_error_with_the_line_to_w
     assert (finding.check, finding.severity) == ("caller-path", ERROR)
     assert finding.what.startswith(f"{tmp_path}/{service}:2: {service}")
     assert finding.what.endswith(" asks Trex through pam_python.so")
-    assert "runs code as root" in finding.why
+    assert "can run code as root" in finding.why
     command, _, line = finding.fix.partition(": ")
     assert command == f"sudoedit {tmp_path}/{service}, line 2"
     write(service, "auth sufficient pam_rootok.so", line)

@@ -25,7 +25,7 @@ NO_SERVICE = (".", "common-", "system-auth", "password-auth", "postlogin")
 LEFT = ("~", ".dpkg-old", ".dpkg-new", ".dpkg-dist", ".rpmsave", ".rpmnew", ".bak", ".orig")
 OLD_GUARD = "pam_trex_path.so"  # of earlier versions; script/install leaves it while it is named
 RUNS_AS_ROOT = (
-    "Any user who may call it runs code as root: Python takes its library from the caller's PATH."
+    "Whoever may call such a program can run code as root: Python follows the caller's PATH."
 )
 
 
