@@ -49,8 +49,8 @@ build_door() {
   # CFLAGS and LDFLAGS are lists of words.
   # shellcheck disable=SC2086
   "$compiler" "${flags[@]}" -DHELPER="\"$2\"" -DPYTHON="\"$3\"" ${CFLAGS-} -shared \
-    -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs ${LDFLAGS-} -o "$1" "$root/native/pam_trex.c" -lpam
-  chmod 0644 "$1"
+    -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs ${LDFLAGS-} -o "$1" "$root/native/pam_trex.c" -lpam &&
+    chmod 0644 "$1"
 }
 
 # Check the scripts, for script/check and script/test: one list, so that neither leaves one out.

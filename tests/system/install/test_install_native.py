@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ import pytest
 from tests.support import sandbox
 from tests.support.installation import DOOR, ENTRY, LIBRARY, SECURITY, described, install
 from tests.support.mounts import mounted
+from trex.cli.doctor.module import check_modules
+from trex.cli.doctor.stack import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +62,9 @@ def test_both_doors_are_installed_and_su_s_is_root_s_and_hardened(
     assert sandbox.ask_pam(client, service.name, "alice").verdict == "PAM_AUTH_ERR"
     assert DOOR.resolve().parent == ENTRY.resolve().parent
     assert described(DOOR) == ("root", "root", 0o644)
+    helper = DOOR.resolve().parent / "trex/login/helper.py"
+    assert described(helper) == ("root", "root", 0o644)
+    assert f" helper={helper}\0".encode() in DOOR.read_bytes()
     said = subprocess.run(
         ["readelf", "-dlW", DOOR], capture_output=True, text=True, check=True
     ).stdout
@@ -84,6 +90,21 @@ def test_an_open_prompt_stays_with_its_version_through_an_upgrade(
     assert DOOR.resolve() != first
     assert first.exists()
     assert log_in(service, client, holder) == "PAM_SUCCESS"
+
+
+def test_a_copy_of_an_earlier_version_s_module_is_found_before_its_helper_goes(
+    usr: None, place: Path
+) -> None:
+    install()
+    copy = place / "kept" / "pam_trex.so"
+    copy.parent.mkdir()
+    shutil.copy(DOOR, copy)
+    rule = Rule("/etc/pam.d/x", 1, "required", {}, str(copy), [], 0)
+    assert check_modules([rule]) == []
+    install()
+    assert [finding.check for finding in check_modules([rule])] == ["module-version"]
+    install()
+    assert "module-script" in [finding.check for finding in check_modules([rule])]
 
 
 def test_native_only_needs_no_libpam_python(
