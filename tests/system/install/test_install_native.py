@@ -221,7 +221,7 @@ def test_the_guard_of_earlier_versions_stays_while_a_service_names_it_and_what_t
 def test_paths_of_another_system_are_given_once_and_kept_by_upgrades(
     usr: None, alice: Account, client: Path, holder: Holder, place: Path, service: Path
 ) -> None:
-    elsewhere = place / "elsewhere"
+    elsewhere = place / "another-system"
     security = elsewhere / "security"
     security.mkdir(parents=True)
     (security / "pam_unix.so").symlink_to(SECURITY / "pam_unix.so")

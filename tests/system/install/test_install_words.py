@@ -50,7 +50,8 @@ def test_an_odd_checkout_and_an_exported_cdpath(checkout: Path, place: Path, sea
 def said() -> str:
     """What script/install prints about configuration."""
     script = (PROJECT / "script/install").read_text(encoding="utf-8")
-    return script.partition("explain_configuration() {\n  cat <<'END'\n")[2].partition("\nEND\n")[0]
+    function = script.partition("\nexplain_configuration() {\n")[2]
+    return function.partition("  cat <<END\n")[2].partition("\nEND\n")[0]
 
 
 def test_what_it_says_of_sshd_is_what_sshd_then_has(place: Path, said: str) -> None:
