@@ -259,6 +259,19 @@ def test_each_script_that_is_shown_exists_and_takes_its_options() -> None:
         assert all(one in text(script) for one in options.split()), f"{page}: {script}{options}"
 
 
+def test_the_paths_that_script_install_takes_are_the_same_on_the_page_and_in_its_help() -> None:
+    script, page = text("script/install"), text("docs/configuration.md")
+    rows = re.findall(r"^  '([A-Z]+)\|(.*?)\|(.*?)'$", script, re.MULTILINE)
+    assert len(rows) == 4
+    section = page.partition("\n### Without libpam-python\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^- `([A-Z]+)`: ", section, re.MULTILINE)) == {name for name, *_ in rows}
+    for name, file, words in rows:
+        assert f"\n#   {name}=/" in script
+        found = re.findall(rf'^{re.escape(words)}"(/[^"]*)"', text(file), re.MULTILINE)
+        assert len(found) == 1, f"{file} names {name}"
+        assert name == "SECURITY" or f"`{found[0]}`" in section
+
+
 def test_each_file_of_the_project_that_is_named_exists() -> None:
     """Where a path begins with one of its folders."""
     folders = "trex|tests|docs|script|fixtures|native|fuzz|benchmarks"

@@ -27,7 +27,10 @@ def apt(place: Path) -> Iterator[Path]:
     options = f"lowerdir=/usr/sbin,upperdir={layers}/upper,workdir={layers}/work"
     subprocess.run(["mount", "-t", "overlay", "trex", "-o", options, "/usr/sbin"], check=True)
     POLICY.unlink(missing_ok=True)
-    programs = {"apt-get": f"cat {POLICY} >> {seen}", "dpkg-query": "exit 1"}
+    words = f'printf "%s\\n" "$@" >> {seen}.words'
+    programs = {
+        "apt-get": f"cat {POLICY} >> {seen} 2>/dev/null; {words}", "dpkg-query": "exit 1",
+    }  # fmt: skip
     for name, line in programs.items():
         program = layers / name
         program.write_text(f"#!/bin/sh\n{line}\n")
@@ -36,7 +39,7 @@ def apt(place: Path) -> Iterator[Path]:
     yield seen
     for where in ("/usr/bin/apt-get", "/usr/bin/dpkg-query", "/usr/sbin"):
         subprocess.run(["umount", "--lazy", where], check=True)
-    subprocess.run(["rm", "-rf", layers, seen], check=True)
+    subprocess.run(["rm", "-rf", layers, seen, f"{seen}.words"], check=True)
 
 
 def bootstrap(what: str = "demo") -> str:
@@ -65,3 +68,18 @@ def test_what_a_killed_run_has_left_goes_with_the_next(apt: Path) -> None:
 def test_a_policy_of_the_machine_s_own_stays(apt: Path) -> None:
     POLICY.write_text(FOREIGN)
     assert bootstrap() == FOREIGN
+
+
+@pytest.mark.parametrize(
+    ("what", "python", "compiler"),
+    [("runtime", True, True), ("native", False, True), ("python", True, False),
+     ("native-demo", False, True), ("demo", True, True)],
+)  # fmt: skip
+def test_each_door_has_what_it_needs_and_the_other_s_is_left_out(
+    apt: Path, what: str, python: bool, compiler: bool
+) -> None:
+    bootstrap(what)
+    words = Path(f"{apt}.words").read_text().split()
+    assert ("libpam-python" in words) is python
+    assert ("gcc" in words) is ("libpam0g-dev" in words) is compiler
+    assert {"gnupg", "gpg-agent", "python3"} <= set(words)
