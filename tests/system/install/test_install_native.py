@@ -211,6 +211,9 @@ def test_the_guard_of_earlier_versions_stays_while_a_service_names_it_and_what_t
     ]
     assert log_in(service, client, holder) == "PAM_SUCCESS", "as before the upgrade"
     assert OLD_GUARD.exists()
+    service.write_text("auth requisite pam_trex_path.so\n@include common-auth\n")
+    assert "but first have pam_trex.so in the place of pam_python.so" in install().stdout
+    assert OLD_GUARD.exists()
     service.write_text(f"{written}\naccount required pam_permit.so\n")
     assert log_in(service, client, holder) == "PAM_SUCCESS"
     done = install()

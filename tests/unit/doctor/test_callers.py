@@ -101,6 +101,7 @@ def test_services_that_include_each_other_s_line_are_all_named(write: Callable[.
 def test_the_guard_of_earlier_versions_makes_it_a_warning(write: Callable[..., None]) -> None:
     write("su", "auth requisite pam_trex_path.so", f"auth required {THROUGH_PYTHON}")
     assert checks() == [("caller-path", WARNING)]
+    assert check_callers()[0].fix.startswith("remove the line of pam_trex_path.so, and: sudoedit ")
     write("su", f"auth required {THROUGH_PYTHON}", "auth requisite pam_trex_path.so")
     assert checks() == [("caller-path", ERROR)]
 

@@ -103,15 +103,18 @@ def _check_set_user_id(line: Line) -> list[Finding]:
         findings.append(_through_python(line, bare, ERROR, RUNS_AS_ROOT))
     if guarded := [service for service in started if service in line.guarded]:
         why = f"{OLD_GUARD} keeps the caller's PATH from Python, but is no longer part of Trex."
-        findings.append(_through_python(line, guarded, WARNING, why))
+        fix = f"remove the line of {OLD_GUARD}, and: {line.fix}"
+        findings.append(_through_python(line, guarded, WARNING, why, fix))
     return findings
 
 
-def _through_python(line: Line, services: list[str], severity: str, why: str) -> Finding:
+def _through_python(
+    line: Line, services: list[str], severity: str, why: str, fix: str = ""
+) -> Finding:
     names = ", ".join(SPOKEN.get(service, service) for service in services)
     ask = "asks" if len(services) == 1 else "ask"
     what = f"{line.rule.where}: {names} {ask} Trex through {PAM_PYTHON}"
-    return Finding("caller-path", severity, what, why, line.fix)
+    return Finding("caller-path", severity, what, why, fix or line.fix)
 
 
 def _check_sudo(line: Line) -> list[Finding]:
