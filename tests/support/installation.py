@@ -36,3 +36,10 @@ def described(path: Path) -> tuple[str, str, int]:
 def has_sender() -> bool:
     """Tell whether the account that sends is there."""
     return "_trex-sms:" in Path("/etc/passwd").read_text()
+
+
+def remove_pam_python() -> None:
+    """Take Debian's module away, where /usr/lib is an overlay."""
+    for pattern in ("security/pam_python.so", "*/security/pam_python.so"):
+        for path in Path("/usr/lib").glob(pattern):
+            path.unlink()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.installation import remove_pam_python
 from tests.support.sandbox import PROJECT
 
 
@@ -24,8 +25,7 @@ def test_the_demo_comes_to_its_end(
     options: tuple[str, ...], said: str, usr: None, place: Path
 ) -> None:
     if "--native" in options:
-        for found in glob.glob("/usr/lib/**/security/pam_python.so", recursive=True):
-            Path(found).unlink()  # /usr/lib is an overlay
+        remove_pam_python()
     done = subprocess.run(
         [PROJECT / "script/demo", *options], capture_output=True, text=True, check=False,
         stdin=subprocess.DEVNULL, timeout=200, env={"PATH": "/usr/bin:/bin", "HOME": "/root"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,7 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import sandbox
-from tests.support.installation import DOOR, ENTRY, LIBRARY, SECURITY, described, install
+from tests.support.installation import (
+    DOOR,
+    ENTRY,
+    LIBRARY,
+    SECURITY,
+    described,
+    install,
+    remove_pam_python,
+)
 from tests.support.mounts import mounted
 from trex.cli.doctor.module import check_modules
 from trex.cli.doctor.stack import Rule
@@ -33,9 +40,7 @@ int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **ar
 @pytest.fixture
 def no_pam_python(usr: None) -> None:
     """As on a distribution without it: /usr/lib is an overlay."""
-    for pattern in ("/usr/lib/security/pam_python.so", "/usr/lib/*/security/pam_python.so"):
-        for path in glob.glob(pattern):
-            Path(path).unlink()
+    remove_pam_python()
 
 
 @pytest.fixture
