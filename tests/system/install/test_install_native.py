@@ -227,7 +227,13 @@ def test_the_guard_of_earlier_versions_stays_while_a_service_names_it_and_what_t
 
 
 def test_paths_of_another_system_are_given_once_and_kept_by_upgrades(
-    usr: None, alice: Account, client: Path, holder: Holder, place: Path, service: Path
+    usr: None,
+    no_service: None,
+    alice: Account,
+    client: Path,
+    holder: Holder,
+    place: Path,
+    service: Path,
 ) -> None:
     elsewhere = place / "another-system"
     security = elsewhere / "security"
