@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from trex.cli.doctor.finding import NOTE, Finding
-from trex.cli.doctor.module import PAM_PYTHON, SECURITY
+from trex.cli.doctor.module import root_of
 from trex.errors import MAX_PATH, cut
 from trex.openpgp.keyring import CONFINER
 from trex.system import landlock, seccomp
@@ -41,10 +41,7 @@ def check_confinement(lines: Lines) -> list[Finding]:
 
 
 def _lacking_to_gpg(rule: Rule, options: Options) -> list[str]:
-    place = INSTALLED
-    if rule.name == PAM_PYTHON:
-        place = os.path.dirname(os.path.realpath(os.path.join(SECURITY, rule.arguments[0])))
-    program = os.path.join(place, os.path.basename(CONFINER))
+    program = os.path.join(root_of(rule) or INSTALLED, os.path.basename(CONFINER))
     if not os.path.exists(program):
         return [f"gpg is not confined: {program} is missing (gcc, libc6-dev; sudo script/install)"]
     return [f"gpg={cut(options.gpg, MAX_PATH)} is a script"] if _is_script(options.gpg) else []

@@ -69,13 +69,11 @@ def _check_native(module: str) -> list[Finding]:
     if not found:
         return _missing(module, "sudo script/bootstrap native; sudo script/install")
     path = found[0]
-    with open(path, "rb") as file:
-        built = BUILT.search(file.read(MAX_MODULE))
-    if not built:
+    python, helper = _built_with(path)
+    if not helper:
         what = f"{path} is a module of another project"
         why = "Trex has no say in these logins."
         return [Finding("module-foreign", ERROR, what, why, "remove it, and: sudo script/install")]
-    python, helper = map(os.fsdecode, built.groups())
     version = _version_of(python)
     findings = _check_files([path, python] if version else [path])
     if not version:
@@ -90,6 +88,22 @@ def _check_native(module: str) -> list[Finding]:
         fix = f"rm {shlex.quote(path)}; sudo script/install"
         findings.append(Finding("module-version", WARNING, what, why, fix))
     return findings
+
+
+def _built_with(path: str) -> tuple[str, str]:
+    """Return the interpreter and the helper that pam_trex.so names; "" in another module."""
+    with open(path, "rb") as file:
+        built = BUILT.search(file.read(MAX_MODULE))
+    return (os.fsdecode(built[1]), os.fsdecode(built[2])) if built else ("", "")
+
+
+def root_of(rule: Rule) -> str:
+    """Return the directory that has the package a rule of Trex's runs; "" if that is unknown."""
+    if rule.name != NATIVE:
+        return os.path.dirname(os.path.realpath(os.path.join(SECURITY, rule.arguments[0])))
+    found = files_of(rule.module)
+    helper = _built_with(found[0])[1] if found else ""
+    return os.path.realpath(helper).removesuffix("/trex/login/helper.py") if helper else ""
 
 
 def _version_of(python: str) -> str:
