@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     Lines = list[tuple[Rule | None, Options]]
 
-INSTALLED = "/usr/lib/trex-pam/current"
 SCRIPT = b"#!"
 
 
@@ -41,7 +40,10 @@ def check_confinement(lines: Lines) -> list[Finding]:
 
 
 def _lacking_to_gpg(rule: Rule, options: Options) -> list[str]:
-    program = os.path.join(root_of(rule) or INSTALLED, os.path.basename(CONFINER))
+    root = root_of(rule)
+    if not root or not os.path.isdir(os.path.join(root, "trex")):
+        return []  # other checks say so
+    program = os.path.join(root, os.path.basename(CONFINER))
     if not os.path.exists(program):
         return [f"gpg is not confined: {program} is missing (gcc, libc6-dev; sudo script/install)"]
     return [f"gpg={cut(options.gpg, MAX_PATH)} is a script"] if _is_script(options.gpg) else []
