@@ -23,6 +23,7 @@ class Options:
     gpg: str = "/usr/bin/gpg"
     prompt: str = ""  # the method's own
     message: str = "prompt"  # or "info": PAM_TEXT_INFO before a short prompt
+    host_keys: str = ""  # the files in /etc/ssh; or "none", or paths with commas between them
     web: bool = True
     web_bind: str = ""  # all addresses, IPv4 and IPv6
     web_ports: tuple[int, int] = (0, 0)  # first and last; 0 lets the system choose
@@ -125,6 +126,13 @@ def _absolute_path(value: str) -> str:
     if not value.startswith("/"):
         raise ValueError("expected an absolute path")
     return _printable(value)
+
+
+def _host_keys(value: str) -> str:
+    if value != "none":
+        for path in value.split(","):
+            _absolute_path(path)
+    return value
 
 
 def _account_name(value: str) -> str:
@@ -236,8 +244,8 @@ CENTRAL = {
 
 # The methods, each with the arguments that only it uses; all methods share the others.
 METHODS = {
-    "openpgp": ("auth_file", "gnupg_home", "run_as", "gpg_timeout", "gpg", "message", "web",
-                "web_bind", "web_ports", "web_host", "web_max", "web_user"),
+    "openpgp": ("auth_file", "gnupg_home", "run_as", "gpg_timeout", "gpg", "message",
+                "host_keys", "web", "web_bind", "web_ports", "web_host", "web_max", "web_user"),
     "totp": ("secret", "run_as", "echo", "try_first_pass", "use_first_pass", "forward_pass",
              "noskewadj", "no_increment_hotp", "fleet", "sms_file", "sms_user"),
     "sms": ("echo", "digits", "phones", "gecos_phone", "sms_file", "sms_user"),
@@ -254,6 +262,7 @@ READERS = {
     "gpg": _absolute_path,
     "prompt": _prompt,
     "message": _message,
+    "host_keys": _host_keys,
     "web": _web,
     "web_bind": _web_bind,
     "web_ports": _web_ports,

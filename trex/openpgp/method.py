@@ -51,9 +51,11 @@ def prepare(login: "Login", options: Options, account: "Account", reader: "Accou
 
 def _encrypt(challenge: "Encrypted", gpg: Gpg, login: "Login", options: Options, user: str) -> None:
     """Have the challenge encrypted, and make its question of the message."""
+    from trex.openpgp.hostkeys import host_keys
     from trex.openpgp.prompt import context, prompt_text
 
-    told = context(login.user, login.service, login.remote_host, options.timeout)
+    keys = host_keys(options.host_keys, login.warnings)
+    told = context(login.user, login.service, login.remote_host, options.timeout, keys)
     try:
         gpg.encrypt(challenge.plaintext, told)
     finally:

@@ -9,6 +9,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.page.start import Page
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MAX_CONTEXT = 255  # the file name in a literal data packet has one byte of length (RFC 4880, 5.9)
 MAX_FIELD = 60
 
@@ -40,13 +44,17 @@ def prompt_text(user: str, message: str, where: str, seconds: int, question: str
     )
 
 
-def context(user: str, service: str, remote_host: str, seconds: int) -> str:
-    """Return `trex user=... host=... service=... from=... until=<UTC>` in at most 255 ASCII bytes.
+def context(
+    user: str, service: str, remote_host: str, seconds: int, host_keys: "Sequence[str]" = ()
+) -> str:
+    """Return `trex user=... host=... service=... from=... until=<UTC> hostkeys=...`.
 
     It is the message's file name (and a notation, if signed), so that the plaintext is only the
-    challenge. Names are percent-encoded; one that was cut ends in `*`.
+    challenge. Names are percent-encoded; one that was cut ends in `*`, so that all is in 255 ASCII
+    bytes. `host_keys`, at most `hostkeys.MAX_KEYS`, are never cut; without any there is no field.
     """
     until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+    rest = f"until={until}" + (f" hostkeys={','.join(host_keys)}" if host_keys else "")
     fields = {
         "user": user,
         "host": os.uname().nodename,
@@ -56,7 +64,7 @@ def context(user: str, service: str, remote_host: str, seconds: int) -> str:
     longest = MAX_FIELD
     while True:
         named = " ".join(f"{key}={_cut(encoded(text), longest)}" for key, text in fields.items())
-        text = f"trex {named} until={until}"
+        text = f"trex {named} {rest}"
         if len(text) <= MAX_CONTEXT:
             return text
         longest -= 5

@@ -7,9 +7,20 @@ import signal
 import sys
 
 from trex.cli.client.answered import check_new, claim
+from trex.cli.client.connection import recorded_keys
 from trex.cli.client.foreign import KIND, ask, ask_yes
 from trex.cli.client.handover import Handover, handover
-from trex.cli.client.judge import Doubt, check_service, check_signer, describe, doubts, ssh_name
+from trex.cli.client.judge import (
+    Doubt,
+    check_host_key,
+    check_service,
+    check_signer,
+    describe,
+    doubts,
+    is_bound,
+    ssh_name,
+)
+from trex.cli.client.keyed import Keyed
 from trex.cli.client.loginkeys import LoginKeys
 from trex.cli.client.message import OpenedChallenge, open_challenge
 from trex.cli.client.names import Names
@@ -59,12 +70,15 @@ def _respond(user: str, host: str, question: str, before: Handover) -> str:
     sealed = read_packets(find_message(question))
     # A damaged file is reported before anything is decrypted.
     names, services, pins, login_keys = Names(), Services(), Pins(), LoginKeys()
+    keyed = Keyed()
     check_new(sealed)
     target = find_target(user, host, asking_ssh(before.ssh), before.arguments)
+    target.host_keys = recorded_keys(os.getppid())
     keys = login_keys.choose(sealed, ssh_name(target))
     waiting = Waiting(f"to answer {target.user} at {target.host}", keys, quiet=target.quiet)
     challenge = open_challenge(sealed, keys, waiting)
     check_service(challenge)
+    check_host_key(challenge, target, keyed)
     check_signer(challenge, target, pins)
     open_doubts = list(doubts(challenge, target, names, services, pins))
     if open_doubts:
@@ -73,6 +87,8 @@ def _respond(user: str, host: str, question: str, before: Handover) -> str:
     login_keys.remember(ssh_name(target), keys)
     for doubt in open_doubts:
         doubt.remember()
+    if is_bound(challenge, target):
+        keyed.add(target)
     if not target.quiet:
         _tell_answer(challenge, target, pins)
     return challenge.response
@@ -81,7 +97,7 @@ def _respond(user: str, host: str, question: str, before: Handover) -> str:
 def _tell_answer(challenge: OpenedChallenge, target: Target, pins: Pins) -> None:
     told = dict(describe(challenge, target, pins))
     tell("answered {user} at {host} ({service}), from {from}, until {until}".format(**told))
-    tell("signed: {signed}".format(**told))
+    tell("host key: {hostkeys}; signed: {signed}".format(**told))
     if challenge.signer and not pins.exact(target.hosts, target.port):
         tell(f"to let no other key sign for it: trex pin {target.host} {challenge.signer}")
 

@@ -8,15 +8,19 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
 from trex.errors import one_line
+from trex.openpgp.hostkeys import LENGTH
 from trex.openpgp.prompt import MAX_CONTEXT
 
 # A value that was cut ends in `*`, possibly within a percent code.
 FIELD = r"((?:[A-Za-z0-9._~@:\[\]-]|%[0-9A-F]{2})+(?:(?:%[0-9A-F]?)?\*)?)"
 # No host name contains `@`, so `user@host` is unambiguous.
 HOST = FIELD.replace("@", "")
+HOST_KEY = rf"[A-Za-z0-9+_]{{{LENGTH}}}"
 FORM = re.compile(
     rf"trex user={FIELD} host={HOST} service={FIELD} from={FIELD} until=([0-9TZ:-]{{20}})"
+    rf"(?: hostkeys=({HOST_KEY}(?:,{HOST_KEY})*))?((?: [a-z]+=[!-~]+)*)"
 )
+KNOWN = ("user", "host", "service", "from", "until", "hostkeys")
 UNTIL = "%Y-%m-%dT%H:%M:%SZ"
 MOST_AHEAD = timedelta(days=1)  # `timeout=` is at most an hour; the rest allows for wrong clocks
 
@@ -30,6 +34,7 @@ class Context:
     service: str
     origin: str  # the address that the server sees
     until: datetime
+    host_keys: tuple[str, ...] = ()  # as `trex.openpgp.hostkeys.short` writes them
 
     @property
     def name(self) -> str:
@@ -38,15 +43,24 @@ class Context:
 
 
 def parse_context(text: str) -> Context | None:
-    """Return the context in `text`, or None if it does not have exactly Trex's form."""
+    """Return the context in `text`, or None if it does not have exactly Trex's form.
+
+    Further fields, which a newer Trex may write at the end, are ignored; none may repeat another.
+    """
     found = FORM.fullmatch(text) if len(text) <= MAX_CONTEXT else None
-    if not found:
+    if not found or _repeats(found[7]):
         return None
     try:
         until = datetime.strptime(found[5], UNTIL).replace(tzinfo=UTC)
     except ValueError:
         return None
-    return Context(found[1], found[2], found[3], found[4], until)
+    host_keys = tuple(found[6].split(",")) if found[6] else ()
+    return Context(found[1], found[2], found[3], found[4], until, host_keys)
+
+
+def _repeats(further: str) -> bool:
+    names = [*KNOWN, *(field.partition("=")[0] for field in further.split())]
+    return len(set(names)) < len(names)
 
 
 def shown(text: str) -> str:

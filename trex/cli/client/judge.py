@@ -1,4 +1,4 @@
-"""Whether a challenge is answered for an ssh run: by the names in it, and by its signer."""
+"""Whether a challenge is answered for an ssh run: by its host keys, its names, and its signer."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from trex.cli.errors import Refused
 from trex.openpgp.prompt import encoded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from trex.cli.client.keyed import Keyed
     from trex.cli.client.message import OpenedChallenge
     from trex.cli.client.names import Names
     from trex.cli.client.pins import Pins
     from trex.cli.client.services import Services
     from trex.cli.client.target import Target
 
+HASH = "SHA256:"  # as ssh prints a fingerprint
 MANY = 3  # pins of one key that are shown on a line
 
 
@@ -30,6 +32,37 @@ class Doubt:
     reason: str
     question: str  # printed after `reason`
     remember: Callable[[], None]
+
+
+def check_host_key(challenge: OpenedChallenge, target: Target, keyed: Keyed) -> None:
+    """Refuse a challenge of another server than ssh is connected to, whatever its names are.
+
+    One that names no host keys is another server's too, where this host's have named theirs.
+    """
+    named = challenge.context.host_keys
+    if named and target.host_keys and not is_bound(challenge, target):
+        raise Refused(
+            f"PASSED ON FROM ANOTHER SERVER: expected the host key {_keys(target.host_keys)} of "
+            f"this connection in the challenge, found {_keys(named)}",
+            "do not log in there; if it is the right server: trex doctor there, about host_keys=",
+        )
+    entry = "" if named else keyed.entry(target)
+    if entry:
+        raise Refused(
+            f"NO HOST KEYS: the challenges of {shown(entry)} have named its host keys, and this "
+            "one names none",
+            "another server's may have been passed on; if its administrator says that it is "
+            f"right, delete the line {shown(entry)} in {keyed.path}",
+        )
+
+
+def is_bound(challenge: OpenedChallenge, target: Target) -> bool:
+    """Return whether the challenge is that of the server that ssh is connected to, by its key."""
+    return bool(target.host_keys) and set(target.host_keys) <= set(challenge.context.host_keys)
+
+
+def _keys(keys: tuple[str, ...]) -> str:
+    return " or ".join(f"{HASH}{key}" for key in keys)
 
 
 def check_signer(challenge: OpenedChallenge, target: Target, pins: Pins) -> None:
@@ -44,13 +77,16 @@ def check_signer(challenge: OpenedChallenge, target: Target, pins: Pins) -> None
     )
 
 
-def check_pasted(challenge: OpenedChallenge, names: Names, pins: Pins) -> None:
+def check_pasted(
+    challenge: OpenedChallenge, names: Names, pins: Pins, known_as: Sequence[str] = ()
+) -> None:
     """Refuse a pasted message that is not signed by a key that is pinned for the host in it.
 
-    A pin under another name counts too, if the user has confirmed that name for ssh.
+    A pin under another name counts too, if the user has confirmed that name for ssh, or if the
+    host keys in the message are in known_hosts under that name (`known_as`).
     """
     theirs = challenge.context
-    known = [split_port(host)[0] for host in names.hosts_of(theirs.name)]
+    known = [split_port(host)[0] for host in (*names.hosts_of(theirs.name), *known_as)]
     hosts = [theirs.host.lower(), *known]
     _check_signer(challenge, {key for host in hosts for key in pins.expected([host], UNKNOWN)})
 
@@ -92,7 +128,8 @@ def doubts(
 ) -> Iterator[Doubt]:
     """Yield what the user has to confirm before this message is answered.
 
-    It may come from another server, passed on by the one that asks, or be for another program.
+    It may come from another server, passed on by the one that asks, or be for another program. The
+    host's name is not asked about if its key proves it.
     """
     theirs, host = challenge.context, target.host
     differs = _other_name(challenge, target)
@@ -123,12 +160,13 @@ def doubts(
 def _other_name(challenge: OpenedChallenge, target: Target) -> str:
     """Return how the names in the message differ from the client's, or "".
 
-    A name without a domain differs from one with it: many hosts call themselves `web`.
+    A name without a domain differs from one with it: many hosts call themselves `web`. Whatever a
+    host calls itself, its key tells it from all others.
     """
     theirs = challenge.context
     if theirs.user != encoded(target.user):
         return f"The message is for the user {shown(theirs.user)}, but ssh logs in {target.user}."
-    if theirs.host.lower() not in map(encoded, target.hosts):
+    if not is_bound(challenge, target) and theirs.host.lower() not in map(encoded, target.hosts):
         return f"The message is for the host {shown(theirs.host)}, but ssh goes to {target.host}."
     return ""
 
@@ -147,8 +185,17 @@ def describe(challenge: OpenedChallenge, target: Target, pins: Pins) -> list[tup
         ("service", shown(asks.service)),
         ("from", shown(asks.origin)),
         ("until", asks.until.strftime(UNTIL)),
+        ("hostkeys", _host_key(challenge, target)),
         ("signed", _signature(challenge, target, pins)),
     ]
+
+
+def _host_key(challenge: OpenedChallenge, target: Target) -> str:
+    if is_bound(challenge, target):
+        return "that of this connection"
+    if not challenge.context.host_keys:
+        return "none named, so not compared"
+    return "not compared, because ssh has not told the key of this connection"
 
 
 def _signature(challenge: OpenedChallenge, target: Target, pins: Pins) -> str:

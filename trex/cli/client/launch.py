@@ -11,6 +11,7 @@ import shutil
 import sys
 from typing import NoReturn
 
+from trex.cli.client.connection import recording
 from trex.cli.client.handover import find_beside, handover, new_handover
 from trex.cli.errors import CommandError
 from trex.cli.tell import tell_error
@@ -35,7 +36,8 @@ def run_ssh(arguments: list[str]) -> NoReturn:
     ssh = find_ssh(environment)
     name_terminal(environment)
     new_handover(ssh, arguments, environment).put_into(environment)
-    os.execve(ssh, [_name(), ONE_ATTEMPT, *arguments], environment)  # noqa: S606 (no shell is the point)
+    options = [ONE_ATTEMPT, *recording(ssh, arguments)]
+    os.execve(ssh, [_name(), *options, *arguments], environment)  # noqa: S606 (no shell is the point)
 
 
 def find_ssh(environment: dict[str, str]) -> str:

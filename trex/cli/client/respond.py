@@ -14,6 +14,7 @@ import click
 from trex.cli.client.answered import check_new, claim, release
 from trex.cli.client.clipboard import copy
 from trex.cli.client.judge import check_pasted, describe
+from trex.cli.client.knownhosts import Known, look_up
 from trex.cli.client.launch import name_terminal
 from trex.cli.client.loginkeys import PASTED, LoginKeys
 from trex.cli.client.message import open_challenge
@@ -28,6 +29,7 @@ from trex.cli.errors import CommandError, PasteError
 from trex.cli.terminal import answer, say
 
 if TYPE_CHECKING:
+    from trex.cli.client.context import Context
     from trex.cli.client.packets import Sealed
 
 LOCAL, CHARACTERS = 3, 6  # indexes in a terminal's settings (tcgetattr in termios(3))
@@ -59,9 +61,11 @@ def command(file: str, *, to_clipboard: bool) -> None:
     keys = login_keys.choose(sealed, PASTED)
     challenge = open_challenge(sealed, keys, Waiting("to answer what you pasted", keys))
     told = dict(describe(challenge, ANYWHERE, pins))
+    known = _known_hosts(challenge.context, names)
+    told["hostkeys"] = str(known) if challenge.context.host_keys else "none named"
     for name, value in told.items():
         say(f"{name:8} {value}")
-    check_pasted(challenge, names, pins)
+    check_pasted(challenge, names, pins, known.names)
     if challenge.context.service != SSHD:
         service = told["service"]
         say(f"This is for {service}, not for a login by ssh: was it you who started {service}?")
@@ -71,6 +75,11 @@ def command(file: str, *, to_clipboard: bool) -> None:
         say(f"The response is on the clipboard ({_copy(challenge.response, sealed)}).")
     else:
         answer(challenge.response)
+
+
+def _known_hosts(context: Context, names: Names) -> Known:
+    """Return under which names the host keys in a challenge are known for ssh."""
+    return look_up(context.host_keys, [context.host.lower(), *names.hosts_of(context.name)])
 
 
 def _copy(response: str, sealed: Sealed) -> str:

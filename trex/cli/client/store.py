@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
-import tempfile
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -128,6 +127,8 @@ def _lock(directory: str) -> Iterator[None]:
 
 def _replace(path: str, content: str) -> None:
     """Write a file of mode 0600 beside `path`, and rename it over `path` when it is complete."""
+    import tempfile  # slow to import, and trex ssh writes no such file
+
     descriptor, new = tempfile.mkstemp(prefix=".new-", dir=os.path.dirname(path))
     try:
         with open(descriptor, "w", encoding="ascii") as file:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
-import subprocess
 from dataclasses import dataclass, field
 
 from trex.cli.client.hosts import UNKNOWN
+from trex.cli.client.openssh import NO_VERSION, version_and_settings
 from trex.cli.errors import Refused
 
 PREFIXED_SINCE = (8, 5)  # OpenSSH
-NO_VERSION = (0, 0)
 SILENT = ("QUIET", "SILENT", "FATAL")  # LogLevel, as set and as -G prints it; -q sets the first
-SSH_SECONDS = 20  # for a `Match exec` in the user's configuration
 STANDARD_PORT = "22"
 NAMES = ("user", "host", "hostname", "hostkeyalias", "proxyjump")  # as -G prints them
 
@@ -26,12 +23,18 @@ class Target:
     hosts: list[str] = field(default_factory=list)  # the first one is shown
     port: str = STANDARD_PORT  # UNKNOWN for a jump host, whose settings are not those of this ssh
     quiet: bool = False  # ssh was told to print nothing
+    host_keys: tuple[str, ...] = ()  # of the connection, as challenges name them; () if not known
+
+    @property
+    def names(self) -> list[str]:
+        """The host's names in the form of known_hosts: `host`, or `[host]:port`."""
+        usual = self.port in (STANDARD_PORT, UNKNOWN)
+        return self.hosts if usual else [f"[{host}]:{self.port}" for host in self.hosts]
 
     @property
     def host(self) -> str:
-        """Return the host in the form of known_hosts: `host`, or `[host]:port`."""
-        usual = self.port in (STANDARD_PORT, UNKNOWN)
-        return self.hosts[0] if usual else f"[{self.hosts[0]}]:{self.port}"
+        """The first of them, which is shown."""
+        return self.names[0]
 
 
 ANYWHERE = Target("", port=UNKNOWN)  # for a pasted message
@@ -68,7 +71,7 @@ def find_target(user: str, host: str, ssh: str, arguments: list[str] | None) -> 
     could write one; and for names that contain `)`, which ssh before 9.6 accepts, because a prompt
     could then seem to come from another host.
     """
-    version = _version(ssh)
+    version, settings = version_and_settings(ssh, arguments or [])
     if version == NO_VERSION:
         raise Refused("what asks is not OpenSSH, so the asking host is unknown", "trex respond")
     if version < PREFIXED_SINCE:
@@ -76,7 +79,6 @@ def find_target(user: str, host: str, ssh: str, arguments: list[str] | None) -> 
             "ssh is older than OpenSSH 8.5 and does not name the asking host", "trex respond"
         )
     target = Target(user, [host], UNKNOWN)
-    settings = _settings(ssh, arguments) if arguments else {}
     if any(")" in settings.get(key, "") for key in NAMES):
         raise Refused("a name in ssh's settings contains `)`, so the asking host is unknown")
     target.quiet = settings.get("loglevel") in SILENT
@@ -90,25 +92,3 @@ def find_target(user: str, host: str, ssh: str, arguments: list[str] | None) -> 
         target.hosts = list(dict.fromkeys(ours))
         target.port = settings.get("port", STANDARD_PORT)
     return target
-
-
-def _settings(ssh: str, arguments: list[str]) -> dict[str, str]:
-    lines = _ask(ssh, ["-G", *arguments]).splitlines()
-    return {key: value for key, _, value in (line.partition(" ") for line in lines)}
-
-
-def _version(ssh: str) -> tuple[int, int]:
-    found = re.match(r"OpenSSH_(\d+)\.(\d+)", _ask(ssh, ["-V"]))
-    return (int(found[1]), int(found[2])) if found else NO_VERSION
-
-
-def _ask(ssh: str, arguments: list[str]) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603 (a list of arguments; the user's own ssh)
-            [ssh, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if arguments == ["-V"] else subprocess.DEVNULL,
-            timeout=SSH_SECONDS, check=False, env={**os.environ, "LC_ALL": "C"},
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode("utf-8", "surrogateescape")

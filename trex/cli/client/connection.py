@@ -1,0 +1,85 @@
+"""The host key of a connection, as ssh itself says it.
+
+ssh runs its KnownHostsCommand (ssh_config(5)) before it authenticates, for known and unknown hosts
+alike, and tells it the key's fingerprint; that of a certificate is its key's. Ours prints nothing,
+so it makes no host known. It adds the fingerprint to a file that is named after the process that
+became ssh. So the key is that of this connection: not of an ssh within it, which has inherited the
+environment, and not of one that had the same pid.
+
+A sh does it in a millisecond or two: ssh runs it up to three times for each connection.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from trex.cli.client.openssh import version_and_settings
+from trex.cli.client.processes import forget_ended, process_name
+from trex.cli.client.store import make_directory, own_directory
+from trex.cli.errors import StoreError
+from trex.openpgp.hostkeys import short
+
+SINCE = (8, 5)  # OpenSSH with KnownHostsCommand
+SETTING = "knownhostscommand"  # as -G prints it
+# `NONE` comes before there is a key, when ssh chooses among algorithms.
+RECORD = '[ "$1" = NONE ] || echo "$1" >>"$0"; shift; [ -z "$1" ] || exec "$@"'
+HASH = "SHA256:"
+MAX_SIZE = 4096  # bytes: a dozen keys
+MISREAD = "?"  # no key has this name
+
+
+def recording(ssh: str, arguments: list[str]) -> list[str]:
+    """Return the options with which this process, once it is `ssh`, has its host key recorded.
+
+    None for an older ssh, or if the file cannot be made: then the key will not be known. A
+    KnownHostsCommand of the user's own runs as before: ssh replaces its tokens, too.
+    """
+    version, settings = version_and_settings(ssh, arguments)
+    if version < SINCE:
+        return []
+    try:
+        path = _make_record()
+    except (OSError, StoreError):
+        return []
+    command = f"/bin/sh -c '{RECORD}' {_quoted(path)} %f {settings.get(SETTING, '')}"
+    # The other hash, MD5, is not the one that challenges have.
+    return [f"-oKnownHostsCommand={command.rstrip()}", "-oFingerprintHash=sha256"]
+
+
+def recorded_keys(ssh: int) -> tuple[str, ...]:
+    """Return the host keys, in `short` form, that the process `ssh` has got; () if not known.
+
+    Several if the key has changed meanwhile: whoever compares has to see all of them.
+    """
+    try:
+        with open(os.path.join(_directory(), process_name(ssh)), "rb") as file:
+            content = file.read(MAX_SIZE + 1).decode("ascii", "replace")
+    except (OSError, StoreError):
+        return ()
+    if len(content) > MAX_SIZE:
+        return (MISREAD,)
+    lines = dict.fromkeys(content.splitlines())
+    return tuple(short(line[len(HASH) :]) if line.startswith(HASH) else MISREAD for line in lines)
+
+
+def _make_record() -> str:
+    """Make an empty file for the keys of the process that this one becomes; return its path."""
+    directory = _directory()
+    make_directory(directory)
+    forget_ended(directory)
+    path = os.path.join(directory, process_name(os.getpid()))
+    with suppress(FileNotFoundError):  # of an ssh that was this process before it became trex again
+        os.unlink(path)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    return path
+
+
+def _directory() -> str:
+    return os.path.join(own_directory("XDG_STATE_HOME", ".local/state"), "connections")
+
+
+def _quoted(path: str) -> str:
+    """Return a path as one word for ssh, which splits the command itself and replaces tokens."""
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped}"'
