@@ -112,6 +112,10 @@ class Client:
         """Have it remembered that the server's sshd uses this PAM service."""
         self._configure(self.services, f"[127.0.0.1]:{server.port} {service}")
 
+    def allow_services(self, *lines: str) -> None:
+        """The same for servers by name: a host and its service on each line."""
+        self._configure(self.services, *lines)
+
     def run(
         self, *arguments: str, stdin: bytes = b"", environment: dict[str, str] | None = None,
         seconds: float = 60,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from tempfile import mkdtemp
@@ -51,11 +52,22 @@ class Sshd:
         grace: int = 600,
         startups: str = "200",
         port: int = 0,
+        keys_of: Sshd | None = None,
+        certified_as: str = "",
     ) -> None:
+        """Start it.
+
+        `keys_of` is a server that has the same host key. With `certified_as`, a host's name, the
+        client's key is the authority that has signed the host key.
+        """
         self.directory = Path(mkdtemp(prefix=f"sshd-{service}-", dir=PLACE))
         self.directory.chmod(0o755)
         self.port = port or free_port()
-        self._ssh_keygen("host_key")
+        if keys_of:
+            for name in ("host_key", "host_key.pub"):
+                shutil.copy(keys_of.directory / name, self.directory / name)
+        else:
+            self._ssh_keygen("host_key")
         self._ssh_keygen("client_key")
         public = (self.directory / "client_key.pub").read_bytes()
         (self.directory / "authorized_keys").write_bytes(public)
@@ -72,14 +84,26 @@ class Sshd:
                 publickey="yes" if "publickey" in methods else "no",
                 service=f"PAMServiceName {service}\n{PATIENT}" if by_option else "",
             )
+            + (self._certify(certified_as) if certified_as else "")
         )  # fmt: skip
         self.log = self.directory / "sshd.log"
         self.process = subprocess.Popen([program, "-D", "-f", config, "-E", self.log])
         wait_for_port(self.port, self.process, self.log.read_text)
 
+    @property
+    def public_key(self) -> str:
+        """The public host key, as type and base64."""
+        return (self.directory / "host_key.pub").read_text().rsplit(" ", 1)[0]
+
     def _ssh_keygen(self, name: str) -> None:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.directory / name],
                        check=True)  # fmt: skip
+
+    def _certify(self, host: str) -> str:
+        """Make a certificate of the host key, and return the line for it."""
+        subprocess.run(["ssh-keygen", "-q", "-s", "client_key", "-h", "-I", "x", "-n", host,
+                        "host_key.pub"], cwd=self.directory, check=True)  # fmt: skip
+        return f"HostCertificate {self.directory}/host_key-cert.pub\n"
 
     def command(self, user: str, *options: str, methods: str = "keyboard-interactive") -> list[str]:
         """Return the ssh command line that logs `user` in, without what to run there."""

@@ -65,7 +65,7 @@ def look_up(keys: Collection[str], candidates: Iterable[str]) -> Known:
 
 
 def _entries() -> Iterator[tuple[list[str], str]]:
-    """Yield the names of each line, and its key in `short` form; lines that are none are skipped."""
+    """Yield the names of each line, and its key in `short` form; other lines are skipped."""
     for path in FILES:
         try:
             with open(os.path.expanduser(path), "rb") as file:
