@@ -12,7 +12,7 @@ import pytest
 
 from tests.support import native, sandbox
 from tests.support.codes import write_services
-from tests.support.examination import SERVICE, SSHD, write_service, write_sshd
+from tests.support.examination import SERVICE, SSHD, write_public_keys, write_service, write_sshd
 from tests.support.gateways import Authority, Gateway, RedisServer
 from tests.support.keys import Holder
 from tests.support.page import OpenPrompt
@@ -222,9 +222,12 @@ def host(alice: Account) -> Iterator[Account]:
     write_service()
     SSHD.parent.mkdir(exist_ok=True)
     write_sshd()
+    made = write_public_keys()
     yield alice
     SERVICE.write_bytes(kept)
     SSHD.unlink()
+    for path in made:
+        path.unlink()
 
 
 @pytest.fixture

@@ -16,12 +16,13 @@ from trex.cli.doctor.combination import check_combination, check_strangers, chec
 from trex.cli.doctor.confinement import check_confinement
 from trex.cli.doctor.doors import asked_by, trex_rules
 from trex.cli.doctor.finding import ERROR, NOTE, STATUS, Finding, status_of
+from trex.cli.doctor.hostkeys import check_host_keys, keys_of_sshd
 from trex.cli.doctor.line import Users, check_line, either, left_out, users_of
 from trex.cli.doctor.module import check_modules, check_others
 from trex.cli.doctor.ntp import check_offset
 from trex.cli.doctor.programs import check_program
 from trex.cli.doctor.service import check_service, with_options
-from trex.cli.doctor.sshd import check_sshd, key_comes_first
+from trex.cli.doctor.sshd import check_sshd, host_key_files, key_comes_first
 from trex.cli.doctor.stack import read_stack
 from trex.cli.errors import CommandError
 from trex.cli.terminal import answer
@@ -117,6 +118,7 @@ def _check_lines(
 ) -> list[Finding]:
     """Check what each line of Trex's needs, and sshd's settings for them."""
     findings = []
+    of_sshd: dict[str, str] = {}
     who = [Users(names) if names else users_of(options) for _, options in lines]
     if service == "sshd" and os.geteuid() == 0:
         # If no line can be understood: for the named users, as if it had no arguments.
@@ -125,12 +127,15 @@ def _check_lines(
         understood = [options for _, options in lines] or [Options()]
         timeout = max(options.timeout for options in understood)
         findings += check_sshd(everybody, understood[0].method, timeout)
+        of_sshd = keys_of_sshd(host_key_files())
     elif service == "sshd":
         findings.append(left_out("sshd's settings"))
     for rule, options in lines:
         if rule is not None:
             findings += check_combination(stack, rule, options)
             findings += check_program(service, rule, options)
+            if options.method == "openpgp":
+                findings += check_host_keys(options, of_sshd)
             if options.method == "sms" and _strangers_come(service):
                 findings += check_strangers(stack, rule)
     asking = [(rule, options) for rule, options in lines if rule is not None]

@@ -57,8 +57,23 @@ def key_comes_first() -> bool:
     return written != "any" and not any(way.startswith(ASKS_PAM) for way in written.split())
 
 
+def host_key_files() -> list[str]:
+    """Return the paths of sshd's host keys, as HostKey has them; [] if that cannot be found out."""
+    try:
+        printed = _printed("")
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return []
+    pairs = (line.partition(" ") for line in printed.splitlines())
+    return [value.strip() for name, _, value in pairs if name.lower() == "hostkey"]
+
+
 def _effective(user: str) -> Settings:
     """Return the settings for `user`. Raises ValueError with sshd's message."""
+    pairs = (line.partition(" ") for line in _printed(user).splitlines())
+    return {name.lower(): value.strip() for name, _, value in pairs}
+
+
+def _printed(user: str) -> str:
     match = ["-C", f"user={user},host=localhost,addr=127.0.0.1"] if user else []
     done = subprocess.run(  # noqa: S603 (an absolute path and a list)
         [SSHD, "-T", *match], capture_output=True, text=True, check=False, timeout=SECONDS,
@@ -66,8 +81,7 @@ def _effective(user: str) -> Settings:
     )  # fmt: skip
     if done.returncode != 0:
         raise ValueError(" ".join(done.stderr.split()) or f"exit status {done.returncode}")
-    pairs = (line.partition(" ") for line in done.stdout.splitlines())
-    return {name.lower(): value.strip() for name, _, value in pairs}
+    return done.stdout
 
 
 def _judge(settings: Settings, user: str, method: str, timeout: int) -> list[Finding]:
