@@ -21,7 +21,6 @@ NONE = "none"
 MAX_KEYS = 8  # with more, the names in a context would be cut to next to nothing
 LENGTH = 16  # characters of a fingerprint: 96 bits
 CERTIFICATE = b"-cert-v01@openssh.com"  # PROTOCOL.certkeys
-PUBLIC_KEY = "an SSH public key"
 ROOT = Account("root", 0, 0, "/root", [])
 
 
@@ -62,13 +61,20 @@ def read_key(path: str) -> str:
     """
     words = read_safely(path, ROOT).split(maxsplit=2)
     try:
-        kind, encoded = words[:2]
-        key = binascii.a2b_base64(encoded)
-    except (ValueError, binascii.Error):
-        raise FileUnsafe(readable(path), "something else", PUBLIC_KEY) from None
-    # A key begins with its own type (RFC 4253, 6.6). A certificate has another fingerprint.
+        return key_named(*words[:2])
+    except (TypeError, ValueError):
+        raise FileUnsafe(readable(path), "something else", "an SSH public key") from None
+
+
+def key_named(kind: bytes, encoded: bytes) -> str:
+    """Return the `short` form of a public key, from its type and its base64.
+
+    Raises ValueError for anything else, a certificate included: its fingerprint is another.
+    """
+    key = binascii.a2b_base64(encoded)
+    # A key begins with its own type (RFC 4253, 6.6).
     if CERTIFICATE in kind or not key.startswith(len(kind).to_bytes(4, "big") + kind):
-        raise FileUnsafe(readable(path), "something else", PUBLIC_KEY)
+        raise ValueError
     return short(fingerprint(key))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trex.cli.client.context import shown
-from trex.openpgp.hostkeys import fingerprint, short
+from trex.openpgp.hostkeys import key_named
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -76,8 +76,8 @@ def _entries() -> Iterator[tuple[list[str], str]]:
             words = line.split()
             if len(words) > 2 and not line.lstrip().startswith((COMMENT, MARKER)):  # noqa: PLR2004
                 try:
-                    key = short(fingerprint(binascii.a2b_base64(words[2])))
-                except binascii.Error:
+                    key = key_named(words[1], words[2])
+                except ValueError:
                     continue
                 yield words[0].decode("utf-8", "surrogateescape").split(","), key
 
