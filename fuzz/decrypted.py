@@ -7,7 +7,15 @@ import time
 from urllib.parse import unquote_to_bytes
 
 from trex.cli.client.context import MOST_AHEAD
-from trex.cli.client.judge import check_service, check_signer, describe, doubts, ssh_name
+from trex.cli.client.judge import (
+    check_host_key,
+    check_service,
+    check_signer,
+    describe,
+    doubts,
+    ssh_name,
+)
+from trex.cli.client.keyed import Keyed
 from trex.cli.client.message import OpenedChallenge, read_challenge
 from trex.cli.client.names import Names
 from trex.cli.client.pins import Pins
@@ -37,10 +45,19 @@ PINS: tuple[dict[str, str], ...] = (
 )  # fmt: skip
 
 
-class Known(Names, Services, Pins):
+HOST_KEY = "hzA8vx2i2Y+_4711"
+CONNECTIONS = ((), (HOST_KEY,), (HOST_KEY, "A" * 16), ())
+
+
+class Known(Names, Services, Pins, Keyed):
     """What the user has confirmed, allowed and pinned, without the files."""
 
-    def __init__(self, pins: dict[str, str], confirmed: set[tuple[str, str]]) -> None:
+    path = "hostkeys"
+
+    def __init__(
+        self, pins: dict[str, str], confirmed: set[tuple[str, str]], hosts: set[str]
+    ) -> None:
+        self.hosts = hosts
         self.by_host, self.confirmed = pins, confirmed
         self.allowed = {("web.example.org", "trex-sshd")}
 
@@ -61,14 +78,17 @@ def check(data: bytes) -> None:
     if choices & 1:
         head, _, tail = STATUS.encode().partition(b"{lines}")
         said = head.replace(b"{text}", escaped(text)) + said + tail
-    known = Known(PINS[choices >> 1 & 3], {("alice@web.example.org", "alice@web7")})
+    hosts = {"web.example.org", "[192.0.2.7]:2222"} if choices >> 6 & 1 else set()
+    known = Known(PINS[choices >> 1 & 3], {("alice@web.example.org", "alice@web7")}, hosts)
     port = "2222" if choices >> 3 & 1 else "22"
-    target = Target("alice", ["web.example.org", "192.0.2.7"], port)
+    got = CONNECTIONS[choices >> 4 & 3]
+    target = Target("alice", ["web.example.org", "192.0.2.7"], port, host_keys=got)
     try:
         message = read_challenge(plaintext, parse_status(said))
         check_message(message, plaintext, said)
         check_shown(message, known, target)
         check_service(message)
+        check_host_key(message, target, known)
         check_signer(message, target, known)
     except (Refused, CannotDecrypt) as error:
         check_error(f"{error}{error.hint}", plaintext)
@@ -87,10 +107,13 @@ def check_message(message: OpenedChallenge, plaintext: bytes, said: bytes) -> No
             if line.startswith(b"[GNUPG:] ")]  # fmt: skip
     for once in (b"BEGIN_DECRYPTION", b"DECRYPTION_OKAY", b"GOODMDC", b"PLAINTEXT"):
         assert sum(line.split(b" ")[0] == once for line in told) == 1
-    [named] = [line.split(b" ", 3)[3] for line in told if line.startswith(b"PLAINTEXT ")]
-    text = unquote_to_bytes(named).decode("ascii")
+    [escaped_name] = [line.split(b" ", 3)[3] for line in told if line.startswith(b"PLAINTEXT ")]
+    text = unquote_to_bytes(escaped_name).decode("ascii")
     form = " ".join(["trex", *(f"{name}={FIELD}" for name in ("user", "host", "service", "from"))])
-    assert re.fullmatch(rf"{form} until=....-..-..T..:..:..Z", text)
+    assert re.fullmatch(rf"{form} until=....-..-..T..:..:..Z( hostkeys=[^ ]+)?( [a-z]+=\S+)*", text)
+    named = re.search(r" hostkeys=(\S+)", text)
+    assert message.context.host_keys == tuple(named[1].split(",") if named else ())
+    assert all(re.fullmatch(r"[A-Za-z0-9+_]{16}", key) for key in message.context.host_keys)
     assert len(text) <= 255
     assert 0 < message.context.until.timestamp() - time.time() + 1 < MOST_AHEAD.total_seconds() + 2
     verdicts = [line for line in told if re.match(VERDICT, line)]
@@ -125,8 +148,11 @@ def check_judged(
     pinned = [known.by_host[name] for name in [*ported, *target.hosts] if name in known.by_host]
     assert not pinned or message.signer == pinned[0]
     asks = message.context
+    bound = bool(target.host_keys) and {*target.host_keys} <= {*asks.host_keys}
+    assert bound or not (target.host_keys and asks.host_keys)
+    assert asks.host_keys or not known.hosts
     confirmed = (ssh_name(target), f"{asks.user}@{asks.host}") in known.confirmed
-    same = asks.user == "alice" and asks.host.lower() in target.hosts
+    same = asks.user == "alice" and (bound or asks.host.lower() in target.hosts)
     usual = asks.service == "sshd" or (target.host, asks.service) in known.allowed
     assert asks.service not in RAISING
     if not reasons:

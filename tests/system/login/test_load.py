@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 OWN = {
     "trex", "trex.bundle", "trex.login", "trex.openpgp", "trex.page", "trex.sms", "trex.system", "trex.totp", "trex.login.audit", "trex.openpgp.record", "trex.login.challenge", "trex.system.child", "trex.errors",
     "trex.login.story", "trex.login.method", "trex.openpgp.method", "trex.openpgp.gpg", "trex.login.options", "trex.login.pam", "trex.system.privilege", "trex.openpgp.prompt",
-    "trex.openpgp.keyblock", "trex.openpgp.keylist", "trex.openpgp.keyring", "trex.openpgp.recipients", "trex.system.safefile",
+    "trex.openpgp.hostkeys", "trex.openpgp.keyblock", "trex.openpgp.keylist", "trex.openpgp.keyring", "trex.openpgp.recipients", "trex.system.safefile",
     "trex.system.filter", "trex.system.program", "trex.system.sigchld",
 }  # fmt: skip
 BUILT_IN = {
     "_contextvars",
     "_sha1",
+    "_sha2",
+    "_sha256",
     "_signal",
     "_socket",
     "binascii",

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trex.cli.client.context import parse_context
 from trex.login.challenge import spoken_duration
+from trex.openpgp.hostkeys import MAX_KEYS
 from trex.openpgp.prompt import MAX_CONTEXT, context, prompt_text
 
 MESSAGE = "-----BEGIN PGP MESSAGE-----\n\nabc\n-----END PGP MESSAGE-----\n"
@@ -70,3 +72,30 @@ def test_the_context_always_fits_and_is_plain(user: str, service: str, remote_ho
     assert told.isascii()
     assert told.isprintable()
     assert len(told.split(" ")) == 6
+
+
+KEY = "hzA8vx2i2Y+_4711"
+KEYS = st.lists(st.text("ABCxyz019+_", min_size=16, max_size=16), max_size=MAX_KEYS)
+
+
+def test_host_keys_come_last_and_without_any_there_is_no_field() -> None:
+    told = context("alice", "sshd", "203.0.113.7", 600, [KEY, KEY[::-1]])
+    assert told.endswith(f"Z hostkeys={KEY},{KEY[::-1]}")
+    assert "hostkeys" not in context("alice", "sshd", "203.0.113.7", 600, [])
+
+
+@given(st.text(max_size=400), st.text(max_size=400), st.text(max_size=400), KEYS)
+def test_names_are_cut_and_host_keys_never(
+    user: str, service: str, remote_host: str, keys: list[str]
+) -> None:
+    told = context(user, service, remote_host, 600, keys)
+    assert len(told) <= MAX_CONTEXT
+    read = parse_context(told) if user and service else None
+    assert not read or read.host_keys == tuple(keys)
+    assert told.partition(" hostkeys=")[2] == ",".join(keys)
+
+
+def test_beside_three_keys_usual_names_are_whole() -> None:
+    """Debian's sshd has three; a user of 32 characters, and an IPv6 address."""
+    told = context("a" * 32, "sshd", "2001:db8:1111:2222:3333:4444:5555:6666", 600, [KEY] * 3)
+    assert "*" not in told
