@@ -49,17 +49,21 @@ HOST_KEY = "hzA8vx2i2Y+_4711"
 CONNECTIONS = ((), (HOST_KEY,), (HOST_KEY, "A" * 16), ())
 
 
-class Known(Names, Services, Pins, Keyed):
+class Known(Names, Services, Pins):
     """What the user has confirmed, allowed and pinned, without the files."""
+
+    def __init__(self, pins: dict[str, str], confirmed: set[tuple[str, str]]) -> None:
+        self.by_host, self.confirmed = pins, confirmed
+        self.allowed = {("web.example.org", "trex-sshd")}
+
+
+class Remembered(Keyed):
+    """Hosts that have named their host keys before."""
 
     path = "hostkeys"
 
-    def __init__(
-        self, pins: dict[str, str], confirmed: set[tuple[str, str]], hosts: set[str]
-    ) -> None:
-        self.hosts = hosts
-        self.by_host, self.confirmed = pins, confirmed
-        self.allowed = {("web.example.org", "trex-sshd")}
+    def __init__(self, *hosts: str) -> None:
+        self.hosts = set(hosts)
 
 
 def check(data: bytes) -> None:
@@ -78,8 +82,8 @@ def check(data: bytes) -> None:
     if choices & 1:
         head, _, tail = STATUS.encode().partition(b"{lines}")
         said = head.replace(b"{text}", escaped(text)) + said + tail
-    hosts = {"web.example.org", "[192.0.2.7]:2222"} if choices >> 6 & 1 else set()
-    known = Known(PINS[choices >> 1 & 3], {("alice@web.example.org", "alice@web7")}, hosts)
+    known = Known(PINS[choices >> 1 & 3], {("alice@web.example.org", "alice@web7")})
+    keyed = Remembered(*(["web.example.org", "[192.0.2.7]:2222"] if choices >> 6 & 1 else []))
     port = "2222" if choices >> 3 & 1 else "22"
     got = CONNECTIONS[choices >> 4 & 3]
     target = Target("alice", ["web.example.org", "192.0.2.7"], port, host_keys=got)
@@ -88,13 +92,14 @@ def check(data: bytes) -> None:
         check_message(message, plaintext, said)
         check_shown(message, known, target)
         check_service(message)
-        check_host_key(message, target, known)
+        check_host_key(message, target, keyed)
         check_signer(message, target, known)
     except (Refused, CannotDecrypt) as error:
         check_error(f"{error}{error.hint}", plaintext)
         assert len(str(error)) < 300 + 20 * said.count(b"NO_SECKEY")
         return
     reasons = [one.reason for one in doubts(message, target, known, known, known)]
+    assert message.context.host_keys or not keyed.hosts
     check_judged(message, reasons, known, target)
 
 
@@ -150,7 +155,6 @@ def check_judged(
     asks = message.context
     bound = bool(target.host_keys) and {*target.host_keys} <= {*asks.host_keys}
     assert bound or not (target.host_keys and asks.host_keys)
-    assert asks.host_keys or not known.hosts
     confirmed = (ssh_name(target), f"{asks.user}@{asks.host}") in known.confirmed
     same = asks.user == "alice" and (bound or asks.host.lower() in target.hosts)
     usual = asks.service == "sshd" or (target.host, asks.service) in known.allowed

@@ -17,6 +17,7 @@ KEYS = Path("/etc/ssh")
 
 
 def found(check: str) -> dict[str, str]:
+    finding: dict[str, str]
     [finding] = [one for one in examine(with_host_keys=True)["findings"] if one["check"] == check]
     return finding
 
