@@ -34,6 +34,7 @@ IN_LETTERS = {3: "three", 7: "seven"}
 IN_WORDS = {
     "run_as": "the user",
     "prompt": "the method's own",
+    "host_keys": "`/etc/ssh/ssh_host_*_key.pub`",
     "web": "`on`",
     "web_bind": "all, IPv4 and IPv6",
     "web_ports": "any free one",

@@ -135,3 +135,17 @@ def test_a_pin_under_a_name_of_known_hosts_counts_for_what_is_pasted(
     for by, answer in (("", ""), (signer, RESPONSE)):
         message = encrypt(holder, to, name=name, signer=by)
         assert laptop.run("trex", "respond", stdin=message.encode()).stdout == answer
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+def test_what_the_pages_say_prints_what_gpg_prints(
+    laptop: Client, holder: Holder, to: str, server: Host, hashed: bool
+) -> None:
+    """By hand: `hostkeys=` in gpg's line begins the fingerprint of the host that the user knows."""
+    know(laptop, f"server.example.org {server.public}", hashed=hashed)
+    name = f"{context()} hostkeys={server.named}"
+    laptop.account.write(encrypt(holder, to, name=name), "message")
+    gpg = laptop.run("gpg", "--verbose", "--decrypt", "message")
+    assert f"hostkeys={server.named}'" in gpg.stderr
+    known = laptop.run("ssh-keygen", "-l", "-F", "server.example.org").stdout
+    assert f"SHA256:{server.named}" in known.replace("/", "_")

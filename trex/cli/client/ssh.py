@@ -37,9 +37,9 @@ class _AllToSsh(click.Command):
 def command(arguments: tuple[str, ...]) -> None:
     """Run ssh, and answer the challenge through gpg-agent.
 
-    A challenge is answered only if it names the service sshd and the user and host that ssh goes
-    to, or names that you have confirmed once. If a key is pinned for that host, this key must have
-    signed it. One run is one attempt and answers one challenge. All other questions from ssh reach
-    you as if Trex were not there.
+    A challenge is answered only if it names the service sshd, the user, and the host key of this
+    connection; if it names no host keys, the host that ssh goes to. You can confirm other names
+    once. If a key is pinned for that host, this key must have signed it. One run is one attempt
+    and answers one challenge. All other questions from ssh reach you as if Trex were not there.
     """
     run_ssh(list(arguments))
