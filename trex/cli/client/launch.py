@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from trex.cli.client.connection import recording
 from trex.cli.client.handover import find_beside, handover, new_handover
+from trex.cli.client.openssh import ASKED
 from trex.cli.errors import CommandError
 from trex.cli.tell import tell_error
 
@@ -34,6 +35,9 @@ def run_ssh(arguments: list[str]) -> NoReturn:
     """Become ssh: its exit status, its signals and its terminal are its own."""
     environment = dict(os.environ)
     ssh = find_ssh(environment)
+    if ASKED in environment:
+        environment[ASKED] = ssh
+        os.execve(ssh, [ssh, *arguments], environment)  # noqa: S606 (no shell is the point)
     name_terminal(environment)
     new_handover(ssh, arguments, environment).put_into(environment)
     options = [ONE_ATTEMPT, *recording(ssh, arguments)]
@@ -47,7 +51,7 @@ def find_ssh(environment: dict[str, str]) -> str:
     already become that `ssh`, the next one on PATH is the right one.
     """
     before = handover(environment)
-    tried = before.ssh if before.pid == os.getpid() else ""
+    tried = environment.get(ASKED) or (before.ssh if before.pid == os.getpid() else "")
     ours = {os.path.realpath(sys.argv[0])}
     found = [
         os.path.abspath(program)

@@ -9,6 +9,9 @@ import time
 
 NO_VERSION = (0, 0)
 SECONDS = 20  # for a `Match exec` in the user's configuration
+# Names the program that is asked here. It may be a script that becomes `trex ssh`: this then becomes
+# the ssh behind it, and asks nothing itself, or there would be no end.
+ASKED = "TREX_SSH_ASKED"
 
 
 def version_and_settings(ssh: str, arguments: list[str]) -> tuple[tuple[int, int], dict[str, str]]:
@@ -36,7 +39,7 @@ def _start(command: list[str]) -> subprocess.Popen[bytes] | None:
         return subprocess.Popen(  # noqa: S603 (a list of arguments; the user's own ssh)
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if command[1:] == ["-V"] else subprocess.DEVNULL,
-            env={**os.environ, "LC_ALL": "C"},
+            env={**os.environ, "LC_ALL": "C", ASKED: command[0]},
         )  # fmt: skip
     except OSError:
         return None
