@@ -30,6 +30,7 @@ from trex.openpgp.errors import (
 from trex.openpgp.gpg import Gpg
 from trex.openpgp.keylist import DAY, NEVER, day, parse_listing
 from trex.openpgp.keyring import Keyring
+from trex.openpgp.hostkeys import host_keys
 from trex.openpgp.prompt import context
 from trex.openpgp.recipients import ENCRYPT, SIGN, as_named, verdict
 from trex.openpgp.record import is_file, parse_record
@@ -186,7 +187,8 @@ def _copied(location: Location, carrier: str, copy: str, owner: str, is_primary:
 
 def _message(location: Location, record: AuthRecord) -> str:
     options = location.options
-    told = context(location.user.name, "trex-doctor", "", options.timeout)
+    keys = host_keys(options.host_keys, [])
+    told = context(location.user.name, "trex-doctor", "", options.timeout, keys)
     with Gpg(options.gpg, location.reader, location.gnupg_home, options.gpg_timeout) as gpg:
         gpg.look_up(record)
         gpg.encrypt(RandomText(options.timeout).plaintext, told)
