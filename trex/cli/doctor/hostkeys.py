@@ -47,6 +47,14 @@ def check_host_keys(options: Options, of_sshd: dict[str, str]) -> list[Finding]:
     return [*findings, Finding("hostkeys", NOTE, told, why, "nothing, if they are sshd's")]
 
 
+def named_keys(options: Options) -> list[str]:
+    """Return the host keys that a challenge names; none if its login would be refused for them."""
+    try:
+        return host_keys(options.host_keys, [])
+    except OptionError:
+        return []
+
+
 def keys_of_sshd(paths: list[str]) -> dict[str, str]:
     """Return the host keys in these files, private or public, that ssh-keygen(1) can read."""
     found = {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trex.cli.delegate import PATH, hint_for, run_as
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
+from trex.cli.doctor.hostkeys import named_keys
 from trex.cli.errors import CommandError
 from trex.cli.setup.keyring import copies_in
 from trex.errors import FileUnsafe, GpgTimedOut, NoRecord, NotStarted, TrexError
@@ -30,7 +31,6 @@ from trex.openpgp.errors import (
 from trex.openpgp.gpg import Gpg
 from trex.openpgp.keylist import DAY, NEVER, day, parse_listing
 from trex.openpgp.keyring import Keyring
-from trex.openpgp.hostkeys import host_keys
 from trex.openpgp.prompt import context
 from trex.openpgp.recipients import ENCRYPT, SIGN, as_named, verdict
 from trex.openpgp.record import is_file, parse_record
@@ -187,7 +187,7 @@ def _copied(location: Location, carrier: str, copy: str, owner: str, is_primary:
 
 def _message(location: Location, record: AuthRecord) -> str:
     options = location.options
-    keys = host_keys(options.host_keys, [])
+    keys = named_keys(options)
     told = context(location.user.name, "trex-doctor", "", options.timeout, keys)
     with Gpg(options.gpg, location.reader, location.gnupg_home, options.gpg_timeout) as gpg:
         gpg.look_up(record)
