@@ -7,11 +7,9 @@ from trex.login.challenge import RandomText, spoken_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from trex.page.start import Page
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from trex.page.start import Page
 
 MAX_CONTEXT = 255  # the file name in a literal data packet has one byte of length (RFC 4880, 5.9)
 MAX_FIELD = 60
