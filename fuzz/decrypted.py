@@ -22,7 +22,8 @@ from trex.cli.client.pins import Pins
 from trex.cli.client.services import RAISING, Services
 from trex.cli.client.target import Target
 from trex.cli.errors import CannotDecrypt, Refused
-from trex.openpgp.gpg import NOTATION, parse_status
+from trex.openpgp.keylist import parse_status
+from trex.openpgp.prompt import NOTATION
 
 KEY, OTHER = "A" * 40, "B" * 40
 RESPONSE = b"hzA8vx2i2Y"

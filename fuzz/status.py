@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from trex.errors import ACCEPTED, MAX_MESSAGE, NOT_ASKED, OpenPGPError
 from trex.openpgp.diagnosis import diagnose
-from trex.openpgp.gpg import BEGIN, END, Gpg, _is_complete, _words, parse_status
+from trex.openpgp.gpg import BEGIN, END, Gpg, _is_complete, _words
 from trex.openpgp.keyblock import key_id, session_key_ids
-from trex.openpgp.keylist import parse_listing
+from trex.openpgp.keylist import parse_listing, parse_status
 from trex.openpgp.recipients import Chosen, check_message, choose, choose_signer
 from trex.system.filter import Finished
 

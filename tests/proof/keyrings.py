@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from trex.openpgp.errors import KeyExpired, KeyRevoked, KeyUnusable
-from trex.openpgp.gpg import parse_status
 from trex.openpgp.keyblock import Malformed, blocks, packets
-from trex.openpgp.keylist import parse_listing
+from trex.openpgp.keylist import parse_listing, parse_status
 from trex.openpgp.recipients import verdict
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.support import sandbox
-from trex.openpgp.gpg import NOTATION
+from trex.openpgp.prompt import NOTATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,8 +22,8 @@ from trex.cli.doctor.stack import Stack, _read_file
 from trex.errors import MAX_MESSAGE, FileUnsafe, RecordError, TrexError
 from trex.login.options import expand, parse_options
 from trex.openpgp.diagnosis import diagnose
-from trex.openpgp.gpg import Gpg, parse_status
-from trex.openpgp.keylist import parse_listing
+from trex.openpgp.gpg import Gpg
+from trex.openpgp.keylist import parse_listing, parse_status
 from trex.openpgp.record import parse_record
 from trex.sms.phones import numbers_from_map, users_in_map
 from trex.sms.settings import read_settings

@@ -29,5 +29,13 @@ class Refused(CommandError):
     """The message must not be answered by anyone."""
 
 
+class AskedAgain(Refused):
+    """The ssh that asks has shown a challenge before."""
+
+
+class Unconfirmed(Refused):
+    """The user has to confirm something first, and could not be asked."""
+
+
 class StoreError(CommandError):
     """One of the client's own files cannot be read or written."""

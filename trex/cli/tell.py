@@ -7,11 +7,11 @@ import: these programs start at each login.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from trex.cli.errors import CommandError
 from trex.errors import one_line
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.errors import TrexError
 

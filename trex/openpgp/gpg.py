@@ -1,7 +1,4 @@
-"""Encrypting the challenge into an armored message: one run of gpg, and its status lines.
-
-Status lines: doc/DETAILS in GnuPG's source, "Format of the --status-fd output".
-"""
+"""Encrypting the challenge into an armored message: one run of gpg, and its status lines."""
 
 from trex.errors import OpenPGPError
 from trex.openpgp.keyring import (
@@ -28,8 +25,6 @@ if TYPE_CHECKING:
     from trex.openpgp.record import AuthRecord
     from trex.system.filter import Finished
 
-# RFC 4880, 5.2.3.16, requires a domain in a notation's name: nobody can own this one (RFC 2606).
-NOTATION = "login@trex-pam.invalid"
 BEGIN, END = b"-----BEGIN PGP MESSAGE-----\n", b"-----END PGP MESSAGE-----\n"
 
 ENCRYPT = ["--armor", "--encrypt"]
@@ -101,6 +96,8 @@ class Gpg(Keyring):
 
         Raises WrongRecipients or WrongSigner, or another OpenPGPError.
         """
+        from trex.openpgp.keylist import parse_status
+
         finished = self._child.finish(self.deadline)
         status = parse_status(finished.status)
         if not _is_complete(finished, status, signed=bool(self.signer)):
@@ -204,6 +201,8 @@ class Gpg(Keyring):
         if self._record.trust or given:  # whether keys are vouched for was checked before
             lines.append("trust-model always")
         if self.signer:
+            from trex.openpgp.prompt import NOTATION
+
             notation = context.replace("%", "%%")
             lines.append(f"local-user {self.signer.asked}")
             lines.append(f"sig-notation {NOTATION}={notation}")
@@ -234,16 +233,6 @@ def _check_home(present: list[str], record: "AuthRecord", home: str) -> None:
         from trex.openpgp.errors import KeyNotTrusted
 
         raise KeyNotTrusted(record.recipients[0], f": {readable(home)} has no trustdb.gpg")
-
-
-def parse_status(text: bytes) -> "Status":
-    """Return `{keyword: [arguments, ...]}` of the lines that start with `[GNUPG:]`."""
-    lines: Status = {}
-    for line in text.decode("utf-8", "replace").split("\n"):
-        prefix, *words = line.split(" ")
-        if prefix == "[GNUPG:]" and words:
-            lines.setdefault(words[0], []).append(words[1:])
-    return lines
 
 
 def _words(status: "Status", keyword: str, index: int) -> set[str]:

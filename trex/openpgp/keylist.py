@@ -1,4 +1,6 @@
-"""Parsing gpg's colon listing of keys (doc/DETAILS in GnuPG's source), and when a key ends.
+"""Parsing what gpg writes: its listing of keys, and when a key ends, and its status lines.
+
+Formats: doc/DETAILS in GnuPG's source, "Format of colon listings" and "of the --status-fd output".
 
 A user's processes can write into the output of a gpg that runs as that user, and root reads it.
 So malformed output is refused, and only user ids are passed on unchanged.
@@ -8,6 +10,10 @@ import time
 
 from trex.errors import GpgFailed
 from trex.openpgp.record import FINGERPRINT_LENGTHS, HEX_DIGITS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.openpgp.diagnosis import Status
 
 VALIDITY, LENGTH, ALGORITHM, CREATED, EXPIRES, TEXT, CAPABILITIES = 1, 2, 3, 5, 6, 9, 11
 SECRET, CURVE = 14, 16
@@ -162,6 +168,16 @@ def parse_listing(listing: str) -> list[Key]:
     if not all(key.fingerprint for key in keys):
         raise GpgFailed("gpg's listing has a key without a fingerprint")
     return keys
+
+
+def parse_status(text: bytes) -> "Status":
+    """Return `{keyword: [arguments, ...]}` of the lines that start with `[GNUPG:]`."""
+    lines: Status = {}
+    for line in text.decode("utf-8", "replace").split("\n"):
+        prefix, *words = line.split(" ")
+        if prefix == "[GNUPG:]" and words:
+            lines.setdefault(words[0], []).append(words[1:])
+    return lines
 
 
 def day(seconds: float) -> str:

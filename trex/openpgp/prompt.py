@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 MAX_CONTEXT = 255  # the file name in a literal data packet has one byte of length (RFC 4880, 5.9)
 MAX_FIELD = 60
+# RFC 4880, 5.2.3.16, requires a domain in a notation's name: nobody can own this one (RFC 2606).
+NOTATION = "login@trex-pam.invalid"
 
 
 class Encrypted(RandomText):

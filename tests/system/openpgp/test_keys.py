@@ -13,8 +13,8 @@ import pytest
 
 from tests.support import sandbox
 from tests.support.keys import Holder, gnupg_version
-from trex.openpgp.gpg import NOTATION
 from trex.openpgp.keyblock import blocks, session_key_ids
+from trex.openpgp.prompt import NOTATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable

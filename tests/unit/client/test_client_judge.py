@@ -24,8 +24,8 @@ from trex.cli.client.target import ANYWHERE, Target, find_target, split_prompt
 from trex.cli.errors import CannotDecrypt, CommandError, Refused, StoreError
 from trex.cli.tell import printable
 from trex.errors import TrexError
-from trex.openpgp.gpg import NOTATION, parse_status
-from trex.openpgp.prompt import context
+from trex.openpgp.keylist import parse_status
+from trex.openpgp.prompt import NOTATION, context
 
 KEY, OTHER = "A" * 40, "B" * 40
 PLAINTEXT = b"hzA8vx2i2Y\n"

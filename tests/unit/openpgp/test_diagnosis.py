@@ -20,8 +20,8 @@ from trex.openpgp.errors import (
     KeyUnusable,
     UserIdRevoked,
 )
-from trex.openpgp.gpg import Gpg, parse_status
-from trex.openpgp.keylist import parse_listing
+from trex.openpgp.gpg import Gpg
+from trex.openpgp.keylist import parse_listing, parse_status
 from trex.openpgp.recipients import Chosen, carriers, choose, choose_signer, verdict
 
 STATUS = Path(__file__).resolve().parents[3] / "fixtures/status"

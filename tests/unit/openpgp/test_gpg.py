@@ -15,8 +15,8 @@ from trex.openpgp.gpg import (
     _check_home,
     _is_complete,
     _words,
-    parse_status,
 )
+from trex.openpgp.keylist import parse_status
 from trex.openpgp.recipients import Chosen
 from trex.openpgp.record import AuthRecord
 from trex.system.filter import Finished

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from trex.cli.client.context import MOST_AHEAD
 from trex.cli.client.store import make_directory, own_directory
 from trex.cli.errors import Refused, StoreError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.cli.client.packets import Sealed
 
@@ -42,8 +41,10 @@ def claim(sealed: Sealed) -> None:
 
 def release(sealed: Sealed) -> None:
     """Undo a claim, if nobody got the answer."""
-    with suppress(OSError):
+    try:
         os.unlink(os.path.join(_directory(), sealed.digest))
+    except OSError:
+        return
 
 
 def _directory() -> str:
@@ -58,6 +59,8 @@ def _forget_old(directory: str) -> None:
     """Delete the files of challenges that have expired."""
     oldest = time.time() - 2 * MOST_AHEAD.total_seconds()
     for entry in os.scandir(directory):
-        with suppress(FileNotFoundError):  # another process has deleted it
+        try:
             if entry.stat(follow_symlinks=False).st_mtime < oldest:
                 os.unlink(entry.path)
+        except FileNotFoundError:  # another process has deleted it
+            continue

@@ -12,9 +12,7 @@ A sh does it in a millisecond or two: ssh runs it up to three times for each con
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
-from trex.cli.client.openssh import version_and_settings
 from trex.cli.client.processes import forget_ended, process_name
 from trex.cli.client.store import make_directory, own_directory
 from trex.cli.errors import StoreError
@@ -29,13 +27,12 @@ MAX_SIZE = 4096  # bytes: a dozen keys
 MISREAD = "?"  # no key has this name
 
 
-def recording(ssh: str, arguments: list[str]) -> list[str]:
-    """Return the options with which this process, once it is `ssh`, has its host key recorded.
+def recording(version: tuple[int, int], settings: dict[str, str]) -> list[str]:
+    """Return the options with which this process, once it is ssh, has its host key recorded.
 
     None for an older ssh, or if the file cannot be made: then the key will not be known. A
     KnownHostsCommand of the user's own runs as before: ssh replaces its tokens, too.
     """
-    version, settings = version_and_settings(ssh, arguments)
     if version < SINCE:
         return []
     try:
@@ -69,7 +66,7 @@ def _make_record() -> str:
     make_directory(directory)
     forget_ended(directory)
     path = os.path.join(directory, process_name(os.getpid()))
-    with suppress(FileNotFoundError):  # of an ssh that was this process before it became trex again
+    if os.path.lexists(path):  # of an ssh that was this process before it became trex again
         os.unlink(path)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     return path

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from urllib.parse import unquote
+from datetime import datetime, timedelta
 
+from trex.cli.client.words import DIGITS, HEX_DIGITS, LETTERS, is_word, unquoted
 from trex.errors import one_line
 from trex.openpgp.hostkeys import LENGTH
 from trex.openpgp.prompt import MAX_CONTEXT
 
-# A value that was cut ends in `*`, possibly within a percent code.
-FIELD = r"((?:[A-Za-z0-9._~@:\[\]-]|%[0-9A-F]{2})+(?:(?:%[0-9A-F]?)?\*)?)"
-# No host name contains `@`, so `user@host` is unambiguous.
-HOST = FIELD.replace("@", "")
-HOST_KEY = rf"[A-Za-z0-9+_]{{{LENGTH}}}"
-FORM = re.compile(
-    rf"trex user={FIELD} host={HOST} service={FIELD} from={FIELD} until=([0-9TZ:-]{{20}})"
-    rf"(?: hostkeys=({HOST_KEY}(?:,{HOST_KEY})*))?((?: [a-z]+=[!-~]+)*)"
-)
-KNOWN = ("user", "host", "service", "from", "until", "hostkeys")
+FIRST, FIELDS = "trex", ("user", "host", "service", "from", "until")
+HOST_KEYS = "hostkeys"
+SIGNS = LETTERS | DIGITS | frozenset("._~@:[]-")
+HOST_SIGNS = SIGNS - {"@"}  # so `user@host` is unambiguous
+TIME = "0000-00-00T00:00:00Z"  # where digits are, and where not
+KEY_SIGNS = LETTERS | DIGITS | frozenset("+_")
+SMALL = frozenset("abcdefghijklmnopqrstuvwxyz")
+PRINTABLE = frozenset(map(chr, range(ord("!"), ord("~") + 1)))
+CODE = 2  # digits of a percent code
 UNTIL = "%Y-%m-%dT%H:%M:%SZ"
 MOST_AHEAD = timedelta(days=1)  # `timeout=` is at most an hour; the rest allows for wrong clocks
 
 
-@dataclass(frozen=True)
 class Context:
-    """Names are still percent-encoded, and end in `*` if the server had to cut them."""
+    """Names are still percent-encoded, and end in `*` if the server had to cut them.
 
-    user: str
-    host: str
-    service: str
-    origin: str  # the address that the server sees
-    until: datetime
-    host_keys: tuple[str, ...] = ()  # as `trex.openpgp.hostkeys.short` writes them
+    `origin` is the address that the server sees, and `host_keys` its keys, as
+    `trex.openpgp.hostkeys.short` writes them.
+    """
+
+    __slots__ = ("host", "host_keys", "origin", "service", "until", "user")
+
+    def __init__(
+        self, user: str, host: str, service: str, origin: str, until: datetime,
+        host_keys: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        self.user = user
+        self.host = host
+        self.service = service
+        self.origin = origin
+        self.until = until
+        self.host_keys = host_keys
 
     @property
     def name(self) -> str:
@@ -47,20 +53,59 @@ def parse_context(text: str) -> Context | None:
 
     Further fields, which a newer Trex may write at the end, are ignored; none may repeat another.
     """
-    found = FORM.fullmatch(text) if len(text) <= MAX_CONTEXT else None
-    if not found or _repeats(found[7]):
+    first, *words = text.split(" ") if len(text) <= MAX_CONTEXT else [""]
+    pairs = [(name, value) for name, _, value in (word.partition("=") for word in words)]
+    names = tuple(name for name, _ in pairs)
+    if first != FIRST or names[: len(FIELDS)] != FIELDS or len(set(names)) < len(names):
+        return None
+    user, host, service, origin, until = (value for _, value in pairs[: len(FIELDS)])
+    further = pairs[len(FIELDS) :]
+    host_keys: tuple[str, ...] = ()
+    if names[len(FIELDS) : len(FIELDS) + 1] == (HOST_KEYS,):
+        host_keys = tuple(further.pop(0)[1].split(","))
+    if not all(map(_is_host_key, host_keys)) or not all(_is_further(*pair) for pair in further):
+        return None
+    fields = ((user, SIGNS), (host, HOST_SIGNS), (service, SIGNS), (origin, SIGNS))
+    ends = _time(until)
+    if not ends or not all(_is_field(value, signs) for value, signs in fields):
+        return None
+    return Context(user, host, service, origin, ends, host_keys)
+
+
+def _is_host_key(text: str) -> bool:
+    return len(text) == LENGTH and KEY_SIGNS.issuperset(text)
+
+
+def _is_further(name: str, value: str) -> bool:
+    known = name == HOST_KEYS  # in another place than Trex writes it
+    return not known and is_word(name, SMALL) and is_word(value, PRINTABLE)
+
+
+def _is_field(text: str, signs: frozenset[str]) -> bool:
+    """Return whether a value is as `trex.openpgp.prompt` encodes it: signs, and percent codes.
+
+    One that was cut ends in `*`, possibly within a percent code.
+    """
+    if text.endswith("*"):
+        text = text[:-1]
+        begun = text[-2:].find("%")
+        if begun >= 0 and HEX_DIGITS.issuperset(text[-2:][begun + 1 :]):
+            text = text[: begun - len(text[-2:])]
+    plain, *codes = text.split("%")
+    return (
+        bool(text) and signs.issuperset(plain)
+        and all(len(code) >= CODE and HEX_DIGITS.issuperset(code[:CODE])
+                and signs.issuperset(code[CODE:]) for code in codes)
+    )  # fmt: skip
+
+
+def _time(text: str) -> datetime | None:
+    if "".join("0" if sign in DIGITS else sign for sign in text) != TIME:
         return None
     try:
-        until = datetime.strptime(found[5], UNTIL).replace(tzinfo=UTC)
+        return datetime.fromisoformat(text)
     except ValueError:
         return None
-    host_keys = tuple(found[6].split(",")) if found[6] else ()
-    return Context(found[1], found[2], found[3], found[4], until, host_keys)
-
-
-def _repeats(further: str) -> bool:
-    names = [*KNOWN, *(field.partition("=")[0] for field in further.split())]
-    return len(set(names)) < len(names)
 
 
 def shown(text: str) -> str:
@@ -68,4 +113,4 @@ def shown(text: str) -> str:
 
     Percent codes are decoded; everything unprintable, bidirectional controls included, is escaped.
     """
-    return one_line(unquote(text, errors="backslashreplace"))
+    return one_line(unquoted(text, "backslashreplace"))

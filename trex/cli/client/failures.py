@@ -6,7 +6,8 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
-from trex.cli.client.gpg import KEY_ID, PATIENCE
+from trex.cli.client.gpg import PATIENCE
+from trex.cli.client.words import is_key_id
 from trex.cli.errors import CannotDecrypt, Refused
 from trex.errors import MAX_PATH, cut
 
@@ -43,7 +44,7 @@ def why_not(opened: Decrypted) -> CannotDecrypt | Refused:
             return Refused(f"not decrypted: {REASONS[code]}")
     # GnuPG 2.4 reports this also for a key that is available and could not be used.
     if "NO_SECKEY" in said and set(codes) <= {NO_SECRET_KEY}:
-        ids = [words[0] for words in said["NO_SECKEY"] if words and KEY_ID.fullmatch(words[0])]
+        ids = [words[0] for words in said["NO_SECKEY"] if words and is_key_id(words[0])]
         keys = cut(", ".join(dict.fromkeys(ids)), MAX_PATH)
         return CannotDecrypt(
             f"the secret key {keys} is not here{opened.words}",

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 import termios
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from trex.cli.client.handover import KIND
 from trex.cli.client.target import split_prompt
 from trex.cli.errors import CommandError
+from trex.cli.programs import find_program
 from trex.cli.tell import printable, tell
 from trex.errors import cut
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from trex.cli.client.handover import Handover
 
-KIND = "SSH_ASKPASS_PROMPT"  # "confirm", "none" for a notice, or not set
 DEFAULT_ASKPASS = "ssh-askpass"
 MAX_ANSWER = 1024  # bytes, as in readpass.c
 MAX_SHOWN = 100  # characters of a prompt, in an error
@@ -106,7 +106,7 @@ def _wants_program(before: Handover, *, has_terminal: bool) -> bool:
 
 def _become_program(prompt: str, before: Handover) -> None:
     """Exec the user's askpass program. Raises CommandError if it cannot be run."""
-    program = before.askpass or shutil.which(DEFAULT_ASKPASS) or DEFAULT_ASKPASS
+    program = before.askpass or find_program(DEFAULT_ASKPASS) or DEFAULT_ASKPASS
     environment = dict(os.environ)
     before.take_out_of(environment)
     try:

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
-
+from trex.cli.client.words import DIGITS, is_word
 from trex.cli.errors import CommandError
 
 # A name or an address, as the server writes it into a message; a port as in known_hosts.
-HOST_FORM = re.compile(r"[a-z0-9._:%~-]+|\[[a-z0-9._:%~-]+\]:[0-9]{1,5}")
+SIGNS = DIGITS | frozenset("abcdefghijklmnopqrstuvwxyz._:%~-")
 UNKNOWN = ""  # a port: then the pins for all ports of a host count
-WITH_PORT = re.compile(r"\[(.+)\]:([0-9]+)")
+PORT_DIGITS = 5
 
 
 def parse_host(text: str) -> str:
     """Return a host name in the form that is compared and stored. Raises CommandError."""
     host = text.lower().removesuffix(".")
-    if not HOST_FORM.fullmatch(host) or host.startswith("-"):
+    if not is_host(host) or host.startswith("-"):
         raise CommandError(f"{text!r} is not a host name")
     return host
 
 
 def split_port(host: str) -> tuple[str, str]:
     """Return a host of that form and its port, "" if it has none."""
-    found = WITH_PORT.fullmatch(host)
-    return (found[1], found[2]) if found else (host, "")
+    name, bracket, port = host[1:].rpartition("]:")
+    if host.startswith("[") and bracket and name and is_word(port, DIGITS):
+        return name, port
+    return host, ""
+
+
+def is_host(text: str) -> bool:
+    """Return whether `text` is a host name or an address in lower case, maybe with a port."""
+    name, port = split_port(text)
+    return is_word(name, SIGNS) and len(port) <= PORT_DIGITS
 
 
 def same_host(one: str, other: str) -> bool:
@@ -42,6 +48,8 @@ def same_host(one: str, other: str) -> bool:
 
 
 def _is_address(name: str) -> bool:
+    import ipaddress  # only for a pin of a name without a domain
+
     try:
         ipaddress.ip_address(name.strip("[]"))
     except ValueError:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from trex.cli.client.context import UNTIL, shown
 from trex.cli.client.hosts import UNKNOWN, split_port
 from trex.cli.client.services import RAISING, SSHD
 from trex.cli.errors import Refused
 from trex.openpgp.prompt import encoded
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -25,13 +23,18 @@ HASH = "SHA256:"  # as ssh prints a fingerprint
 MANY = 3  # pins of one key that are shown on a line
 
 
-@dataclass(frozen=True)
 class Doubt:
-    """Why a message may come from another server, or be for another service; what to ask once."""
+    """Why a message may come from another server, or be for another service; what to ask once.
 
-    reason: str
-    question: str  # printed after `reason`
-    remember: Callable[[], None]
+    `question` is printed after `reason`.
+    """
+
+    __slots__ = ("question", "reason", "remember")
+
+    def __init__(self, reason: str, question: str, remember: Callable[[], None]) -> None:
+        self.reason = reason
+        self.question = question
+        self.remember = remember
 
 
 def check_host_key(challenge: OpenedChallenge, target: Target, keyed: Keyed) -> None:

@@ -7,14 +7,13 @@ Hosts have the form of known_hosts, percent-encoded.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from trex.cli.client.hosts import UNKNOWN, split_port
-from trex.cli.client.services import WORD
 from trex.cli.client.store import Table
+from trex.cli.client.words import is_word
 from trex.errors import cut
 from trex.openpgp.prompt import encoded
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.cli.client.target import Target
 
@@ -29,7 +28,7 @@ class Keyed:
         self.path = self._table.path
         self.hosts: set[str] = set()
         for number, (host,) in self._table.read():
-            if not WORD.fullmatch(host):
+            if not is_word(host):
                 raise self._table.error(number, f'"{cut(host)}"', FORM)
             self.hosts.add(host)
 

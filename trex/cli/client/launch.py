@@ -6,20 +6,23 @@ It has to be quick, because it starts at each `git pull`: it imports neither cli
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import sys
-from typing import NoReturn
 
 from trex.cli.client.connection import recording
 from trex.cli.client.handover import find_beside, handover, new_handover
-from trex.cli.client.openssh import ASKED
+from trex.cli.client.openssh import ASKED, version_and_settings
+from trex.cli.client.words import DIGITS, LETTERS, is_word
 from trex.cli.errors import CommandError
+from trex.cli.programs import find_program
 from trex.cli.tell import tell_error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # `trex ssh` is one attempt: a refusal, by Trex or by the server, does not count as three.
 ONE_ATTEMPT = "-oNumberOfPasswordPrompts=1"
-PLAIN_PATH = re.compile(r"/[A-Za-z0-9_./+-]+")  # ssh passes it to a shell
+PLAIN = LETTERS | DIGITS | frozenset("_./+-")  # signs that a shell leaves alone
 
 
 def main() -> None:
@@ -39,8 +42,9 @@ def run_ssh(arguments: list[str]) -> NoReturn:
         environment[ASKED] = ssh
         os.execve(ssh, [ssh, *arguments], environment)  # noqa: S606 (no shell is the point)
     name_terminal(environment)
-    new_handover(ssh, arguments, environment).put_into(environment)
-    options = [ONE_ATTEMPT, *recording(ssh, arguments)]
+    told = version_and_settings(ssh, arguments)
+    new_handover(ssh, arguments, environment, told).put_into(environment)
+    options = [ONE_ATTEMPT, *recording(*told)]
     os.execve(ssh, [_name(), *options, *arguments], environment)  # noqa: S606 (no shell is the point)
 
 
@@ -54,9 +58,9 @@ def find_ssh(environment: dict[str, str]) -> str:
     tried = environment.get(ASKED) or (before.ssh if before.pid == os.getpid() else "")
     ours = {os.path.realpath(sys.argv[0])}
     found = [
-        os.path.abspath(program)
+        program
         for directory in environment.get("PATH", os.defpath).split(os.pathsep)
-        if (program := shutil.which("ssh", path=directory or os.curdir))
+        if (program := find_program("ssh", directory))
     ]
     found = found[found.index(tried) + 1 :] if tried in found else found
     for program in found:
@@ -72,7 +76,7 @@ def _name() -> str:
         program = find_beside("trex-ssh")
     except CommandError:
         return "ssh"
-    return program if PLAIN_PATH.fullmatch(program) else "ssh"
+    return program if is_word(program, PLAIN) else "ssh"  # ssh passes it to a shell
 
 
 def name_terminal(environment: dict[str, str] | os._Environ[str]) -> None:

@@ -16,39 +16,44 @@ with it does.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from trex.cli.client.context import shown
-from trex.cli.client.foreign import ask_yes
-from trex.cli.client.gpg import FINGERPRINT, UserGpg
-from trex.cli.client.names import NAME
+from trex.cli.client.gpg import UserGpg
+from trex.cli.client.names import is_name
 from trex.cli.client.store import Table
+from trex.cli.client.words import HEX_DIGITS, is_fingerprint
 from trex.cli.errors import CannotDecrypt, Refused, StoreError
 from trex.cli.tell import tell
 from trex.errors import one_line
 from trex.openpgp.keyblock import key_id
 from trex.openpgp.keylist import parse_listing
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trex.cli.client.child import Child
     from trex.cli.client.packets import Sealed
     from trex.openpgp.keylist import Key
+
+    # Returns whether the user says yes, None if they cannot be asked.
+    Ask = Callable[[str], bool | None]
 
 FORM = "USER@HOST FINGERPRINT"
 EVERYWHERE = "*"  # by hand, for a key that answers every host
 PASTED = "-"  # in place of a host for `trex respond`, which knows none
 NOT_HERE = "#"  # `Subkey.secret` of a key whose secret part is not available
-CARD = re.compile(r"[0-9A-F]{8,32}")
+CARD_DIGITS = range(8, 33)  # how many a card's number may have
 
 
-@dataclass(frozen=True)
 class Held:
     """A key whose secret part is available: each id that can decrypt, with its card or ""."""
 
-    fingerprint: str
-    user_id: str
-    cards: dict[str, str]
+    __slots__ = ("cards", "fingerprint", "user_id")
+
+    def __init__(self, fingerprint: str, user_id: str, cards: dict[str, str]) -> None:
+        self.fingerprint = fingerprint
+        self.user_id = user_id
+        self.cards = cards
 
 
 class LoginKeys:
@@ -57,25 +62,27 @@ class LoginKeys:
     Raises RecordError for a line that is wrong.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
         self._table = Table("keys", FORM)
         self.by_host: set[tuple[str, str]] = set()
         for number, (host, fingerprint) in self._table.read():
-            if host not in (EVERYWHERE, PASTED) and not NAME.fullmatch(host):
+            if host not in (EVERYWHERE, PASTED) and not is_name(host):
                 raise self._table.error(number, f'"{host}"', "USER@HOST, * or -")
-            if not FINGERPRINT.fullmatch(fingerprint):
+            if not is_fingerprint(fingerprint):
                 raise self._table.error(number, f'"{fingerprint}"', "40 or 64 capital hex digits")
             self.by_host.add((host, fingerprint))
 
-    def choose(self, sealed: Sealed, host: str) -> list[Held]:
+    def choose(self, sealed: Sealed, host: str, listing: Child | None = None) -> list[Held]:
         """Return the keys of this message that answer `host`, which is `user@host` or PASTED.
 
-        The user may be asked. Raises CannotDecrypt if there is no such key, Refused after a no.
+        `listing` is gpg, if it has been started to list the secret keys. The user may be asked.
+        Raises CannotDecrypt if there is no such key, Refused after a no.
         """
-        held = secret_keys()
+        held = secret_keys(listing)
         there = [key for key in held if key.cards.keys() & set(sealed.ids)]
         chosen = [key for key in there if key in self._of_host(host, held)]
-        return chosen or [_asked(there, sealed, host)]
+        return chosen or [self._asked(there, sealed, host)]
 
     def remember(self, host: str, keys: list[Held]) -> None:
         """Store that these keys answered `host`. A failure to write is reported, not raised."""
@@ -87,6 +94,26 @@ class LoginKeys:
             except StoreError as error:
                 tell(f"not remembered: {one_line(str(error))}")
 
+    def _asked(self, there: list[Held], sealed: Sealed, host: str) -> Held:
+        """Return the key that the user confirms."""
+        where = "challenges that you paste" if host == PASTED else shown(host)
+        for key in there:
+            said = self._ask(
+                f"The message is for the key {key.fingerprint}\n({one_line(key.user_id)}). "
+                "It has not answered a challenge like this before.\nA server may ask for a key "
+                "that you use elsewhere, to learn whether you have it. "
+                f"May it answer\n{where}? (yes/no) "
+            )
+            if said:
+                return key
+            if said is not None:
+                raise Refused(f"not answered: {key.fingerprint} is not for {where}")
+        raise CannotDecrypt(
+            f"this message is for {', '.join(sealed.ids)}, and no such key answers {where}",
+            "is it yours (gpg --list-secret-keys --keyid-format long)? Then confirm once at a "
+            "terminal",
+        )
+
     def _of_host(self, host: str, held: list[Held]) -> list[Held]:
         """Return the keys that answer a host without asking the user."""
         names = {line[0] for line in self.by_host} if host == PASTED else {host, EVERYWHERE}
@@ -95,9 +122,10 @@ class LoginKeys:
         return known or _only(held)
 
 
-def secret_keys() -> list[Held]:
+def secret_keys(listing: Child | None = None) -> list[Held]:
     """Return the secret keys that can be encrypted to now. Raises CommandError."""
-    keys = parse_listing(UserGpg().list_secret())
+    gpg = UserGpg()
+    keys = parse_listing(gpg.listed(listing or gpg.start_listing()))
     # A forwarded agent lists no key, but has them.
     untold = {subkey.secret for key in keys for subkey in key.subkeys} == {NOT_HERE}
     found = [_held(key, untold=untold) for key in keys if key.usable]
@@ -110,8 +138,12 @@ def _held(key: Key, *, untold: bool) -> Held:
     return Held(
         key.fingerprint,
         next(iter(key.user_ids), ""),
-        {key_id(one.fingerprint): one.secret if CARD.fullmatch(one.secret) else "" for one in held},
+        {key_id(one.fingerprint): one.secret if _is_card(one.secret) else "" for one in held},
     )
+
+
+def _is_card(secret: str) -> bool:
+    return len(secret) in CARD_DIGITS and HEX_DIGITS.issuperset(secret)
 
 
 def _only(held: list[Held]) -> list[Held]:
@@ -121,23 +153,3 @@ def _only(held: list[Held]) -> list[Held]:
     """
     every = {one for key in held for one in key.cards}
     return [key for key in held if key.cards.keys() == every][:1]
-
-
-def _asked(there: list[Held], sealed: Sealed, host: str) -> Held:
-    """Return the key that the user confirms."""
-    where = "challenges that you paste" if host == PASTED else shown(host)
-    for key in there:
-        said = ask_yes(
-            f"The message is for the key {key.fingerprint}\n({one_line(key.user_id)}). "
-            f"It has not answered a challenge like this before.\nA server may ask for a key that "
-            "you use elsewhere, to learn whether you have it. "
-            f"May it answer\n{where}? (yes/no) "
-        )
-        if said:
-            return key
-        if said is not None:
-            raise Refused(f"not answered: {key.fingerprint} is not for {where}")
-    raise CannotDecrypt(
-        f"this message is for {', '.join(sealed.ids)}, and no such key answers {where}",
-        "is it yours (gpg --list-secret-keys --keyid-format long)? Then confirm once at a terminal",
-    )

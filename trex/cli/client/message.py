@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from trex.cli.client.context import MOST_AHEAD, UNTIL, Context, parse_context
-from trex.cli.client.failures import ENDED, why_not
-from trex.cli.client.gpg import FINGERPRINT, KEY_ID, UserGpg
+from trex.cli.client.gpg import UserGpg
 from trex.cli.client.signature import NO_PUBLIC_KEY, read_signed
+from trex.cli.client.words import is_fingerprint, is_key_id, unquoted
 from trex.cli.errors import Refused
 from trex.login.challenge import ALPHABET, LENGTH
-from trex.openpgp.gpg import NOTATION
+from trex.openpgp.prompt import NOTATION
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.cli.client.gpg import Status
     from trex.cli.client.loginkeys import Held
     from trex.cli.client.packets import Sealed
     from trex.cli.client.waiting import Waiting
 
-CHALLENGE = re.compile(rf"[{ALPHABET}]{{{LENGTH}}}\n".encode("ascii"))
+SIGNS = frozenset(ALPHABET.encode("ascii"))
 VERDICTS = ("GOODSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "BADSIG", "ERRSIG")
 NOT_OURS = "this is not a challenge from Trex, so none of its content is shown"
 NOT_SHOWN = "a server can send anything, also a mail that was captured on its way to you"
 
 
-@dataclass(frozen=True)
 class OpenedChallenge:
-    """A challenge of Trex's form; its repr does not show the response."""
+    """A challenge of Trex's form; its repr does not show the response.
 
-    context: Context
-    response: str = field(repr=False)
-    signer: str = ""  # the primary key's fingerprint, if the signature is good
-    unknown_signer: str = ""  # the key id, if the public key is not in the keyring
+    `signer` is the primary key's fingerprint, if the signature is good, and `unknown_signer` the
+    key id, if the public key is not in the keyring.
+    """
+
+    __slots__ = ("context", "response", "signer", "unknown_signer")
+
+    def __init__(
+        self, context: Context, response: str, signer: str = "", unknown_signer: str = ""
+    ) -> None:
+        self.context = context
+        self.response = response
+        self.signer = signer
+        self.unknown_signer = unknown_signer
 
 
 def open_challenge(sealed: Sealed, keys: list[Held], waiting: Waiting) -> OpenedChallenge:
@@ -45,12 +50,15 @@ def open_challenge(sealed: Sealed, keys: list[Held], waiting: Waiting) -> Opened
     exactly what Trex sends.
     """
     message = sealed.for_keys(key_id for key in keys for key_id in key.cards)
-    with waiting:
-        opened = UserGpg().unwrap(message, waiting.hear)
+    opened = UserGpg().unwrap(message, waiting)
     if "DECRYPTION_OKAY" not in opened.said:
+        from trex.cli.client.failures import why_not  # only for a failure
+
         raise why_not(opened)
     inside = read_signed(opened.data)
     if inside.ended:
+        from trex.cli.client.failures import ENDED
+
         raise Refused(ENDED)
     return read_challenge(inside.data, _joined(opened.said, inside.said))
 
@@ -63,13 +71,21 @@ def _joined(one: Status, other: Status) -> Status:
 def read_challenge(plaintext: bytes, said: Status) -> OpenedChallenge:
     """Check a decryption by its plaintext and gpg's status lines."""
     _check_decrypted(said)
-    text = unquote(" ".join(said["PLAINTEXT"][0][2:]), errors="surrogateescape")
+    text = unquoted(" ".join(said["PLAINTEXT"][0][2:]), "surrogateescape")
     context = parse_context(text)
-    if not context or not CHALLENGE.fullmatch(plaintext):
+    if not context or not _is_challenge(plaintext):
         raise Refused(NOT_OURS, NOT_SHOWN)
     signer, unknown = _read_signature(said, text)
     _check_time(context.until)
     return OpenedChallenge(context, plaintext.decode("ascii").strip(), signer, unknown)
+
+
+def _is_challenge(plaintext: bytes) -> bool:
+    return (
+        len(plaintext) == LENGTH + 1
+        and plaintext.endswith(b"\n")
+        and SIGNS.issuperset(plaintext[:LENGTH])
+    )
 
 
 def _check_decrypted(said: Status) -> None:
@@ -88,15 +104,15 @@ def _read_signature(said: Status, text: str) -> tuple[str, str]:
     if len(verdicts) != 1:
         raise Refused("the message has several signatures, or an incomplete one")
     keyword, words = verdicts[0]
-    if keyword == "ERRSIG" and words[5:6] == [NO_PUBLIC_KEY] and KEY_ID.fullmatch(words[0]):
+    if keyword == "ERRSIG" and words[5:6] == [NO_PUBLIC_KEY] and is_key_id(words[0]):
         return "", words[0]
     valid = said.get("VALIDSIG", [])
     signer = valid[0][-1] if len(valid) == 1 and valid[0] else ""
-    if keyword != "GOODSIG" or not FINGERPRINT.fullmatch(signer):
+    if keyword != "GOODSIG" or not is_fingerprint(signer):
         raise Refused(f"the signature is not good: gpg says {keyword}")
     data = "".join(part for parts in said.get("NOTATION_DATA", []) for part in parts)
     named = said.get("NOTATION_NAME") == [[NOTATION]]
-    if not named or unquote(data, errors="surrogateescape") != text:
+    if not named or unquoted(data, "surrogateescape") != text:
         raise Refused("the signature and the message differ about what the challenge is for")
     return signer, ""
 

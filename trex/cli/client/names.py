@@ -6,14 +6,11 @@ into a message.
 
 from __future__ import annotations
 
-import re
-from urllib.parse import unquote
-
 from trex.cli.client.store import Table
+from trex.cli.client.words import is_word, unquoted
 from trex.errors import cut
 
 FORM = "USER@HOST USER@HOST"
-NAME = re.compile(r"[A-Za-z0-9._~@:\[\]%*-]+@[A-Za-z0-9._~:\[\]%*-]+")
 
 
 class Names:
@@ -24,16 +21,22 @@ class Names:
         self.confirmed: set[tuple[str, str]] = set()
         for number, (ours, theirs) in self._table.read():
             for name in (ours, theirs):
-                if not NAME.fullmatch(name):
+                if not is_name(name):
                     raise self._table.error(number, f'"{cut(name)}"', "USER@HOST")
             self.confirmed.add((ours, theirs))
 
     def hosts_of(self, name: str) -> list[str]:
         """Return the hosts that write `name`, as ssh knows them, with or without a port."""
-        return [unquote(ours.rpartition("@")[2]) for ours, theirs in self.confirmed
+        return [unquoted(ours.rpartition("@")[2], "replace") for ours, theirs in self.confirmed
                 if theirs == name]  # fmt: skip
 
     def confirm(self, ours: str, theirs: str) -> None:
         """Store that the server that ssh knows as `ours` writes `theirs`."""
         self._table.add(ours, theirs)
         self.confirmed.add((ours, theirs))
+
+
+def is_name(text: str) -> bool:
+    """Return whether `text` is a percent-encoded `user@host`."""
+    user, _, host = text.rpartition("@")
+    return is_word(user) and is_word(host)

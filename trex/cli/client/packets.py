@@ -7,13 +7,12 @@ that is not encrypted, or to read a second message.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from hashlib import sha256
-from typing import TYPE_CHECKING
+import sys
 
-from trex.cli.client.paste import AGAIN
+from trex.cli.client.armor import AGAIN, plain_message
 from trex.cli.errors import PasteError, Refused
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -29,16 +28,18 @@ TO_THE_END = 3
 TWO_OCTETS, PARTIAL, FIVE_OCTETS = 192, 224, 255
 
 
-@dataclass(frozen=True)
 class Sealed:
     """A message of Trex's form: session keys, each with the id of its key, and an encrypted part.
 
     Ids have 16 capital hex digits; the bodies do not include the framing that a server chose.
     """
 
-    session_keys: tuple[tuple[str, bytes], ...]
-    tag: int
-    body: bytes
+    __slots__ = ("body", "session_keys", "tag")
+
+    def __init__(self, session_keys: tuple[tuple[str, bytes], ...], tag: int, body: bytes) -> None:
+        self.session_keys = session_keys
+        self.tag = tag
+        self.body = body
 
     @property
     def ids(self) -> list[str]:
@@ -52,7 +53,10 @@ class Sealed:
         Session keys and framing can be changed without the secret key, and the challenge stays the
         same. The encrypted part cannot: its MDC, or its AEAD tags, cover every octet of it.
         """
-        return sha256(bytes([self.tag]) + self.body).hexdigest()
+        # without hashlib, which loads libcrypto
+        module = __import__("_sha256" if sys.version_info < (3, 12) else "_sha2")
+        digest: str = module.sha256(bytes([self.tag]) + self.body).hexdigest()
+        return digest
 
     def for_keys(self, ids: Iterable[str]) -> bytes:
         """Return the message for the keys with these ids alone: gpg can try no other key."""
@@ -60,6 +64,16 @@ class Sealed:
         kept = dict.fromkeys(packet for packet in self.session_keys if packet[0] in wanted)
         parts = [_framed(SESSION_KEY, body) for _, body in kept]
         return b"".join([*parts, _framed(self.tag, self.body)])
+
+
+def read_message(text: str) -> Sealed:
+    """Return the packets of the message in `text`. Raises PasteError or Refused."""
+    message = plain_message(text)
+    if message is None:
+        from trex.cli.client.paste import find_message  # regular expressions
+
+        message = find_message(text)
+    return read_packets(message)
 
 
 def read_packets(message: bytes) -> Sealed:
@@ -71,7 +85,7 @@ def read_packets(message: bytes) -> Sealed:
     position = 0
     try:
         while position < len(message):
-            tag, body, position = _next_packet(message, position)
+            tag, body, position = next_packet(message, position)
             packets.append((tag, body))
     except IndexError:
         raise PasteError("the message is cut off", AGAIN) from None
@@ -96,7 +110,7 @@ def _framed(tag: int, body: bytes) -> bytes:
     return bytes([NEW_FORMAT | tag, FIVE_OCTETS]) + len(body).to_bytes(4, "big") + body
 
 
-def _next_packet(message: bytes, start: int) -> tuple[int, bytes, int]:
+def next_packet(message: bytes, start: int) -> tuple[int, bytes, int]:
     """Return tag and body of the packet at `start`, and where the next begins.
 
     Raises IndexError.

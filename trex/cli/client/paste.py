@@ -6,18 +6,17 @@ import base64
 import binascii
 import re
 
+from trex.cli.client.armor import AGAIN, checksum
 from trex.cli.errors import PasteError
 
 MAX_TEXT = 256 * 1024  # characters of pasted text
 MAX_MESSAGE = 32 * 1024  # bytes; sixteen recipients with RSA-4096 and a signature need 12 kB
-CRC_INIT, CRC_POLYNOMIAL = 0xB704CE, 0x1864CFB  # RFC 4880, 6.1
 
 # What mail programs and PuTTY put before a line; no base64 begins like this.
 MARKS = re.compile(r"^(?:\s*[>|])*\s*")
 LINE_END = re.compile(r"\r\n|\r|\n")
 HEADER = re.compile(r"[A-Za-z][A-Za-z-]*: ")
 BODY = re.compile(r"([A-Za-z0-9+/]+={0,2})(?:=([A-Za-z0-9+/]{4}))?")
-AGAIN = "copy it from -----BEGIN PGP MESSAGE----- to -----END PGP MESSAGE-----, both included"
 
 
 def _wrapped(line: str) -> re.Pattern[str]:
@@ -68,7 +67,7 @@ def _decode(text: str) -> bytes:
         message = base64.b64decode(found[1], validate=True)
     except binascii.Error:
         raise PasteError("the message is damaged: characters are missing", AGAIN) from None
-    if found[2] and base64.b64decode(found[2]) != _checksum(message):
+    if found[2] and base64.b64decode(found[2]) != checksum(message):
         raise PasteError("the message is damaged: its checksum is wrong", AGAIN)
     if len(message) > MAX_MESSAGE:
         raise PasteError(f"the message has more than {MAX_MESSAGE // 1024} KiB", AGAIN)
@@ -77,15 +76,3 @@ def _decode(text: str) -> bytes:
 
 def _without_headers(lines: list[str]) -> list[str]:
     return [line for line in lines if not HEADER.match(line)]
-
-
-def _checksum(message: bytes) -> bytes:
-    """Return the CRC-24 that armor ends with."""
-    crc = CRC_INIT
-    for byte in message:
-        crc ^= byte << 16
-        for _ in range(8):
-            crc <<= 1
-            if crc & 0x1000000:
-                crc ^= CRC_POLYNOMIAL
-    return crc.to_bytes(3, "big")

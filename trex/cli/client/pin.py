@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 import sys
-from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from trex.cli.client.gpg import UserGpg
 from trex.cli.client.hosts import parse_host, same_host
-from trex.cli.client.pins import V4_FINGERPRINT, Pins
+from trex.cli.client.pins import Pins, is_v4_fingerprint
 from trex.cli.errors import CommandError
 from trex.cli.terminal import answer, say
 from trex.errors import one_line
+from trex.openpgp.keylist import NEVER, day, parse_listing
+
+if TYPE_CHECKING:
+    from trex.openpgp.keylist import Key
 
 USELESS = {"r": "was revoked", "e": "has expired", "i": "is invalid", "d": "is disabled"}
 PIN_EXAMPLES = """\b
@@ -47,14 +50,14 @@ def pin(host: str, fingerprint: str | None, *, yes: bool) -> None:
         raise CommandError("--yes needs a fingerprint", "trex pin --yes HOST FINGERPRINT")
     name, stored = parse_host(host), Pins()
     key = _find(fingerprint) if fingerprint else _propose(name)
-    if key["trust"] in USELESS:
-        raise CommandError(f"the key {key['fingerprint']} {USELESS[key['trust']]}")
-    known = stored.by_host.get(name) == key["fingerprint"]
+    if key.validity in USELESS:
+        raise CommandError(f"the key {key.fingerprint} {USELESS[key.validity]}")
+    known = stored.by_host.get(name) == key.fingerprint
     if name not in stored.by_host:
         _show(key)
         if not yes:
             _confirm(name)
-    stored.add(name, key["fingerprint"])
+    stored.add(name, key.fingerprint)
     say(f"{name} was pinned already." if known else f"Pinned for {name}.")
 
 
@@ -82,18 +85,18 @@ def unpin(host: str) -> None:
     say(f"{name} is no longer pinned. It was: {before}")
 
 
-def _find(text: str) -> dict[str, Any]:
+def _find(text: str) -> Key:
     """Return the key with this fingerprint, which must not be a subkey's.
 
     gpg also finds a key by a subkey's fingerprint, and anybody can add another's key as a subkey.
     """
     fingerprint = "".join(text.split()).upper().removeprefix("0X")
-    if not V4_FINGERPRINT.fullmatch(fingerprint):
+    if not is_v4_fingerprint(fingerprint):
         raise CommandError(
             f"expected a fingerprint of 40 hex digits, found {text!r}", "gpg --list-keys"
         )
-    found = [dict(key) for key in UserGpg().list_keys(keys=fingerprint)]
-    own = [key for key in found if key["fingerprint"] == fingerprint]
+    found = parse_listing(UserGpg().list_public(fingerprint))
+    own = [key for key in found if key.fingerprint == fingerprint]
     if own:
         return own[0]
     if not found:
@@ -101,7 +104,7 @@ def _find(text: str) -> dict[str, Any]:
             f"the key {fingerprint} is not in your keyring: its signatures cannot be checked",
             "gpg --import the key of the host",
         )
-    primary = found[0]["fingerprint"]
+    primary = found[0].fingerprint
     raise CommandError(
         f"{fingerprint} is only a subkey here, of the key {primary}",
         f"if that is the host's key, pin it: {primary}; if the host says otherwise, somebody has "
@@ -109,14 +112,14 @@ def _find(text: str) -> dict[str, Any]:
     )
 
 
-def _propose(host: str) -> dict[str, Any]:
+def _propose(host: str) -> Key:
     """Return the only key that can sign and names the host in a user id."""
     keys = [
-        key for key in UserGpg().list_keys()
-        if "s" in key["cap"].lower() and any(_names(uid, host) for uid in key["uids"])
+        key for key in parse_listing(UserGpg().list_public())
+        if "s" in key.capabilities.lower() and any(_names(uid, host) for uid in key.user_ids)
     ]  # fmt: skip
     if len(keys) == 1:
-        return dict(keys[0])
+        return keys[0]
     for key in keys:
         _show(key)
     found = f"{len(keys)} keys in your keyring name" if keys else "no key in your keyring names"
@@ -127,12 +130,12 @@ def _names(uid: str, host: str) -> bool:
     return any(same_host(word, host) for word in re.split(r"[^a-z0-9.-]+", uid.lower()) if word)
 
 
-def _show(key: dict[str, Any]) -> None:
-    say(f"key      {key['fingerprint']}")
-    for uid in key["uids"]:
+def _show(key: Key) -> None:
+    say(f"key      {key.fingerprint}")
+    for uid in key.user_ids:
         say(f"         {one_line(uid)}")
-    if key["expires"]:
-        say(f"expires  {datetime.fromtimestamp(int(key['expires']), UTC):%Y-%m-%d}")
+    if key.expires != NEVER:
+        say(f"expires  {day(key.expires)}")
 
 
 def _confirm(host: str) -> None:

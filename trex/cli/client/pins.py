@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
-from trex.cli.client.hosts import HOST_FORM, UNKNOWN, same_host, split_port
+from trex.cli.client.hosts import UNKNOWN, is_host, same_host, split_port
 from trex.cli.client.store import Table
+from trex.cli.client.words import V4_DIGITS, is_fingerprint
 from trex.cli.errors import CommandError
 from trex.errors import cut
 
 FORM = "HOST FINGERPRINT"
-V4_FINGERPRINT = re.compile(r"[0-9A-F]{40}")
 
 
 class Pins:
@@ -20,9 +18,9 @@ class Pins:
         self._table = Table("pins", FORM)
         self.by_host: dict[str, str] = {}
         for number, (host, fingerprint) in self._table.read():
-            if not HOST_FORM.fullmatch(host):
+            if not is_host(host):
                 raise self._table.error(number, f'"{cut(host)}"', "a host name in lower case")
-            if not V4_FINGERPRINT.fullmatch(fingerprint):
+            if not is_v4_fingerprint(fingerprint):
                 raise self._table.error(number, f'"{cut(fingerprint)}"', "40 capital hex digits")
             if host in self.by_host:
                 raise self._table.error(
@@ -67,7 +65,7 @@ class Pins:
 
         Also for an invalid host name: with such a line the whole file would be refused.
         """
-        if not HOST_FORM.fullmatch(host):
+        if not is_host(host):
             raise CommandError(
                 f"{host} cannot be pinned: expected a host name in lower-case ASCII",
                 "give ssh another name for it",
@@ -89,3 +87,8 @@ class Pins:
             raise CommandError(f"no key is pinned for {host}", "trex pins")
         self._table.remove(lambda words: words[0] == host)
         del self.by_host[host]
+
+
+def is_v4_fingerprint(text: str) -> bool:
+    """Return whether `text` is the fingerprint of a key of version 4."""
+    return len(text) == V4_DIGITS and is_fingerprint(text)

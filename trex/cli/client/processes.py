@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
-from contextlib import suppress
 
+from trex.cli.client.child import Child
 from trex.cli.errors import StoreError
 
 BOOT, PROCESSES = "/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"
@@ -42,13 +41,15 @@ def forget_ended(directory: str) -> None:
     for entry in os.scandir(directory):
         process, _, where = entry.name.partition("@")
         pid, _, started = process.partition("-")
-        with suppress(FileNotFoundError):  # another process has deleted it
+        try:
             if where != here:
                 is_over = entry.stat(follow_symlinks=False).st_mtime < oldest
             else:
                 is_over = pid.isdecimal() and not _is_there(int(pid), started)
             if is_over:
                 os.unlink(entry.path)
+        except FileNotFoundError:  # another process has deleted it
+            continue
 
 
 def _started(pid: int) -> str:
@@ -75,14 +76,13 @@ def _here() -> str:
 
 def _ask_ps(pid: int, field: str) -> str:
     """Return what ps(1) says of a process, for systems without /proc; "" for nothing."""
+    command = ["/bin/ps", "-o", f"{field}=", "-p", str(pid)]
     try:
-        done = subprocess.run(  # noqa: S603 (an absolute path and a list)
-            ["/bin/ps", "-o", f"{field}=", "-p", str(pid)], capture_output=True, check=False,
-            timeout=SECONDS, env={"LC_ALL": "C", "TZ": "UTC"},
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+        child = Child(command, environment={"LC_ALL": "C", "TZ": "UTC"})
+    except OSError:
         return ""
-    return done.stdout.decode("utf-8", "replace").strip()
+    child.finish(SECONDS)
+    return child.output.decode("utf-8", "replace").strip()
 
 
 def _is_there(pid: int, started: str) -> bool:

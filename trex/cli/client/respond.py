@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trex.cli.client.answered import check_new, claim, release
+from trex.cli.client.answering import ask_at_terminal
 from trex.cli.client.clipboard import copy
 from trex.cli.client.judge import check_pasted, describe
 from trex.cli.client.knownhosts import Known, look_up
@@ -54,7 +55,7 @@ def command(file: str, *, to_clipboard: bool) -> None:
     host that you log in to? Nothing is shown of a message that is not a challenge from Trex.
     """
     pins, names = Pins(), Names()
-    login_keys = LoginKeys()
+    login_keys = LoginKeys(ask_at_terminal)
     sealed = read_packets(find_message(_read(file)))
     check_new(sealed)
     name_terminal(os.environ)

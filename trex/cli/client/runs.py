@@ -10,18 +10,13 @@ sees only its own processes, so an ssh that runs elsewhere would look as if it h
 from __future__ import annotations
 
 import os
-import signal
-from contextlib import suppress
+from _signal import SIGTERM
 
 from trex.cli.client.processes import forget_ended, process_name, program_name
 from trex.cli.client.store import make_directory, own_directory
-from trex.cli.errors import Refused, StoreError
+from trex.cli.errors import AskedAgain, StoreError
 
 SSH = "ssh"
-
-
-class AskedAgain(Refused):
-    """The ssh that asks has shown a challenge before."""
 
 
 def begin() -> None:
@@ -48,5 +43,7 @@ def end_ssh() -> None:
     """End the ssh that asks. If the parent process is not an ssh, such as a shell, leave it."""
     ssh = os.getppid()
     if program_name(ssh) == SSH:
-        with suppress(OSError):
-            os.kill(ssh, signal.SIGTERM)
+        try:
+            os.kill(ssh, SIGTERM)
+        except OSError:
+            return

@@ -6,13 +6,11 @@ known_hosts.
 
 from __future__ import annotations
 
-import re
-
 from trex.cli.client.store import Table
+from trex.cli.client.words import is_word
 from trex.errors import cut
 
 FORM = "HOST SERVICE"
-WORD = re.compile(r"[A-Za-z0-9._~@:\[\]%*-]+")
 SSHD = "sshd"
 # They give more rights to a user who is already logged in: no login by ssh uses them.
 RAISING = ("sudo", "sudo-i", "su", "su-l", "doas", "polkit-1", "runuser", "runuser-l")
@@ -26,7 +24,7 @@ class Services:
         self.allowed: set[tuple[str, str]] = set()
         for number, (host, service) in self._table.read():
             for word in (host, service):
-                if not WORD.fullmatch(word):
+                if not is_word(word):
                     raise self._table.error(number, f'"{cut(word)}"', FORM)
             self.allowed.add((host, service))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 
 from trex.cli.client.hosts import UNKNOWN
 from trex.cli.client.openssh import NO_VERSION, version_and_settings
@@ -15,15 +14,24 @@ STANDARD_PORT = "22"
 NAMES = ("user", "host", "hostname", "hostkeyalias", "proxyjump")  # as -G prints them
 
 
-@dataclass
 class Target:
-    """The server that asks: the user there, and the host's names in lower case."""
+    """The server that asks: the user there, and the host's names in lower case.
 
-    user: str
-    hosts: list[str] = field(default_factory=list)  # the first one is shown
-    port: str = STANDARD_PORT  # UNKNOWN for a jump host, whose settings are not those of this ssh
-    quiet: bool = False  # ssh was told to print nothing
-    host_keys: tuple[str, ...] = ()  # of the connection, as challenges name them; () if not known
+    The first name is shown. `port` is UNKNOWN for a jump host, whose settings are not those of this
+    ssh. `quiet` if ssh was told to print nothing. `host_keys` are those of the connection, as
+    challenges name them; () if they are not known.
+    """
+
+    __slots__ = ("host_keys", "hosts", "port", "quiet", "user")
+
+    def __init__(
+        self, user: str, hosts: list[str] | None = None, port: str = STANDARD_PORT
+    ) -> None:
+        self.user = user
+        self.hosts = hosts or []
+        self.port = port
+        self.quiet = False
+        self.host_keys: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -64,14 +72,18 @@ def asking_ssh(ssh: str) -> str:
 
 
 def find_target(user: str, host: str, ssh: str, arguments: list[str] | None) -> Target:
+    """Ask `ssh`, run with these arguments, and return what `read_target` makes of it."""
+    return read_target(user, host, *version_and_settings(ssh, arguments))
+
+
+def read_target(user: str, host: str, version: tuple[int, int], settings: dict[str, str]) -> Target:
     """Return all names that the client has for the host that ssh names before a prompt.
 
-    `arguments` are those of the ssh run; `ssh -G` (ssh(1)) prints the host's names and port for
-    them. Raises Refused for an ssh that writes no such name before a prompt, because the server
-    could write one; and for names that contain `)`, which ssh before 9.6 accepts, because a prompt
-    could then seem to come from another host.
+    `settings` are those of the ssh run (`ssh -G`), with the host's names. Raises Refused for
+    an ssh that writes no such name before a prompt, because the server could write one; and for
+    names that contain `)`, which ssh before 9.6 accepts, because a prompt could then seem to come
+    from another host.
     """
-    version, settings = version_and_settings(ssh, arguments or [])
     if version == NO_VERSION:
         raise Refused("what asks is not OpenSSH, so the asking host is unknown", "trex respond")
     if version < PREFIXED_SINCE:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-from typing import TYPE_CHECKING
 
 from trex.errors import one_line
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trex.cli.client.loginkeys import Held
 
 SECONDS = 1.0
@@ -25,31 +26,35 @@ SERIAL = 32  # hex digits of an OpenPGP card's full number (4.2.1 in its specifi
 
 
 class Waiting:
-    """A context manager that shows a line on standard error, unless it is `quiet`."""
+    """A context manager that shows a line on standard error, unless it is `quiet`.
 
-    def __init__(self, what_for: str, keys: list[Held], *, quiet: bool = False) -> None:
+    `show` has to be called after `seconds`, and then calls `late` first; `hear` with each of gpg's
+    status lines.
+    """
+
+    seconds = SECONDS
+
+    def __init__(
+        self, what_for: str, keys: list[Held], *, quiet: bool = False,
+        late: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
         self._what_for = what_for
         self._key = next((one for key in keys for one in key.cards), "")
         cards = [card for key in keys for card in key.cards.values() if card]
         self._card = _number(cards[0]) if cards else ""
         self._quiet = quiet
+        self._late = late
         self._on_terminal = sys.stderr.isatty()
-        self._lock = threading.Lock()
         self._said = ""
         self._asked = ""  # where a pinentry asks, once it was started
         self._is_asked = self._shown = self._due = False
-        self._timer = threading.Timer(SECONDS, self._show)
-        self._timer.daemon = True
 
     def __enter__(self) -> None:
-        if not self._quiet:
-            self._timer.start()
+        pass
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        with self._lock:
-            self._quiet = True
-            self._erase()
+        self._quiet = True
+        self._erase()
 
     def hear(self, line: bytes) -> None:
         """Process one of gpg's status lines."""
@@ -57,27 +62,31 @@ class Waiting:
             return
         words = [*line[len(PINENTRY) :].decode("utf-8", "replace").split(), "", "", "", ""]
         terminal = words[TERMINAL] if any(one in words[FLAVOR] for one in ON_TERMINALS) else ""
-        with self._lock:
-            self._erase()
-            self._is_asked = True
-            self._asked = f", asked at {terminal}" if terminal.startswith("/") else ""
-            self._quiet |= self._on_terminal and terminal == os.ttyname(sys.stderr.fileno())
+        self._erase()
+        self._is_asked = True
+        self._asked = f", asked at {terminal}" if terminal.startswith("/") else ""
+        self._quiet |= self._on_terminal and terminal == os.ttyname(sys.stderr.fileno())
         if self._due:
-            self._show()
+            self._tell()
 
-    def _show(self) -> None:
-        with self._lock:
-            self._due = True
-            if self._quiet or self._shown:
-                return
-            text = one_line(f"trex: {self._what_for}: waiting for {self._awaited()}")
-            if self._on_terminal:  # at most one row, so that it can be erased
-                text = text[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]
-            elif text == self._said:  # an agent may ask repeatedly for a card
-                return
-            sys.stderr.write(text if self._on_terminal else f"{text}\n")
-            sys.stderr.flush()
-            self._said, self._shown = text, True
+    def show(self) -> None:
+        """Show the line: gpg has not ended by now."""
+        if self._late:
+            self._late()
+        self._due = True
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._quiet or self._shown:
+            return
+        text = one_line(f"trex: {self._what_for}: waiting for {self._awaited()}")
+        if self._on_terminal:  # at most one row, so that it can be erased
+            text = text[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]
+        elif text == self._said:  # an agent may ask repeatedly for a card
+            return
+        sys.stderr.write(text if self._on_terminal else f"{text}\n")
+        sys.stderr.flush()
+        self._said, self._shown = text, True
 
     def _awaited(self) -> str:
         if self._card:

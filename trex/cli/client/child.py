@@ -1,0 +1,176 @@
+"""A program that the client runs: what it is given, what it says, and its certain end.
+
+posix_spawn(3) and poll(2) in one thread: `subprocess` and `threading` take 12 ms to import, and
+this is for every login. A program is started first and heard later: several run at a time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import time
+from _signal import SIGKILL, SIGPIPE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Hear = Callable[[bytes], None]
+
+PIECE = 1 << 16  # bytes
+MAX_WORDS = 4096  # bytes that are kept of what it says on standard error
+PAUSE = 0.001  # seconds
+FIRST_FREE = 3  # the lowest descriptor that is none of the standard streams
+
+
+class Child:
+    """A running program; `finish` waits for its end.
+
+    `output`, `status` and `words` are what it has written so far: on standard output, on the pipe
+    that `{status}` among its arguments stands for, and the end of standard error. `returncode` is
+    negative for a signal. Raises OSError if it cannot be started.
+    """
+
+    def __init__(
+        self, arguments: list[str], given: bytes = b"", environment: dict[str, str] | None = None
+    ) -> None:
+        self.output = self.status = self.words = b""
+        self.returncode: int | None = None
+        self._given = given
+        self._reading: dict[int, str] = {}  # our ends of the pipes, and which stream each is
+        self._writing = -1
+        theirs: list[int] = []
+        try:
+            self._pid = self._start(arguments, environment, theirs)
+        except BaseException:
+            self._close()
+            raise
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+
+    def finish(
+        self, seconds: float, hear: Hear | None = None,
+        soon: float = 0, late: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
+        """Wait for its end, and kill it after `seconds`, or if anything is raised meanwhile.
+
+        `hear` gets each status line as it arrives, and `late` is called once after `soon` seconds.
+        """
+        begun = time.monotonic()
+        try:
+            while self._reading or not self._has_ended():
+                passed = time.monotonic() - begun
+                if passed >= seconds:
+                    break
+                if late and passed >= soon:
+                    late()
+                    late = None
+                self._listen(min(seconds, soon if late else seconds) - passed, hear)
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """Kill the program if it has not ended."""
+        if self.returncode is None and not self._has_ended():
+            os.kill(self._pid, SIGKILL)
+            self._ended(os.waitpid(self._pid, 0)[1])
+        self._close()
+
+    def _start(
+        self, arguments: list[str], environment: dict[str, str] | None, theirs: list[int]
+    ) -> int:
+        """Start the program; return its pid, and in `theirs` what it alone has to have open."""
+        ends = []
+        for stream in ("output", "words", "status"):
+            if stream != "status" or "{status}" in arguments:
+                reading, writing = _pipe()
+                self._reading[reading] = stream
+                theirs.append(writing)
+                ends.append(writing)
+        if self._given:
+            reading, self._writing = _pipe()
+            theirs.append(reading)
+            os.set_blocking(self._writing, False)
+            source: tuple[object, ...] = (os.POSIX_SPAWN_DUP2, reading, 0)
+        else:
+            source = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+        output, words, *status = ends
+        for descriptor in status:
+            os.set_inheritable(descriptor, True)  # noqa: FBT003 (it has no other form)
+            arguments = [str(descriptor) if one == "{status}" else one for one in arguments]
+        streams = [source, (os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, words, 2)]
+        return os.posix_spawn(
+            arguments[0], arguments, os.environ if environment is None else environment,
+            file_actions=streams, setsigdef=[SIGPIPE],
+        )  # fmt: skip
+
+    def _listen(self, seconds: float, hear: Hear | None) -> None:
+        """Wait for something to read, or to write, and do it."""
+        if not self._reading:  # it has closed everything, and ends at any moment
+            time.sleep(PAUSE)
+            return
+        poller = select.poll()
+        for descriptor in self._reading:
+            poller.register(descriptor, select.POLLIN)
+        if self._writing >= 0:
+            poller.register(self._writing, select.POLLOUT)
+        for descriptor, _ in poller.poll(max(seconds, 0) * 1000 + 1):
+            if descriptor == self._writing:
+                self._give()
+            elif descriptor in self._reading:
+                self._read(descriptor, hear)
+
+    def _give(self) -> None:
+        try:
+            self._given = self._given[os.write(self._writing, self._given) :]
+        except BrokenPipeError:  # it wants no more
+            self._given = b""
+        if not self._given:
+            os.close(self._writing)
+            self._writing = -1
+
+    def _read(self, descriptor: int, hear: Hear | None) -> None:
+        piece = os.read(descriptor, PIECE)
+        stream = self._reading[descriptor]
+        if not piece:
+            os.close(descriptor)
+            del self._reading[descriptor]
+        elif stream == "output":
+            self.output += piece
+        elif stream == "words":
+            self.words = (self.words + piece)[-MAX_WORDS:]
+        else:
+            told = self.status.rfind(b"\n") + 1
+            self.status += piece
+            for line in self.status[told:].split(b"\n")[:-1]:
+                if hear:
+                    hear(line)
+
+    def _has_ended(self) -> bool:
+        if self.returncode is None:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            if pid:
+                self._ended(status)
+        return self.returncode is not None
+
+    def _ended(self, status: int) -> None:
+        self.returncode = os.waitstatus_to_exitcode(status)
+
+    def _close(self) -> None:
+        for descriptor in [*self._reading, *([self._writing] if self._writing >= 0 else [])]:
+            os.close(descriptor)
+        self._reading, self._writing = {}, -1
+
+
+def _pipe() -> tuple[int, int]:
+    """Return the ends of a pipe, neither of them a standard stream: one may have been closed."""
+    ends = []
+    for end in os.pipe():
+        if end < FIRST_FREE:
+            ends.append(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, FIRST_FREE))
+            os.close(end)
+        else:
+            ends.append(end)
+    return ends[0], ends[1]
