@@ -14,4 +14,6 @@ def main() -> None:
         del sys.argv[1]
         __import__("trex.cli.client.launch", fromlist=["main"]).main()
     else:
+        if sys.flags.no_site:  # click is not of the standard library
+            __import__("site").main()
         __import__("trex.cli.main", fromlist=["main"]).main()

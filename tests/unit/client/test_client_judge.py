@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trex.cli.client.answering import ask_at_terminal
 from trex.cli.client.context import parse_context, shown
 from trex.cli.client.hosts import parse_host, same_host
 from trex.cli.client.judge import Doubt, check_pasted, check_service, check_signer, doubts, ssh_name
@@ -291,7 +293,12 @@ def message(
     return OpenedChallenge(asks, "x" * 10, signer, unknown)
 
 
-FILES = {Pins: "pins", Names: "names", Services: "services", LoginKeys: "keys"}
+FILES = {
+    Pins: "pins",
+    Names: "names",
+    Services: "services",
+    partial(LoginKeys, ask_at_terminal): "keys",
+}
 
 
 @settings(deadline=None)  # the machine may be busy
