@@ -37,10 +37,11 @@ if TYPE_CHECKING:
 class Answering:
     """The files that decide, read before anything is decrypted: a damaged one is an error."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask | None = None) -> None:
+        """Ask the user by `ask`; without it, what they have to confirm is an error."""
         self._ask = ask
         self._names, self._services, self._pins = Names(), Services(), Pins()
-        self._keys, self._keyed = LoginKeys(ask), Keyed()
+        self._keys, self._keyed = LoginKeys(ask or _nobody), Keyed()
 
     def respond(
         self, sealed: Sealed, find: Callable[[], Target], listing: Child | None = None,
@@ -81,10 +82,11 @@ class Answering:
 
     def _confirm(self, found: list[Doubt], challenge: OpenedChallenge, target: Target) -> None:
         """Ask the user about each doubt, once. Raises Refused at an answer that is not yes."""
-        for name, value in describe(challenge, target, self._pins):
+        for name, value in describe(challenge, target, self._pins) if self._ask else ():
             tell(f"{name}: {value}")
         for doubt in found:
-            said = self._ask(f"{doubt.reason}\n{doubt.question} (yes/no) ")
+            ask = self._ask or _nobody
+            said = ask(f"{doubt.reason}\n{doubt.question} (yes/no) ")
             if said is None:
                 raise Unconfirmed(
                     f"not answered. {doubt.reason}",
@@ -99,6 +101,10 @@ class Answering:
         tell("host key: {hostkeys}; signed: {signed}".format(**told))
         if challenge.signer and not self._pins.exact(target.hosts, target.port):
             tell(f"to let no other key sign for it: trex pin {target.host} {challenge.signer}")
+
+
+def _nobody(_question: str) -> None:
+    """Answer for a user who cannot be asked."""
 
 
 def ask_at_terminal(question: str) -> bool | None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 PIECE = 1 << 16  # bytes
 MAX_WORDS = 4096  # bytes that are kept of what it says on standard error
 PAUSE = 0.001  # seconds
-FIRST_FREE = 3  # the lowest descriptor that is none of the standard streams
+UNKNOWN = 255  # an exit status that nobody has seen
+STATUS = 3  # the descriptor that the program gets for its status lines
 
 
 class Child:
@@ -97,10 +98,9 @@ class Child:
         else:
             source = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
         output, words, *status = ends
-        for descriptor in status:
-            os.set_inheritable(descriptor, True)  # noqa: FBT003 (it has no other form)
-            arguments = [str(descriptor) if one == "{status}" else one for one in arguments]
+        arguments = [str(STATUS) if one == "{status}" else one for one in arguments]
         streams = [source, (os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, words, 2)]
+        streams += [(os.POSIX_SPAWN_DUP2, descriptor, STATUS) for descriptor in status]
         return os.posix_spawn(
             arguments[0], arguments, os.environ if environment is None else environment,
             file_actions=streams, setsigdef=[SIGPIPE],
@@ -150,9 +150,13 @@ class Child:
 
     def _has_ended(self) -> bool:
         if self.returncode is None:
-            pid, status = os.waitpid(self._pid, os.WNOHANG)
-            if pid:
-                self._ended(status)
+            try:
+                pid, status = os.waitpid(self._pid, os.WNOHANG)
+            except ChildProcessError:  # a program that uses `trex.client` has reaped it
+                self.returncode = UNKNOWN
+            else:
+                if pid:
+                    self._ended(status)
         return self.returncode is not None
 
     def _ended(self, status: int) -> None:
@@ -165,11 +169,14 @@ class Child:
 
 
 def _pipe() -> tuple[int, int]:
-    """Return the ends of a pipe, neither of them a standard stream: one may have been closed."""
+    """Return the ends of a pipe, above the descriptors that the program gets.
+
+    Nobody else inherits them: a program that uses `trex.client` may start others at the same time.
+    """
     ends = []
     for end in os.pipe():
-        if end < FIRST_FREE:
-            ends.append(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, FIRST_FREE))
+        if end <= STATUS:
+            ends.append(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, STATUS + 1))
             os.close(end)
         else:
             ends.append(end)

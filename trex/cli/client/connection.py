@@ -15,14 +15,17 @@ import os
 
 from trex.cli.client.processes import forget_ended, process_name
 from trex.cli.client.store import make_directory, own_directory
-from trex.cli.errors import StoreError
-from trex.openpgp.hostkeys import short
+from trex.cli.client.words import DIGITS, LETTERS, is_word
+from trex.cli.errors import CommandError, StoreError
+from trex.errors import cut
+from trex.openpgp.hostkeys import fingerprint, short
 
 SINCE = (8, 5)  # OpenSSH with KnownHostsCommand
 SETTING = "knownhostscommand"  # as -G prints it
 # `NONE` comes before there is a key, when ssh chooses among algorithms.
 RECORD = '[ "$1" = NONE ] || echo "$1" >>"$0"; shift; [ -z "$1" ] || exec "$@"'
 HASH = "SHA256:"
+BASE64, DIGEST = LETTERS | DIGITS | frozenset("+/"), 43  # of a fingerprint, without padding
 MAX_SIZE = 4096  # bytes: a dozen keys
 MISREAD = "?"  # no key has this name
 
@@ -58,6 +61,24 @@ def recorded_keys(ssh: int) -> tuple[str, ...]:
         return (MISREAD,)
     lines = dict.fromkeys(content.splitlines())
     return tuple(short(line[len(HASH) :]) if line.startswith(HASH) else MISREAD for line in lines)
+
+
+def named_key(key: str | bytes) -> str:
+    """Return the `short` form of a host key, or of its fingerprint as `ssh-keygen -l` prints it.
+
+    Raises CommandError for another form: nothing would be compared.
+    """
+    printed = key if isinstance(key, str) else f"{HASH}{fingerprint(key)}"
+    if (
+        not printed.startswith(HASH)
+        or not is_word(printed[len(HASH) :], BASE64)
+        or (len(printed) != len(HASH) + DIGEST)
+    ):
+        raise CommandError(
+            f"expected the fingerprint of a host key, {HASH}..., found {cut(printed)!r}",
+            "ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub prints it on that host",
+        )
+    return short(printed[len(HASH) :])
 
 
 def _make_record() -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trex.cli.client.answered import check_new, claim, release
-from trex.cli.client.answering import ask_at_terminal
+from trex.cli.client.answering import Answering, ask_at_terminal
 from trex.cli.client.clipboard import copy
 from trex.cli.client.judge import check_pasted, describe
 from trex.cli.client.knownhosts import Known, look_up
@@ -20,11 +20,11 @@ from trex.cli.client.launch import name_terminal
 from trex.cli.client.loginkeys import PASTED, LoginKeys
 from trex.cli.client.message import open_challenge
 from trex.cli.client.names import Names
-from trex.cli.client.packets import read_packets
-from trex.cli.client.paste import MAX_TEXT, find_message
+from trex.cli.client.packets import read_message
+from trex.cli.client.paste import MAX_TEXT
 from trex.cli.client.pins import Pins
 from trex.cli.client.services import SSHD
-from trex.cli.client.target import ANYWHERE
+from trex.cli.client.target import ANYWHERE, named_target
 from trex.cli.client.waiting import Waiting
 from trex.cli.errors import CommandError, PasteError
 from trex.cli.terminal import answer, say
@@ -32,6 +32,7 @@ from trex.cli.terminal import answer, say
 if TYPE_CHECKING:
     from trex.cli.client.context import Context
     from trex.cli.client.packets import Sealed
+    from trex.cli.client.target import Target
 
 LOCAL, CHARACTERS = 3, 6  # indexes in a terminal's settings (tcgetattr in termios(3))
 DISABLED = b"\0"  # for a control character (_POSIX_VDISABLE)
@@ -42,21 +43,50 @@ Examples:
   trex respond --copy          the same, and paste the response at once
   wl-paste | trex respond      take the prompt from the clipboard
   trex respond prompt.txt
+  trex respond --for alice@server.example.org prompt.txt
 """
 
 
 @click.command(epilog=EXAMPLES, short_help="Print the response to a challenge that you paste.")
 @click.argument("file", default="-")
 @click.option("--copy", "to_clipboard", is_flag=True, help="Put the response on the clipboard.")
-def command(file: str, *, to_clipboard: bool) -> None:
+@click.option("--for", "whom", metavar="USER@HOST", help="Answer only a login there, as trex ssh.")
+@click.option(
+    "--host-key",
+    metavar="SHA256:...",
+    help="The key of the connection, as ssh-keygen -l prints it.",
+)
+def command(file: str, *, to_clipboard: bool, whom: str | None, host_key: str | None) -> None:
     """Decrypt the challenge in FILE, or in what you paste, and print the response.
 
     Paste the whole prompt as it is. What the message says about itself is shown first: is this the
     host that you log in to? Nothing is shown of a message that is not a challenge from Trex.
+
+    With --for it is answered only if trex ssh would answer it there, so a program can use the
+    response: no other host's, no other service's.
     """
+    if host_key and not whom:
+        raise click.UsageError("--host-key goes with --for")
+    if whom:
+        target = _target(whom, host_key or "")
+        sealed = read_message(_read(file))
+        name_terminal(os.environ)
+        _give(Answering(ask_at_terminal).respond(sealed, lambda: target), sealed, to_clipboard)
+    else:
+        _respond_to_paste(file, to_clipboard=to_clipboard)
+
+
+def _target(whom: str, host_key: str) -> Target:
+    user, at, host = whom.rpartition("@")
+    if not at:
+        raise click.UsageError(f"--for: expected USER@HOST, found {whom!r}")
+    return named_target(user, host, host_key)
+
+
+def _respond_to_paste(file: str, *, to_clipboard: bool) -> None:
     pins, names = Pins(), Names()
     login_keys = LoginKeys(ask_at_terminal)
-    sealed = read_packets(find_message(_read(file)))
+    sealed = read_message(_read(file))
     check_new(sealed)
     name_terminal(os.environ)
     keys = login_keys.choose(sealed, PASTED)
@@ -72,10 +102,14 @@ def command(file: str, *, to_clipboard: bool) -> None:
         say(f"This is for {service}, not for a login by ssh: was it you who started {service}?")
     claim(sealed)
     login_keys.remember(PASTED, keys)
+    _give(challenge.response, sealed, to_clipboard)
+
+
+def _give(response: str, sealed: Sealed, to_clipboard: bool) -> None:  # noqa: FBT001 (the option's value)
     if to_clipboard:
-        say(f"The response is on the clipboard ({_copy(challenge.response, sealed)}).")
+        say(f"The response is on the clipboard ({_copy(response, sealed)}).")
     else:
-        answer(challenge.response)
+        answer(response)
 
 
 def _known_hosts(context: Context, names: Names) -> Known:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from trex.cli.client.hosts import UNKNOWN
+from trex.cli.client.hosts import UNKNOWN, parse_host, split_port
 from trex.cli.client.openssh import NO_VERSION, version_and_settings
-from trex.cli.errors import Refused
+from trex.cli.errors import CommandError, Refused
 
 PREFIXED_SINCE = (8, 5)  # OpenSSH
 SILENT = ("QUIET", "SILENT", "FATAL")  # LogLevel, as set and as -G prints it; -q sets the first
@@ -25,13 +25,14 @@ class Target:
     __slots__ = ("host_keys", "hosts", "port", "quiet", "user")
 
     def __init__(
-        self, user: str, hosts: list[str] | None = None, port: str = STANDARD_PORT
-    ) -> None:
+        self, user: str, hosts: list[str] | None = None, port: str = STANDARD_PORT, *,
+        quiet: bool = False, host_keys: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         self.user = user
         self.hosts = hosts or []
         self.port = port
-        self.quiet = False
-        self.host_keys: tuple[str, ...] = ()
+        self.quiet = quiet
+        self.host_keys = host_keys
 
     @property
     def names(self) -> list[str]:
@@ -46,6 +47,20 @@ class Target:
 
 
 ANYWHERE = Target("", port=UNKNOWN)  # for a pasted message
+
+
+def named_target(user: str, host: str, host_key: str | bytes, *, quiet: bool = False) -> Target:
+    """Return the target that a user or a program names: `host` may have a port, `[host]:port`.
+
+    Raises CommandError for what is no host name, and no fingerprint of a host key.
+    """
+    from trex.cli.client.connection import named_key  # `trex ssh` learns it in another way
+
+    name, port = split_port(parse_host(host))
+    if not user or not user.isprintable():
+        raise CommandError(f"expected USER@HOST, found the user {user!r}")
+    keys = (named_key(host_key),) if host_key else ()
+    return Target(user, [name], port or STANDARD_PORT, quiet=quiet, host_keys=keys)
 
 
 def split_prompt(prompt: str) -> tuple[str, str, str] | None:
