@@ -1,4 +1,4 @@
-"""Answering Trex's challenges from a program in Python: the rules of `trex ssh`, without a terminal.
+"""Answering challenges from a program in Python: the rules of `trex ssh`, without a terminal.
 
     from trex.client import ClientError, respond
 

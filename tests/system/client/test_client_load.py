@@ -11,19 +11,21 @@ if TYPE_CHECKING:
 
 # Of this package; the rest of an answer is gpg's work.
 SSH = {
-    "trex", "trex.cli", "trex.cli.client", "trex.cli.client.handover", "trex.cli.client.launch",
-    "trex.cli.client.words", "trex.cli.errors", "trex.cli.programs", "trex.cli.tell", "trex.errors",
-    "trex.login", "trex.login.audit",
+    "trex", "trex.cli", "trex.cli.client", "trex.cli.client.child", "trex.cli.client.connection",
+    "trex.cli.client.handover", "trex.cli.client.launch", "trex.cli.client.openssh",
+    "trex.cli.client.processes", "trex.cli.client.store", "trex.cli.client.words",
+    "trex.cli.errors", "trex.cli.programs", "trex.cli.tell", "trex.errors", "trex.login",
+    "trex.login.audit",
 }  # fmt: skip
 ASKPASS = SSH - {"trex.cli.client.launch"} | {
     "trex.cli.client.answered", "trex.cli.client.answering", "trex.cli.client.armor",
-    "trex.cli.client.askpass", "trex.cli.client.child", "trex.cli.client.context",
+    "trex.cli.client.askpass", "trex.cli.client.context", "trex.cli.client.keyed",
     "trex.cli.client.gpg", "trex.cli.client.hosts", "trex.cli.client.judge",
     "trex.cli.client.literal", "trex.cli.client.loginkeys", "trex.cli.client.message",
-    "trex.cli.client.names", "trex.cli.client.openssh", "trex.cli.client.packets",
+    "trex.cli.client.names", "trex.cli.client.packets",
     "trex.cli.client.pins", "trex.cli.client.runs", "trex.cli.client.services",
-    "trex.cli.client.signature", "trex.cli.client.store", "trex.cli.client.target",
-    "trex.cli.client.waiting", "trex.login.challenge", "trex.openpgp", "trex.openpgp.keyblock",
+    "trex.cli.client.signature", "trex.cli.client.target",
+    "trex.cli.client.waiting", "trex.login.challenge", "trex.openpgp", "trex.openpgp.hostkeys", "trex.openpgp.keyblock",
     "trex.openpgp.keylist", "trex.openpgp.prompt", "trex.openpgp.record", "trex.system",
     "trex.system.privilege", "trex.system.safefile",
 }  # fmt: skip

@@ -18,7 +18,6 @@ from trex.cli.client.store import make_directory, own_directory
 from trex.cli.client.words import DIGITS, LETTERS, is_word
 from trex.cli.errors import CommandError, StoreError
 from trex.errors import cut
-from trex.openpgp.hostkeys import fingerprint, short
 
 SINCE = (8, 5)  # OpenSSH with KnownHostsCommand
 SETTING = "knownhostscommand"  # as -G prints it
@@ -52,6 +51,8 @@ def recorded_keys(ssh: int) -> tuple[str, ...]:
 
     Several if the key has changed meanwhile: whoever compares has to see all of them.
     """
+    from trex.openpgp.hostkeys import short  # not for `trex ssh`, which only has it recorded
+
     try:
         with open(os.path.join(_directory(), process_name(ssh)), "rb") as file:
             content = file.read(MAX_SIZE + 1).decode("ascii", "replace")
@@ -68,6 +69,8 @@ def named_key(key: str | bytes) -> str:
 
     Raises CommandError for another form: nothing would be compared.
     """
+    from trex.openpgp.hostkeys import fingerprint, short
+
     printed = key if isinstance(key, str) else f"{HASH}{fingerprint(key)}"
     if (
         not printed.startswith(HASH)

@@ -31,7 +31,7 @@ class Context:
 
     __slots__ = ("host", "host_keys", "origin", "service", "until", "user")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 (the fields of a context)
         self, user: str, host: str, service: str, origin: str, until: datetime,
         host_keys: tuple[str, ...] = (),
     ) -> None:  # fmt: skip

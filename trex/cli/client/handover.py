@@ -23,13 +23,13 @@ ASKPASS, REQUIRE = "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE"
 class Handover:
     """The running ssh, and the user's own askpass settings ("" if not set).
 
-    `pid` is of the process that became that ssh, 0 if none did. `told` is what that ssh has said
-    of itself: its version, and its settings for these arguments.
+    `pid` is of the process that became that ssh, 0 if none did. `told` is
+    what that ssh has said of itself: its version, and its settings for these arguments.
     """
 
     __slots__ = ("arguments", "askpass", "pid", "require", "ssh", "told")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 (what there is to hand over)
         self, ssh: str = "ssh", arguments: list[str] | None = None, askpass: str = "",
         require: str = "", pid: int = 0, told: Told = (NO_VERSION, {}),
     ) -> None:  # fmt: skip

@@ -54,7 +54,7 @@ Examples:
 @click.option(
     "--host-key",
     metavar="SHA256:...",
-    help="The key of the connection, as ssh-keygen -l prints it.",
+    help="The connection's key, as ssh-keygen -l prints it.",
 )
 def command(file: str, *, to_clipboard: bool, whom: str | None, host_key: str | None) -> None:
     """Decrypt the challenge in FILE, or in what you paste, and print the response.

@@ -12,8 +12,6 @@ import pwd
 
 from trex.cli.errors import StoreError
 from trex.errors import FileUnsafe, NoRecord, RecordError, UserUnknown
-from trex.system.privilege import find_account
-from trex.system.safefile import read_safely
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,6 +76,10 @@ class Table:
                 yield number, words
 
     def _content(self) -> str:
+        # Not for `trex ssh`, which reads no table.
+        from trex.system.privilege import find_account
+        from trex.system.safefile import read_safely
+
         try:
             account = find_account(pwd.getpwuid(os.geteuid()).pw_name)
             content = read_safely(self.path, account)
