@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 # Each of these directories gets an upper layer if one of the files is below it.
 OURS = {
     "/usr/lib": ("trex-pam", "security/pam_trex*", "*/security/pam_trex*"),
-    "/usr/bin": ("trex", "trex-ssh", "trex-askpass"),
+    "/usr/bin": ("trex", "trex-ssh", "trex-askpass", "trex-sudo-askpass"),
     "/usr/share": (
         "bash-completion/completions/trex", "zsh/vendor-completions/_trex",
         "fish/vendor_completions.d/trex.fish", "man/man1/trex*",
     ),
-    "/usr/local": ("bin/trex", "bin/trex-ssh", "bin/trex-askpass", "share/man/man1/trex*"),
+    "/usr/local": ("bin/trex", "bin/trex-ssh", "bin/trex-askpass", "bin/trex-sudo-askpass", "share/man/man1/trex*"),
     "/var/lib": ("trex",),
 }  # fmt: skip
 # /etc is the sandbox's own.

@@ -16,6 +16,7 @@ from trex.errors import TrexError
 COMMANDS: dict[str, str] = {
     "respond": "client.respond:command",
     "ssh": "client.ssh:command",
+    "sudo": "client.sudo:command",
     "pin": "client.pin:pin",
     "pins": "client.pin:pins",
     "unpin": "client.pin:unpin",

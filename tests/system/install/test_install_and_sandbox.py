@@ -19,7 +19,7 @@ SSHD = Path("/etc/ssh/sshd_config.d/00-trex.conf")
 # Where something of it is, as the README and script/install put it there.
 TRACES = [
     LIBRARY, ENTRY, DOOR, SSHD,
-    *(Path("/usr/bin", name) for name in ("trex", "trex-ssh", "trex-askpass")),
+    *(Path("/usr/bin", name) for name in ("trex", "trex-ssh", "trex-askpass", "trex-sudo-askpass")),
     *(Path(path) for path in ("/etc/trex/sms.toml", "/var/lib/trex/sms/counts",
                               "/usr/share/man/man1/trex.1", "/usr/share/zsh/vendor-completions/_trex")),
 ]  # fmt: skip

@@ -40,7 +40,7 @@ class Answering:
     def __init__(self, ask: Ask | None = None) -> None:
         """Ask the user by `ask`; without it, what they have to confirm is an error."""
         self._ask = ask
-        self._names, self._services, self._pins = Names(), Services(), Pins()
+        self._names, self._services, self.pins = Names(), Services(), Pins()
         self._keys, self._keyed = LoginKeys(ask or _nobody), Keyed()
 
     def respond(
@@ -59,7 +59,7 @@ class Answering:
             f"to answer {target.user} at {target.host}", keys, quiet=target.quiet, late=late
         )
         challenge = open_challenge(sealed, keys, waiting)
-        open_doubts = self._judge(challenge, target)
+        open_doubts = self.judge(challenge, target)
         claim(sealed)
         self._keys.remember(ssh_name(target), keys)
         for doubt in open_doubts:
@@ -67,22 +67,22 @@ class Answering:
         if is_bound(challenge, target):
             self._keyed.add(target)
         if not target.quiet:
-            self._tell(challenge, target)
+            self.tell(challenge, target)
         return challenge.response
 
-    def _judge(self, challenge: OpenedChallenge, target: Target) -> list[Doubt]:
+    def judge(self, challenge: OpenedChallenge, target: Target) -> list[Doubt]:
         """Return what the user has confirmed just now. Raises Refused."""
         check_service(challenge)
         check_host_key(challenge, target, self._keyed)
-        check_signer(challenge, target, self._pins)
-        found = list(doubts(challenge, target, self._names, self._services, self._pins))
+        check_signer(challenge, target, self.pins)
+        found = list(doubts(challenge, target, self._names, self._services, self.pins))
         if found:
             self._confirm(found, challenge, target)
         return found
 
     def _confirm(self, found: list[Doubt], challenge: OpenedChallenge, target: Target) -> None:
         """Ask the user about each doubt, once. Raises Refused at an answer that is not yes."""
-        for name, value in describe(challenge, target, self._pins) if self._ask else ():
+        for name, value in describe(challenge, target, self.pins) if self._ask else ():
             tell(f"{name}: {value}")
         for doubt in found:
             ask = self._ask or _nobody
@@ -95,11 +95,12 @@ class Answering:
             if not said:
                 raise Refused(f"not answered. {doubt.reason}")
 
-    def _tell(self, challenge: OpenedChallenge, target: Target) -> None:
-        told = dict(describe(challenge, target, self._pins))
+    def tell(self, challenge: OpenedChallenge, target: Target) -> None:
+        """Report what was answered."""
+        told = dict(describe(challenge, target, self.pins))
         tell("answered {user} at {host} ({service}), from {from}, until {until}".format(**told))
         tell("host key: {hostkeys}; signed: {signed}".format(**told))
-        if challenge.signer and not self._pins.exact(target.hosts, target.port):
+        if challenge.signer and not self.pins.exact(target.hosts, target.port):
             tell(f"to let no other key sign for it: trex pin {target.host} {challenge.signer}")
 
 
