@@ -10,14 +10,12 @@ else may change.
 
 from __future__ import annotations
 
-from trex.cli.client.answering import Answering
-from trex.cli.client.packets import read_message
-from trex.cli.client.paste import MAX_TEXT, holds_message
-from trex.cli.client.target import named_target
-from trex.cli.errors import CannotDecrypt as _CannotDecrypt
-from trex.cli.errors import Refused as _Refused
-from trex.cli.errors import Unconfirmed as _Unconfirmed
-from trex.errors import TrexError
+from trex import errors as _errors
+from trex.cli import errors as _inner
+from trex.cli.client import answering as _answering
+from trex.cli.client import packets as _packets
+from trex.cli.client import paste as _paste
+from trex.cli.client import target as _target
 
 __all__ = ["ClientError", "NoChallenge", "NoKey", "NotConfirmed", "Refused", "respond"]
 
@@ -50,7 +48,12 @@ class Refused(ClientError):
     """The challenge must not be answered by anyone: it is another server's, or not a challenge."""
 
 
-_KINDS = {_CannotDecrypt: NoKey, _Unconfirmed: NotConfirmed, _Refused: Refused}
+# The first of a class's bases that is here says what a program gets.
+_KINDS = {
+    _inner.CannotDecrypt: NoKey,
+    _inner.Unconfirmed: NotConfirmed,
+    _inner.Refused: Refused,
+}
 
 
 def respond(prompt: str, *, user: str, host: str, host_key: str | bytes = "") -> str:
@@ -67,10 +70,11 @@ def respond(prompt: str, *, user: str, host: str, host_key: str | bytes = "") ->
     an attack.
     """
     try:
-        if not holds_message(prompt[:MAX_TEXT]):
+        if not _paste.holds_message(prompt[: _paste.MAX_TEXT]):
             raise NoChallenge("there is no OpenPGP message in this prompt")
-        target = named_target(user, host, host_key, quiet=True)
-        return Answering().respond(read_message(prompt), lambda: target)
-    except TrexError as error:
+        target = _target.named_target(user, host, host_key, quiet=True)
+        sealed = _packets.read_message(prompt)
+        return _answering.Answering().respond(sealed, lambda: target)
+    except _errors.TrexError as error:
         kind = next((_KINDS[one] for one in type(error).__mro__ if one in _KINDS), ClientError)
         raise kind(str(error), getattr(error, "hint", "")) from None

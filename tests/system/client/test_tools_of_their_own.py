@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
 
-from tests.support import tools
+from tests.support import sandbox, tools
 
 if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
     from tests.support.client import Client
     from tests.support.sandbox import Log
+    from tests.support.sshd import Sshd
 
 pytestmark = pytest.mark.usefixtures("server")
+MODULE = {"PYTHONPATH": str(sandbox.MODULE)}
 PROGRAMS = {
     "paramiko": tools.blocks("paramiko"),
-    "Fabric": [tools.blocks("paramiko")[0], *tools.blocks("Fabric")],
+    "Fabric": [
+        tools.blocks("paramiko")[0],
+        tools.blocks("paramiko")[1].partition("client =")[0],
+        *tools.blocks("Fabric"),
+    ],
     "asyncssh": tools.blocks("asyncssh"),
 }
 
@@ -56,36 +67,52 @@ def test_dropbear(laptop: Client, log: Log) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
-def test_a_library_of_python_s(laptop: Client, program: list[str], log: Log) -> None:
-    path = laptop.account.write("\n\n".join(program), "program.py")
-    terminal = laptop.type("python3", str(path))
-    terminal.expect_exact("(yes/no) ")
-    assert f"host     {os.uname().nodename}\r\n" in terminal.before
-    assert not log.trex("accepted"), "it waits"
-    terminal.sendline("yes")
-    terminal.expect("alice\r\n")
-    terminal.expect(pexpect.EOF)
+def test_a_library_of_python_s_answers_by_itself(
+    laptop: Client, program: list[str], log: Log
+) -> None:
+    done = run(laptop, program)
+    assert done.stdout.split() == ["alice"], done.stderr
     assert log.trex("accepted: user=alice")
 
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
-def test_nothing_is_answered_if_the_user_says_no(
-    laptop: Client, program: list[str], log: Log
+def test_a_library_of_python_s_answers_no_other_server_s_challenge(
+    laptop: Client, server: Sshd, program: list[str], log: Log
 ) -> None:
-    path = laptop.account.write("\n\n".join(program), "program.py")
-    terminal = laptop.type("python3", str(path))
-    terminal.expect_exact("(yes/no) ")
-    terminal.sendline("no")
-    terminal.expect(pexpect.EOF)
-    terminal.close()
-    assert terminal.exitstatus == 1
+    """The program's server passes it on: its host key is not among those in the challenge."""
+    sandbox.trex_service("sshd", f"host_keys={other_key(server)}")
+    done = run(laptop, program)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "PASSED ON FROM ANOTHER SERVER" in done.stderr
     assert not log.trex("accepted")
 
 
+def run(laptop: Client, program: list[str]) -> subprocess.CompletedProcess[str]:
+    path = laptop.account.write("\n\n".join(program), "program.py")
+    return laptop.run("python3", str(path), environment=MODULE)
+
+
+def other_key(server: Sshd) -> Path:
+    """Return the public host key of another server."""
+    return server.directory / "client_key.pub"
+
+
+@pytest.mark.skipif(
+    int(version("paramiko").split(".")[0]) < 3, reason="paramiko is older than 3.2 (Debian 12)"
+)
+def test_an_auth_strategy_answers(laptop: Client, log: Log) -> None:
+    """For a server that asks for the challenge alone; `server` accepts that, too."""
+    done = run(laptop, tools.blocks("AuthStrategy"))
+    assert done.stdout.split() == ["alice"], done.stderr
+    assert log.trex("accepted: user=alice")
+
+
 def test_paramiko_alone_takes_what_is_typed(laptop: Client, log: Log) -> None:
-    program = "\n\n".join(PROGRAMS["paramiko"]).replace(", transport_factory=Trex", "")
+    program = "\n\n".join(PROGRAMS["paramiko"])
+    program = re.sub(r", transport_factory=TrexAt\(.*?\)", "", program)
     path = laptop.account.write(program, "program.py")
-    terminal = laptop.type("python3", str(path))
+    terminal = laptop.type("python3", str(path), environment=MODULE)
     paste(laptop, terminal)
     terminal.expect("alice\r\n")
     terminal.expect(pexpect.EOF)
