@@ -118,7 +118,7 @@ def test_headings_that_links_name_exist() -> None:
             assert anchor in anchors, f"{page.name}: {target}#{anchor}"
 
 
-@pytest.mark.parametrize("name", ["respond", "ssh", "pin", "pins", "unpin"])
+@pytest.mark.parametrize("name", ["respond", "ssh", "sudo", "pin", "pins", "unpin"])
 def test_the_client_s_page_has_the_help_as_the_command_gives_it(name: str) -> None:
     page = text("docs/client.md")
     arguments = [name, "--help"]
@@ -165,10 +165,10 @@ def test_how_long_root_s_commands_wait_is_as_the_page_says() -> None:
 
 
 def test_a_man_page_offers_the_options_that_the_command_has() -> None:
-    """`trex ssh -h` is ssh's own -h."""
+    """`trex ssh -h` is ssh's own -h, and `trex sudo -h` sudo's."""
     pages = {context.command_path: man_page(context) for context in _contexts()}
     helps = {name: ("\\-h, \\-\\-help" in page) for name, page in pages.items()}
-    assert [name for name, with_h in helps.items() if not with_h] == ["trex ssh"]
+    assert [name for name, with_h in helps.items() if not with_h] == ["trex ssh", "trex sudo"]
     assert "\\-\\-help" in pages["trex ssh"]
 
 

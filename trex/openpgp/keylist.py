@@ -13,7 +13,7 @@ from trex.openpgp.record import FINGERPRINT_LENGTHS, HEX_DIGITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from trex.openpgp.diagnosis import Status
+    Status = dict[str, list[list[str]]]  # gpg's status lines by keyword
 
 VALIDITY, LENGTH, ALGORITHM, CREATED, EXPIRES, TEXT, CAPABILITIES = 1, 2, 3, 5, 6, 9, 11
 SECRET, CURVE = 14, 16

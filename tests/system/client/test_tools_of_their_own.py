@@ -117,3 +117,20 @@ def test_paramiko_alone_takes_what_is_typed(laptop: Client, log: Log) -> None:
     terminal.expect("alice\r\n")
     terminal.expect(pexpect.EOF)
     assert log.trex("accepted: user=alice")
+
+
+def test_a_program_that_hands_a_prompt_on_gets_the_response(
+    laptop: Client, server: Sshd, log: Log
+) -> None:
+    terminal = laptop.type("bash", "-c", tools.line("Dropbear"))
+    terminal.expect_exact("Response: ")
+    laptop.account.write(f"{terminal.before}Response: ", "prompt.txt")
+    listed = laptop.account.run("ssh-keygen", "-lf", str(server.directory / "host_key.pub"))
+    line = tools.line("expect, and everything else").replace(
+        "SHA256:...", listed.decode().split()[1]
+    )
+    done = laptop.run("bash", "-c", line)
+    assert done.stdout, done.stderr
+    terminal.sendline(done.stdout.strip())
+    use_shell(terminal)
+    assert log.trex("accepted: user=alice")

@@ -12,8 +12,22 @@ from trex.errors import cut
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
-    from trex.cli.client.waiting import Waiting
+    class Watch(Protocol):
+        """Who follows a gpg that may wait for the user: `trex.cli.client.waiting`."""
+
+        seconds: float
+
+        def hear(self, line: bytes) -> None:
+            """Process a status line."""
+
+        def show(self) -> None:
+            """Be told that gpg has not ended after `seconds`."""
+
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, *_: object) -> None: ...
 
     Status = dict[str, list[list[str]]]  # gpg's status lines by keyword (doc/DETAILS)
 
@@ -81,12 +95,12 @@ class UserGpg:
             raise CommandError("there is no gpg on PATH", "install GnuPG (Debian: gnupg)")
         self._options = options
 
-    def unwrap(self, message: bytes, waiting: Waiting) -> Decrypted:
+    def unwrap(self, message: bytes, waiting: Watch) -> Decrypted:
         """Remove the encryption: `data` is the content, signed or not, still as packets."""
         return self.run_decrypt(message, DECRYPT, PATIENCE, waiting)
 
     def run_decrypt(
-        self, message: bytes, options: list[str], seconds: float, waiting: Waiting | None = None
+        self, message: bytes, options: list[str], seconds: float, waiting: Watch | None = None
     ) -> Decrypted:
         """Run `gpg --decrypt`, with limits on processor time and memory.
 
