@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import time
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from tests.support.sshd import Sshd, answering, saying
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from subprocess import CompletedProcess
 
     from benchmarks.host import Host
@@ -35,12 +37,13 @@ def measure(host: Host, rounds: int, report: Report) -> bool:
     directory.mkdir()
     says, answers = saying(directory, "x"), answering(directory, host.holder, directory / "shown")
     laptop, name = _laptop(host, ours)
+    command = str(_install() / "trex")
     ways: dict[str, Callable[[], CompletedProcess[str]]] = {
         BASE: lambda: permit.log_in(USER, says, run="true"),
         OURS: lambda: ours.log_in(USER, answers, run="true"),
         LEAST: lambda: least.log_in(USER, answers, run="true"),
         THEIRS: lambda: theirs.log_in(USER, answers, run="true"),
-        CLIENT: lambda: laptop.run("trex", "ssh", name, "true"),
+        CLIENT: lambda: laptop.run(command, "ssh", name, "true"),
     }
     figures: dict[str, list[float]] = {way: [] for way in ways}
     order = list(ways)
@@ -75,6 +78,15 @@ def _laptop(host: Host, server: Sshd) -> tuple[Client, str]:
     laptop = Client(account)
     laptop.allow_service(server, "bench-trex-native")
     return laptop, laptop.knows(server, user=USER)
+
+
+def _install() -> Path:
+    """Put the programs where script/install has them, beside the module; return where."""
+    directory = sandbox.MODULE / "script"
+    directory.mkdir()
+    for name in ("trex", "trex-ssh", "trex-askpass"):
+        shutil.copy(sandbox.PROJECT / "script" / name, directory)
+    return directory
 
 
 def _time(way: str, log_in: Callable[[], CompletedProcess[str]]) -> float:
