@@ -14,8 +14,7 @@ SSH = {
     "trex", "trex.cli", "trex.cli.client", "trex.cli.client.child", "trex.cli.client.connection",
     "trex.cli.client.handover", "trex.cli.client.launch", "trex.cli.client.openssh",
     "trex.cli.client.processes", "trex.cli.client.store", "trex.cli.client.words",
-    "trex.cli.errors", "trex.cli.programs", "trex.cli.tell", "trex.errors", "trex.login",
-    "trex.login.audit",
+    "trex.cli.errors", "trex.cli.programs", "trex.cli.tell", "trex.errors",
 }  # fmt: skip
 ASKPASS = SSH - {"trex.cli.client.launch"} | {
     "trex.cli.client.answered", "trex.cli.client.answering", "trex.cli.client.armor",
@@ -25,7 +24,7 @@ ASKPASS = SSH - {"trex.cli.client.launch"} | {
     "trex.cli.client.names", "trex.cli.client.packets",
     "trex.cli.client.pins", "trex.cli.client.runs", "trex.cli.client.services",
     "trex.cli.client.signature", "trex.cli.client.target",
-    "trex.cli.client.waiting", "trex.login.challenge", "trex.openpgp", "trex.openpgp.hostkeys", "trex.openpgp.keyblock",
+    "trex.cli.client.waiting", "trex.login", "trex.login.challenge", "trex.openpgp", "trex.openpgp.hostkeys", "trex.openpgp.keyblock",
     "trex.openpgp.keylist", "trex.openpgp.prompt", "trex.openpgp.record", "trex.system",
     "trex.system.privilege", "trex.system.safefile",
 }  # fmt: skip

@@ -14,6 +14,7 @@ from trex.cli.client.judge import check_host_key, doubts, is_bound
 from trex.cli.client.keyed import Keyed
 from trex.cli.client.message import OpenedChallenge
 from trex.cli.client.names import Names
+from trex.cli.client.openssh import version_and_settings
 from trex.cli.client.pins import Pins
 from trex.cli.client.processes import process_name
 from trex.cli.client.services import Services
@@ -164,10 +165,10 @@ def test_what_ssh_has_recorded_is_read_or_matches_nothing(
 
 def test_a_record_is_new_for_each_run(tmp_path: Path) -> None:
     record(b"SHA256:" + b"a" * 43)
-    assert len(recording("/usr/bin/ssh", ["-p", "22", "web"])) == 2
+    assert len(recording(*version_and_settings("/usr/bin/ssh", ["-p", "22", "web"]))) == 2
     assert recorded_keys(os.getpid()) == ()
 
 
 def test_without_a_place_for_the_record_ssh_is_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "trex").write_text("")
-    assert recording("/usr/bin/ssh", ["web"]) == []
+    assert recording(*version_and_settings("/usr/bin/ssh", ["web"])) == []

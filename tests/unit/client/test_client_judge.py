@@ -7,6 +7,7 @@ import time
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
@@ -28,6 +29,9 @@ from trex.cli.tell import printable
 from trex.errors import TrexError
 from trex.openpgp.keylist import parse_status
 from trex.openpgp.prompt import NOTATION, context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEY, OTHER = "A" * 40, "B" * 40
 PLAINTEXT = b"hzA8vx2i2Y\n"
@@ -293,7 +297,7 @@ def message(
     return OpenedChallenge(asks, "x" * 10, signer, unknown)
 
 
-FILES = {
+FILES: dict[Callable[[], object], str] = {
     Pins: "pins",
     Names: "names",
     Services: "services",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from _signal import SIGHUP, SIGTERM, signal
 
 from trex.cli.client.armor import plain_message
 from trex.cli.client.gpg import UserGpg
@@ -17,6 +16,12 @@ from trex.cli.client.target import Target, asking_ssh, read_target, split_prompt
 from trex.cli.errors import AskedAgain, CannotDecrypt
 from trex.cli.tell import tell_error
 from trex.errors import TrexError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from signal import SIGHUP, SIGTERM, signal
+else:  # signal.py takes 3 ms to build enumerations
+    from _signal import SIGHUP, SIGTERM, signal
 
 PARENT = os.getppid()
 

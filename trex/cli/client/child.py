@@ -10,13 +10,15 @@ import fcntl
 import os
 import select
 import time
-from _signal import SIGKILL, SIGPIPE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from signal import SIGKILL, SIGPIPE
 
     Hear = Callable[[bytes], None]
+else:  # signal.py takes 3 ms to build enumerations
+    from _signal import SIGKILL, SIGPIPE
 
 PIECE = 1 << 16  # bytes
 MAX_WORDS = 4096  # bytes that are kept of what it says on standard error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from _signal import SIGKILL, SIGXCPU
-
 from trex.cli.client.child import Child
 from trex.cli.errors import CommandError
 from trex.cli.programs import find_program
@@ -12,6 +10,7 @@ from trex.errors import cut
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from signal import SIGKILL, SIGXCPU
     from typing import Protocol
 
     class Watch(Protocol):
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
         def __exit__(self, *_: object) -> None: ...
 
     Status = dict[str, list[list[str]]]  # gpg's status lines by keyword (doc/DETAILS)
+else:  # signal.py takes 3 ms to build enumerations
+    from _signal import SIGKILL, SIGXCPU
 
 COMMON = ["--status-fd", "{status}", "--no-tty", "--no-verbose", "--batch"]
 LIST = ["--fixed-list-mode", "--with-colons", "--no-auto-check-trustdb"]

@@ -10,8 +10,8 @@ from trex.cli.client.words import DIGITS
 
 NO_VERSION = (0, 0)
 SECONDS = 20  # for a `Match exec` in the user's configuration
-# Names the program that is asked here. It may be a script that becomes `trex ssh`: this then becomes
-# the ssh behind it, and asks nothing itself, or there would be no end.
+# Names the program that is asked here. It may be a script that becomes `trex ssh`: that becomes the
+# ssh behind it, and asks nothing itself, or there would be no end.
 ASKED = "TREX_SSH_ASKED"
 NAME = "OpenSSH_"
 

@@ -10,11 +10,16 @@ sees only its own processes, so an ssh that runs elsewhere would look as if it h
 from __future__ import annotations
 
 import os
-from _signal import SIGTERM
 
 from trex.cli.client.processes import forget_ended, process_name, program_name
 from trex.cli.client.store import make_directory, own_directory
 from trex.cli.errors import AskedAgain, StoreError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from signal import SIGTERM
+else:  # signal.py takes 3 ms to build enumerations
+    from _signal import SIGTERM
 
 SSH = "ssh"
 

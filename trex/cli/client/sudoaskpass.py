@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-from _signal import SIGHUP, SIGTERM, signal
 
 from trex.cli.client.answering import Answering, ask_at_terminal
 from trex.cli.client.context import shown
@@ -29,8 +28,12 @@ from trex.openpgp.prompt import encoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from signal import SIGHUP, SIGTERM, signal
+
     from trex.cli.client.judge import Doubt
     from trex.cli.client.message import OpenedChallenge
+else:  # as in trex-askpass
+    from _signal import SIGHUP, SIGTERM, signal
 
 SERVICES = ("sudo", "sudo-i")  # the second is for `sudo -i`
 ELSEWHERE = "somebody may want to use your rights elsewhere: do not answer it"
