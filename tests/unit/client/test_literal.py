@@ -60,6 +60,7 @@ OTHERS = {
     "compressed twice": compressed(compressed(literal())),
     "cut off": literal()[:-5],
     "cut off within": compressed(literal())[:-5],
+    "without its checksum": compressed(literal())[:-1],
     "too short for its name": packet(11, b"b\xffx"),
     "no date": packet(11, b"b\x01xxx"),
     "text with line ends to convert": literal(mode=b"t"),
