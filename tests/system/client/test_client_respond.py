@@ -33,7 +33,8 @@ def test_a_prompt_of_the_module_s_is_answered(
     assert re.fullmatch(r"[A-Za-z0-9]{10}\n", done.stdout), done.stderr
     assert re.search(r"user +alice\nhost +\S+\nservice +trex-test-\d+\n", done.stderr)
     assert re.search(
-        r"from +\S+\nuntil +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\nsigned +no\n", done.stderr
+        r"from +\S+\nuntil +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\nhostkeys none named\nsigned +no\n",
+        done.stderr,
     )
 
 
