@@ -175,3 +175,7 @@ class Client:
         """Have a new agent, which asks with `program`."""
         self.account.write(f"pinentry-program {program}\n", ".gnupg/gpg-agent.conf")
         self.account.run("gpgconf", "--kill", "gpg-agent")
+        deadline = time.monotonic() + 20
+        while any((self.home / ".gnupg").glob("S.gpg-agent*")):  # it removes them as it ends
+            assert time.monotonic() < deadline, "the agent has not ended"
+            time.sleep(0.01)

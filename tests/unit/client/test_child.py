@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from trex.cli.client.child import Child
+from trex.cli.client.child import MAX_OUTPUT, PIECE, Child
 
 SH = "/bin/sh"
 LATE = 20  # seconds; a machine under load
@@ -31,6 +31,13 @@ def test_it_gets_what_it_is_given_whole_and_may_leave_it() -> None:
     given = os.urandom(1 << 20)
     assert run("cat", given).output == given
     assert run("exec true", given).returncode == 0
+
+
+def test_one_that_writes_without_end_is_read_on_and_kept_in_part() -> None:
+    """A message of a few KB can make gigabytes: they must cost neither memory nor time squared."""
+    child = run("head -c 200000000 /dev/zero")
+    assert MAX_OUTPUT < len(child.output) < MAX_OUTPUT + 2 * PIECE
+    assert child.returncode == 0
 
 
 def test_it_ends_at_its_deadline_with_everything_that_it_holds_open() -> None:

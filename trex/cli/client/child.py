@@ -21,6 +21,7 @@ else:  # signal.py takes 3 ms to build enumerations
     from _signal import SIGKILL, SIGPIPE
 
 PIECE = 1 << 16  # bytes
+MAX_OUTPUT = 16 << 20  # bytes that are kept: more than anybody here takes
 MAX_WORDS = 4096  # bytes that are kept of what it says on standard error
 PAUSE = 0.001  # seconds
 UNKNOWN = 255  # an exit status that nobody has seen
@@ -38,7 +39,8 @@ class Child:
     def __init__(
         self, arguments: list[str], given: bytes = b"", environment: dict[str, str] | None = None
     ) -> None:
-        self.output = self.status = self.words = b""
+        self._output, self._status = bytearray(), bytearray()
+        self.words = b""
         self.returncode: int | None = None
         self._given = given
         self._reading: dict[int, str] = {}  # our ends of the pipes, and which stream each is
@@ -52,6 +54,21 @@ class Child:
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
+
+    @property
+    def output(self) -> bytes:
+        """What it has written on standard output: MAX_OUTPUT bytes and a little more, at most."""
+        return bytes(self._output)
+
+    @property
+    def status(self) -> bytes:
+        """What it has written on the pipe for status lines."""
+        return bytes(self._status)
+
+    @property
+    def status_size(self) -> int:
+        """How many bytes that is."""
+        return len(self._status)
 
     def finish(
         self, seconds: float, hear: Hear | None = None,
@@ -140,13 +157,16 @@ class Child:
             os.close(descriptor)
             del self._reading[descriptor]
         elif stream == "output":
-            self.output += piece
+            if (
+                len(self._output) <= MAX_OUTPUT
+            ):  # the rest is read, so that it can go on, and dropped
+                self._output += piece
         elif stream == "words":
             self.words = (self.words + piece)[-MAX_WORDS:]
         else:
-            told = self.status.rfind(b"\n") + 1
-            self.status += piece
-            for line in self.status[told:].split(b"\n")[:-1]:
+            told = self._status.rfind(b"\n") + 1
+            self._status += piece
+            for line in bytes(self._status[told:]).split(b"\n")[:-1]:
                 if hear:
                     hear(line)
 

@@ -156,7 +156,7 @@ def _ending(child: Child, hear: Callable[[bytes], None] | None) -> Callable[[byt
     """Return what hears gpg's status lines: it ends gpg if it goes too far."""
 
     def heard(line: bytes) -> None:
-        if line.startswith(PASSPHRASE) or len(child.status) > MAX_LINES:
+        if line.startswith(PASSPHRASE) or child.status_size > MAX_LINES:
             child.end()
         if hear:
             hear(line)
