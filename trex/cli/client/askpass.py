@@ -10,7 +10,7 @@ import sys
 
 from trex.cli.client.armor import plain_message
 from trex.cli.client.gpg import UserGpg
-from trex.cli.client.handover import KIND, Handover, handover
+from trex.cli.client.handover import KIND, Handover, arguments_of_ssh, handover
 from trex.cli.client.openssh import Questions
 from trex.cli.client.target import Target, asking_ssh, read_target, split_prompt
 from trex.cli.errors import AskedAgain, CannotDecrypt
@@ -69,9 +69,10 @@ def _holds_message(question: str) -> bool:
 
 def _respond(user: str, host: str, question: str, before: Handover) -> str:
     """Return the response to the message in `question`; raise a TrexError if there is none."""
+    name_terminal(os.environ)
     listing = UserGpg().start_listing()
     known = _is_told(before)
-    ssh = None if known else Questions(asking_ssh(before.ssh), before.arguments)
+    ssh = None if known else Questions(asking_ssh(before.ssh), arguments_of_ssh(before))
     try:
         from trex.cli.client.answering import Answering
         from trex.cli.client.connection import recorded_keys

@@ -1,4 +1,8 @@
-"""What `trex ssh` passes to the askpass program that ssh starts, in one environment variable."""
+"""What the askpass program that ssh starts has to know: from `trex ssh`, or from the session.
+
+`trex ssh` passes it on in one environment variable. In a session that `trex setup` has prepared,
+every ssh asks `trex-askpass`, and the environment says what the user had set before.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,10 @@ KIND = "SSH_ASKPASS_PROMPT"  # "confirm", "none" for a notice, or not set
 # The settings that `trex.cli.client.target` reads.
 KEPT = ("user", "host", "hostname", "hostkeyalias", "proxyjump", "port", "loglevel")
 ASKPASS, REQUIRE = "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE"
+# What the user had set before `trex setup` (trex.cli.workstation.session), possibly empty.
+OWN_ASKPASS, OWN_REQUIRE = "TREX_SSH_ASKPASS", "TREX_SSH_ASKPASS_REQUIRE"
+PROGRAM = "trex-askpass"
+FORCE = "force"
 
 
 class Handover:
@@ -50,12 +58,13 @@ class Handover:
         words = [str(self.pid), self.ssh, self.askpass, self.require, "\n".join(told)]
         words += self.arguments
         environment[VARIABLE] = " ".join(os.fsencode(word).hex() for word in words)
-        environment[ASKPASS] = find_beside("trex-askpass")
-        environment[REQUIRE] = "force"
+        environment[ASKPASS] = find_beside(PROGRAM)
+        environment[REQUIRE] = FORCE
 
     def take_out_of(self, environment: dict[str, str]) -> None:
         """Restore the user's own settings."""
-        environment.pop(VARIABLE, None)
+        for name in (VARIABLE, OWN_ASKPASS, OWN_REQUIRE):
+            environment.pop(name, None)
         for name, value in ((ASKPASS, self.askpass), (REQUIRE, self.require)):
             environment.pop(name, None)
             if value:
@@ -63,9 +72,10 @@ class Handover:
 
 
 def handover(environment: dict[str, str]) -> Handover:
-    """Return the object passed on in `environment`, a default one if there is none."""
+    """Return the object passed on in `environment`, one for the session if there is none."""
     if VARIABLE not in environment:
-        return Handover()
+        askpass, require = own_settings(environment)
+        return Handover(askpass=askpass, require=require)
     try:
         words = [os.fsdecode(bytes.fromhex(word)) for word in environment[VARIABLE].split(" ")]
         pid, ssh, askpass, require, told, *arguments = words
@@ -84,8 +94,40 @@ def new_handover(
     if VARIABLE in environment:
         outer = handover(environment)
         return Handover(ssh, arguments, outer.askpass, outer.require, os.getpid(), told)
-    before = environment.get(ASKPASS, ""), environment.get(REQUIRE, "")
-    return Handover(ssh, arguments, *before, os.getpid(), told)
+    return Handover(ssh, arguments, *own_settings(environment), os.getpid(), told)
+
+
+def own_settings(environment: dict[str, str]) -> tuple[str, str]:
+    """Return the user's own askpass program and when it is required, "" where not set.
+
+    systemd expands its variables again at each reload: then even what was saved is Trex's.
+    """
+    askpass, require = environment.get(ASKPASS, ""), environment.get(REQUIRE, "")
+    if is_ours(askpass):
+        askpass, require = environment.get(OWN_ASKPASS, ""), environment.get(OWN_REQUIRE, "")
+    elif require == FORCE:  # it may be the session's, and the program another one since
+        require = environment.get(OWN_REQUIRE, require)
+    return ("", "") if is_ours(askpass) else (askpass, require)
+
+
+def is_ours(askpass: str) -> bool:
+    """Return whether an askpass program is Trex's, perhaps by a link."""
+    return PROGRAM in (os.path.basename(askpass), os.path.basename(os.path.realpath(askpass)))
+
+
+def arguments_of_ssh(before: Handover) -> list[str]:
+    """Return the arguments of the ssh that has started this process.
+
+    They are those that `trex ssh` has passed on, if it became that ssh. Otherwise they are read
+    from /proc; without it, `before` counts. ssh gives itself another title only after a login.
+    """
+    ssh = os.getppid()
+    try:
+        with open(f"/proc/{ssh}/cmdline", "rb") as words:
+            found = words.read().split(b"\0")[1:-1]
+    except OSError:
+        return before.arguments
+    return before.arguments if before.pid == ssh else list(map(os.fsdecode, found))
 
 
 def find_beside(name: str) -> str:

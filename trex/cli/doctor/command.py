@@ -97,7 +97,7 @@ def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool
     else:
         for where, door in doors:
             answer(f"{one_line(where)}: {one_line(service)} asks Trex through {door}")
-        _print(findings)
+        print_findings(findings)
     return status
 
 
@@ -159,7 +159,8 @@ def _strangers_come(service: str) -> bool:
     return service != "sshd" or (os.geteuid() == 0 and not key_comes_first())
 
 
-def _print(findings: list[Finding]) -> None:
+def print_findings(findings: list[Finding]) -> None:
+    """Print findings for people."""
     for finding in findings:
         what = f"{finding.severity}: {one_line(finding.what)}"
         answer(what, COLOURS.get(finding.severity, "yellow"))

@@ -1,0 +1,209 @@
+"""The user's own machine: what would keep ssh from answering a challenge."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from trex.cli.client.gpg import UserGpg
+from trex.cli.client.handover import ASKPASS, FORCE, OWN_REQUIRE, REQUIRE, is_ours
+from trex.cli.client.launch import find_ssh
+from trex.cli.client.loginkeys import CARD, NOT_HERE, LoginKeys
+from trex.cli.client.names import Names
+from trex.cli.client.pins import Pins
+from trex.cli.client.services import Services
+from trex.cli.client.target import PREFIXED_SINCE
+from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
+from trex.errors import TrexError
+from trex.login.audit import one_line
+from trex.openpgp.keylist import DAY, NEVER, day, parse_listing
+from trex.openpgp.renewal import commands, what_ends
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trex.openpgp.keylist import Key
+
+WARN_DAYS = 30
+SECONDS = 20
+NOWHERE = "trex.invalid"  # RFC 2606: no host; its settings are those of every host
+SETUP = "trex setup"
+# What ssh's settings for every host must not be: in `ssh -G`, why, and how to fix it.
+SETTINGS = {
+    "kbdinteractiveauthentication no": (
+        ERROR, "A challenge comes as a keyboard-interactive question.", "remove that line"),
+    "batchmode yes": (ERROR, "ssh then asks nothing, and no challenge comes.", "remove that line"),
+    "numberofpasswordprompts 0": (ERROR, "ssh then asks nothing.", "remove that line"),
+    "stricthostkeychecking false": (
+        WARNING, "A server in between is taken for the right one, and passes challenges on.",
+        "set it to `ask`"),
+    "userknownhostsfile /dev/null": (
+        WARNING, "No host is recognized: one in between is not noticed.", "remove that line"),
+}  # fmt: skip
+
+
+def check_client() -> list[Finding]:
+    """Return what is wrong with gpg, keys, ssh, our own files and the session."""
+    return [
+        *_check_files(),
+        *_check_gpg(),
+        *_check_ssh(),
+        *_check_known_hosts(os.path.expanduser("~/.ssh/known_hosts")),
+        *check_session(dict(os.environ)),
+    ]
+
+
+def check_session(environment: dict[str, str]) -> list[Finding]:
+    """Return whether each ssh of a session with this environment asks `trex-askpass`."""
+    askpass, require = environment.get(ASKPASS, ""), environment.get(REQUIRE, "")
+    if is_ours(askpass) and not os.access(askpass, os.X_OK):
+        why = "ssh can ask nothing at all, not even for a password."
+        return [Finding("client-askpass", ERROR, f"{askpass} cannot be run", why, SETUP)]
+    if is_ours(askpass) and require.lower() == FORCE:
+        return []
+    if OWN_REQUIRE in environment and require == FORCE:
+        what = f"trex setup set {REQUIRE}={FORCE}, and since then {ASKPASS} is {askpass or 'unset'}"
+        why = "ssh asks that program everything, and no challenge is answered."
+        return [Finding("client-askpass", ERROR, what, why, f"remove what sets {ASKPASS}")]
+    what = f"in this session ssh does not ask trex-askpass ({ASKPASS} is {askpass or 'unset'})"
+    why = "`trex ssh` answers challenges; ssh, git and scp by themselves do not."
+    return [Finding("client-askpass", NOTE, what, why, f"{SETUP}, and a new session")]
+
+
+def _check_files() -> list[Finding]:
+    """Return which of our own files cannot be used: then nothing is answered."""
+    findings = []
+    for table in (Names, Services, LoginKeys, Pins):
+        try:
+            table()
+        except TrexError as error:
+            why = "Nothing is answered while a file is damaged, or others can write it."
+            fix = getattr(error, "hint", "") or "correct that line"
+            findings.append(Finding("client-file", ERROR, str(error), why, fix))
+    return findings
+
+
+def _check_gpg() -> list[Finding]:
+    try:
+        keys = parse_listing(UserGpg().list_secret())
+    except TrexError as error:
+        fix = getattr(error, "hint", "") or "gpg --list-secret-keys"
+        return [Finding("client-gpg", ERROR, str(error), "Nothing can be decrypted.", fix)]
+    return [*_check_keys(keys), *_check_pinentry(), *_check_pins()]
+
+
+def _check_keys(keys: list[Key]) -> list[Finding]:
+    able = [key for key in keys if key.lasts_until]
+    if not able:
+        what = "there is no secret key here that a challenge can be encrypted to"
+        why = "No challenge can be answered on this machine."
+        return [Finding("client-key", ERROR, what, why, "trex keygen, or insert the card")]
+    return [finding for key in able for finding in _check_key(key)]
+
+
+def _check_key(key: Key) -> Iterable[Finding]:
+    name = one_line(next(iter(key.user_ids), key.fingerprint))
+    left = (key.lasts_until - time.time()) / DAY
+    if key.lasts_until != NEVER and left < WARN_DAYS:
+        what = f"the {what_ends(key)} {key.fingerprint} ({name}) expires on {day(key.lasts_until)}"
+        why = "From then on every server refuses it."
+        fix = f"{commands(key)}; then trex copy-id to each server"
+        yield Finding("client-expires", WARNING, what, why, fix)
+    where = {one.secret for one in key.encrypting if one.usable}
+    if where == {NOT_HERE}:
+        what = f"the secret part of {key.fingerprint} ({name}) is not here"
+        why = "Challenges for this key cannot be answered on this machine."
+        yield Finding("client-absent", NOTE, what, why, "insert its card, if it is on one")
+    for card in filter(CARD.fullmatch, sorted(where)):
+        what = f"the key {key.fingerprint} ({name}) is on the card {card}"
+        why = "It has to be in the reader when a challenge comes."
+        yield Finding("client-card", NOTE, what, why, "nothing to do")
+
+
+def _check_pinentry() -> list[Finding]:
+    """Return whether gpg's parts can be run: the agent, and its pinentry."""
+    gpgconf = shutil.which("gpgconf")
+    told = _run([gpgconf, "--check-programs"]) if gpgconf else ""
+    rows = [line.split(":") for line in told.splitlines() if line.count(":") >= len("nplau")]
+    broken = [row for row in rows if row[0] in ("gpg-agent", "pinentry") and row[3] != "1"]
+    return [
+        Finding("client-pinentry", ERROR, f"{row[0]} cannot be run: {one_line(row[2])}",
+                "No passphrase and no PIN can be asked for.", f"Debian: apt install {row[0]}")
+        for row in broken
+    ]  # fmt: skip
+
+
+def _check_pins() -> list[Finding]:
+    """Return the pinned keys that are missing from the keyring, or can sign no more."""
+    try:
+        pins = Pins()
+    except TrexError:
+        return []  # told by _check_files
+    found = {key["fingerprint"]: key["trust"] for key in UserGpg().list_keys()} if pins.by_host else {}
+    findings = []
+    for host, fingerprint in pins.by_host.items():
+        trust = found.get(fingerprint)
+        if trust is None or trust in "eri":
+            state = "not in your keyring" if trust is None else "expired or revoked"
+            what = f"the key that is pinned for {host} is {state}: {fingerprint}"
+            why = "Its signatures cannot be checked, so no challenge of that host is answered."
+            fix = "gpg --import the key of the host"
+            findings.append(Finding("client-pin", ERROR, what, why, fix))
+    return findings
+
+
+def _check_ssh() -> list[Finding]:
+    try:
+        ssh = find_ssh(dict(os.environ))
+    except TrexError as error:
+        return [Finding("client-ssh", ERROR, str(error), "Nothing logs in.", "install OpenSSH")]
+    version = re.match(r"OpenSSH_(\d+)\.(\d+)", _run([ssh, "-V"]))
+    if not version or (int(version[1]), int(version[2])) < PREFIXED_SINCE:
+        what = f"{ssh} is not OpenSSH {'.'.join(map(str, PREFIXED_SINCE))} or later"
+        why = "It does not name the host that asks, so nothing is answered."
+        return [Finding("client-ssh", ERROR, what, why, "update OpenSSH, or use trex respond")]
+    settings = _run([ssh, "-G", NOWHERE]).splitlines()
+    findings = [
+        Finding("client-setting", severity, f"ssh's setting for every host: {line}", why, fix)
+        for line, (severity, why, fix) in SETTINGS.items()
+        if line in settings
+    ]
+    methods = [line for line in settings if line.startswith("preferredauthentications ")]
+    if methods and "keyboard-interactive" not in methods[0]:
+        what = f"ssh's setting for every host: {methods[0]}"
+        severity, why, _ = SETTINGS["kbdinteractiveauthentication no"]
+        findings.append(Finding("client-setting", severity, what, why, "add keyboard-interactive"))
+    return findings
+
+
+def _check_known_hosts(path: str) -> list[Finding]:
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        what, why = f"there is no {path}", "The first login to each host asks about its key."
+        return [Finding("client-hosts", NOTE, what, why, "compare it with the administrator's")]
+    except OSError as error:
+        why = "No host's key can be checked."
+        return [Finding("client-hosts", ERROR, f"{path}: {error.strerror}", why, f"ls -l {path}")]
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        why = "Others could make a server of theirs known as another."
+        what = f"{path} can be written by others"
+        return [Finding("client-hosts", ERROR, what, why, f"chmod go-w {path}")]
+    return []
+
+
+def _run(arguments: list[str]) -> str:
+    """Return what a program of the user's prints, "" if it cannot be run."""
+    try:
+        done = subprocess.run(  # noqa: S603 (a list of arguments; the user's own programs)
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=SECONDS, check=False, env={**os.environ, "LC_ALL": "C"},
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode("utf-8", "replace")
