@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
-from tests.support import tools
+from tests.support import sandbox, tools
 from tests.support.client import BIN, PASSPHRASE
 from tests.support.hostile import encrypt
-from tests.support.sandbox import PLACE
 
 if TYPE_CHECKING:
     import subprocess
@@ -55,6 +54,7 @@ def in_session(
     laptop: Client, line: str, stdin: bytes = b"", **before: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a line in a new session without a terminal."""
+    line = f"PATH={BIN}:$PATH; {line}"  # Debian's /etc/profile sets it
     return laptop.run(*SHELLS["bash"], line, environment=before, stdin=stdin)
 
 
@@ -136,7 +136,7 @@ def test_the_names_of_a_host_are_those_of_the_ssh_that_asks(
     name = prepared.knows(sshd(), name="elsewhere")
     line = f"ssh -o HostKeyAlias={host} -o StrictHostKeyChecking=no {name} id -un"
     assert in_session(prepared, line).stdout == "alice\n"
-    other = in_session(prepared, f"ssh {name} id -un")
+    other = in_session(prepared, f"ssh -o NumberOfPasswordPrompts=1 {name} id -un")
     assert other.returncode == 255
     assert f"The message is for the host {host}, but ssh goes to " in other.stderr
 
@@ -152,7 +152,7 @@ def test_one_ssh_is_one_challenge(
 
 
 def test_trex_ssh_asks_as_before_in_such_a_session(hostile: Hostile, prepared: Client) -> None:
-    own = prepared.account.write("#!/bin/sh\necho \"$0|$SSH_ASKPASS_REQUIRE\"\n", "mine")
+    own = prepared.account.write('#!/bin/sh\necho "$0|$SSH_ASKPASS_REQUIRE"\n', "mine")
     own.chmod(0o700)
     name = prepared.knows(hostile.server)
     before = {"SSH_ASKPASS": str(own), "SSH_ASKPASS_REQUIRE": "force"}
@@ -168,6 +168,7 @@ SESSIONS: list[dict[str, str]] = [
     {},
     {"DISPLAY": ":0"},
     {"WAYLAND_DISPLAY": "wayland-0"},
+    {"SSH_ASKPASS": "MINE", "WAYLAND_DISPLAY": "wayland-0"},
     {"SSH_ASKPASS": "MINE"},
     {"SSH_ASKPASS": "MINE", "DISPLAY": ":0"},
     {"SSH_ASKPASS": "MINE", "DISPLAY": ":0", "SSH_ASKPASS_REQUIRE": "never"},
@@ -207,7 +208,7 @@ def test_a_server_s_other_question_goes_where_it_went_before(
             terminal.expect(pexpect.EOF)
         return hostile.heard()
 
-    sessions = [with_own(session, own_askpass) for session in SESSIONS]
+    sessions = [with_own(session, own_askpass) for session in SESSIONS[3:]]
     without = [ask(session) for session in sessions]
     assert set_up(laptop).returncode == 0
     assert [ask(session) for session in sessions] == without
@@ -236,7 +237,7 @@ def test_without_a_terminal_an_unknown_host_key_is_refused(prepared: Client, nam
 
 def test_ssh_keygen_and_ssh_add_ask_as_before(laptop: Client, own_askpass: Path) -> None:
     """They also read standard input: RP_ALLOW_STDIN in OpenSSH's readpass.c."""
-    make = "rm -f new; ssh-keygen -q -t ed25519 -f new && ssh-keygen -y -P \"{}\" -f new >/dev/null"
+    make = 'rm -f new; ssh-keygen -q -t ed25519 -f new && ssh-keygen -y -P "{}" -f new >/dev/null'
     add = "eval $(ssh-agent) >&2; ssh-add new; ssh-add -l | wc -l; ssh-agent -k >&2"
     typed = f"{PASSPHRASE}\n{PASSPHRASE}\n".encode()
 
@@ -294,7 +295,7 @@ def test_git_asks_for_a_name_and_a_password_as_before(prepared: Client, own_askp
 def test_an_agent_s_question_goes_to_the_desktop_as_before(laptop: Client) -> None:
     """`ssh-add -c`: the agent has no terminal, and asks through the askpass program."""
     own = laptop.account.write(
-        f"#!/bin/sh\necho \"$SSH_ASKPASS_PROMPT\" >> {laptop.home}/asked\n", "mine"
+        f'#!/bin/sh\necho "$SSH_ASKPASS_PROMPT" >> {laptop.home}/asked\n', "mine"
     )
     own.chmod(0o700)
     line = (
@@ -506,7 +507,9 @@ def test_the_check_reads_ssh_s_own_settings(
 ) -> None:
     prepared.account.write(f"Host *\n  {line}\n", ".ssh/config")
     found = in_session(prepared, "trex setup --check").stdout
-    assert f"{severity}: ssh's setting for every host: {line.split()[0].lower()} " in found
+    assert (
+        f"{severity}: ssh's setting for every host: {line.split(maxsplit=1)[0].lower()} " in found
+    )
 
 
 def test_the_check_looks_at_keys_pins_and_files(prepared: Client, server: Sshd) -> None:
@@ -524,9 +527,28 @@ def test_the_check_looks_at_keys_pins_and_files(prepared: Client, server: Sshd) 
         assert told in found.stdout, found.stdout
     account.write("half a line\n", ".config/trex/names")
     assert "names:1:" in in_session(prepared, "trex setup --check").stdout
-    fresh = PLACE / "no-keys"
+    fresh = sandbox.PLACE / "no-keys"
     fresh.mkdir(mode=0o700)
     account.own(fresh, 0o700)
     done = prepared.run("trex", "setup", "--check", environment={"GNUPGHOME": str(fresh)})
     account.run("gpgconf", "--homedir", str(fresh), "--kill", "all")
     assert "there is no secret key here" in done.stdout
+
+
+def test_the_doctor_on_a_user_s_machine_looks_at_what_ssh_needs(
+    prepared: Client, server: Sshd
+) -> None:
+    services = {path: path.read_bytes() for path in sandbox.PAM_SERVICES.iterdir()}
+    try:
+        for path, content in services.items():
+            if b"pam_trex" in content:
+                path.unlink()
+        done = in_session(prepared, "trex doctor")
+        assert done.returncode == 0, done.stdout
+        assert "so this is taken for a user's machine" in done.stdout
+        assert "/etc/pam.d" not in done.stdout
+        assert "does not ask trex-askpass" in prepared.run("trex", "doctor").stdout
+    finally:
+        for path, content in services.items():
+            path.write_bytes(content)
+    assert "sshd's settings" in in_session(prepared, "trex doctor").stdout

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shutil
 import stat
 import subprocess
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from trex.cli.client.gpg import UserGpg
 from trex.cli.client.handover import ASKPASS, FORCE, OWN_REQUIRE, REQUIRE, is_ours
@@ -19,6 +22,9 @@ from trex.cli.client.pins import Pins
 from trex.cli.client.services import Services
 from trex.cli.client.target import PREFIXED_SINCE
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
+from trex.cli.doctor.module import SECURITY
+from trex.cli.doctor.service import ENTRY
+from trex.cli.doctor.stack import DIRECTORIES, MAX_SIZE
 from trex.errors import TrexError
 from trex.login.audit import one_line
 from trex.openpgp.keylist import DAY, NEVER, day, parse_listing
@@ -30,7 +36,10 @@ if TYPE_CHECKING:
     from trex.openpgp.keylist import Key
 
 WARN_DAYS = 30
+PINENTRY = "pinentry"
+PROGRAM_OK = 3  # index in a row of gpgconf --check-programs
 SECONDS = 20
+MODULE = b"pam_trex"  # in a line for pam_python.so, or for pam_trex.so
 NOWHERE = "trex.invalid"  # RFC 2606: no host; its settings are those of every host
 SETUP = "trex setup"
 # What ssh's settings for every host must not be: in `ssh -G`, why, and how to fix it.
@@ -56,6 +65,17 @@ def check_client() -> list[Finding]:
         *_check_known_hosts(os.path.expanduser("~/.ssh/known_hosts")),
         *check_session(dict(os.environ)),
     ]
+
+
+def is_server() -> bool:
+    """Return whether the module is installed, or a PAM service names it."""
+    if os.path.lexists(os.path.join(SECURITY, ENTRY)):
+        return True
+    for path in (path for where in DIRECTORIES for path in glob.glob(f"{where}/*")):
+        with suppress(OSError), open(path, "rb") as file:
+            if MODULE in file.read(MAX_SIZE):
+                return True
+    return False
 
 
 def check_session(environment: dict[str, str]) -> list[Finding]:
@@ -126,16 +146,31 @@ def _check_key(key: Key) -> Iterable[Finding]:
 
 
 def _check_pinentry() -> list[Finding]:
-    """Return whether gpg's parts can be run: the agent, and its pinentry."""
-    gpgconf = shutil.which("gpgconf")
-    told = _run([gpgconf, "--check-programs"]) if gpgconf else ""
-    rows = [line.split(":") for line in told.splitlines() if line.count(":") >= len("nplau")]
-    broken = [row for row in rows if row[0] in ("gpg-agent", "pinentry") and row[3] != "1"]
+    """Return whether the agent and its pinentry, also the one that its file names, can be run."""
+    gpgconf = shutil.which("gpgconf") or "gpgconf"
+    rows = [line.split(":") for line in _run([gpgconf, "--check-programs"]).splitlines()]
+    programs = {row[0]: (row[2], row[PROGRAM_OK] == "1") for row in rows if len(row) > PROGRAM_OK}
+    home = _run([gpgconf, "--list-dirs", "homedir"]).strip()
+    if path := _named_pinentry(f"{unquote(home)}/gpg-agent.conf"):
+        programs[PINENTRY] = (path, os.access(path, os.X_OK))
     return [
-        Finding("client-pinentry", ERROR, f"{row[0]} cannot be run: {one_line(row[2])}",
-                "No passphrase and no PIN can be asked for.", f"Debian: apt install {row[0]}")
-        for row in broken
+        Finding("client-pinentry", ERROR, f"{name} cannot be run: {one_line(path)}",
+                "No passphrase and no PIN can be asked for.",
+                f"Debian: apt install {name}; or correct gpg-agent.conf")
+        for name, (path, works) in programs.items()
+        if name in ("gpg-agent", PINENTRY) and not works
     ]  # fmt: skip
+
+
+def _named_pinentry(path: str) -> str:
+    """Return the program that a gpg-agent.conf names, "" for none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            words = [line.split(maxsplit=1) for line in file]
+    except OSError:
+        return ""
+    named = [line[1].strip() for line in words if line[:1] == [f"{PINENTRY}-program"] and line[1:]]
+    return named[-1] if named else ""
 
 
 def _check_pins() -> list[Finding]:
@@ -144,7 +179,9 @@ def _check_pins() -> list[Finding]:
         pins = Pins()
     except TrexError:
         return []  # told by _check_files
-    found = {key["fingerprint"]: key["trust"] for key in UserGpg().list_keys()} if pins.by_host else {}
+    found = (
+        {key["fingerprint"]: key["trust"] for key in UserGpg().list_keys()} if pins.by_host else {}
+    )
     findings = []
     for host, fingerprint in pins.by_host.items():
         trust = found.get(fingerprint)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trex.cli.doctor.callers import check_callers
+from trex.cli.doctor.client import check_client, is_server
 from trex.cli.doctor.clock import check_clock
 from trex.cli.doctor.combination import check_combination, check_strangers, check_unasked
 from trex.cli.doctor.confinement import check_confinement
@@ -49,12 +50,18 @@ Exit status:
   2  a login would fail, or somebody could get in without a right response
 """
 EITHER = (["sufficient", "required"], ["sufficient", "requisite"])  # one of two is enough
+SSHD = "sshd"
+NO_SERVICE = ""
+SERVERS = Finding(
+    "client-only", NOTE, "no PAM service here names Trex, so this is taken for a user's machine",
+    "What a server needs was not checked.", "on a server: sudo trex doctor",
+)  # fmt: skip
 COLOURS = {ERROR: "red", NOTE: "cyan"}
 
 
 @click.command(epilog=EPILOG, short_help="Look for whatever would make a login fail.")
 @click.option(
-    "--service", metavar="NAME", default="sshd", show_default=True, help="Which PAM service."
+    "--service", metavar="NAME", default=SSHD, show_default=True, help="Which PAM service."
 )
 @click.option(
     "--user",
@@ -74,8 +81,10 @@ def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool
     code, each user's secret for codes, the settings for sending a PIN, and the clock.
 
     Without root's rights it checks what it can of the caller's own logins, and names what it
-    leaves out.
+    leaves out. Where no PAM service names Trex, it checks what `trex ssh` needs instead.
     """
+    if not users and service == SSHD and os.geteuid() != 0 and not is_server():
+        return _report(NO_SERVICE, [*check_client(), SERVERS], [], as_json=as_json)
     names = _names(users)
     stack = read_stack(service)
     rules = trex_rules(stack)
@@ -88,6 +97,13 @@ def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool
     if any(options.method == "totp" for _, options in lines):
         findings += check_offset()
     doors = [(rule.where, asked.door) for rule in rules if (asked := asked_by(rule))]
+    return _report(service, findings, doors, as_json=as_json)
+
+
+def _report(
+    service: str, findings: list[Finding], doors: list[tuple[str, str]], *, as_json: bool
+) -> int:
+    """Print which door each line has, and the findings; return the exit status."""
     status = status_of(findings)
     if as_json:
         told = [dataclasses.asdict(finding) for finding in findings]

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 BEGIN, END = "# >>> trex setup >>>", "# <<< trex setup <<<"
 BLOCK = re.compile(
-    rb"(?m)^" + re.escape(BEGIN).encode() + rb"\n(?:.*\n)*?" + re.escape(END).encode() + rb"(?:\n|\Z)"
+    rb"(?m)^"
+    + re.escape(BEGIN).encode()
+    + rb"\n(?:.*\n)*?"
+    + re.escape(END).encode()
+    + rb"(?:\n|\Z)"
 )
 MARK = re.compile(rb"(?m)^(?:# >>> trex setup >>>|# <<< trex setup <<<)")
 COMMENTS = re.compile(rb"(?:[ \t]*(?:#.*)?\n)*")
@@ -167,9 +171,7 @@ def _write(change: Change) -> None:
         os.makedirs(directory, mode=0o700, exist_ok=True)
         _replace(real, directory, change)
     except OSError as error:
-        raise CommandError(
-            f"{change.path}: {error.strerror}", _by_hand(change.path)
-        ) from None
+        raise CommandError(f"{change.path}: {error.strerror}", _by_hand(change.path)) from None
 
 
 def _replace(real: str, directory: str, change: Change) -> None:

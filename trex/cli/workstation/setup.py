@@ -7,7 +7,14 @@ import os
 
 import click
 
-from trex.cli.client.handover import ASKPASS, OWN_ASKPASS, OWN_REQUIRE, PROGRAM, REQUIRE, find_beside
+from trex.cli.client.handover import (
+    ASKPASS,
+    OWN_ASKPASS,
+    OWN_REQUIRE,
+    PROGRAM,
+    REQUIRE,
+    find_beside,
+)
 from trex.cli.doctor.client import check_client
 from trex.cli.doctor.command import print_findings
 from trex.cli.doctor.finding import status_of
@@ -47,7 +54,9 @@ def command(*, undo: bool, check: bool, dry_run: bool, yes: bool) -> int:
     around = session.surroundings(os.environ)
     changes = session.undoing(around) if undo else session.changes(around, find_beside(PROGRAM))
     if not changes:
-        say("Nothing of trex setup is there." if undo else "Everything is there: nothing to change.")
+        say(
+            "Nothing of trex setup is there." if undo else "Everything is there: nothing to change."
+        )
         return 0
     for change in changes:
         answer(difference(change))
