@@ -24,8 +24,9 @@ OURS = {
     "/usr/lib": ("trex-pam", "security/pam_trex*", "*/security/pam_trex*"),
     "/usr/bin": ("trex", "trex-ssh", "trex-askpass", "trex-sudo-askpass"),
     "/usr/share": (
-        "bash-completion/completions/trex", "zsh/vendor-completions/_trex",
-        "fish/vendor_completions.d/trex.fish", "man/man1/trex*",
+        "bash-completion/completions/trex", "bash-completion/completions/trex-ssh", "zsh/vendor-completions/_trex",
+        "fish/vendor_completions.d/trex.fish", "fish/vendor_completions.d/trex-ssh.fish",
+        "man/man1/trex*",
     ),
     "/usr/local": ("bin/trex", "bin/trex-ssh", "bin/trex-askpass", "bin/trex-sudo-askpass", "share/man/man1/trex*"),
     "/var/lib": ("trex",),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trex.cli.completing import accounts
 from trex.cli.delegate import FILE_SECONDS
 from trex.cli.errors import CommandError
 from trex.errors import OptionError, UserUnknown, one_line
@@ -62,7 +63,12 @@ def location_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--gnupg-home", metavar="PATH", help="As the module's gnupg_home=."),
         click.option("--auth-file", metavar="PATH", help="As the module's auth_file=."),
         click.option("--central", is_flag=True, help="Central mode: a record of root's."),
-        click.option("--user", metavar="NAME", help="Whose record; root may name anybody."),
+        click.option(
+            "--user",
+            metavar="NAME",
+            help="Whose record; root may name anybody.",
+            shell_complete=accounts,
+        ),
     ):
         function = option(function)
     return function

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -21,6 +22,9 @@ COMMANDS: dict[str, str] = {
     "pin": "client.pin:pin",
     "pins": "client.pin:pins",
     "unpin": "client.pin:unpin",
+    "name": "client.name:name",
+    "names": "client.name:names",
+    "unname": "client.name:unname",
     "enroll": "setup.enroll:command",
     "show": "setup.show:command",
     "remove": "setup.remove:command",
@@ -42,6 +46,16 @@ class _Commands(click.Group):
         module, function = COMMANDS[cmd_name].split(":")
         command: click.Command = getattr(import_module(f"trex.cli.{module}"), function)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Propose what was probably meant, where click only says that there is no such command."""
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            near = get_close_matches(args[0], COMMANDS)
+            known = f" Did you mean {' or '.join(near)}?" if near else ""
+            raise click.UsageError(f"No such command '{args[0]}'.{known}", ctx)
+        return super().resolve_command(ctx, args)
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -33,6 +33,56 @@ else
     compdef _trex_completion trex
 fi
 """
+# `trex ssh` and `trex-ssh` are completed as the shell completes ssh, if it can.
+AS_SSH = {
+    "bash": """
+_trex_as_ssh() {
+    local offset=1
+    if [[ ${COMP_WORDS[0]##*/} == trex-ssh ]]; then
+        COMP_WORDS[0]=ssh offset=0
+    elif ((COMP_CWORD < 2)) || [[ ${COMP_WORDS[1]} != ssh ]]; then
+        _trex_completion "$@"
+        return
+    fi
+    if declare -F _comp_command_offset >/dev/null; then
+        _comp_command_offset $offset
+    elif declare -F _command_offset >/dev/null; then
+        _command_offset $offset
+    elif ((offset)); then
+        _trex_completion "$@"
+    fi
+}
+complete -o nosort -F _trex_as_ssh trex trex-ssh
+""",
+    "zsh": """
+_trex_as_ssh() {
+    if [[ $words[1] == (*/|)trex-ssh ]]; then
+        words[1]=ssh
+    elif (( CURRENT > 2 )) && [[ $words[2] == ssh ]]; then
+        shift words
+        (( CURRENT-- ))
+    else
+        _trex_completion "$@"
+        return
+    fi
+    local service=ssh
+    _ssh
+}
+""",
+    "fish": """
+function _trex_as_ssh
+    set --local line (commandline --current-process --cut-at-cursor)
+    if string match --quiet --regex '^\\s*\\S*trex\\s+ssh\\s' -- $line
+        complete --do-complete (string replace --regex '^\\s*\\S*trex\\s+' '' -- $line)
+    else
+        _trex_completion
+    end
+end
+complete --erase --command trex
+complete --no-files --command trex --arguments "(_trex_as_ssh)"
+complete --command trex-ssh --wraps ssh
+""",
+}
 UNWRAPPED = "\b"  # click's mark for a paragraph whose lines stay as they are
 
 
@@ -44,7 +94,7 @@ def write_pages(directory: str) -> None:
 
 
 def write_completions(directory: str) -> None:
-    """Write `trex.SHELL` for each shell that click knows."""
+    """Write `trex.SHELL` for each shell that click knows: `trex`, and `trex-ssh` as ssh."""
     for shell in SHELLS:
         kind = get_completion_class(shell)
         if kind is None:
@@ -52,6 +102,14 @@ def write_completions(directory: str) -> None:
         script = kind(trex, {}, "trex", "_TREX_COMPLETE").source().rstrip() + "\n"
         if "loadautofunc" not in script:
             script = script.replace(ZSH_LATE, ZSH_AT_ONCE)
+        if shell == "zsh":
+            script = script.replace("#compdef trex\n", "#compdef trex trex-ssh\n")
+            head, _, tail = script.rpartition("\nif [[ $zsh_eval_context")
+            tail = tail.replace("_trex_completion trex", "_trex_completion trex trex-ssh")
+            tail = tail.replace("_trex_completion", "_trex_as_ssh")
+            script = f"{head}{AS_SSH[shell]}\nif [[ $zsh_eval_context{tail}"
+        else:
+            script += AS_SSH[shell]
         _write(os.path.join(directory, f"trex.{shell}"), script)
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.support import sandbox
 from tests.support.client import Client
 from tests.support.hostile import Hostile
+from tests.support.session import set_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +31,18 @@ def laptop(account: Callable[[str], Account], holder: Holder, keys: Keys) -> Ite
     client.account.import_keys(holder.secret(keys["cv25519"]))
     yield client
     client.account.run("gpgconf", "--kill", "all")
+
+
+@pytest.fixture
+def prepared(laptop: Client) -> Client:
+    """A client that has run `trex setup`, and uses each shell."""
+    (laptop.home / ".zshrc").touch()
+    (laptop.home / ".config/fish").mkdir(parents=True)
+    laptop.account.run("true")
+    for path in (laptop.home / ".config", laptop.home / ".config/fish", laptop.home / ".zshrc"):
+        laptop.account.own(path, 0o755)
+    assert set_up(laptop).returncode == 0
+    return laptop
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pexpect
 import pytest
 
 from tests.support import sandbox
@@ -62,6 +63,101 @@ def test_bash_completes(usr: None) -> None:
         text = script.format(words=words, count=len(words.split()) + 1)
         done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=True)
         assert done.stdout.split() == [wanted], done.stderr
+
+
+CONFIG = "Include other\nHost server.example.org sweb *.example.net\n"
+# What is typed, for each shell; then what it proposes.
+AS_SSH = {
+    "bash": (
+        "source /usr/share/bash-completion/bash_completion; _completion_loader {program} || "
+        "_comp_load {program}; COMP_LINE='{line}'; COMP_POINT=${{#COMP_LINE}}; "
+        "COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}}-1)); "
+        "_trex_as_ssh {program} 2>/dev/null; printf '%s\\n' ${{COMPREPLY[@]}}"
+    ),
+    "fish": "complete -C '{line}'",
+}
+
+
+@pytest.fixture
+def hosts(usr: None, alice: Account) -> Account:
+    """An account whose ssh knows two hosts by its configuration, and one by its key."""
+    install()
+    alice.run("mkdir", "-m", "700", ".ssh")
+    alice.write(CONFIG, ".ssh/config")
+    alice.write("Host shome\n", ".ssh/other")
+    alice.write(
+        "sknown.example.org ssh-ed25519 AAAA\n|1|a|b ssh-ed25519 AAAA\n", ".ssh/known_hosts"
+    )
+    return alice
+
+
+@pytest.mark.parametrize("program", ["trex", "trex-ssh"])
+@pytest.mark.parametrize("shell", AS_SSH)
+def test_hosts_and_options_are_completed_as_ssh_completes_them(
+    hosts: Account, shell: str, program: str
+) -> None:
+    start = "trex ssh" if program == "trex" else program
+
+    def proposed(line: str) -> set[str]:
+        text = AS_SSH[shell].format(line=line, program=line.split(maxsplit=1)[0])
+        told = hosts.run(shell, "-c", text, check=False).decode().splitlines()
+        return {words.split("\t")[0] for words in told}
+
+    assert {"server.example.org", "sweb"} <= proposed(f"{start} s")
+    assert "StrictHostKeyChecking" in "".join(proposed(f"{start} -o StrictHost"))
+
+
+@pytest.mark.parametrize("start", ["trex ssh", "trex-ssh"])
+def test_zsh_completes_hosts_as_ssh_s(hosts: Account, start: str) -> None:
+    """At a terminal: zsh completes nowhere else."""
+    words = ["--reuid", "alice", "--regid", "alice", "--clear-groups", "zsh", "-f", "-i"]
+    terminal = pexpect.spawn(
+        "/usr/bin/setpriv", words, cwd=str(hosts.home), encoding="utf-8", timeout=30,
+        env={"HOME": str(hosts.home), "PATH": "/usr/bin:/bin", "TERM": "dumb", "PS1": "ready> "},
+    )  # fmt: skip
+    terminal.expect_exact("ready> ")
+    terminal.sendline(
+        "unsetopt zle_bracketed_paste; autoload compinit; compinit -u -D; echo do''ne"
+    )
+    terminal.expect_exact("done")
+    terminal.expect_exact("ready> ")
+    terminal.send(f"{start} serv\t")
+    terminal.expect_exact("server.example.org")
+    terminal.close(force=True)
+
+
+def test_hosts_accounts_and_fixed_values_are_completed(hosts: Account) -> None:
+    hosts.run("trex", "pin", "--help")
+    hosts.run("mkdir", "-p", "-m", "700", ".config/trex")
+    hosts.write(f"spinned.example.org {'A' * 40}\n", ".config/trex/pins")
+    hosts.write("alice@snamed.example.org alice@s\n", ".config/trex/names")
+    for words, wanted in (
+        ("ssh s", "server.example.org shome sknown.example.org sweb"),
+        ("ssh bob@sw", "bob@sweb"), ("pin sho", "shome"), ("unpin s", "spinned.example.org"),
+        ("unname al", "alice@snamed.example.org"), ("enroll --user al", "alice"),
+        ("doctor --service sud", "sudo sudo-i"), ("try ali", "alice"),
+        ("enroll --page webQrAuth", "webQrAuthNoTls webQrAuthTls"), ("enroll --sign-as n", "nosign"),
+    ):  # fmt: skip
+        told = subprocess.run(
+            ["trex"], capture_output=True, text=True, check=True, user=hosts.uid, cwd=hosts.home,
+            env={"_TREX_COMPLETE": "bash_complete", "COMP_WORDS": f"trex {words}",
+                 "COMP_CWORD": str(len(words.split())), "PATH": "/usr/bin:/bin",
+                 "HOME": str(hosts.home)},
+        )  # fmt: skip
+        found = [line.partition(",")[2] for line in told.stdout.splitlines()]
+        assert " ".join(found) == wanted, words
+        assert told.stderr == ""
+
+
+def test_a_command_that_does_not_exist_is_answered_with_what_was_meant(usr: None) -> None:
+    install()
+    for typed, told in (
+        ("enrol", "Did you mean enroll?"), ("unpn", "Did you mean unpin or "),
+        ("frobnicate", "No such command 'frobnicate'.\n"),
+    ):  # fmt: skip
+        done = subprocess.run(["trex", typed], capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert told in done.stderr
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

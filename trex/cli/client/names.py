@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from trex.cli.client.store import Table
 from trex.cli.client.words import is_word, unquoted
+from trex.cli.errors import CommandError
 from trex.errors import cut
 
 FORM = "USER@HOST USER@HOST"
@@ -34,6 +35,17 @@ class Names:
         """Store that the server that ssh knows as `ours` writes `theirs`."""
         self._table.add(ours, theirs)
         self.confirmed.add((ours, theirs))
+
+    def remove(self, ours: str, theirs: str | None) -> list[tuple[str, str]]:
+        """Remove a host's names, or one of them; return what was removed. Raises CommandError."""
+        gone = sorted(
+            pair for pair in self.confirmed if pair[0] == ours and theirs in (None, pair[1])
+        )
+        if not gone:
+            raise CommandError(f"no such name was confirmed for {cut(ours)}", "trex names")
+        self._table.remove(lambda words: (words[0], words[1]) in gone)
+        self.confirmed -= set(gone)
+        return gone
 
 
 def is_name(text: str) -> bool:

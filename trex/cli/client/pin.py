@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trex.cli.client import completing
 from trex.cli.client.gpg import UserGpg
 from trex.cli.client.hosts import parse_host, same_host
 from trex.cli.client.pins import Pins, is_v4_fingerprint
@@ -36,7 +37,7 @@ Examples:
 
 
 @click.command(epilog=PIN_EXAMPLES, short_help="Say which key signs for a host.")
-@click.argument("host")
+@click.argument("host", shell_complete=completing.hosts)
 @click.argument("fingerprint", required=False)
 @click.option("--yes", is_flag=True, help="Do not ask. FINGERPRINT must be given.")
 def pin(host: str, fingerprint: str | None, *, yes: bool) -> None:
@@ -76,7 +77,7 @@ def pins() -> None:
 
 
 @click.command(epilog=UNPIN_EXAMPLES, short_help="Forget which key signs for a host.")
-@click.argument("host")
+@click.argument("host", shell_complete=completing.pinned)
 def unpin(host: str) -> None:
     """Forget which key signs the challenges of HOST: any key may sign then, or none."""
     name, stored = parse_host(host), Pins()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from trex.cli.client import completing
 from trex.cli.client.launch import run_ssh
 
 EXAMPLES = """\b
@@ -33,7 +34,9 @@ class _AllToSsh(click.Command):
     options_metavar="",
     context_settings={"help_option_names": ["--help"]},
 )
-@click.argument("arguments", metavar="[SSH ARGUMENTS]...", nargs=-1)
+@click.argument(
+    "arguments", metavar="[SSH ARGUMENTS]...", nargs=-1, shell_complete=completing.hosts
+)
 def command(arguments: tuple[str, ...]) -> None:
     """Run ssh, and answer the challenge through gpg-agent.
 

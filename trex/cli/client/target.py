@@ -86,6 +86,19 @@ def asking_ssh(ssh: str) -> str:
     return asks if os.access(asks, os.X_OK) else ssh
 
 
+def configured_target(ssh: str, destination: str) -> Target:
+    """Return where `ssh destination` goes. Raises CommandError if ssh does not take it."""
+    _, settings = version_and_settings(ssh, ["--", destination])
+    if "hostname" not in settings:
+        raise CommandError(f"ssh does not take {destination!r} as a host", f"{ssh} -G HOST")
+    hosts = [
+        settings[key].lower().removesuffix(".")
+        for key in ("hostkeyalias", "hostname", "host")
+        if settings.get(key, "none") != "none"
+    ]
+    return Target(settings["user"], list(dict.fromkeys(hosts)), settings["port"])
+
+
 def find_target(user: str, host: str, ssh: str, arguments: list[str] | None) -> Target:
     """Ask `ssh`, run with these arguments, and return what `read_target` makes of it."""
     return read_target(user, host, *version_and_settings(ssh, arguments))

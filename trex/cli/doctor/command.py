@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trex.cli.completing import accounts, services
 from trex.cli.doctor.callers import check_callers
 from trex.cli.doctor.client import check_client, is_server
 from trex.cli.doctor.clock import check_clock
@@ -61,7 +62,12 @@ COLOURS = {ERROR: "red", NOTE: "cyan"}
 
 @click.command(epilog=EPILOG, short_help="Look for whatever would make a login fail.")
 @click.option(
-    "--service", metavar="NAME", default=SSHD, show_default=True, help="Which PAM service."
+    "--service",
+    metavar="NAME",
+    default=SSHD,
+    show_default=True,
+    help="Which PAM service.",
+    shell_complete=services,
 )
 @click.option(
     "--user",
@@ -69,6 +75,7 @@ COLOURS = {ERROR: "red", NOTE: "cyan"}
     metavar="NAME",
     multiple=True,
     help="Check this user; may be repeated. Default: all who are set up.",
+    shell_complete=accounts,
 )
 @click.option("--online", is_flag=True, help="Connect to the gateways for SMS; nothing is sent.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")

@@ -11,6 +11,7 @@ import subprocess
 
 import click
 
+from trex.cli.completing import accounts, services
 from trex.cli.delegate import PATH
 from trex.cli.errors import PROBLEM, CommandError
 from trex.cli.terminal import say
@@ -31,9 +32,14 @@ Exit status:
 
 
 @click.command("try", epilog=EPILOG, short_help="Log a user in, up to the session.")
-@click.argument("user")
+@click.argument("user", shell_complete=accounts)
 @click.option(
-    "--service", metavar="NAME", default="sshd", show_default=True, help="Which PAM service."
+    "--service",
+    metavar="NAME",
+    default="sshd",
+    show_default=True,
+    help="Which PAM service.",
+    shell_complete=services,
 )
 def command(user: str, service: str) -> int:
     """Log USER in as far as PAM is concerned, in this terminal.

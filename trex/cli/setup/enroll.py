@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trex.cli.completing import fixed
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
 from trex.cli.location import Location, find_location, location_options
@@ -104,8 +105,18 @@ class FoundKeys:
     default=None,
     help="Whether the record vouches for the key, or gpg must.",
 )
-@click.option("--sign-as", metavar="KEY", help="Sign challenges with KEY; nosign for none.")
-@click.option("--page", metavar="MODE", help=f"Show a QR code: {', '.join(WEB_QR_MODES)}, or none.")
+@click.option(
+    "--sign-as",
+    metavar="KEY",
+    help="Sign challenges with KEY; nosign for none.",
+    shell_complete=fixed("nosign"),
+)
+@click.option(
+    "--page",
+    metavar="MODE",
+    help=f"Show a QR code: {', '.join(WEB_QR_MODES)}, or none.",
+    shell_complete=fixed(*WEB_QR_MODES, "none"),
+)
 @click.option("--tls-key", metavar="PATH", help="The page's TLS key.")
 @click.option("--tls-certificate", metavar="PATH", help="The page's TLS certificate.")
 @click.option("--no-proof", is_flag=True, help="Write the record without testing it.")

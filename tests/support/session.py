@@ -1,0 +1,31 @@
+"""Sessions that `trex setup` has prepared: a shell that reads its profile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.support.client import BIN
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from tests.support.client import Client
+
+SHELLS = {
+    "sh": ["sh", "-l", "-c"],
+    "bash": ["bash", "--login", "-c"],
+    "zsh": ["zsh", "-c"],
+    "fish": ["fish", "-c"],
+}
+
+
+def set_up(laptop: Client, *options: str) -> subprocess.CompletedProcess[str]:
+    return laptop.run("trex", "setup", "--yes", *options)
+
+
+def in_session(
+    laptop: Client, line: str, stdin: bytes = b"", **before: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a line in a new session without a terminal."""
+    line = f"PATH={BIN}:$PATH; {line}"  # Debian's /etc/profile sets it
+    return laptop.run(*SHELLS["bash"], line, environment=before, stdin=stdin)

@@ -1,0 +1,30 @@
+"""docs/tools.md, plain ssh: each line is run as the page shows it, in a session of `trex setup`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.support import tools
+from tests.support.session import in_session
+
+if TYPE_CHECKING:
+    from tests.support.client import Client
+    from tests.support.sandbox import Account
+    from tests.support.sshd import Sshd
+
+
+TEXT = "the report\n"
+
+
+def test_each_tool_that_runs_ssh_answers(prepared: Client, alice: Account, server: Sshd) -> None:
+    prepared.account.write(TEXT, "report.txt")
+    prepared.account.run("mkdir", "photos")
+    prepared.account.write(TEXT, "photos/one.jpg")
+    prepared.account.write("put report.txt by-sftp\n", "commands.txt")
+    alice.run("git", "init", "--quiet", "--bare", "project.git")
+    for line in tools.blocks("Plain ssh")[1].splitlines():
+        done = in_session(prepared, line)
+        assert done.returncode == 0, done.stderr
+    assert (prepared.home / "project/.git").is_dir()
+    for name in ("photos/one.jpg", "report.txt", "by-sftp"):
+        assert (alice.home / name).read_text() == TEXT
