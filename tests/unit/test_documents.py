@@ -118,7 +118,9 @@ def test_headings_that_links_name_exist() -> None:
             assert anchor in anchors, f"{page.name}: {target}#{anchor}"
 
 
-@pytest.mark.parametrize("name", ["respond", "ssh", "sudo", "pin", "pins", "unpin"])
+@pytest.mark.parametrize(
+    "name", ["respond", "ssh", "sudo", "pin", "pins", "unpin", "name", "names", "unname", "setup"]
+)
 def test_the_client_s_page_has_the_help_as_the_command_gives_it(name: str) -> None:
     page = text("docs/client.md")
     arguments = [name, "--help"]

@@ -9,7 +9,7 @@ from tests.support.session import in_session
 
 if TYPE_CHECKING:
     from tests.support.client import Client
-    from tests.support.sandbox import Account
+    from tests.support.sandbox import Account, Log
     from tests.support.sshd import Sshd
 
 
@@ -28,3 +28,20 @@ def test_each_tool_that_runs_ssh_answers(prepared: Client, alice: Account, serve
     assert (prepared.home / "project/.git").is_dir()
     for name in ("photos/one.jpg", "report.txt", "by-sftp"):
         assert (alice.home / name).read_text() == TEXT
+
+
+def test_ansible_needs_its_two_options_and_no_other_program(
+    prepared: Client, server: Sshd, log: Log
+) -> None:
+    lines = tools.blocks("Ansible")[0].splitlines()
+    kept = [line for line in lines if not line.startswith("ansible_ssh_executable=")]
+    assert len(kept) == len(lines) - 1
+    prepared.account.write("\n".join(kept) + "\n", "hosts")
+    try:
+        done = in_session(prepared, tools.blocks("Ansible")[1])
+        assert '"ping": "pong"' in done.stdout, done.stdout + done.stderr
+        assert len(log.trex("accepted: user=alice")) == 1
+    finally:
+        for socket in (prepared.home / ".ansible/cp").glob("*"):
+            exiting = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "server.example.org"]
+            prepared.account.run(*exiting)
