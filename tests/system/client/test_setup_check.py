@@ -29,6 +29,14 @@ def test_the_check_says_what_keeps_ssh_from_answering(prepared: Client, server: 
         assert told in found.stdout
 
 
+def test_the_check_says_that_host_keys_are_not_compared(prepared: Client, server: Sshd) -> None:
+    prepared.account.write("KnownHostsCommand /bin/true %f\n", ".ssh/config")
+    found = in_session(prepared, "trex setup --check")
+    assert found.returncode == 1
+    assert "warning: plain ssh does not record the host keys" in found.stdout
+    assert "a KnownHostsCommand of your own takes its place" in found.stdout
+
+
 @pytest.mark.parametrize(
     ("line", "severity"),
     [

@@ -69,7 +69,10 @@ def _holds_message(question: str) -> bool:
 
 def _respond(user: str, host: str, question: str, before: Handover) -> str:
     """Return the response to the message in `question`; raise a TrexError if there is none."""
-    name_terminal(os.environ)
+    if before.pid != PARENT:  # `trex ssh` has done so
+        from trex.cli.client.launch import name_terminal
+
+        name_terminal(os.environ)
     listing = UserGpg().start_listing()
     known = _is_told(before)
     ssh = None if known else Questions(asking_ssh(before.ssh), arguments_of_ssh(before))

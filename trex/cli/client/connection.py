@@ -21,6 +21,7 @@ from trex.errors import cut
 
 SINCE = (8, 5)  # OpenSSH with KnownHostsCommand
 SETTING = "knownhostscommand"  # as -G prints it
+RECORDER = "record-host-key.sh"  # of `trex setup`, for plain ssh
 # `NONE` comes before there is a key, when ssh chooses among algorithms.
 RECORD = '[ "$1" = NONE ] || echo "$1" >>"$0"; shift; [ -z "$1" ] || exec "$@"'
 HASH = "SHA256:"

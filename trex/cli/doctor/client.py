@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-import shutil
 import stat
 import subprocess
 import time
@@ -13,10 +12,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from trex.cli.client.connection import RECORDER, SETTING
 from trex.cli.client.gpg import UserGpg
 from trex.cli.client.handover import ASKPASS, FORCE, OWN_REQUIRE, REQUIRE, is_ours
+from trex.cli.client.keyed import Keyed
 from trex.cli.client.launch import find_ssh
-from trex.cli.client.loginkeys import CARD, NOT_HERE, LoginKeys
+from trex.cli.client.loginkeys import NOT_HERE, LoginKeys
 from trex.cli.client.names import Names
 from trex.cli.client.pins import Pins
 from trex.cli.client.services import Services
@@ -25,6 +26,7 @@ from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.module import SECURITY
 from trex.cli.doctor.service import ENTRY
 from trex.cli.doctor.stack import DIRECTORIES, MAX_SIZE
+from trex.cli.programs import find_program
 from trex.errors import TrexError
 from trex.login.audit import one_line
 from trex.openpgp.keylist import DAY, NEVER, day, parse_listing
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from trex.openpgp.keylist import Key
 
 WARN_DAYS = 30
+HERE = ("", "+")  # `Subkey.secret` of a key whose secret part is in a file
 PINENTRY = "pinentry"
 PROGRAM_OK = 3  # index in a row of gpgconf --check-programs
 SECONDS = 20
@@ -98,9 +101,10 @@ def check_session(environment: dict[str, str]) -> list[Finding]:
 def _check_files() -> list[Finding]:
     """Return which of our own files cannot be used: then nothing is answered."""
     findings = []
-    for table in (Names, Services, LoginKeys, Pins):
+    tables = (Names, Services, Pins, Keyed, lambda: LoginKeys(lambda _: None))
+    for read_table in tables:
         try:
-            table()
+            read_table()
         except TrexError as error:
             why = "Nothing is answered while a file is damaged, or others can write it."
             fix = getattr(error, "hint", "") or "correct that line"
@@ -110,7 +114,8 @@ def _check_files() -> list[Finding]:
 
 def _check_gpg() -> list[Finding]:
     try:
-        keys = parse_listing(UserGpg().list_secret())
+        gpg = UserGpg()
+        keys = parse_listing(gpg.listed(gpg.start_listing()))
     except TrexError as error:
         fix = getattr(error, "hint", "") or "gpg --list-secret-keys"
         return [Finding("client-gpg", ERROR, str(error), "Nothing can be decrypted.", fix)]
@@ -139,7 +144,7 @@ def _check_key(key: Key) -> Iterable[Finding]:
         what = f"the secret part of {key.fingerprint} ({name}) is not here"
         why = "Challenges for this key cannot be answered on this machine."
         yield Finding("client-absent", NOTE, what, why, "insert its card, if it is on one")
-    for card in filter(CARD.fullmatch, sorted(where)):
+    for card in sorted(where - {NOT_HERE, *HERE}):
         what = f"the key {key.fingerprint} ({name}) is on the card {card}"
         why = "It has to be in the reader when a challenge comes."
         yield Finding("client-card", NOTE, what, why, "nothing to do")
@@ -147,7 +152,7 @@ def _check_key(key: Key) -> Iterable[Finding]:
 
 def _check_pinentry() -> list[Finding]:
     """Return whether the agent and its pinentry, also the one that its file names, can be run."""
-    gpgconf = shutil.which("gpgconf") or "gpgconf"
+    gpgconf = find_program("gpgconf") or "gpgconf"
     rows = [line.split(":") for line in _run([gpgconf, "--check-programs"]).splitlines()]
     programs = {row[0]: (row[2], row[PROGRAM_OK] == "1") for row in rows if len(row) > PROGRAM_OK}
     home = _run([gpgconf, "--list-dirs", "homedir"]).strip()
@@ -179,14 +184,13 @@ def _check_pins() -> list[Finding]:
         pins = Pins()
     except TrexError:
         return []  # told by _check_files
-    found = (
-        {key["fingerprint"]: key["trust"] for key in UserGpg().list_keys()} if pins.by_host else {}
-    )
+    listed = parse_listing(UserGpg().list_public(*pins.by_host.values())) if pins.by_host else []
+    found = {key.fingerprint: key.validity for key in listed}
     findings = []
     for host, fingerprint in pins.by_host.items():
-        trust = found.get(fingerprint)
-        if trust is None or trust in "eri":
-            state = "not in your keyring" if trust is None else "expired or revoked"
+        validity = found.get(fingerprint)
+        if validity is None or validity in "eri":
+            state = "not in your keyring" if validity is None else "expired or revoked"
             what = f"the key that is pinned for {host} is {state}: {fingerprint}"
             why = "Its signatures cannot be checked, so no challenge of that host is answered."
             fix = "gpg --import the key of the host"
@@ -211,11 +215,23 @@ def _check_ssh() -> list[Finding]:
         if line in settings
     ]
     methods = [line for line in settings if line.startswith("preferredauthentications ")]
+    findings += _check_recording(settings)
     if methods and "keyboard-interactive" not in methods[0]:
         what = f"ssh's setting for every host: {methods[0]}"
         severity, why, _ = SETTINGS["kbdinteractiveauthentication no"]
         findings.append(Finding("client-setting", severity, what, why, "add keyboard-interactive"))
     return findings
+
+
+def _check_recording(settings: list[str]) -> list[Finding]:
+    """Return whether plain ssh, where it answers, records the host key to compare."""
+    commands = [line for line in settings if line.startswith(f"{SETTING} ")]
+    if not is_ours(os.environ.get(ASKPASS, "")) or any(RECORDER in line for line in commands):
+        return []
+    what = "plain ssh does not record the host keys of its connections"
+    why = "Challenges are answered without comparing them: a server in between may pass one on."
+    fix = f"{SETUP}; a KnownHostsCommand of your own takes its place" if commands else SETUP
+    return [Finding("client-recording", WARNING, what, why, fix)]
 
 
 def _check_known_hosts(path: str) -> list[Finding]:

@@ -1,8 +1,8 @@
 """The user's own files: a marked block is put in or taken out, and every other byte stays.
 
-A block at the end is preceded by one line end, and a block at the beginning is followed by one, so
-that taking it out again restores the file exactly, whether or not its last line was complete. A
-file that holds nothing but the block was made for it, and is removed with it.
+The block is put at the end, and one line end before it, so that taking both out again restores the
+file exactly, whether or not its last line was complete. A file that holds nothing but the block was
+made for it, and is removed with it.
 
 Only what belongs to the user is written: a symbolic link is followed to such a file. The new
 content is complete on the disk before it takes the file's place.
@@ -34,7 +34,6 @@ BLOCK = re.compile(
     + rb"(?:\n|\Z)"
 )
 MARK = re.compile(rb"(?m)^(?:# >>> trex setup >>>|# <<< trex setup <<<)")
-COMMENTS = re.compile(rb"(?:[ \t]*(?:#.*)?\n)*")
 MAX_SIZE = 4 << 20  # bytes
 PRIVATE, USUAL = 0o600, 0o644  # modes of new files
 
@@ -93,21 +92,17 @@ def has_block(path: str) -> bool:
         return False
 
 
-def with_block(content: bytes | None, lines: Iterable[str], *, first: bool = False) -> bytes:
-    """Return the content with one block of these lines, at the end or, if `first`, at the start.
+def with_block(content: bytes | None, lines: Iterable[str]) -> bytes:
+    """Return the content with one block of these lines, at the end.
 
     A block that is right already stays where it is. Raises CommandError for a damaged block.
     """
     block = "".join(f"{line}\n" for line in (BEGIN, *lines, END)).encode()
     found = _find(content or b"")
     if content and found and found[0] == block:
-        before = content[: found.start()]
-        if not first or COMMENTS.fullmatch(before):
-            return content
+        return content
     rest = without_block(content)
-    if rest is None:
-        return block
-    return block + b"\n" + rest if first else rest + b"\n" + block
+    return block if rest is None else rest + b"\n" + block
 
 
 def without_block(content: bytes | None) -> bytes | None:
@@ -118,9 +113,7 @@ def without_block(content: bytes | None) -> bytes | None:
     if found[0] == content:
         return None
     before, after = content[: found.start()], content[found.end() :]
-    if before:
-        return before.removesuffix(b"\n") + after
-    return after.removeprefix(b"\n")
+    return before.removesuffix(b"\n") + after
 
 
 def _find(content: bytes) -> re.Match[bytes] | None:

@@ -89,11 +89,12 @@ def surroundings(environment: Mapping[str, str]) -> Surroundings:
         shell = pwd.getpwuid(os.geteuid()).pw_shell
     except (OSError, KeyError):
         raise CommandError(f"{home} cannot be used as a home", "set HOME") from None
-    if owner != os.geteuid() or not PLAIN.fullmatch(home):
-        raise CommandError(
-            f"expected a home of your own with a plain path, found {home}", "run it without sudo"
-        )
+    if owner != os.geteuid():
+        raise CommandError(f"{home} is another user's home", "run it without sudo")
     settings = os.path.dirname(own_directory("XDG_CONFIG_HOME", ".config"))
+    for path in (home, settings):
+        if not PLAIN.fullmatch(path):
+            raise CommandError(f"{path} has characters that not every shell takes as they are")
     zsh = environment.get("ZDOTDIR", "")
     zsh = zsh if os.path.isabs(zsh) and not os.path.lexists(f"{home}/.zshenv") else home
     return Surroundings(home, os.path.basename(shell), settings, zsh)
@@ -131,7 +132,7 @@ def changes(around: Surroundings, askpass: str) -> list[Change]:
     ours = script(around)
     where = ours.replace(f"{around.home}/", "$HOME/", 1)
     lines = [f'if [ -r "{where}" ]; then . "{where}"; fi']
-    found = [_change(path, text.encode()) for path, text in files.items()]
+    found = [change_of_ours(path, text.encode()) for path, text in files.items()]
     for path in profiles(around):
         before = read(path)
         found.append(Change(path, before, with_block(before, lines)))
@@ -141,7 +142,7 @@ def changes(around: Surroundings, askpass: str) -> list[Change]:
 def undoing(around: Surroundings) -> list[Change]:
     """Return what has to change so that nothing of `trex setup` is left."""
     ours = (script(around), f"{around.settings}/environment.d/60-trex.conf", _fish(around))
-    found = [_change(path, None) for path in ours if os.path.lexists(path)]
+    found = [change_of_ours(path, None) for path in ours if os.path.lexists(path)]
     everywhere = [f"{around.home}/{name}" for name in (*LOGIN, ".bashrc", ".zshenv")]
     for path in dict.fromkeys([*everywhere, f"{around.zsh}/.zshenv"]):
         if has_block(path):
@@ -150,7 +151,7 @@ def undoing(around: Surroundings) -> list[Change]:
     return found
 
 
-def _change(path: str, after: bytes | None) -> Change:
+def change_of_ours(path: str, after: bytes | None) -> Change:
     """Return the change of a file of ours. Raises CommandError if somebody else has written it."""
     before = read(path)
     if before is not None and not before.startswith(OURS.encode()):

@@ -15,12 +15,13 @@ from trex.cli.client.handover import (
     REQUIRE,
     find_beside,
 )
+from trex.cli.client.launch import find_ssh
 from trex.cli.doctor.client import check_client
 from trex.cli.doctor.command import print_findings
 from trex.cli.doctor.finding import status_of
 from trex.cli.setup.questions import confirm
 from trex.cli.terminal import answer, say
-from trex.cli.workstation import session
+from trex.cli.workstation import session, sshconfig
 from trex.cli.workstation.dotfile import Change, apply
 
 EXAMPLES = """\b
@@ -42,8 +43,9 @@ def command(*, undo: bool, check: bool, dry_run: bool, yes: bool) -> int:
     """Let every ssh that you start answer a challenge, as `trex ssh` does.
 
     Your sessions get SSH_ASKPASS and SSH_ASKPASS_REQUIRE: ssh then asks trex-askpass, which passes
-    on every other question as ssh would ask it. Each change of a file is shown before it is
-    written. It takes effect in your next session.
+    on every other question as ssh would ask it. ssh's configuration gets a KnownHostsCommand that
+    records the host key of each connection. Each change of a file is shown before it is written. It
+    takes effect in your next session.
     """
     if check and (undo or dry_run):
         raise click.UsageError("expected --check alone")
@@ -52,7 +54,7 @@ def command(*, undo: bool, check: bool, dry_run: bool, yes: bool) -> int:
         print_findings(findings)
         return status_of(findings)
     around = session.surroundings(os.environ)
-    changes = session.undoing(around) if undo else session.changes(around, find_beside(PROGRAM))
+    changes = _undoing(around) if undo else _changes(around)
     if not changes:
         say(
             "Nothing of trex setup is there." if undo else "Everything is there: nothing to change."
@@ -69,16 +71,26 @@ def command(*, undo: bool, check: bool, dry_run: bool, yes: bool) -> int:
     return 0
 
 
+def _changes(around: session.Surroundings) -> list[Change]:
+    recording = sshconfig.changes(around, find_ssh(dict(os.environ)))
+    found = [*session.changes(around, find_beside(PROGRAM)), *recording]
+    return [change for change in found if change.before != change.after]
+
+
+def _undoing(around: session.Surroundings) -> list[Change]:
+    return [*session.undoing(around), *sshconfig.undoing(around)]
+
+
 def difference(change: Change) -> str:
     """Return a diff of a change, for people."""
     old, new = (
         (content or b"").decode("utf-8", "replace").splitlines(keepends=True)
         for content in (change.before, change.after)
     )
-    names = [
+    before, after = (
         os.devnull if content is None else change.path for content in (change.before, change.after)
-    ]
-    lines = difflib.unified_diff(old, new, *names)
+    )
+    lines = difflib.unified_diff(old, new, before, after)
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines).rstrip("\n")
 
 
