@@ -16,6 +16,8 @@ from trex.errors import TrexError
 # Name of the command: module of this package and function, in the order of the help.
 COMMANDS: dict[str, str] = {
     "setup": "workstation.setup:command",
+    "keygen": "workstation.keygen:command",
+    "copy-id": "workstation.copyid:command",
     "respond": "client.respond:command",
     "ssh": "client.ssh:command",
     "sudo": "client.sudo:command",

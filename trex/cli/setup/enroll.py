@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,9 @@ from trex.cli.completing import fixed
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
 from trex.cli.location import Location, find_location, location_options
-from trex.cli.setup import keyfile, keyring, recordfile
+from trex.cli.setup import keyfile, keyring, piped, recordfile
 from trex.cli.setup.choosing import choose_keys, describe_key
+from trex.cli.setup.piped import Pipe
 from trex.cli.setup.proof import prove_record
 from trex.cli.setup.questions import confirm
 from trex.cli.tell import printable
@@ -25,7 +27,7 @@ from trex.openpgp.record import WEB_QR_MODES, parse_record
 from trex.system.privilege import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from trex.cli.setup.recordfile import Fields
     from trex.openpgp.keylist import Key
@@ -61,13 +63,14 @@ class EnrollOptions:
     tls_key: str | None
     tls_certificate: str | None
     no_proof: bool
+    piped: bool
     yes: bool
     dry_run: bool
 
     @property
     def silently(self) -> bool:
         """Whether no question may be asked."""
-        return self.yes or self.dry_run
+        return self.yes or self.dry_run or self.piped
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,11 @@ class FoundKeys:
 @click.option("--tls-key", metavar="PATH", help="The page's TLS key.")
 @click.option("--tls-certificate", metavar="PATH", help="The page's TLS certificate.")
 @click.option("--no-proof", is_flag=True, help="Write the record without testing it.")
+@click.option(
+    "--piped",
+    is_flag=True,
+    help="Take key and response from standard input, for trex copy-id.",
+)
 @click.option("--yes", is_flag=True, help="Ask no questions.")
 @click.option("--dry-run", is_flag=True, help="Show what would change in the record, and stop.")
 def command(**arguments: Any) -> None:
@@ -134,9 +142,10 @@ def command(**arguments: Any) -> None:
         options.user, central=options.central, auth_file=options.auth_file,
         gnupg_home=options.gnupg_home, run_as=options.run_as,
     )  # fmt: skip
+    pipe = Pipe() if options.piped else None
     # First: this finds a dead file system soon.
     before = recordfile.read_as(location.writer, location.record)
-    found = _find_keys(location, options)
+    found = _find_keys(location, options, pipe)
     shared = location.shares_keyring and not found.armored
     chosen = choose_keys(found.listing, options.wanted, silently=options.silently, shared=shared)
     path = keyfile.path_of(options.key_file, location) if options.key_file else ""
@@ -151,7 +160,7 @@ def command(**arguments: Any) -> None:
     for key in chosen:
         say(f"For {location.user.name}:\n{describe_key(key)}")
     is_current = not difference and run_as(location.writer, lambda: _has_right_access(location))
-    if not options.yes and (path or not is_current):
+    if not options.silently and (path or not is_current):
         if difference:
             say(f"\n{difference}")
         changed = location.shown if difference else path or location.shown
@@ -162,6 +171,11 @@ def command(**arguments: Any) -> None:
         with keyfile.staged(location, path, block) as made:
             _prove(location, _compose(location, before, chosen, [made], options), options)
         with keyfile.replaced(location, path, block, kept):
+            _write_record(location, before, content, is_current=is_current)
+        return
+    if pipe:
+        with _imported(location, clean, chosen):
+            piped.prove(location, content, pipe)
             _write_record(location, before, content, is_current=is_current)
         return
     if clean:
@@ -179,6 +193,21 @@ def _write_record(
         return
     run_as(location.writer, lambda: _write(location, before, content))
     say(f"Written: {location.shown}")
+
+
+@contextmanager
+def _imported(location: Location, clean: list[str], chosen: list[Key]) -> Iterator[None]:
+    """Import the keys for a block; if it fails, take those out again that were not there before."""
+    home, reader = location.gnupg_home, location.reader
+    there = run_as(reader, lambda: keyring.fingerprints_in(home))
+    new = [key.fingerprint for key in chosen if key.fingerprint not in there]
+    _import(location, clean, chosen)
+    try:
+        yield
+    except BaseException:
+        if new:
+            run_as(reader, lambda: keyring.delete_keys(home, new))
+        raise
 
 
 def _import(location: Location, clean: list[str], chosen: list[Key]) -> None:
@@ -202,9 +231,14 @@ def _clean_blocks(location: Location, armored: str, chosen: list[Key], path: str
     return [str(block) for block in told["blocks"]]
 
 
-def _find_keys(location: Location, options: EnrollOptions) -> FoundKeys:
+def _find_keys(location: Location, options: EnrollOptions, pipe: Pipe | None) -> FoundKeys:
     """Return the keys of the one source that is named."""
     file, address = options.file, options.locate
+    if pipe:
+        if file or address or options.from_keyring or options.key_file or options.no_proof:
+            raise click.UsageError("--piped brings the key itself, and its proof")
+        key = pipe.read_key()
+        return _found(location, lambda: keyring.keys_in(key, "standard input"))
     if (file is not None) + (address is not None) + options.from_keyring > 1:
         raise click.UsageError("expected only one of --key, --from-keyring and --locate")
     if file == "-":

@@ -193,6 +193,22 @@ def import_keys(home: str, clean: list[str], fingerprints: list[str]) -> bool:
     return bool(int(result.count or 0) > int(result.unchanged or 0))
 
 
+def exported(home: str, name: str) -> str:
+    """Return a public key, armored, and nothing of it that is not needed for its signatures."""
+    return str(_gpg(home).export_keys(name, minimal=True))
+
+
+def fingerprints_in(home: str) -> list[str]:
+    """Return those of all keys in a keyring, none if there is no keyring yet."""
+    listing = _listing(_gpg(home)) if os.path.isdir(home) else ""
+    return [key.fingerprint for key in parse_listing(listing)]
+
+
+def delete_keys(home: str, fingerprints: list[str]) -> None:
+    """Remove public keys from a keyring again."""
+    _gpg(home).delete_keys(fingerprints)
+
+
 def decrypt(home: str, message: str, *, pinentry: bool) -> str | None:
     """Return the plaintext, None if no secret key for it can be used here now."""
     try:

@@ -1,0 +1,232 @@
+"""`trex keygen` and `trex copy-id`: from nothing to enrolled, over the ssh that works today."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+import pexpect
+import pytest
+
+from tests.support import sandbox
+from tests.support.client import BIN, PASSPHRASE
+from tests.support.hostile import context, encrypt
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+    from tests.support.client import Client
+    from tests.support.keys import Holder
+    from tests.support.sandbox import Account, Log
+    from tests.support.sshd import Sshd
+    from tests.system.conftest import Keys
+
+HOST = os.uname().nodename
+TREX = f"{BIN}/trex"
+
+
+@pytest.fixture
+def name(bob: Account, laptop: Client, sshd: Callable[..., Sshd]) -> str:
+    """A server that lets bob in by an SSH key, as today; he is not set up for Trex."""
+    return laptop.knows(sshd(methods="publickey"), user="bob")
+
+
+def copy_id(laptop: Client, *words: str, trex: str = TREX) -> subprocess.CompletedProcess[str]:
+    return laptop.run("trex", "copy-id", "--yes", "--trex", trex, *words)
+
+
+def keys_of(account: Account) -> set[str]:
+    listed = account.run("gpg", "--with-colons", "--list-keys", check=False).decode()
+    rows = [line.split(":") for line in listed.splitlines()]
+    return {
+        row[9] for before, row in zip(rows, rows[1:], strict=False)
+        if before[0] == "pub" and row[0] == "fpr"
+    }  # fmt: skip
+
+
+def local_files(laptop: Client) -> dict[str, str]:
+    found = (laptop.home / ".config/trex").glob("*")
+    return {path.name: path.read_text() for path in found}
+
+
+def fake(laptop: Client, bob: Account, text: str) -> str:
+    """A program in the place of the server's `trex`."""
+    path = bob.write(f"#!/bin/sh\n{text}\n", "fake")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_from_an_ssh_key_to_a_login_that_asks_nothing(
+    bob: Account, laptop: Client, name: str, keys: Keys, sshd: Callable[..., Sshd], log: Log
+) -> None:
+    done = copy_id(laptop, name)
+    assert done.returncode == 0, done.stderr
+    assert f"{name}: enrolled, and a challenge was answered." in done.stderr
+    assert bob.record.read_text().splitlines()[-1] == f"{keys['cv25519']} trust nosign"
+    port = re.search(r"Port (\d+)", (laptop.home / ".ssh/config").read_text())
+    assert port
+    ours = f"bob@[127.0.0.1]:{port[1]}"
+    assert local_files(laptop) == {
+        "keys": f"{ours} {keys['cv25519']}\n", "names": f"{ours} bob@{HOST}\n",
+    }  # fmt: skip
+    again = copy_id(laptop, name)
+    assert (again.returncode, "is up to date" in again.stderr) == (0, True)
+    assert not log.trex("accepted")
+    laptop.confirm_names()
+    asked = laptop.knows(sshd(), user="bob", name="elsewhere")
+    assert copy_id(laptop, asked).returncode == 0, "also where Trex is what lets in today"
+    assert log.trex("accepted: user=bob")
+    assert laptop.run("trex", "ssh", asked, "id -un").stdout == "bob\n"
+
+
+def test_it_shows_what_it_does_before_it_does_it(bob: Account, laptop: Client, name: str) -> None:
+    terminal = laptop.type("trex", "copy-id", "--trex", TREX, name)
+    terminal.expect_exact(f"Enrol it on {name}? [y/N] ")
+    terminal.sendline("n")
+    terminal.expect(pexpect.EOF)
+    assert (bob.record.exists(), keys_of(bob), local_files(laptop)) == (False, set(), {})
+
+
+def test_the_key_that_signs_is_pinned(
+    bob: Account, laptop: Client, name: str, holder: Holder, keys: Keys
+) -> None:
+    signer, other = keys["signing"], keys["rsa2048"]
+    bob.import_keys(holder.secret(signer) + holder.public(other))
+    bob.write(f"{other} trust {signer}\n")
+    done = copy_id(laptop, name)
+    assert done.returncode == 0, done.stderr
+    assert f"{signer} signs its challenges" in done.stderr
+    assert bob.record.read_text().split() == [f"{other},{keys['cv25519']}", "trust", signer]
+    assert local_files(laptop)["pins"].split()[1] == signer
+    assert signer in keys_of(laptop.account)
+    bob.write(f"{other} trust nosign\n")
+    unsigned = copy_id(laptop, name)
+    assert unsigned.returncode == 1
+    assert "NOT SIGNED" in unsigned.stderr
+    assert bob.record.read_text() == f"{other} trust nosign\n"
+    bob.write(f"{other} trust {signer}\n")
+    assert copy_id(laptop, "--replace", name).returncode == 0
+    assert bob.record.read_text().split()[0] == keys["cv25519"]
+
+
+@pytest.mark.parametrize("service", ["sshd", "sudo"])
+def test_the_challenge_of_a_login_is_not_answered(
+    bob: Account, laptop: Client, name: str, holder: Holder, keys: Keys, service: str
+) -> None:
+    """What the server shows is the challenge that another one has shown to it."""
+    message = encrypt(holder, keys["cv25519"], name=context(user="bob", service=service))
+    bob.write(message, "message")
+    trex = fake(laptop, bob, f"cat {bob.home}/message; cat > {bob.home}/heard")
+    done = copy_id(laptop, name, trex=trex)
+    assert done.returncode == 1
+    assert (
+        f"expected a challenge for bob by trex enroll, found one for bob by {service}"
+        in done.stderr
+    )
+    assert b"hzA8vx2i2Y" not in (bob.home / "heard").read_bytes()
+    assert local_files(laptop) == {}
+
+
+def test_another_user_s_enrolment_is_not_answered(
+    bob: Account, laptop: Client, name: str, holder: Holder, keys: Keys
+) -> None:
+    asks = context(user="carol", service="trex-enroll")
+    bob.write(encrypt(holder, keys["cv25519"], name=asks), "message")
+    done = copy_id(laptop, name, trex=fake(laptop, bob, f"cat {bob.home}/message; cat >&2"))
+    assert "expected a challenge for bob by trex enroll, found one for carol by" in done.stderr
+
+
+@pytest.mark.parametrize("response", ["wrongwrong\n", "", "\n"])
+def test_without_the_right_response_the_server_stays_as_it_was(
+    bob: Account, laptop: Client, holder: Holder, keys: Keys, response: str
+) -> None:
+    given = holder.public(keys["cv25519"])
+    armored = laptop.account.run("gpg", "--armor", "--export", keys["cv25519"])
+    assert given
+    bob.write(armored + response.encode(), "given")
+    command = f"{TREX} enroll --piped < given"
+    done = bob.run("sh", "-c", f"{command}; echo $? >&2", check=False)
+    assert b"BEGIN PGP MESSAGE" in done
+    assert (bob.record.exists(), keys_of(bob)) == (False, set())
+    bob.import_keys(given)
+    bob.run("sh", "-c", command, check=False)
+    assert (bob.record.exists(), keys_of(bob)) == (False, {keys["cv25519"]}), "it was there before"
+
+
+def test_why_a_server_cannot_be_enrolled_on_is_told_and_the_others_are(
+    bob: Account, laptop: Client, name: str
+) -> None:
+    for trex, told in (
+        ("no-such-trex", "there is no trex on its PATH"),
+        (fake(laptop, bob, "exit 2"), "its trex is an older one"),
+        ("exit 7 #", "trex enroll failed there, with status 7"),
+    ):
+        done = copy_id(laptop, name, trex=trex)
+        assert (done.returncode, told in done.stderr) == (1, True), done.stderr
+        assert not bob.record.exists()
+    some = copy_id(laptop, "nobody@127.0.0.1", name)
+    assert some.returncode == 1
+    assert "nobody@127.0.0.1: ssh did not log in" in some.stderr
+    assert "Not enrolled: nobody@127.0.0.1\n" in some.stderr
+    assert bob.record.exists()
+    assert "127.0.0.1" not in local_files(laptop)["names"].replace("[127.0.0.1]", "")
+
+
+def test_of_several_keys_one_is_named(laptop: Client, bob: Account, name: str, keys: Keys) -> None:
+    laptop.make_locked_key("other@example.org")
+    which = copy_id(laptop, name)
+    assert "there are 2 keys: which one?" in which.stderr
+    assert copy_id(laptop, "--key", "A" * 40, name).returncode == 1
+    assert copy_id(laptop, "--key", keys["cv25519"], name).returncode == 0
+    assert bob.record.read_text().splitlines()[-1] == f"{keys['cv25519']} trust nosign"
+
+
+# ------------------------------------------------------------------------------------- keygen
+
+
+@pytest.fixture
+def asked(laptop: Client) -> Client:
+    """A client whose pinentry says a passphrase, and counts how often."""
+    says = f"echo >> {laptop.home}/asked; echo D {PASSPHRASE}; echo OK"
+    laptop.use_pinentry(laptop.write_pinentry(says))
+    return laptop
+
+
+def test_a_key_is_made_with_a_passphrase_an_end_and_a_revocation(
+    asked: Client, bob: Account, name: str
+) -> None:
+    done = asked.run("trex", "keygen", "--expires", "1y", "--spare", "laptop login")
+    assert done.returncode == 0, done.stderr
+    made = re.findall(r"Fingerprint +([0-9A-F]{40})", done.stdout)
+    assert len(made) == 2
+    assert (asked.home / "asked").read_text().count("\n") >= 2, "each with a passphrase"
+    assert f"trex copy-id --key {made[0]} --key {made[1]} HOST" in done.stderr
+    assert copy_id(asked, "--key", made[0], "--key", made[1], name).returncode == 0
+    assert bob.record.read_text().splitlines()[-1] == f"{made[0]},{made[1]} trust nosign"
+    sheet = done.stdout.partition(made[0])[2].partition("Key for logins: ")[0]
+    certificate = sheet[sheet.index(":-----BEGIN") + 1 :]
+    bob.run("gpg", "--batch", "--import", stdin=certificate.encode())
+    listed = bob.run("gpg", "--with-colons", "--list-keys", made[0]).decode()
+    assert "\npub:r:" in f"\n{listed}", "what was printed revokes it"
+
+
+def test_who_has_no_key_gets_one(
+    account: Callable[[str], Account], asked: Client, bob: Account, name: str
+) -> None:
+    asked.account.run("gpgconf", "--kill", "all")
+    asked.account.run("rm", "-r", ".gnupg/private-keys-v1.d", ".gnupg/pubring.kbx")
+    done = copy_id(asked, name)
+    assert done.returncode == 0, done.stderr
+    made = re.search(r"Fingerprint +([0-9A-F]{40})", done.stdout)
+    assert made
+    assert bob.record.read_text().splitlines()[-1] == f"{made[1]} trust nosign"
+
+
+def test_a_key_that_cannot_be_made_is_told(asked: Client) -> None:
+    for words, told in ((["--expires", "yesterday"], "gpg made no key"),):
+        done = asked.run("trex", "keygen", *words)
+        assert done.returncode == 1
+        assert told in done.stderr
+    assert sandbox.PLACE.exists()

@@ -1,0 +1,195 @@
+"""`trex copy-id`: enrol a key on servers, over the ssh that works today, and learn who they are."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from trex.cli.client import completing
+from trex.cli.client.answered import check_new, claim
+from trex.cli.client.child import Child
+from trex.cli.client.connection import recorded_keys
+from trex.cli.client.gpg import UserGpg
+from trex.cli.client.handover import find_beside
+from trex.cli.client.judge import check_host_key, check_signer, ssh_name
+from trex.cli.client.keyed import Keyed
+from trex.cli.client.launch import find_ssh
+from trex.cli.client.loginkeys import LoginKeys, secret_keys
+from trex.cli.client.message import open_challenge
+from trex.cli.client.names import Names
+from trex.cli.client.packets import read_message
+from trex.cli.client.pins import Pins
+from trex.cli.client.target import configured_target
+from trex.cli.client.waiting import Waiting
+from trex.cli.errors import PROBLEM, CommandError, Refused
+from trex.cli.setup.proof import SERVICE
+from trex.cli.setup.questions import confirm
+from trex.cli.terminal import say, show_error
+from trex.cli.workstation.keygen import EXPIRES, default_name, make_key, print_sheet
+from trex.cli.workstation.remote import Remote
+from trex.errors import TrexError
+from trex.openpgp.keyblock import Malformed, blocks
+from trex.openpgp.prompt import encoded
+
+if TYPE_CHECKING:
+    from trex.cli.client.loginkeys import Held
+    from trex.cli.client.message import OpenedChallenge
+    from trex.cli.client.packets import Sealed
+    from trex.cli.client.target import Target
+
+KEY = re.compile(
+    r"-----BEGIN PGP PUBLIC KEY BLOCK-----.*?-----END PGP PUBLIC KEY BLOCK-----\n", re.DOTALL
+)
+MESSAGE = "-----BEGIN PGP MESSAGE-----"
+SECONDS = 60
+EPILOG = """\b
+Examples:
+  trex copy-id alice@server.example.org
+  trex copy-id web1.example.org web2.example.org
+  trex copy-id --key AE5C97684A4FFB40907D0A1787DE803A22DA5C30 server.example.org
+"""
+
+
+@dataclass
+class Enrolment:
+    """What one server has asked, and what this machine has to remember of it."""
+
+    target: Target
+    sealed: Sealed
+    challenge: OpenedChallenge
+    signing_key: str  # armored, "" if challenges are not signed
+
+
+@click.command("copy-id", epilog=EPILOG, short_help="Enrol your key on servers, through ssh.")
+@click.argument("hosts", nargs=-1, required=True, shell_complete=completing.hosts)
+@click.option("--key", "wanted", metavar="FPR", multiple=True, help="Which key; may be repeated.")
+@click.option("--replace", is_flag=True, help="Let the keys that are enrolled now answer no more.")
+@click.option(
+    "--trex", "program", default="trex", show_default=True, help="The command on the servers."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def command(
+    hosts: tuple[str, ...], wanted: tuple[str, ...], program: str, *, replace: bool, yes: bool
+) -> int:
+    """Let your OpenPGP key log in to HOSTS, as ssh-copy-id does for an SSH key.
+
+    It logs in with ssh as you do today, has `trex enroll` there import the public key, answers the
+    challenge of the new record, and remembers the host's name and the key that signs for it. If you
+    have no key, it makes one. If a step fails, that host's record stays as it was.
+    """
+    keys = _keys(wanted, yes=yes)
+    names = ", ".join(f"{key.fingerprint} ({key.user_id})" for key in keys)
+    say(f"The key {names}")
+    if not yes:
+        confirm(f"Enrol it on {', '.join(hosts)}?")
+    exported = _export(keys)
+    remote = " ".join([program, "enroll", "--piped", *(["--add"] if not replace else [])])
+    remote += "".join(f" --fingerprint {key.fingerprint}" for key in keys)
+    failed = []
+    for host in hosts:
+        try:
+            _enrol(host, remote, exported, keys)
+        except TrexError as error:
+            show_error(f"{host}: {error}", getattr(error, "hint", ""))
+            failed.append(host)
+    if failed and len(hosts) > 1:
+        say(f"Not enrolled: {', '.join(failed)}")
+    return PROBLEM if failed else 0
+
+
+def _keys(wanted: tuple[str, ...], *, yes: bool) -> list[Held]:
+    """Return the keys to enrol; one is made if there is none. Raises CommandError."""
+    held = secret_keys()
+    if not held and not wanted:
+        if not yes:
+            confirm("There is no key here that can answer. Make one?")
+        print_sheet(make_key(default_name(), EXPIRES))
+        held = secret_keys()
+    chosen = [key for key in held if key.fingerprint in wanted] if wanted else held
+    which = f"--key with one of: {', '.join(key.fingerprint for key in held)}"
+    if len(chosen) < len(set(wanted)):
+        raise CommandError("a key of --key has no secret part here", which)
+    if not wanted and len(chosen) != 1:
+        raise CommandError(
+            f"there are {len(held)} keys: which one?", f"--key with one of: {listed}"
+        )
+    return chosen
+
+
+def _export(keys: list[Held]) -> bytes:
+    gpg = UserGpg().program
+    options = ["--armor", "--export-options", "export-minimal", "--export", "--"]
+    child = Child([gpg, "--batch", *options, *(key.fingerprint for key in keys)])
+    child.finish(SECONDS)
+    if child.returncode != 0 or not child.output:
+        raise CommandError("the public key could not be exported", "gpg --armor --export")
+    return child.output
+
+
+def _enrol(host: str, remote: str, exported: bytes, keys: list[Held]) -> None:
+    """Enrol on one host, and remember it. Raises a TrexError before anything has changed there."""
+    target = configured_target(find_ssh(dict(os.environ)), host)
+    names, pins, _ = Names(), Pins(), LoginKeys(lambda _: None)  # a damaged file is an error now
+    with Remote([find_beside("trex-ssh"), "-T", "--", host, remote]) as far:
+        said = far.ask(exported)
+        target.host_keys = recorded_keys(far.pid)
+        done = _open(said, target, keys, pins)
+        claim(done.sealed)
+        far.answer(done.challenge.response)
+    say(f"{host}: enrolled, and a challenge was answered.")
+    _remember(done, keys, names, pins)
+
+
+def _open(said: str, target: Target, keys: list[Held], pins: Pins) -> Enrolment:
+    """Decrypt the server's challenge. Raises Refused for one that is not for this enrolment."""
+    found = KEY.search(said)
+    sealed = read_message(said[said.index(MESSAGE) :] if MESSAGE in said else said)
+    check_new(sealed)
+    waiting = Waiting(f"to answer {target.user} at {target.host}", keys)
+    challenge = open_challenge(sealed, keys, waiting)
+    asks = challenge.context
+    if asks.service != SERVICE or asks.user != encoded(target.user):
+        raise Refused(
+            f"expected a challenge for {target.user} by trex enroll, found one for {asks.user} by "
+            f"{asks.service}",
+            "another server's challenge may have been passed on",
+        )
+    if asks.host_keys:
+        check_host_key(challenge, target, Keyed())
+    check_signer(challenge, target, pins)
+    return Enrolment(target, sealed, challenge, found[0] if found else "")
+
+
+def _remember(done: Enrolment, keys: list[Held], names: Names, pins: Pins) -> None:
+    """Store here what a login would ask about: the host's name, and the keys on both sides."""
+    target, theirs = done.target, done.challenge.context.name
+    ours = ssh_name(target)
+    LoginKeys(lambda _: None).remember(ours, keys)
+    if ours != theirs and (ours, theirs) not in names.confirmed:
+        names.confirm(ours, theirs)
+        say(f"{ours} is known as {theirs}.")
+    signer = _signer(done, keys)
+    if signer and not pins.exact(target.hosts, target.port):
+        pins.add(target.host, signer)
+        say(f"Pinned for {target.host}: {signer} signs its challenges.")
+
+
+def _signer(done: Enrolment, keys: list[Held]) -> str:
+    """Return the key that signed, "" for none; one that is not in the keyring is imported.
+
+    ssh vouches for the server that has sent it, and the signature is checked with it.
+    """
+    if done.challenge.signer or not done.signing_key:
+        return done.challenge.signer
+    try:
+        [block] = blocks(done.signing_key.encode())
+    except (Malformed, ValueError):
+        return ""
+    Child([UserGpg().program, "--batch", "--import"], done.signing_key.encode()).finish(SECONDS)
+    waiting = Waiting("to check the signature", keys)
+    signer = open_challenge(done.sealed, keys, waiting).signer
+    return signer if signer == block.fingerprint else ""

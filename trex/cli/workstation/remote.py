@@ -1,0 +1,100 @@
+"""The far side of `trex copy-id`: `trex enroll --piped` through ssh, within a time."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+from time import monotonic
+from typing import TYPE_CHECKING, Self
+
+from trex.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+END = b"-----END PGP MESSAGE-----"
+SECONDS = 600  # for ssh to ask what it asks, and for a passphrase
+MOST = 1 << 20  # bytes: a key that signs, and a challenge
+PIECE = 1 << 16
+NO_SSH, NO_COMMAND, BAD_USAGE = 255, 127, 2
+WHY = {
+    NO_SSH: ("ssh did not log in", "log in once with ssh, then try again"),
+    NO_COMMAND: ("there is no trex on its PATH", "sudo script/install there, or --trex"),
+    BAD_USAGE: ("its trex is an older one", "sudo script/install there"),
+}  # fmt: skip
+
+
+class Remote:
+    """A context manager around one ssh; it is ended with the block."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._deadline = monotonic() + SECONDS
+        self._process = subprocess.Popen(  # noqa: S603 (a list of arguments, an absolute path)
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                stream.close()
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """The process that is ssh."""
+        return self._process.pid
+
+    def ask(self, key: bytes) -> str:
+        """Send the key; return what comes up to the end of the challenge. Raises CommandError."""
+        self._send(key)
+        said = b""
+        while END not in said:
+            more = self._receive()
+            said += more
+            if not more or len(said) > MOST:
+                raise self._failure()
+        return said.decode("utf-8", "replace")
+
+    def answer(self, response: str) -> None:
+        """Send the response; return when the record is written. Raises CommandError."""
+        self._send(f"{response}\n".encode())
+        if self._process.stdin:
+            self._process.stdin.close()
+        while self._receive():
+            pass
+        if self._ended() != 0:
+            raise self._failure()
+
+    def _send(self, content: bytes) -> None:
+        try:
+            if self._process.stdin:
+                self._process.stdin.write(content)
+        except BrokenPipeError:
+            raise self._failure() from None
+
+    def _receive(self) -> bytes:
+        stream = self._process.stdout
+        left = max(self._deadline - monotonic(), 0)
+        if stream is None or not select.select([stream], [], [], left)[0]:
+            raise CommandError(f"no answer within {SECONDS // 60} minutes")
+        return os.read(stream.fileno(), PIECE)
+
+    def _ended(self) -> int:
+        try:
+            return self._process.wait(max(self._deadline - monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            raise CommandError(f"no end within {SECONDS // 60} minutes") from None
+
+    def _failure(self) -> CommandError:
+        code = self._ended()
+        why = WHY.get(code, (f"trex enroll failed there, with status {code}", "see what it said"))
+        return CommandError(*why)
