@@ -114,9 +114,7 @@ def _keys(wanted: tuple[str, ...], *, yes: bool) -> list[Held]:
     if len(chosen) < len(set(wanted)):
         raise CommandError("a key of --key has no secret part here", which)
     if not wanted and len(chosen) != 1:
-        raise CommandError(
-            f"there are {len(held)} keys: which one?", f"--key with one of: {listed}"
-        )
+        raise CommandError(f"there are {len(held)} keys: which one?", which)
     return chosen
 
 
