@@ -20,12 +20,13 @@ SHELLS = {
 
 
 def set_up(laptop: Client, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run `trex setup` without questions."""
     return laptop.run("trex", "setup", "--yes", *options)
 
 
 def in_session(
-    laptop: Client, line: str, stdin: bytes = b"", **before: str
+    laptop: Client, line: str, before: dict[str, str] | None = None, stdin: bytes = b""
 ) -> subprocess.CompletedProcess[str]:
-    """Run a line in a new session without a terminal."""
+    """Run a line in a new session without a terminal; `before` is what was set before it."""
     line = f"PATH={BIN}:$PATH; {line}"  # Debian's /etc/profile sets it
     return laptop.run(*SHELLS["bash"], line, environment=before, stdin=stdin)

@@ -121,8 +121,18 @@ def test_headings_that_links_name_exist() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "respond", "ssh", "sudo", "pin", "pins", "unpin", "name", "names", "unname", "setup",
-        "keygen", "copy-id",
+        "respond",
+        "ssh",
+        "sudo",
+        "pin",
+        "pins",
+        "unpin",
+        "name",
+        "names",
+        "unname",
+        "setup",
+        "keygen",
+        "copy-id",
     ],
 )
 def test_the_client_s_page_has_the_help_as_the_command_gives_it(name: str) -> None:

@@ -60,7 +60,7 @@ def test_what_is_set_stays_right_when_it_is_read_again(prepared: Client) -> None
     """A shell in a shell, and a session of systemd's whose shells read their profiles."""
     own = {"SSH_ASKPASS": "/usr/bin/mine", "SSH_ASKPASS_REQUIRE": "prefer"}
     shown = "env | grep SSH_ASKPASS | sort"
-    once = in_session(prepared, shown, **own).stdout
+    once = in_session(prepared, shown, own).stdout
     assert once.splitlines() == [
         f"SSH_ASKPASS={BIN}/trex-askpass", "SSH_ASKPASS_REQUIRE=force",
         "TREX_SSH_ASKPASS=/usr/bin/mine", "TREX_SSH_ASKPASS_REQUIRE=prefer",
@@ -112,7 +112,7 @@ def test_trex_ssh_asks_as_before_in_such_a_session(hostile: Hostile, prepared: C
     before = {"SSH_ASKPASS": str(own), "SSH_ASKPASS_REQUIRE": "force"}
     for ssh in ("ssh", "trex ssh", "trex-ssh"):
         hostile.will_ask("Colour? ")
-        in_session(prepared, f"{ssh} {name} true", **before)
+        in_session(prepared, f"{ssh} {name} true", before)
         assert hostile.heard() == [f"{own}|force"], ssh
 
 
@@ -154,7 +154,7 @@ def test_a_server_s_other_question_goes_where_it_went_before(
         hostile.will_ask("Colour? ")
         line = f"ssh -o NumberOfPasswordPrompts=1 {name} true"
         if not at_terminal:
-            in_session(laptop, line, **before)
+            in_session(laptop, line, before)
             return hostile.heard()
         terminal = laptop.type(*SHELLS["bash"], line, environment=before)
         if terminal.expect([r"Colour\? ", pexpect.EOF]) == 0:
@@ -196,9 +196,9 @@ def test_ssh_keygen_and_ssh_add_ask_as_before(laptop: Client, own_askpass: Path)
     typed = f"{PASSPHRASE}\n{PASSPHRASE}\n".encode()
 
     def ask(session: dict[str, str]) -> list[str]:
-        made = [in_session(laptop, make.format(word), typed, **session).returncode
+        made = [in_session(laptop, make.format(word), session, typed).returncode
                 for word in (PASSPHRASE, "typed elsewhere")]  # fmt: skip
-        added = in_session(laptop, add, typed, **session).stdout
+        added = in_session(laptop, add, session, typed).stdout
         return [*map(str, made), added]
 
     sessions = [with_own(session, own_askpass) for session in SESSIONS]
@@ -236,9 +236,9 @@ def test_git_asks_for_a_name_and_a_password_as_before(prepared: Client, own_askp
     terminal.expect_exact("password=sesame")
     assert "sesame" not in (terminal.before or "")
     terminal.expect(pexpect.EOF)
-    own = in_session(prepared, HELPER, SSH_ASKPASS=str(own_askpass))
+    own = in_session(prepared, HELPER, {"SSH_ASKPASS": str(own_askpass)})
     assert "password=typed elsewhere" in own.stdout
-    for alone in (in_session(prepared, HELPER), in_session(prepared, HELPER, DISPLAY=":0")):
+    for alone in (in_session(prepared, HELPER), in_session(prepared, HELPER, {"DISPLAY": ":0"})):
         assert alone.returncode == 128
         assert "could not read Username" in alone.stderr
     silent = prepared.type(*SHELLS["bash"], HELPER, environment={"GIT_TERMINAL_PROMPT": "0"})
@@ -259,7 +259,7 @@ def test_an_agent_s_question_goes_to_the_desktop_as_before(laptop: Client) -> No
     session = {"SSH_ASKPASS": str(own), "DISPLAY": ":0"}
     asked = []
     for _ in range(2):
-        assert "BEGIN SSH SIGNATURE" in in_session(laptop, line, **session).stdout
+        assert "BEGIN SSH SIGNATURE" in in_session(laptop, line, session).stdout
         asked.append((laptop.home / "asked").read_text())
         (laptop.home / "asked").unlink()
         set_up(laptop)

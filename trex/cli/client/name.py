@@ -78,7 +78,7 @@ def names() -> None:
 @click.argument("name", required=False)
 def unname(host: str, name: str | None) -> None:
     """Forget the names of HOST, or only NAME: both as `trex names` prints them."""
-    for ours, theirs in Names().remove(host, name):
+    for ours, theirs in Names().forget(host, name):
         say(f"{ours} is no longer known as {theirs}.")
 
 

@@ -36,7 +36,7 @@ class Names:
         self._table.add(ours, theirs)
         self.confirmed.add((ours, theirs))
 
-    def remove(self, ours: str, theirs: str | None) -> list[tuple[str, str]]:
+    def forget(self, ours: str, theirs: str | None) -> list[tuple[str, str]]:
         """Remove a host's names, or one of them; return what was removed. Raises CommandError."""
         gone = sorted(
             pair for pair in self.confirmed if pair[0] == ours and theirs in (None, pair[1])

@@ -27,8 +27,7 @@ from trex.cli.doctor.module import SECURITY
 from trex.cli.doctor.service import ENTRY
 from trex.cli.doctor.stack import DIRECTORIES, MAX_SIZE
 from trex.cli.programs import find_program
-from trex.errors import TrexError
-from trex.login.audit import one_line
+from trex.errors import TrexError, one_line
 from trex.openpgp.keylist import DAY, NEVER, day, parse_listing
 from trex.openpgp.renewal import commands, what_ends
 
