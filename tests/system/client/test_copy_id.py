@@ -66,9 +66,7 @@ def test_from_an_ssh_key_to_a_login_that_asks_nothing(
     port = re.search(r"Port (\d+)", (laptop.home / ".ssh/config").read_text())
     assert port
     ours = f"bob@[127.0.0.1]:{port[1]}"
-    assert local_files(laptop) == {
-        "keys": f"{ours} {keys['cv25519']}\n", "names": f"{ours} bob@{HOST}\n",
-    }  # fmt: skip
+    assert local_files(laptop) == {"keys": f"{ours} {keys['cv25519']}\n"}
     again = copy_id(laptop, name)
     assert (again.returncode, "is up to date" in again.stderr) == (0, True)
     assert not log.trex("accepted")
@@ -107,6 +105,23 @@ def test_the_key_that_signs_is_pinned(
     bob.write(f"{other} trust {signer}\n")
     assert copy_id(laptop, "--replace", name).returncode == 0
     assert bob.record.read_text().split()[0] == keys["cv25519"]
+
+
+def test_a_key_that_is_pinned_for_another_host_is_not_pinned(
+    bob: Account, laptop: Client, name: str, holder: Holder, keys: Keys
+) -> None:
+    """Nor is the host's own word taken for its name: a login asks about both."""
+    signer = keys["signing"]
+    bob.import_keys(holder.secret(signer))
+    bob.write(f"{keys['rsa2048']} trust {signer}\n")
+    bob.import_keys(holder.public(keys["rsa2048"]))
+    laptop.account.import_keys(holder.public(signer))
+    assert laptop.run("trex", "pin", "--yes", "bank.example.org", signer).returncode == 0
+    done = copy_id(laptop, name)
+    assert done.returncode == 0, done.stderr
+    assert "is pinned for bank.example.org: not pinned here" in done.stderr
+    assert laptop.pins.read_text() == f"bank.example.org {signer}\n"
+    assert not laptop.names.exists()
 
 
 @pytest.mark.parametrize("service", ["sshd", "sudo"])
@@ -166,7 +181,7 @@ def test_why_a_server_cannot_be_enrolled_on_is_told_and_the_others_are(
     assert "nobody@127.0.0.1: ssh did not log in" in some.stderr
     assert "Not enrolled: nobody@127.0.0.1\n" in some.stderr
     assert bob.record.exists()
-    assert "127.0.0.1" not in local_files(laptop)["names"].replace("[127.0.0.1]", "")
+    assert "nobody" not in local_files(laptop)["keys"]
 
 
 def test_of_several_keys_one_is_named(laptop: Client, bob: Account, name: str, keys: Keys) -> None:

@@ -1,4 +1,4 @@
-"""`trex copy-id`: enrol a key on servers, over the ssh that works today, and learn who they are."""
+"""`trex copy-id`: enrol a key on servers, over the ssh that works today, and learn who signs there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from trex.cli.client.keyed import Keyed
 from trex.cli.client.launch import find_ssh
 from trex.cli.client.loginkeys import LoginKeys, secret_keys
 from trex.cli.client.message import open_challenge
-from trex.cli.client.names import Names
 from trex.cli.client.packets import read_message
 from trex.cli.client.pins import Pins
 from trex.cli.client.target import configured_target
@@ -78,8 +77,8 @@ def command(
     """Let your OpenPGP key log in to HOSTS, as ssh-copy-id does for an SSH key.
 
     It logs in with ssh as you do today, has `trex enroll` there import the public key, answers the
-    challenge of the new record, and remembers the host's name and the key that signs for it. If you
-    have no key, it makes one. If a step fails, that host's record stays as it was.
+    challenge of the new record, and pins the key that signs for the host. If you have no key, it
+    makes one. If a step fails, that host's record stays as it was.
     """
     keys = _keys(wanted, yes=yes)
     names = ", ".join(f"{key.fingerprint} ({key.user_id})" for key in keys)
@@ -131,7 +130,7 @@ def _export(keys: list[Held]) -> bytes:
 def _enrol(host: str, remote: str, exported: bytes, keys: list[Held]) -> None:
     """Enrol on one host, and remember it. Raises a TrexError before anything has changed there."""
     target = configured_target(find_ssh(dict(os.environ)), host)
-    names, pins, _ = Names(), Pins(), LoginKeys(lambda _: None)  # a damaged file is an error now
+    pins, login_keys = Pins(), LoginKeys(lambda _: None)  # a damaged file is an error now
     with Remote([find_beside("trex-ssh"), "-T", "--", host, remote]) as far:
         said = far.ask(exported)
         target.host_keys = recorded_keys(far.pid)
@@ -139,7 +138,8 @@ def _enrol(host: str, remote: str, exported: bytes, keys: list[Held]) -> None:
         claim(done.sealed)
         far.answer(done.challenge.response)
     say(f"{host}: enrolled, and a challenge was answered.")
-    _remember(done, keys, names, pins)
+    login_keys.remember(ssh_name(target), keys)
+    _pin(done, keys, pins)
 
 
 def _open(said: str, target: Target, keys: list[Held], pins: Pins) -> Enrolment:
@@ -162,18 +162,20 @@ def _open(said: str, target: Target, keys: list[Held], pins: Pins) -> Enrolment:
     return Enrolment(target, sealed, challenge, found[0] if found else "")
 
 
-def _remember(done: Enrolment, keys: list[Held], names: Names, pins: Pins) -> None:
-    """Store here what a login would ask about: the host's name, and the keys on both sides."""
-    target, theirs = done.target, done.challenge.context.name
-    ours = ssh_name(target)
-    LoginKeys(lambda _: None).remember(ours, keys)
-    if ours != theirs and (ours, theirs) not in names.confirmed:
-        names.confirm(ours, theirs)
-        say(f"{ours} is known as {theirs}.")
-    signer = _signer(done, keys)
-    if signer and not pins.exact(target.hosts, target.port):
-        pins.add(target.host, signer)
-        say(f"Pinned for {target.host}: {signer} signs its challenges.")
+def _pin(done: Enrolment, keys: list[Held], pins: Pins) -> None:
+    """Pin the key that signs, unless it is another host's: then a login asks about it.
+
+    The name that the host gives itself is not taken on its word: it could be another's.
+    """
+    target, signer = done.target, _signer(done, keys)
+    if not signer or pins.exact(target.hosts, target.port):
+        return
+    elsewhere = pins.hosts_of(signer)
+    if elsewhere:
+        say(f"{signer} signs its challenges, and is pinned for {elsewhere[0]}: not pinned here.")
+        return
+    pins.add(target.host, signer)
+    say(f"Pinned for {target.host}: {signer} signs its challenges.")
 
 
 def _signer(done: Enrolment, keys: list[Held]) -> str:
