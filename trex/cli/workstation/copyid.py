@@ -1,4 +1,4 @@
-"""`trex copy-id`: enrol a key on servers, over the ssh that works today, and learn who signs there."""
+"""`trex copy-id`: enrol a key on servers, over the ssh that works today, and learn who signs."""
 
 from __future__ import annotations
 
