@@ -39,7 +39,7 @@ def test_the_command_comes_and_goes_with_the_module(usr: None, alice: Account) -
 def commands() -> list[str]:
     """Return the commands that the help lists."""
     text = subprocess.run(["trex", "--help"], capture_output=True, text=True, check=True).stdout
-    return re.findall(r"^  (\w+)  ", text.partition("Commands:")[2], re.MULTILINE)
+    return re.findall(r"^  ([\w-]+)  ", text.partition("Commands:")[2], re.MULTILINE)
 
 
 def test_a_trex_that_is_not_ours_is_left_alone(usr: None) -> None:

@@ -118,7 +118,7 @@ def _check_gpg() -> list[Finding]:
     except TrexError as error:
         fix = getattr(error, "hint", "") or "gpg --list-secret-keys"
         return [Finding("client-gpg", ERROR, str(error), "Nothing can be decrypted.", fix)]
-    return [*_check_keys(keys), *_check_pinentry(), *_check_pins()]
+    return [*_check_keys(keys), *_check_pinentry(), *_check_terminal(), *_check_pins()]
 
 
 def _check_keys(keys: list[Key]) -> list[Finding]:
@@ -164,6 +164,16 @@ def _check_pinentry() -> list[Finding]:
         for name, (path, works) in programs.items()
         if name in ("gpg-agent", PINENTRY) and not works
     ]  # fmt: skip
+
+
+def _check_terminal() -> list[Finding]:
+    """Return whether a pinentry can use the terminal that it is told to use."""
+    terminal = os.environ.get("GPG_TTY", "")
+    if not terminal or os.access(terminal, os.R_OK | os.W_OK):
+        return []
+    what = f"GPG_TTY is {terminal}, which is no terminal that you can use"
+    why = "A pinentry without a window cannot ask for a passphrase there."
+    return [Finding("client-terminal", WARNING, what, why, "export GPG_TTY=$(tty)")]
 
 
 def _named_pinentry(path: str) -> str:
