@@ -86,10 +86,10 @@ def test_the_names_of_a_host_are_those_of_the_ssh_that_asks(
     alice: Account, prepared: Client, sshd: Callable[..., Sshd]
 ) -> None:
     """Without `trex ssh` they come from the arguments of the process that asks."""
-    host = os.uname().nodename
-    name = prepared.knows(sshd(), name="elsewhere")
-    line = f"ssh -o HostKeyAlias={host} -o StrictHostKeyChecking=no {name} id -un"
-    assert in_session(prepared, line).stdout == "alice\n"
+    host, server = os.uname().nodename, sshd()
+    typed = prepared.knows(server)
+    assert in_session(prepared, f"ssh {typed} id -un").stdout == "alice\n", "not in the prompt"
+    name = prepared.knows(server, name="elsewhere")
     other = in_session(prepared, f"ssh -o NumberOfPasswordPrompts=1 {name} id -un")
     assert other.returncode == 255
     assert f"The message is for the host {host}, but ssh goes to " in other.stderr
