@@ -69,8 +69,8 @@ def test_the_check_looks_at_keys_pins_and_files(prepared: Client, server: Sshd) 
         "known_hosts can be written by others", "pinentry cannot be run: /nowhere/pinentry",
     ):  # fmt: skip
         assert told in found.stdout, found.stdout
-    told = prepared.run("trex", "setup", "--check", environment={"GPG_TTY": "/dev/pts/none"})
-    assert "GPG_TTY is /dev/pts/none, which is no terminal that you can use" in told.stdout
+    lost = prepared.run("trex", "setup", "--check", environment={"GPG_TTY": "/dev/pts/none"})
+    assert "GPG_TTY is /dev/pts/none, which is no terminal that you can use" in lost.stdout
     account.write("half a line\n", ".config/trex/names")
     assert "names:1:" in in_session(prepared, "trex setup --check").stdout
     fresh = sandbox.PLACE / "no-keys"
