@@ -29,7 +29,7 @@ TREX = f"{BIN}/trex"
 
 @pytest.fixture
 def name(bob: Account, laptop: Client, sshd: Callable[..., Sshd]) -> str:
-    """A server that lets bob in by an SSH key, as today; he is not set up for Trex."""
+    """A server that lets bob in by an SSH key, as today; they are not set up for Trex."""
     return laptop.knows(sshd(methods="publickey"), user="bob")
 
 
