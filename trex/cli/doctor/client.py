@@ -22,9 +22,9 @@ from trex.cli.client.names import Names
 from trex.cli.client.pins import Pins
 from trex.cli.client.services import Services
 from trex.cli.client.target import PREFIXED_SINCE
+from trex.cli.doctor.doors import ENTRY
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.module import SECURITY
-from trex.cli.doctor.service import ENTRY
 from trex.cli.doctor.stack import DIRECTORIES, MAX_SIZE
 from trex.cli.programs import find_program
 from trex.errors import TrexError, one_line
