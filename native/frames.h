@@ -31,4 +31,14 @@ enum {
     SOCKET = 3,            /* the helper's descriptor */
 };
 
+#ifndef SILENCE_MS
+#define SILENCE_MS 120000L /* from one frame to the next; each of the helper's own waits is shorter */
+#endif
+#ifndef END_MS
+#define END_MS 3000L /* from the verdict to the end of helper and keeper */
+#endif
+#ifndef KEEPER_MS
+#define KEEPER_MS 3600000L /* of a whole login */
+#endif
+
 #endif

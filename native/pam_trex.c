@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -39,13 +40,7 @@
 #endif
 /* What `trex doctor` reads in the file. */
 __attribute__((used)) static const char built[] = "trex: python=" PYTHON " helper=" HELPER;
-#ifndef SILENCE_MS
-#define SILENCE_MS 120000L /* each of the helper's own waits is shorter */
-#endif
-#ifndef END_MS
-#define END_MS 3000L /* from the verdict to the end of helper and keeper */
-#endif
-enum { KEEPER_MS = 3600 * 1000, NO_VERDICT = -1 };
+enum { NO_VERDICT = -1, SENDING = MSG_NOSIGNAL | MSG_DONTWAIT };
 
 struct door {
     pam_handle_t *pamh;
@@ -62,7 +57,7 @@ static long now_ms(void)
     return now.tv_sec * 1000L + now.tv_nsec / 1000000;
 }
 
-/* Wait for an event on `count` descriptors: how many have one, 0 at the deadline, -1 for an error. */
+/* Wait for events on `count` descriptors: how many have one, 0 at the deadline, -1 for an error. */
 static int await(struct pollfd *descriptors, nfds_t count, long deadline)
 {
     int ready;
@@ -74,7 +69,7 @@ static int await(struct pollfd *descriptors, nfds_t count, long deadline)
     return ready;
 }
 
-/* ------------------------------------------------------------------ in the keeper and the helper
+/* In the keeper and the helper, up to `keep`.
  * Nothing here may take a lock: another thread of the application may have held it at the fork.
  * So ids are changed by system calls: glibc's functions would wait for threads that do not exist.
  */
@@ -90,7 +85,7 @@ static void limit(int kind, rlim_t most)
     }
 }
 
-/* A user who calls su chooses limits, priority and cgroup, and could stop what has their real id. */
+/* A user who calls su chooses all of this, and could stop what has their real id. */
 static void leave_the_caller(void)
 {
     static const int limits[] = {
@@ -101,6 +96,7 @@ static void leave_the_caller(void)
         "/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/unified/cgroup.procs",
     };
     const struct sched_param other = {0};
+    cpu_set_t everywhere;
 
     if (syscall(SYS_setgroups, 0, NULL) || syscall(SYS_setresgid, 0, 0, 0) ||
         syscall(SYS_setresuid, 0, 0, 0))
@@ -112,6 +108,10 @@ static void leave_the_caller(void)
     limit(RLIMIT_CORE, 0);
     sched_setscheduler(0, SCHED_OTHER, &other);
     setpriority(PRIO_PROCESS, 0, 0);
+    syscall(SYS_ioprio_set, 1, 0, 0); /* this process's, back to none: ioprio_set(2) */
+    memset(&everywhere, 0xff, sizeof everywhere);
+    sched_setaffinity(0, sizeof everywhere, &everywhere);
+    prctl(PR_SET_TIMERSLACK, 50000UL); /* nanoseconds; with more a deadline may pass by hours */
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
         int group = open(groups[i], O_WRONLY | O_CLOEXEC | O_NOCTTY);
         if (group >= 0 && write(group, "0", 1) < 0)
@@ -159,9 +159,10 @@ static _Noreturn void run_helper(pid_t keeper)
 /* Run the helper, and end it when the application ends. The exit status is 0 if the helper's is. */
 static _Noreturn void keep(int helpers_end)
 {
-    const int foreign = geteuid() == 0 && getuid() != 0;
-    const long deadline = now_ms() + KEEPER_MS;
-    pid_t keeper, helper;
+    /* sudo has given up the caller's real id already; AT_SECURE still tells how it was started */
+    const int foreign = geteuid() == 0 && (getuid() != 0 || getauxval(AT_SECURE));
+    const pid_t keeper = getpid();
+    pid_t helper;
     struct pollfd both[] = {{.events = POLLIN}, {.fd = SOCKET}};
     int status = 1;
 
@@ -172,21 +173,18 @@ static _Noreturn void keep(int helpers_end)
     umask(077);
     if (setsid() < 0 || chdir("/"))
         _exit(126);
-    keeper = getpid();
     helper = _Fork();
     if (helper == 0)
         run_helper(keeper);
     if (helper < 0)
         _exit(126);
     both[0].fd = (int)syscall(SYS_pidfd_open, helper, 0);
-    if (both[0].fd < 0 || await(both, 2, deadline) < 1 || !both[0].revents)
+    if (both[0].fd < 0 || await(both, 2, now_ms() + KEEPER_MS) < 1 || !both[0].revents)
         kill(helper, SIGKILL);
-    if (waitpid(helper, &status, 0) != helper)
-        _exit(1);
-    _exit(WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : 1);
+    waitpid(helper, &status, 0);
+    shutdown(SOCKET, SHUT_RDWR); /* other children of the application may have this end, too */
+    _exit(status != 0);
 }
-
-/* ------------------------------------------------------------------------- in the application */
 
 /* Start the keeper; only this module notices its end. */
 static int start(struct door *door)
@@ -201,49 +199,48 @@ static int start(struct door *door)
     door->keeper = (pid_t)syscall(SYS_clone, 0, 0, 0, 0, 0); /* fork(2) without a signal at its end */
     if (door->keeper == 0)
         keep(ends[1]);
-    failed = door->keeper < 0 ? errno : 0;
+    failed = errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     close(ends[1]);
     door->socket = ends[0];
+    if (door->keeper > 0)
+        return 0;
+    close(ends[0]);
     errno = failed;
-    return failed;
+    return -1;
 }
 
-/* End keeper and helper; 0 if the helper has ended by itself with status 0. */
+/* End keeper and helper; 0 if the helper has sent no more, and ended by itself with status 0. */
 static int finish(struct door *door)
 {
-    const struct timespec moment = {0, 1000 * 1000};
-    long deadline = now_ms() + END_MS;
     struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, door->keeper, 0), .events = POLLIN};
-    int status = 1;
+    long deadline;
+    int status = 1, more;
     pid_t ended;
 
-    if (end.fd >= 0) {
-        await(&end, 1, deadline);
-        close(end.fd);
-    }
-    close(door->socket); /* only now: the keeper kills the helper when this closes */
-    for (;;) {
-        ended = waitpid(door->keeper, &status, WNOHANG | __WALL);
-        if (ended == door->keeper)
-            return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    await(&end, 1, now_ms() + END_MS); /* all of it if there is no descriptor left */
+    close(end.fd);
+    more = recv(door->socket, door->frame, 1, MSG_DONTWAIT) > 0;
+    shutdown(door->socket, SHUT_RDWR); /* only now: with this the keeper kills the helper */
+    close(door->socket);
+    deadline = now_ms() + END_MS;
+    while ((ended = waitpid(door->keeper, &status, WNOHANG | __WALL)) != door->keeper) {
         if (ended < 0 && errno != EINTR) /* somebody else reaped it */
-            return 1;
-        if (now_ms() > deadline) {
+            return -1;
+        if (now_ms() > deadline)
             kill(door->keeper, SIGKILL); /* the helper dies with it: PR_SET_PDEATHSIG */
-            deadline = now_ms() + END_MS;
-        }
-        nanosleep(&moment, NULL);
+        poll(NULL, 0, 1);
     }
+    return more || status != 0 ? -1 : 0;
 }
 
 static int tell(struct door *door, char kind, const char *text)
 {
-    size_t length = strnlen(text, MAX_FRAME - 1);
+    size_t length = strlen(text); /* the helper refuses a frame that is too long */
     struct iovec parts[] = {{&kind, 1}, {(char *)text, length}};
     struct msghdr frame = {.msg_iov = parts, .msg_iovlen = 2};
 
-    return sendmsg(door->socket, &frame, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)length + 1 ? 0 : -1;
+    return sendmsg(door->socket, &frame, SENDING) == (ssize_t)length + 1 ? 0 : -1;
 }
 
 /* Show `text`, and send the application's response to the helper, in one frame. */
@@ -257,10 +254,9 @@ static int converse(struct door *door, int style, const char *text)
     char *answer;
     int told;
 
-    if (pam_get_item(door->pamh, PAM_CONV, &item) != PAM_SUCCESS || !item)
-        return tell(door, FAILED, "");
+    pam_get_item(door->pamh, PAM_CONV, &item);
     application = item;
-    if (!application->conv ||
+    if (!application || !application->conv ||
         application->conv(1, messages, &response, application->appdata_ptr) != PAM_SUCCESS)
         return tell(door, FAILED, "");
     answer = response ? response->resp : NULL;
@@ -288,7 +284,7 @@ static int verdict(const char *text)
     return NO_VERDICT;
 }
 
-/* Do what one frame asks for. 0 to continue, 1 for a verdict, -1 for an unknown frame. */
+/* Do what one frame asks for, but for the verdict; -1 if that is impossible. */
 static int serve(struct door *door, char kind, const char *text)
 {
     const void *password = NULL;
@@ -303,16 +299,13 @@ static int serve(struct door *door, char kind, const char *text)
     case FAULT:
         return converse(door, PAM_ERROR_MSG, text);
     case GET_PASSWORD:
-        if (pam_get_item(door->pamh, PAM_AUTHTOK, &password) != PAM_SUCCESS || !password)
-            return tell(door, NOTHING, "");
-        return tell(door, ANSWER, password);
+        pam_get_item(door->pamh, PAM_AUTHTOK, &password);
+        return tell(door, password ? ANSWER : NOTHING, password ? password : "");
     case SET_PASSWORD:
         return tell(door, pam_set_item(door->pamh, PAM_AUTHTOK, text) ? FAILED : ANSWER, "");
     case DELAY:
         pam_fail_delay(door->pamh, (unsigned)strtoul(text, NULL, 10));
         return 0;
-    case VERDICT:
-        return 1;
     default:
         return -1;
     }
@@ -324,7 +317,6 @@ static int carry(struct door *door)
     for (int frames = 0; frames < MAX_FRAMES; frames++) {
         struct pollfd frame = {.fd = door->socket, .events = POLLIN};
         ssize_t length;
-        int done;
 
         if (await(&frame, 1, now_ms() + SILENCE_MS) != 1)
             return NO_VERDICT;
@@ -334,9 +326,10 @@ static int carry(struct door *door)
         door->frame[length] = 0;
         if (strlen(door->frame) != (size_t)length)
             return NO_VERDICT;
-        done = serve(door, door->frame[0], door->frame + 1);
-        if (done)
-            return done < 0 ? NO_VERDICT : verdict(door->frame + 1);
+        if (door->frame[0] == VERDICT)
+            return verdict(door->frame + 1);
+        if (serve(door, door->frame[0], door->frame + 1))
+            return NO_VERDICT;
     }
     return NO_VERDICT;
 }
@@ -344,13 +337,9 @@ static int carry(struct door *door)
 /* Append one field; NULL if it does not fit, or an earlier one did not. */
 static char *put(char *at, const char *end, const char *field)
 {
-    size_t length = strnlen(field, MAX_FRAME) + 1;
+    size_t length = strlen(field) + 1;
 
-    if (!at || length > (size_t)(end - at))
-        return NULL;
-    memcpy(at, field, length - 1);
-    at[length - 1] = 0;
-    return at + length;
+    return at && length <= (size_t)(end - at) ? mempcpy(at, field, length) : NULL;
 }
 
 /* Send who logs in: fields that end in a zero. Returns -1 if they do not fit. */
@@ -365,41 +354,34 @@ static int introduce(struct door *door, int flags, int argc, const char **argv)
     at = put(at, end, named ? user : "");
     for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
         const void *value = NULL;
-        if (pam_get_item(door->pamh, items[i], &value) != PAM_SUCCESS)
-            value = NULL;
+        pam_get_item(door->pamh, items[i], &value);
         at = put(at, end, value ? value : "");
     }
     for (int i = 0; i < argc; i++)
         at = put(at, end, argv[i]);
-    if (!at)
-        return -1;
-    return send(door->socket, door->frame, (size_t)(at - door->frame), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 0;
+    return at && send(door->socket, door->frame, (size_t)(at - door->frame), SENDING) > 0 ? 0 : -1;
 }
 
 PAM_EXTERN int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
-    struct door door = {.pamh = pamh, .socket = -1};
-    int code = NO_VERDICT, ended = 1;
+    struct door door = {.pamh = pamh, .frame = malloc(MAX_FRAME + 1)};
+    int code = NO_VERDICT;
 
-    door.frame = malloc(MAX_FRAME + 1);
     if (!door.frame || start(&door)) {
         pam_syslog(pamh, LOG_ERR, "no process for a login: %s", strerror(errno));
         code = PAM_AUTHINFO_UNAVAIL;
-    } else if (introduce(&door, flags, argc, argv) == 0) {
-        code = carry(&door);
+    } else {
+        if (introduce(&door, flags, argc, argv) == 0)
+            code = carry(&door);
+        if (finish(&door) && (code == PAM_SUCCESS || code == PAM_IGNORE))
+            code = NO_VERDICT;
+        explicit_bzero(door.frame, MAX_FRAME + 1); /* a password may have been in it */
     }
-    if (door.keeper > 0)
-        ended = finish(&door);
-    else if (door.socket >= 0)
-        close(door.socket);
-    if (door.frame)
-        explicit_bzero(door.frame, MAX_FRAME + 1);
     free(door.frame);
-    if (code == NO_VERDICT || (ended && (code == PAM_SUCCESS || code == PAM_IGNORE))) {
-        pam_syslog(pamh, LOG_ERR, "no valid verdict from " HELPER);
-        return PAM_SYSTEM_ERR;
-    }
-    return code;
+    if (code != NO_VERDICT)
+        return code;
+    pam_syslog(pamh, LOG_ERR, "no valid verdict from " HELPER);
+    return PAM_SYSTEM_ERR;
 }
 
 /* A login sets no further credentials; other modules do the rest. */

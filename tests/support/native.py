@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,13 @@ if TYPE_CHECKING:
 
 SOURCE = sandbox.PROJECT / "native/pam_trex.c"
 STRICT = ["-std=gnu17", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+FLAGS = [f"@{sandbox.PROJECT}/native/flags", *(["-fcf-protection"] if platform.machine() == "x86_64" else [])]
 
 
 def build(made: Path, helper: Path, *options: str) -> Path:
     """Compile the module into `made`; `options` are the compiler's."""
     subprocess.run(
-        ["gcc", *STRICT, "-shared", "-fPIC", f'-DHELPER="{helper}"', *options, "-o", made, SOURCE, "-lpam"],
+        ["gcc", *FLAGS, f'-DHELPER="{helper}"', *options, "-o", made, SOURCE, "-lpam"],
         check=True,
     )  # fmt: skip
     return made
