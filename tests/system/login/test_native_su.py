@@ -1,9 +1,12 @@
-"""pam_trex.so in su, without any guard: nothing that the caller chooses reaches the login."""
+"""pam_trex.so in su and sudo, without any guard: nothing that the caller chooses reaches the login."""
 
 from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,23 +20,44 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.support.keys import Holder
-    from tests.support.sandbox import Account
+    from tests.support.sandbox import Account, Asked
 
 MESSAGE = r"-----BEGIN PGP MESSAGE-----.*-----END PGP MESSAGE-----"
+PROGRAMS = {
+    "su": ["/usr/bin/su", "alice", "-c", "id -un"],
+    "sudo": ["/usr/bin/sudo", "-u", "alice", "id", "-un"],
+}
+SUDOERS = "Defaults targetpw, !lecture\nmallory ALL=(ALL) ALL\n"
+SLACK = """\
+import ctypes, os, sys
+assert ctypes.CDLL(None).prctl(29, ctypes.c_ulong(10**8)) == 0  # PR_SET_TIMERSLACK, nanoseconds
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+SLACK_NS = 50_000  # the kernel's own
 CALLERS = {
     "PATH": [],
     "PYTHON": ["env", "PYTHONHOME={home}", "PYTHONPATH={home}/lib", "PYTHONSTARTUP={home}/lib/os.py",
                "PYTHONINSPECT=1", "PYTHONPYCACHEPREFIX={home}", "PYTHONPLATLIBDIR={home}/lib"],
     "LD": ["env", "LD_PRELOAD={home}/a.so", "LD_LIBRARY_PATH={home}", "LD_AUDIT={home}/a.so",
-           "GCONV_PATH={home}", "LOCPATH={home}", "TZ={home}/zone", "TMPDIR={home}"],
+           "TZ={home}/zone", "TMPDIR={home}"],
+    "locale": ["env", "GCONV_PATH={home}", "LOCPATH={home}", "NLSPATH={home}/%N", "LC_ALL=xx_XX.UTF-7",
+               "LANGUAGE=xx", "OUTPUT_CHARSET=UTF-7"],
     "gpg": ["env", "GNUPGHOME={home}", "GPG_AGENT_INFO={home}/S", "GPG_TTY=/dev/tty"],
-    "limits": ["prlimit", "--fsize=0:", "--cpu=2:", "--core=unlimited:", "--nofile=12:", "--nproc=300:",
+    "limits": ["prlimit", "--fsize=0:", "--cpu=2:", "--core=unlimited:", "--nofile=24:", "--nproc=300:",
                "--stack=262144:", "--rss=1:", "--memlock=0:", "--sigpending=0:", "--locks=0:"],
-    "nice": ["nice", "-n", "19", "chrt", "--idle", "0"],
+    "processes": ["prlimit", "--nproc=1:"],
+    "nice": ["nice", "-n", "19", "ionice", "-c", "3", "taskset", "1", "chrt", "--idle", "0"],
+    "slack": [sys.executable, "-I", "-c", SLACK],
     "descriptors": ["sh", "-c", 'exec 5</dev/null 6</dev/null 9>/dev/null "$@"', "sh"],
     "signals": ["env", "--ignore-signal", "--block-signal"],
     "umask": ["sh", "-c", 'umask 0777; exec "$@"', "sh"],
 }  # fmt: skip
+HELPERS = ["processes"]  # with which nothing can follow the login
+# As high as the kernel lets them be: without CAP_SYS_RESOURCE a hard limit stays.
+HIGHEST = ("cpu time", "file size", "data size", "resident set", "processes", "locked memory",
+           "address space", "file locks", "pending signals", "realtime timeout", "stack size",
+           "open files", "core file size")  # fmt: skip
+CGROUPS = Path("/sys/fs/cgroup")
 
 
 @pytest.fixture
@@ -41,46 +65,53 @@ def mallory(account: Callable[[str], Account]) -> Attacker:
     return Attacker(account("mallory"))
 
 
-@pytest.fixture
-def su(native_door: Path) -> Iterator[None]:
-    """Have su ask Trex through this door, alone."""
-    path = sandbox.PAM_SERVICES / "su"
+@pytest.fixture(params=PROGRAMS)
+def program(request: pytest.FixtureRequest, native_door: Path) -> Iterator[str]:
+    """Have a set-user-ID program ask Trex through this door, alone."""
+    name: str = request.param
+    path, rule = sandbox.PAM_SERVICES / name, Path("/etc/sudoers.d/mallory")
     before = path.read_bytes()
-    native.service("su", native_door)
+    native.service(name, native_door)
     path.write_text(path.read_text() + "session required pam_permit.so\n")
-    yield
+    rule.write_text(SUDOERS)
+    rule.chmod(0o440)
+    yield name
     path.write_bytes(before)
+    rule.unlink()
 
 
-def open_prompt(mallory: Attacker, how: str, **options: bool) -> tuple[pexpect.spawn[str], str]:
-    before = [word.format(home=mallory.account.home) for word in CALLERS[how]]
-    terminal = mallory.run(*before, "/usr/bin/su", "alice", "-c", "id -un", **options)
+def open_prompt(
+    mallory: Attacker, program: str, how: str, **options: bool
+) -> tuple[pexpect.spawn[str], str]:
+    before = [word.replace("{home}", str(mallory.account.home)) for word in CALLERS[how]]
+    terminal = mallory.run(*before, *PROGRAMS[program], **options)
+    return terminal, message_at(terminal)
+
+
+def message_at(terminal: pexpect.spawn[str]) -> str:
     terminal.expect(MESSAGE)
     message = str(terminal.after).replace("\r\n", "\n")
     terminal.expect("Response: ")
-    return terminal, message
+    return message
 
 
-@pytest.mark.usefixtures("su")
-@pytest.mark.parametrize("path", [True, False])
-@pytest.mark.parametrize("how", CALLERS)
+@pytest.mark.parametrize(("how", "path"), [("PATH", False), *((how, True) for how in CALLERS if how not in HELPERS)])
 def test_whatever_the_caller_chooses_the_right_response_succeeds_and_nothing_of_theirs_runs(
-    alice: Account, mallory: Attacker, holder: Holder, how: str, path: bool
+    alice: Account, mallory: Attacker, holder: Holder, program: str, how: str, path: bool
 ) -> None:
-    terminal, message = open_prompt(mallory, how, path=path)
+    terminal, message = open_prompt(mallory, program, how, path=path)
     terminal.sendline(str(holder.decrypt(message)).strip())
     terminal.expect("alice\r\n")
     terminal.expect(pexpect.EOF)
     assert not mallory.fired.exists()
 
 
-@pytest.mark.usefixtures("su")
-@pytest.mark.parametrize("how", ["limits", "nice", "signals", "umask"])
+@pytest.mark.parametrize("how", ["limits", "nice", "slack", "signals", "umask", *HELPERS])
 def test_the_helper_is_root_s_own_while_the_prompt_is_open(
-    alice: Account, mallory: Attacker, how: str
+    alice: Account, mallory: Attacker, program: str, how: str
 ) -> None:
     """With real and saved ids of root's, no signal and no debugger of the caller's reaches it."""
-    terminal, _ = open_prompt(mallory, how)
+    terminal, _ = open_prompt(mallory, program, how)
     keeper, helper = below(terminal.pid)
     for pid in (keeper, helper):
         status = Path(f"/proc/{pid}/status").read_text()
@@ -90,16 +121,71 @@ def test_the_helper_is_root_s_own_while_the_prompt_is_open(
         assert os.getsid(pid) == pid
         assert os.getpriority(os.PRIO_PROCESS, pid) == 0
         assert os.sched_getscheduler(pid) == os.SCHED_OTHER
+        assert os.sched_getaffinity(pid) == os.sched_getaffinity(0)
+        assert b"idle" not in subprocess.check_output(["ionice", "--pid", str(pid)])
+        assert int(Path(f"/proc/{pid}/timerslack_ns").read_text()) == SLACK_NS
         limits = Path(f"/proc/{pid}/limits").read_text()
-        for name in ("cpu time", "file size", "processes", "address space"):
+        for name in HIGHEST:
             found = re.search(rf"^Max {name} +(\w+) +(\w+) ", limits, re.MULTILINE)
-            assert found
-            # As high as the kernel lets it: without CAP_SYS_RESOURCE the hard limit stays.
-            assert found[1] == found[2]
+            assert found, name
+            assert found[1] == found[2], name
         assert mallory.account.run("sh", "-c", f"kill -STOP {pid} || echo refused") == b"refused\n"
     terminal.sendline("wrong")
-    terminal.expect(pexpect.EOF)
-    assert not Path(f"/proc/{helper}").exists()
+    terminal.close(force=True)
+    wait_until(lambda: not Path(f"/proc/{helper}").exists())
+
+
+@pytest.mark.parametrize("program", ["su"], indirect=True)
+@pytest.mark.parametrize(("closed", "status"), [("1>&-", 0), ("0<&-", 1), ("2>&-", 1)])
+def test_a_closed_descriptor_ends_no_login_that_can_still_ask(
+    alice: Account, mallory: Attacker, holder: Holder, program: str, closed: str, status: int
+) -> None:
+    """For a set-user-ID program glibc opens what is closed of the first three, for nothing."""
+    words = ["/usr/bin/su", "alice", "-c", "true"]
+    terminal = mallory.run("sh", "-c", f'exec "$@" {closed}', "sh", *words)
+    if status == 0:
+        terminal.sendline(str(holder.decrypt(message_at(terminal))).strip())
+    while terminal.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=2) != 0:
+        terminal.sendline("wrong")  # where the prompt is not seen, what is typed before it is lost
+    terminal.close()
+    assert terminal.exitstatus == status
+
+
+@pytest.fixture
+def group(mallory: Attacker) -> Iterator[Path]:
+    """Make a cgroup that can be frozen."""
+    subprocess.run(["mount", "-t", "cgroup2", "none", CGROUPS], check=True)
+    made = CGROUPS / "trex-mallory"
+    made.mkdir()
+    yield made
+    made.rmdir()
+    subprocess.run(["umount", CGROUPS], check=True)
+
+
+def test_a_frozen_cgroup_holds_neither_helper_nor_keeper(
+    alice: Account, mallory: Attacker, program: str, group: Path, log_in: Callable[..., Asked]
+) -> None:
+    """Nothing of a frozen login keeps others waiting, and nothing of it stays."""
+    terminal = mallory.run("sh", "-c", 'read -r go && exec "$@"', "sh", *PROGRAMS[program])
+    (group / "cgroup.procs").write_text(str(terminal.pid))
+    terminal.sendline("go")
+    terminal.expect("Response: ")
+    own = below(terminal.pid)
+    (group / "cgroup.freeze").write_text("1")
+    wait_until(lambda: "frozen 1" in (group / "cgroup.events").read_text())
+    for pid in own:
+        assert group.name not in Path(f"/proc/{pid}/cgroup").read_text()
+    assert log_in("alice").verdict == "PAM_SUCCESS"
+    (group / "cgroup.kill").write_text("1")
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in own))
+    terminal.close(force=True)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def below(pid: int) -> list[int]:
