@@ -1,9 +1,12 @@
-/* Callers of PAM that are hard on a module: callers HOW SERVICE USER
+/* Callers of PAM that are hard on a module: callers HOW SERVICE USER [COUNT]
  *
  *   threads        eight threads log in at once
  *   forks          another thread forks all the while, and the children stay
  *   closed         descriptors 0 to 2 are closed
  *   full           there is no descriptor left
+ *   root           a set-user-ID program gives up its caller's real id before it asks
+ *   secret         somebody searches the memory afterwards: `left N`, of the response
+ *   many           COUNT logins in one process: `grown N` kB of private memory after the first tenth
  *
  * Prints `verdict N` for each login, and then `children N` (those that wait(2) knows).
  */
@@ -21,10 +24,64 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { THREADS = 8, FORKS = 50 };
+enum { THREADS = 8, FORKS = 50, SECRET = 200, DISGUISE = 0x55 };
 static const char *service, *user;
 static pid_t forked[FORKS];
-static int output = 1;
+static int output = 1, is_secret, is_quiet;
+
+/* What no other memory than a copy of it holds. */
+static unsigned char secret_byte(size_t at)
+{
+    return (unsigned char)('A' + at * 7 % 26);
+}
+
+static char *secret_text(void)
+{
+    char *text = calloc(1, SECRET + 1);
+
+    for (size_t i = 0; text && i < SECRET; i++)
+        text[i] = (char)secret_byte(i);
+    return text;
+}
+
+/* Tell whether the last quarter of the secret is there: free(3) writes over the beginning. */
+static int is_at(const unsigned char *from, const unsigned char *to)
+{
+    for (size_t i = 3 * SECRET / 4; i < SECRET; i++, from++)
+        if (from == to || *from != secret_byte(i))
+            return 0;
+    return 1;
+}
+
+static int search(void)
+{
+    char line[512], kind[5];
+    unsigned char *from, *to;
+    int found = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+
+    while (maps && fgets(line, sizeof line, maps))
+        if (sscanf(line, "%p-%p %4s", (void **)&from, (void **)&to, kind) == 3 && kind[1] == 'w')
+            for (; from < to; from++)
+                found += is_at(from, to);
+    if (maps)
+        fclose(maps);
+    return found;
+}
+
+static long private_kb(void)
+{
+    char line[256];
+    long value = -1;
+    FILE *rollup = fopen("/proc/self/smaps_rollup", "re");
+
+    while (rollup && fgets(line, sizeof line, rollup))
+        if (sscanf(line, "Private_Dirty: %ld kB", &value) == 1)
+            break;
+    if (rollup)
+        fclose(rollup);
+    return value;
+}
 
 static int answer(int count, const struct pam_message **messages, struct pam_response **responses,
                   void *unused)
@@ -32,7 +89,7 @@ static int answer(int count, const struct pam_message **messages, struct pam_res
     (void)messages, (void)unused;
     *responses = calloc((size_t)count, sizeof **responses);
     for (int i = 0; *responses && i < count; i++)
-        (*responses)[i].resp = strdup("wrong");
+        (*responses)[i].resp = is_secret ? secret_text() : strdup("wrong");
     return *responses ? PAM_SUCCESS : PAM_BUF_ERR;
 }
 
@@ -54,7 +111,8 @@ static void *log_in(void *unused)
         code = pam_authenticate(pamh, 0);
         pam_end(pamh, code);
     }
-    dprintf(output, "verdict %d\n", code);
+    if (!is_quiet)
+        dprintf(output, "verdict %d\n", code);
     return NULL;
 }
 
@@ -87,7 +145,7 @@ int main(int argc, char **argv)
 {
     pthread_t threads[THREADS];
 
-    if (argc != 4)
+    if (argc != 4 && argc != 5)
         return 2;
     service = argv[2], user = argv[3];
     output = fcntl(1, F_DUPFD_CLOEXEC, 50);
@@ -115,6 +173,23 @@ int main(int argc, char **argv)
         while (dup(2) >= 0)
             ;
         log_in(NULL);
+    } else if (!strcmp(argv[1], "root")) {
+        if (setuid(0))
+            return 2;
+        log_in(NULL);
+    } else if (!strcmp(argv[1], "secret")) {
+        is_secret = 1;
+        log_in(NULL);
+        dprintf(output, "left %d\n", search());
+    } else if (!strcmp(argv[1], "many") && argc == 5) {
+        long before = 0, count = atol(argv[4]);
+        is_quiet = 1;
+        for (long i = 0; i < count; i++) {
+            if (i == count / 10)
+                before = private_kb();
+            log_in(NULL);
+        }
+        dprintf(output, "grown %ld\n", private_kb() - before);
     }
     dprintf(output, "children %d\n", children());
     return 0;

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -15,15 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.sandbox import Account, Asked, Log
+    from tests.support.sandbox import Asked, Log
 
-COUNT = itertools.count()
-START = """\
-import os, signal, socket, time
-door = socket.socket(fileno=3)
-fields = door.recv(65536).split(b"\\0")
-"""
-SHORT = "-DSILENCE_MS=1500L", "-DEND_MS=500L"
 NO_VERDICT = "no valid verdict from "
 LIES = {
     "nothing": ("", 0),
@@ -45,21 +36,33 @@ LIES = {
     "success after too many frames": (
         "for _ in range(64): door.send(b'd1')\ndoor.send(b'vsuccess')", 0,
     ),
+    "success twice": ("door.send(b'vsuccess'); door.send(b'vsuccess')", 0),
+    "success, and then another verdict": ("door.send(b'vsuccess'); door.send(b'vauth_err')", 0),
+    "to ignore, and then a message": ("door.send(b'vignore'); door.send(b'ihello')", 0),
     "an answer for a question": ("door.send(b'Asuccess')", 0),
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def helper(place: Path) -> Path:
+    """Where the module finds the program that it runs."""
+    return place / "helper.py"
+
+
+@pytest.fixture(scope="module")
+def liar(place: Path, helper: Path) -> str:
+    """Return the service of a module whose helper is the test's."""
+    return native.service("native-liar", native.build(place / "pam_liar.so", helper, *native.SHORT))
+
+
 @pytest.fixture
-def lie(place: Path, client: Path, log: Log) -> Callable[..., Asked]:
+def lie(helper: Path, liar: str, client: Path, log: Log) -> Callable[..., Asked]:
     """Log in through the module with a helper that does this."""
 
-    def ask(code: str, *options: str, status: int = 0, user: str = "root") -> Asked:
-        number = next(COUNT)
-        helper = place / f"helper-{number}.py"
-        helper.write_text(f"{START}{code}\nos._exit({status})\n")
-        module = native.build(place / f"pam_lie_{number}.so", helper, *SHORT)
+    def ask(code: str, *options: str, status: int = 0) -> Asked:
+        helper.write_text(f"{native.START}{code}\nos._exit({status})\n")
         log.clear()
-        return sandbox.ask_pam(client, native.service(f"lie-{number}", module), user, *options)
+        return sandbox.ask_pam(client, liar, "root", *options)
 
     return ask
 
@@ -97,9 +100,12 @@ def test_a_helper_that_hangs_is_ended(lie: Callable[..., Asked], code: str) -> N
     assert time.monotonic() - begun < 30
 
 
-@pytest.mark.parametrize("close", ["", "door.close();"])
-def test_a_helper_that_is_stopped_is_ended(lie: Callable[..., Asked], close: str) -> None:
-    code = f"door.send(b'vsuccess');{close} os.kill(os.getpid(), signal.SIGSTOP)"
+@pytest.mark.parametrize(
+    "before", ["pass", "door.close()", "door.shutdown(2)", "os.seteuid(65534); os.seteuid(0)"]
+)
+def test_a_helper_that_is_stopped_is_ended(lie: Callable[..., Asked], before: str) -> None:
+    """After a change of ids it would outlive its parent: PR_SET_PDEATHSIG is gone (prctl(2))."""
+    code = f"door.send(b'vsuccess'); {before}; os.kill(os.getpid(), signal.SIGSTOP)"
     assert lie(code).verdict == "PAM_SYSTEM_ERR"
 
 
@@ -129,40 +135,3 @@ door.send(b"vauth_err")
     assert targets == "/dev/null /dev/null /dev/null"
     assert mask == "set()"
     assert ignored in ("[13]", "[13, 25]")  # SIGPIPE and SIGXFSZ: Python's own doing
-
-
-@pytest.fixture(scope="module")
-def callers(place: Path) -> Path:
-    made = place / "callers"
-    source = sandbox.PROJECT / "tests/support/callers.c"
-    subprocess.run(["gcc", *native.STRICT, "-o", made, source, "-lpam"], check=True)
-    return made
-
-
-@pytest.fixture
-def wrong(native_door: Path) -> str:
-    """Return a service whose user answers wrongly."""
-    return native.service("native-callers", native_door)
-
-
-@pytest.mark.parametrize(
-    ("how", "said"),
-    [("threads", ["verdict 7"] * 8 + ["children 0"]), ("forks", ["verdict 7"] * 3 + ["children 50"]),
-     ("closed", ["verdict 7", "children 0"])],
-)  # fmt: skip
-def test_a_hard_caller_is_served_and_finds_itself_unchanged(
-    alice: Account, callers: Path, wrong: str, how: str, said: list[str]
-) -> None:
-    done = subprocess.run([callers, how, wrong, alice.name], capture_output=True, text=True,
-                          check=True, timeout=120)  # fmt: skip
-    assert done.stdout.splitlines() == said
-
-
-def test_a_caller_without_a_free_descriptor_is_refused(
-    alice: Account, callers: Path, wrong: str
-) -> None:
-    done = subprocess.run([callers, "full", wrong, alice.name], capture_output=True, text=True,
-                          check=True, timeout=120)  # fmt: skip
-    first, second, children = done.stdout.splitlines()
-    assert (first, children) == ("verdict 7", "children 0")
-    assert second in ("verdict 9", "verdict 28", "verdict 26")  # libpam reads no service then

@@ -95,7 +95,9 @@ def message_at(terminal: pexpect.spawn[str]) -> str:
     return message
 
 
-@pytest.mark.parametrize(("how", "path"), [("PATH", False), *((how, True) for how in CALLERS if how not in HELPERS)])
+@pytest.mark.parametrize(
+    ("how", "path"), [("PATH", False), *((how, True) for how in CALLERS if how not in HELPERS)]
+)
 def test_whatever_the_caller_chooses_the_right_response_succeeds_and_nothing_of_theirs_runs(
     alice: Account, mallory: Attacker, holder: Holder, program: str, how: str, path: bool
 ) -> None:
