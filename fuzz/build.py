@@ -14,7 +14,7 @@ OPTIONS = ["-std=gnu17", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
 
 def build(target: str, program: Path) -> None:
     """Compile `fuzz/TARGET.c` into a program. Raises OSError and CalledProcessError."""
-    subprocess.run(["clang", *OPTIONS, "-o", program, HERE / f"{target}.c"], check=True)
+    subprocess.run(["/usr/bin/clang", *OPTIONS, "-o", program, HERE / f"{target}.c"], check=True)
 
 
 if __name__ == "__main__":

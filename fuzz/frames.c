@@ -15,27 +15,28 @@ static struct {
     unsigned char behaviour;
     const char *fields[MOST_FIELDS];
     int count;
-} application;
+} fuzzed;
 
 #define PROMISE(true) ((true) ? (void)0 : (fprintf(stderr, "broken: %s\n", #true), abort()))
 
-static int answer(int count, const struct pam_message **messages, struct pam_response **responses,
+static int respond(int count, const struct pam_message **messages, struct pam_response **responses,
                   void *unused)
 {
-    char *text = NULL;
+    int style = messages[0]->msg_style;
 
     (void)unused;
     PROMISE(count == 1 && strlen(messages[0]->msg) < MAX_FRAME);
-    if (application.behaviour & CONVERSATION_FAILS)
+    if (fuzzed.behaviour & CONVERSATION_FAILS)
         return PAM_CONV_ERR;
     *responses = NULL;
-    if (application.behaviour & NO_RESPONSE)
+    if (fuzzed.behaviour & NO_RESPONSE)
         return PAM_SUCCESS;
     *responses = calloc(1, sizeof **responses);
-    if (messages[0]->msg_style == PAM_PROMPT_ECHO_OFF || messages[0]->msg_style == PAM_PROMPT_ECHO_ON)
-        text = application.behaviour & LONG_RESPONSE ? memset(calloc(1, LONG + 1), 'x', LONG) : strdup("y");
-    if (*responses)
-        (*responses)->resp = text;
+    if (*responses && (style == PAM_PROMPT_ECHO_OFF || style == PAM_PROMPT_ECHO_ON)) {
+        (*responses)->resp = calloc(1, LONG + 1);
+        PROMISE((*responses)->resp);
+        memset((*responses)->resp, 'x', fuzzed.behaviour & LONG_RESPONSE ? LONG : 1);
+    }
     return PAM_SUCCESS;
 }
 
@@ -43,17 +44,17 @@ static int answer(int count, const struct pam_message **messages, struct pam_res
 
 int pam_get_item(const pam_handle_t *pamh, int type, const void **item)
 {
-    static const struct pam_conv conversation = {answer, NULL}, none = {NULL, NULL};
+    static const struct pam_conv conversation = {respond, NULL}, none = {NULL, NULL};
 
     (void)pamh;
-    if (application.behaviour & ITEMS_FAIL)
+    if (fuzzed.behaviour & ITEMS_FAIL)
         return PAM_BAD_ITEM;
     if (type == PAM_CONV)
-        *item = application.behaviour & NO_CONVERSATION ? &none : &conversation;
-    else if (application.behaviour & NO_ITEMS)
+        *item = fuzzed.behaviour & NO_CONVERSATION ? &none : &conversation;
+    else if (fuzzed.behaviour & NO_ITEMS)
         *item = NULL;
     else
-        *item = application.count ? application.fields[type % application.count] : "item";
+        *item = fuzzed.count ? fuzzed.fields[type % fuzzed.count] : "item";
     return PAM_SUCCESS;
 }
 
@@ -61,13 +62,13 @@ int pam_set_item(pam_handle_t *pamh, int type, const void *item)
 {
     (void)pamh;
     PROMISE(type == PAM_AUTHTOK && strlen(item) < MAX_FRAME);
-    return application.behaviour & ITEMS_FAIL ? PAM_BAD_ITEM : PAM_SUCCESS;
+    return fuzzed.behaviour & ITEMS_FAIL ? PAM_BAD_ITEM : PAM_SUCCESS;
 }
 
 int pam_get_user(pam_handle_t *pamh, const char **user, const char *prompt)
 {
     (void)pamh, (void)prompt;
-    *user = application.count ? application.fields[0] : NULL;
+    *user = fuzzed.count ? fuzzed.fields[0] : NULL;
     return PAM_SUCCESS;
 }
 
@@ -125,30 +126,28 @@ static void try_frames(struct door *door, int helper, const unsigned char *data,
     code = carry(door);
     if (reader.code == 1 << 20)
         reader.code = NO_VERDICT; /* there was none */
-    PROMISE(code == reader.code || (code == NO_VERDICT && application.behaviour & LONG_RESPONSE));
+    PROMISE(code == reader.code || (code == NO_VERDICT && fuzzed.behaviour & LONG_RESPONSE));
 }
 
 static void try_fields(struct door *door, int helper, const unsigned char *data, size_t size)
 {
     static const int items[] = {PAM_SERVICE, PAM_RHOST, PAM_TTY, PAM_RUSER};
     char *copy = calloc(1, size + 1), *at = copy, *frame = malloc(2 * MAX_FRAME);
-    size_t expected = 0;
-    ssize_t length;
 
     if (!copy || !frame)
         abort();
     memcpy(copy, data, size);
-    while (application.count < MOST_FIELDS && at <= copy + size) {
-        application.fields[application.count++] = at;
+    while (fuzzed.count < MOST_FIELDS && at <= copy + size) {
+        fuzzed.fields[fuzzed.count++] = at;
         at += strlen(at) + 1;
     }
-    if (introduce(door, 0, application.count, application.fields) == 0) {
-        length = recv(helper, frame, 2 * MAX_FRAME, MSG_DONTWAIT);
+    if (introduce(door, 0, fuzzed.count, fuzzed.fields) == 0) {
+        ssize_t length = recv(helper, frame, 2 * MAX_FRAME, MSG_DONTWAIT);
         PROMISE(length > 0 && length <= MAX_FRAME && frame[0] == LOGIN && frame[length - 1] == 0);
         at = frame;
         for (int i = 0; i < 3; i++) /* flags, process id, whether there is a user */
             at += strlen(at) + 1;
-        PROMISE(!strcmp(at, application.fields[0]));
+        PROMISE(!strcmp(at, fuzzed.fields[0]));
         at += strlen(at) + 1;
         for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
             const void *item = NULL;
@@ -156,14 +155,15 @@ static void try_fields(struct door *door, int helper, const unsigned char *data,
             PROMISE(!strcmp(at, item ? item : ""));
             at += strlen(at) + 1;
         }
-        for (int i = 0; i < application.count; i++) {
-            PROMISE(!strcmp(at, application.fields[i]));
+        for (int i = 0; i < fuzzed.count; i++) {
+            PROMISE(!strcmp(at, fuzzed.fields[i]));
             at += strlen(at) + 1;
         }
         PROMISE(at == frame + length);
     } else {
-        for (int i = 0; i < application.count; i++)
-            expected += strlen(application.fields[i]);
+        size_t expected = 0;
+        for (int i = 0; i < fuzzed.count; i++)
+            expected += strlen(fuzzed.fields[i]);
         PROMISE(expected * 6 > MAX_FRAME / 2); /* only for want of space */
     }
     free(frame);
@@ -183,8 +183,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     if (!door.frame || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
         abort();
     door.socket = ends[0];
-    memset(&application, 0, sizeof application);
-    application.behaviour = data[0];
+    memset(&fuzzed, 0, sizeof fuzzed);
+    fuzzed.behaviour = data[0];
     if (data[0] & INTRODUCE)
         try_fields(&door, ends[1], data + 1, size - 1);
     else

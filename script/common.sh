@@ -57,3 +57,17 @@ build_door() {
 lint_shell() {
   shellcheck --external-sources script/{common.sh,bootstrap,confine,check,debian,debian-tree,demo,demo-askpass,fuzz,install,test} .ci/run
 }
+
+# Check everything in C by two compilers' analysers and by cppcheck, alike for both scripts.
+lint_c() {
+  local sources source wrong=0 options=(-std=gnu17 -Wall -Wextra -Werror '-DFILE_NAME=""') # clock.c's
+  mapfile -t sources < <(find native tests fuzz script -name '*.c' | sort)
+  ((${#sources[@]})) || die "there is nothing in C"
+  for source in "${sources[@]}"; do
+    gcc "${options[@]}" -O2 -fanalyzer -c -o /dev/null "$source" || wrong=1
+    clang "${options[@]}" --analyze -Xclang -analyzer-werror -o /dev/null "$source" || wrong=1
+  done
+  cppcheck --quiet --enable=warning,style,performance,portability --inline-suppr --error-exitcode=1 \
+    "${sources[@]}" || wrong=1
+  return "$wrong"
+}

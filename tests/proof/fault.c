@@ -79,7 +79,7 @@ static void ring(int number)
 
 static void go_on(struct process *process, int signal)
 {
-    if (halted && (!strcmp(want.halt, "all") || !strcmp(process->role, "login"))) {
+    if (halted && want.halt && (!strcmp(want.halt, "all") || !strcmp(process->role, "login"))) {
         process->held = 1;
         process->signal = signal;
     } else {
@@ -348,7 +348,7 @@ int main(int argc, char **argv)
     if (program == 0) {
         if (ptrace(PTRACE_TRACEME, 0, 0, 0))
             _exit(126);
-        raise(SIGSTOP);
+        kill(getpid(), SIGSTOP);
         execv(argv[optind + 1], argv + optind + 1);
         _exit(127);
     }

@@ -6,6 +6,7 @@
  *   full           there is no descriptor left
  *   root           a set-user-ID program gives up its caller's real id before it asks
  *   secret         somebody searches the memory afterwards: `left N`, of the response
+ *   twice          two logins, one after the other
  *   many           COUNT logins in one process: `grown N` kB of private memory after the first tenth
  *
  * Prints `verdict N` for each login, and then `children N` (those that wait(2) knows).
@@ -172,6 +173,9 @@ int main(int argc, char **argv)
         log_in(NULL); /* with everything that PAM keeps open */
         while (dup(2) >= 0)
             ;
+        log_in(NULL);
+    } else if (!strcmp(argv[1], "twice")) {
+        log_in(NULL);
         log_in(NULL);
     } else if (!strcmp(argv[1], "root")) {
         if (setuid(0))

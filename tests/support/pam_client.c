@@ -200,13 +200,13 @@ static char *ask_program(const char *prompt)
 static void run_as(const char *ids, char **command)
 {
     int uid = 0, gid = 0, status = -1;
-    char *environment[] = {"LC_ALL=C", NULL};
     pid_t pid;
     if (sscanf(ids, "%d:%d", &uid, &gid) != 2)
         abort();
     clock_gettime(CLOCK_MONOTONIC, &begun);
     pid = fork();
     if (pid == 0) {
+        char *environment[] = {"LC_ALL=C", NULL};
         if (!freopen("/dev/null", "w", stdout) || setgroups(0, NULL)
             || setresgid((gid_t)gid, (gid_t)gid, (gid_t)gid)
             || setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid))
@@ -224,6 +224,8 @@ static int converse(int count, const struct pam_message **messages,
                     struct pam_response **responses, void *data)
 {
     struct pam_response *reply = calloc((size_t)count, sizeof *reply);
+    if (!reply)
+        return PAM_BUF_ERR;
     (void)data;
     mark("/fault/pause");
     for (int i = 0; i < count; i++) {

@@ -375,7 +375,8 @@ def test_shellcheck_reads_every_script_of_a_shell() -> None:
         r"shellcheck --external-sources script/\{(.*)\} (.*)", text("script/common.sh")
     )
     assert {*(f"script/{name}" for name in listed[0].split(",")), listed[1]} == scripts
-    assert all("lint_shell" in text(f"script/{name}") for name in ("check", "test"))
+    for lint in ("lint_shell", "lint_c"):
+        assert all(lint in text(f"script/{name}") for name in ("check", "test"))
 
 
 def test_each_program_of_python_s_that_is_shown_exists_and_takes_its_options() -> None:

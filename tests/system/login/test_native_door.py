@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import re
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.support.sandbox import Asked, Log
 
+ENTRIES = ("acct_mgmt", "authenticate", "chauthtok", "close_session", "open_session", "setcred")
 NO_VERDICT = "no valid verdict from "
 LIES = {
     "nothing": ("", 0),
@@ -52,7 +56,12 @@ def helper(place: Path) -> Path:
 @pytest.fixture(scope="module")
 def liar(place: Path, helper: Path) -> str:
     """Return the service of a module whose helper is the test's."""
-    return native.service("native-liar", native.build(place / "pam_liar.so", helper, *native.SHORT))
+    return native.service(
+        "native-liar",
+        native.build(place / "pam_liar.so", helper, *native.SHORT),
+        "debug",
+        "[x=y z]",
+    )
 
 
 @pytest.fixture
@@ -126,8 +135,10 @@ door.send(b"vauth_err")
     fields, environment, directory, leads, umask, descriptors, targets, mask, ignored = (
         said.read_text().splitlines()
     )
-    assert "b'root'" in fields
-    assert "b'203.0.113.7'" in fields
+    flags, caller, *told, last = ast.literal_eval(fields)
+    assert (flags, last) == (b"L0", b"")
+    assert int(caller) > 1
+    assert told == [b"1", b"root", b"native-liar", b"203.0.113.7", b"", b"", b"debug", b"x=y z"]
     assert environment == "{'LC_ALL': 'C'}"
     assert (directory, leads, umask) == ("/", "True", str(0o077))
     assert descriptors.startswith("[0, 1, 2, 3, ")
@@ -135,3 +146,20 @@ door.send(b"vauth_err")
     assert targets == "/dev/null /dev/null /dev/null"
     assert mask == "set()"
     assert ignored in ("[13]", "[13, 25]")  # SIGPIPE and SIGXFSZ: Python's own doing
+
+
+def test_it_exports_what_libpam_calls_needs_nothing_else_and_is_hardened(native_door: Path) -> None:
+    def shown(*command: str) -> str:
+        return subprocess.check_output([*command, native_door], text=True)
+
+    names = [line.split()[-1] for line in shown("nm", "-D", "--defined-only").splitlines()]
+    assert sorted(names) == [f"pam_sm_{name}" for name in ENTRIES]
+    dynamic = shown("readelf", "-dW")
+    assert re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic) == ["libpam.so.0", "libc.so.6"]
+    assert "NOW" in dynamic
+    segments = shown("readelf", "-lW")
+    assert "GNU_RELRO" in segments
+    assert re.search(r"GNU_STACK .* RW ", segments)
+    assert {"__stack_chk_fail", "__explicit_bzero_chk"} <= set(
+        re.findall(r" U (\w+)", shown("nm", "-D"))
+    )
