@@ -9,12 +9,13 @@ from contextlib import ExitStack, contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from tests.support import native
 from tests.support.codes import FILE, otp_file, text
 from tests.support.gateways import Authority, Gateway
 from tests.support.keys import Holder
 from tests.support.page import make_certificate
 from tests.support.pins import NUMBER, PHONES, SETTINGS, by_http, free_mobile, sending_account
-from tests.support.sandbox import Account, trex_service
+from tests.support.sandbox import MODULE, Account, trex_service
 from trex.errors import TrexError
 from trex.sms.counts import FileCounts
 from trex.system.rewriting import name_beside
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WITH_KEY = ("plain", "made", "files", "signed")
+WITH_KEY = ("plain", "made", "files", "signed", "native")
 # A PIN is sent; and none is, because the limit is reached.
 WITH_PIN = ("pin", "limit")
 VARIANTS = (*WITH_KEY, "code", *WITH_PIN)
@@ -53,9 +54,19 @@ class Case:
         """Return what must not have become of what the login writes."""
         return []
 
-    def is_own(self, name: str, path: str) -> bool:
+    def is_own(self, role: str, name: str, path: str) -> bool:
         """Tell whether a call of a child's program, after `path`, is Trex's own at its work."""
         return False
+
+
+class NativeCase(Case):
+    """A login through `pam_trex.so`, whose helper is a child's program and the login itself."""
+
+    def is_own(self, role: str, name: str, path: str) -> bool:
+        """Leave out gpg, and what it takes to start Python and to import."""
+        if role != HELPER:
+            return not role.endswith("x")  # a child that becomes gpg
+        return name not in IMPORTING or path.startswith("/home/")
 
 
 class CodeCase(Case):
@@ -133,7 +144,7 @@ class PinCase(Case):
     def _count(self, user: str, messages: int) -> None:
         FileCounts(str(self._counts)).add(user, "", messages, {})
 
-    def is_own(self, name: str, path: str) -> bool:
+    def is_own(self, role: str, name: str, path: str) -> bool:
         """Leave out what it takes to start Python and to import; counts and authority are ours."""
         return name not in IMPORTING or "/fault-" in path
 
@@ -141,6 +152,8 @@ class PinCase(Case):
         """End the gateway."""
         self.gateway.close()
 
+
+HELPER = "1.1x"  # of the keeper, which runs no program
 
 # What libpython calls for each module that a program imports.
 IMPORTING = frozenset((
@@ -174,12 +187,16 @@ class Cases:
             self.users["files"].own(path, 0o600)
         fields = {"made": "nosign webQrAuthTls", "files": "nosign webQrAuthTls page.key page.pem",
                   "signed": signer}  # fmt: skip
+        door = native.build(place / "pam_trex.so", MODULE / "trex/login/helper.py")
+        services = {"native": native.service("trex-faults-native", door, "gpg_timeout=5", "nullok")}
         for variant in WITH_KEY:
             user = self.users[variant]
             user.import_keys(holder.public(key))
             user.write(f"{key} trust {fields.get(variant, 'nosign')}\n")
             right = f"--answer-with {holder.command()}"
-            self._free[variant].put(Case(service, user, right, "--answer AAAAAAAAAA"))
+            kind = NativeCase if variant in services else Case
+            case = kind(services.get(variant, service), user, right, "--answer AAAAAAAAAA")
+            self._free[variant].put(case)
 
     def _add_pins(self, place: Path) -> None:
         counts = place / "fault-counts"

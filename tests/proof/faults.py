@@ -139,14 +139,15 @@ class World:
             return self._calls(case, [line.split(" ") for line in lines])
 
     def _calls(self, case: Case, rows: list[list[str]]) -> list[Call]:
-        entry = next(number for number, row in enumerate(rows) if row[4].endswith("/pam_trex.py"))
+        entries = [number for number, row in enumerate(rows) if row[4].endswith("/pam_trex.py")]
+        entry = entries[0] if entries else 0  # libpam has loaded pam_trex.so before
         calls: list[Call] = []
         places: dict[str, str] = {}  # the last path of each
         for number, (_, role, at, called, path) in enumerate(rows):
             name = self.names.get(int(called), called)
             places[role] = path or places.get(role, "")
             early = role == "login" and number < entry
-            own = "x" in role and case.is_own(name, places[role])
+            own = "x" in role and case.is_own(role, name, places[role])
             calls.append(Call(role, int(at), name, path, early, own))
         return calls
 

@@ -153,15 +153,21 @@ def test_a_closed_descriptor_ends_no_login_that_can_still_ask(
     assert terminal.exitstatus == status
 
 
-@pytest.fixture
-def group(mallory: Attacker) -> Iterator[Path]:
-    """Make a cgroup that can be frozen."""
-    subprocess.run(["mount", "-t", "cgroup2", "none", CGROUPS], check=True)
-    made = CGROUPS / "trex-mallory"
+@pytest.fixture(params=["", "unified"])
+def group(request: pytest.FixtureRequest, mallory: Attacker) -> Iterator[Path]:
+    """Make a cgroup that can be frozen, where systemd has them, alone or beside the old ones."""
+    root = CGROUPS / request.param
+    mounted = [CGROUPS]
+    if root != CGROUPS:
+        subprocess.run(["mount", "-t", "tmpfs", "trex-cgroup", CGROUPS], check=True)
+        root.mkdir()
+        mounted = [root, CGROUPS]
+    subprocess.run(["mount", "-t", "cgroup2", "none", root], check=True)
+    made = root / "trex-mallory"
     made.mkdir()
     yield made
     made.rmdir()
-    subprocess.run(["umount", CGROUPS], check=True)
+    subprocess.run(["umount", *mounted], check=True)
 
 
 def test_a_frozen_cgroup_holds_neither_helper_nor_keeper(
