@@ -40,6 +40,7 @@ class Case:
 
     alone = False  # whether one login must end before the next begins
     verdict = "PAM_SUCCESS"
+    options: tuple[str, ...] = ()  # of the PAM client's
 
     def __init__(self, service: str, user: Account, right: str, wrong: str) -> None:
         """Take the options of the PAM client that answer rightly or wrongly, each with a value."""
@@ -61,6 +62,8 @@ class Case:
 
 class NativeCase(Case):
     """A login through `pam_trex.so`, whose helper is a child's program and the login itself."""
+
+    options = ("--log",)  # pam_syslog(3) leaves libc's socket open
 
     def is_own(self, role: str, name: str, path: str) -> bool:
         """Leave out gpg, and what it takes to start Python and to import."""

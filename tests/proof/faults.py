@@ -122,7 +122,7 @@ class World:
         case.prepare()
         done = subprocess.run(
             [self.injector, "--seconds", "40", *options, report, self.client, "--marks", "--state",
-             "--descriptors", *case.answers[right], case.service, case.user.name],
+             "--descriptors", *case.options, *case.answers[right], case.service, case.user.name],
             capture_output=True, check=False, env={"PATH": "/usr/bin:/bin"}, timeout=120,
             stdin=subprocess.DEVNULL, text=True, errors="replace",
         )  # fmt: skip

@@ -53,7 +53,7 @@ CHANGES = {
                                    "RLIMIT_SIGPENDING, ", "RLIMIT_MEMLOCK, ", "RLIMIT_RTTIME,")),
         '"/sys/fs/cgroup/cgroup.procs", -> ', '"/sys/fs/cgroup/unified/cgroup.procs", -> ', "SYS_setgroups, 0 -> SYS_setgroups, -1",
     ],
-    "run_helper": [*(f'{one}, -> ' for one in ('"-I"', '"-S"', '"-B"', '"-X", "utf8"')),
+    "run_helper": [*(f"{one}, -> " for one in ('"-I"', '"-S"', '"-B"', '"-X", "utf8"')),
                    "SIGKILL -> 0", "arguments, environment) -> arguments, environ)"],
     "keep": ["_exit(status != 0) -> _exit(0)", "getuid() != 0 || getauxval(AT_SECURE) -> getuid() != 0",
              "getuid() != 0 || getauxval(AT_SECURE) -> getauxval(AT_SECURE)", "geteuid() == 0 && -> ",
@@ -131,7 +131,7 @@ def _conditions(source: str, begin: int, end: int) -> Iterator[tuple[int, int, s
         start = begin + found.end()
         stop = closing(source, start)
         yield start, stop, "0"
-        cuts = [cut for cut in cuts_at(source, start, stop, "||")]
+        cuts = list(cuts_at(source, start, stop, "||"))
         if cuts:
             starts, stops = [start, *(cut + 2 for cut in cuts)], [*cuts, stop]
             yield from ((a, b, " 0 ") for a, b in zip(starts, stops, strict=True))

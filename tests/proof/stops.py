@@ -24,7 +24,7 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.proof.faults import HERE, NEVER, system_calls
-from tests.support import sandbox
+from tests.support import native, sandbox
 from tests.support.codes import ACCOUNT_LINES, FILE, text
 from tests.support.gateways import Authority, Gateway
 from tests.support.keys import Holder
@@ -54,15 +54,18 @@ class Variant:
 
     name = ""
     answer = "x"  # mallory's
+    is_native = False  # whether through pam_trex.so
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.entry = world.door if self.is_native else world.entry
         self.service = sandbox.pam_service(f"trex-stops-{self.name}", *self.lines())
 
     def lines(self) -> tuple[str, ...]:
         """Return the PAM service."""
         arguments = " ".join(self.arguments())
-        return f"auth required pam_python.so {self.world.entry} {arguments}", *ACCOUNT_LINES
+        module = self.entry if self.is_native else f"pam_python.so {self.entry}"
+        return f"auth required {module} {arguments}", *ACCOUNT_LINES
 
     def arguments(self) -> list[str]:
         """Return the module's."""
@@ -91,7 +94,9 @@ class Signed(Variant):
     name = "signed"
 
     def __init__(self, world: World) -> None:
-        self.home, self.records = world.place / "stops-gnupg", world.place / "stops-records"
+        place = world.place / f"stops-{self.name}"
+        place.mkdir(mode=0o755)
+        self.home, self.records = place / "gnupg", place / "records"
         super().__init__(world)
         key = world.holder.make("stops@example.org")
         signer = world.holder.make("stops-signer@example.org", "signing")
@@ -210,7 +215,23 @@ class Code(Variant):
             yield f"left: {left}"
 
 
-VARIANTS: dict[str, type[Variant]] = {one.name: one for one in (Signed, Pin, Code)}
+class NativeSigned(Signed):
+    """The same through pam_trex.so: the login is not in su's process."""
+
+    name = "native-signed"
+    is_native = True
+
+
+class NativeCode(Code):
+    """The same."""
+
+    name = "native-code"
+    is_native = True
+
+
+VARIANTS: dict[str, type[Variant]] = {
+    one.name: one for one in (Signed, Pin, Code, NativeSigned, NativeCode)
+}
 
 
 class World:
@@ -224,6 +245,8 @@ class World:
         subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", self.injector,
                         HERE / "fault.c"], check=True)  # fmt: skip
         self.entry = _module_without_delay(place / "stops-module")
+        self.door = native.build(place / "stops-module/pam_trex.so",
+                                 place / "stops-module/trex/login/helper.py")  # fmt: skip
         self.names = system_calls()
         self._numbers = count()
         self._su = (sandbox.PAM_SERVICES / "su").read_text()
@@ -269,7 +292,7 @@ class World:
         su = ["/usr/bin/setpriv", "--reuid=mallory", "--regid=mallory", "--clear-groups",
               "/usr/bin/su", "-c", "true", "alice"]  # fmt: skip
         tracer = subprocess.Popen(
-            [self.injector, "--begin", self.entry, "--seconds", str(SECONDS), *options, report,
+            [self.injector, "--begin", variant.entry, "--seconds", str(SECONDS), *options, report,
              *su], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env={"PATH": "/usr/bin:/bin"},
         )  # fmt: skip

@@ -19,6 +19,7 @@
  *   own-child kept|taken    whether that child was the client's to reap
  *   run-us N                microseconds, fork to end, of the command that --run-as runs at the prompt
  *
+ * --log has the client open its log, whose socket libc keeps, as most programs do.
  * --marks accesses the names that tests/proof/fault.c watches for. The client is also built setuid root by a test that attacks through the environment.
  */
 #define _GNU_SOURCE
@@ -36,6 +37,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -354,7 +356,7 @@ static void usage(void)
           "  [--others] [--descriptors] [--ignore-sigchld | --reap-sigchld | --wait-sigchld |\n"
           "  --block-sigchld | --pending-sigchld | --note-sigchld] [--child-until FILE]\n"
           "  [--delay] [--prompt-file FILE] [--refuse-messages]\n"
-          "  [--state] [--marks]"
+          "  [--state] [--marks] [--log]"
           "  [--run-as UID:GID] SERVICE USER [COMMAND...]\n", stderr);
     exit(2);
 }
@@ -363,7 +365,7 @@ int main(int argc, char **argv)
 {
     enum { ANSWER = 1, WITH, NONE, CONVERR, RHOST, TIMES, SILENT, MEMORY, SETCRED, OTHERS,
            DESCRIPTORS, SIGCHLD_IGNORED, DELAY, PROMPT_FILE, RUN_AS, REAP, STATE, MARKS, WAIT,
-           BLOCK, PENDING, NOTE, UNTIL, REFUSE };
+           BLOCK, PENDING, NOTE, UNTIL, REFUSE, LOG };
     static const struct option options[] = {
         {"answer", 1, 0, ANSWER}, {"answer-with", 1, 0, WITH}, {"no-response", 0, 0, NONE},
         {"conversation-error", 0, 0, CONVERR}, {"rhost", 1, 0, RHOST}, {"times", 1, 0, TIMES},
@@ -374,7 +376,7 @@ int main(int argc, char **argv)
         {"state", 0, 0, STATE}, {"marks", 0, 0, MARKS}, {"wait-sigchld", 0, 0, WAIT},
         {"block-sigchld", 0, 0, BLOCK}, {"pending-sigchld", 0, 0, PENDING},
         {"note-sigchld", 0, 0, NOTE}, {"child-until", 1, 0, UNTIL},
-        {"refuse-messages", 0, 0, REFUSE}, {0, 0, 0, 0}};
+        {"refuse-messages", 0, 0, REFUSE}, {"log", 0, 0, LOG}, {0, 0, 0, 0}};
     const struct sigaction note = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
     const char *until = NULL;
     int block = 0, pending = 0, has_child = 0;
@@ -406,6 +408,7 @@ int main(int argc, char **argv)
         case NOTE: sigaction(SIGCHLD, &note, NULL); has_child = 1; break;
         case BLOCK: block = has_child = 1; break;
         case PENDING: block = pending = has_child = 1; break;
+        case LOG: openlog(NULL, LOG_NDELAY, LOG_USER); break;
         case REFUSE: want.refuse_messages = 1; break;
         case UNTIL: until = optarg; break;
         case RUN_AS: want.run_ids = optarg; break;
