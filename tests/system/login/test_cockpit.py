@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.support.keys import Holder
     from tests.support.sandbox import Account, Log
 
+pytestmark = pytest.mark.usefixtures("door")
 SESSION = "/usr/lib/cockpit/cockpit-session"
 SERVICE = sandbox.PAM_SERVICES / "cockpit"
 SECONDS = "15"

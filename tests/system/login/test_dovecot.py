@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.support.sandbox import Account, Log
 
+pytestmark = pytest.mark.usefixtures("door")
 SERVICE = sandbox.PAM_SERVICES / "dovecot"
 CONFIG_2_3 = """\
 base_dir = {directory}/run

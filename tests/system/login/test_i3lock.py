@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.support.sandbox import Account, Log
 
+pytestmark = pytest.mark.usefixtures("door")
 SERVICE = sandbox.PAM_SERVICES / "i3lock"
 PATIENCE = 20  # seconds
 

@@ -134,7 +134,7 @@ def test_the_helper_is_root_s_own_while_the_prompt_is_open(
         assert mallory.account.run("sh", "-c", f"kill -STOP {pid} || echo refused") == b"refused\n"
     terminal.sendline("wrong")
     terminal.close(force=True)
-    wait_until(lambda: not Path(f"/proc/{helper}").exists())
+    wait_until(lambda: not is_alive(helper))
 
 
 @pytest.mark.parametrize("program", ["su"], indirect=True)
@@ -185,7 +185,7 @@ def test_a_frozen_cgroup_holds_neither_helper_nor_keeper(
         assert group.name not in Path(f"/proc/{pid}/cgroup").read_text()
     assert log_in("alice").verdict == "PAM_SUCCESS"
     (group / "cgroup.kill").write_text("1")
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in own))
+    wait_until(lambda: not any(is_alive(pid) for pid in own))
     terminal.close(force=True)
 
 
@@ -194,6 +194,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether there is such a process, and not only its status for a parent to take."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def below(pid: int) -> list[int]:

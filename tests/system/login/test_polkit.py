@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.support.keys import Holder
     from tests.support.sandbox import Account, Log
 
+pytestmark = pytest.mark.usefixtures("door")
 BUS = Path("/run/dbus")
 POLKITD = "/usr/lib/polkit-1/polkitd"
 RULES = Path("/etc/polkit-1/rules.d/00-trex.rules")

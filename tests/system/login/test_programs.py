@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.support.sandbox import Account, Log
     from tests.system.conftest import Keys
 
+pytestmark = pytest.mark.usefixtures("door")
 WRONG = "Trex: this response was wrong. If you are asked again, it is a new challenge."
 TIOCGPTPEER = 0x5441  # ioctl_tty(2): the other side of a pseudo-terminal, as a descriptor
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tests.support.sandbox import Account, Log
 
+pytestmark = pytest.mark.usefixtures("door")
 CONFIG = """\
 listen=YES
 listen_ipv6=NO
