@@ -46,6 +46,7 @@ TESTS = {
     "introduce": CARRYING, "pam_sm_authenticate": CARRYING,
 }  # fmt: skip
 CHANGES = {
+    "await": ["ready < 0 && errno == EINTR -> 0", "left > 0 ? (int)left : 0 -> -1"],
     "limit": ["both.rlim_cur = most < both.rlim_max ? most : both.rlim_max -> both.rlim_cur = most"],
     "leave_the_caller": [
         *(f"{one} -> " for one in ("RLIMIT_CPU, ", "RLIMIT_FSIZE, ", "RLIMIT_DATA, ", "RLIMIT_AS, ",
