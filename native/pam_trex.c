@@ -347,7 +347,8 @@ static int introduce(struct door *door, int flags, int argc, const char **argv)
 {
     static const int items[] = {PAM_SERVICE, PAM_RHOST, PAM_TTY, PAM_RUSER};
     const char *user = NULL;
-    char *end = door->frame + MAX_FRAME, *at = door->frame;
+    const char *const end = door->frame + MAX_FRAME;
+    char *at = door->frame;
     int named = pam_get_user(door->pamh, &user, NULL) == PAM_SUCCESS && user;
 
     at += sprintf(at, "%c%d%c%d%c%d%c", LOGIN, flags, 0, (int)getpid(), 0, named, 0);

@@ -64,10 +64,12 @@ lint_c() {
   mapfile -t sources < <(find native tests fuzz script -name '*.c' | sort)
   ((${#sources[@]})) || die "there is nothing in C"
   for source in "${sources[@]}"; do
-    gcc "${options[@]}" -O2 -fanalyzer -c -o /dev/null "$source" || wrong=1
+    # gcc 14 takes what dup2(2) places for a leak.
+    gcc "${options[@]}" -O2 -fanalyzer -Wno-analyzer-fd-leak -c -o /dev/null "$source" || wrong=1
     clang "${options[@]}" --analyze -Xclang -analyzer-werror -o /dev/null "$source" || wrong=1
   done
-  cppcheck --quiet --enable=warning,style,performance,portability --inline-suppr --error-exitcode=1 \
-    "${sources[@]}" || wrong=1
+  # The two are no faults: how deep it has looked, and what a type of sigaction(2)'s needs.
+  cppcheck --quiet --enable=warning,style,performance,portability --error-exitcode=1 \
+    --suppress={normalCheckLevelMaxBranches,constParameterCallback} "${sources[@]}" || wrong=1
   return "$wrong"
 }

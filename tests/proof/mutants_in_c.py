@@ -33,13 +33,15 @@ DOOR, CALLERS, MEMORY, SU = (
     f"tests/system/login/test_native_{name}.py" for name in ("door", "callers", "memory", "su")
 )
 CORPUS = "tests/unit/test_fuzz.py::test_what_is_in_the_corpus_of_a_target_in_c"
-OWN = f"{SU}::test_the_helper_is_root_s_own_while_the_prompt_is_open"
-FROZEN = f"{SU}::test_a_frozen_cgroup_holds_neither_helper_nor_keeper"
-CARRYING = (CORPUS, DOOR, CALLERS, MEMORY)
-STARTING = (DOOR, CALLERS, OWN, FROZEN)
+OWN = tuple(f"{SU}::test_the_helper_is_root_s_own_while_the_prompt_is_open[su-{how}]"
+            for how in ("limits", "nice", "slack", "signals", "umask"))  # fmt: skip
+FROZEN = tuple(f"{SU}::test_a_frozen_cgroup_holds_neither_helper_nor_keeper[su-{place}]"
+               for place in ("", "unified"))  # fmt: skip
+CARRYING = (CORPUS, MEMORY, DOOR, CALLERS)
+STARTING = (DOOR, CALLERS, *OWN)
 # The tests that know a function; the first that fails is enough.
 TESTS = {
-    "now_ms": STARTING, "await": STARTING, "limit": (OWN,), "leave_the_caller": (OWN, FROZEN),
+    "now_ms": STARTING, "await": STARTING, "limit": OWN, "leave_the_caller": (*OWN, *FROZEN),
     "forget_handlers": STARTING, "place_descriptors": STARTING, "run_helper": STARTING,
     "keep": STARTING, "start": STARTING, "finish": STARTING, "tell": CARRYING, "converse": CARRYING,
     "verdict": CARRYING, "serve": CARRYING, "carry": CARRYING, "put": CARRYING,
@@ -207,7 +209,8 @@ def run_tests(place: Path, tests: tuple[str, ...]) -> str:
 
 def _survivors(share: list[Mutant], place: Path) -> list[Mutant]:
     left = []
-    for mutant in share:
+    for number, mutant in enumerate(share):
+        sys.stdout.write(f"{number} of {len(share)}\n" if number % 10 == 0 else "")
         if survives(mutant, place):
             left.append(mutant)
             sys.stdout.write(f"  {SOURCE}:{mutant.line}: {mutant.function}: {mutant.change}\n")

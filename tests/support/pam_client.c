@@ -194,6 +194,8 @@ static char *ask_program(const char *prompt)
     close(out[0]);
     waitpid(pid, NULL, 0);
     signal(SIGCHLD, old);
+    if (!answer)
+        abort();
     answer[strcspn(answer, "\n")] = 0;
     return answer;
 }
@@ -222,6 +224,16 @@ static void run_as(const char *ids, char **command)
     printf("run-us %ld\n", since_begun_us());
 }
 
+/* End the conversation, and what was answered before. */
+static int refuse(struct pam_response *reply, int answered)
+{
+    for (int i = 0; i < answered; i++)
+        free(reply[i].resp);
+    free(reply);
+    mark("/fault/resume");
+    return PAM_CONV_ERR;
+}
+
 static int converse(int count, const struct pam_message **messages,
                     struct pam_response **responses, void *data)
 {
@@ -237,9 +249,7 @@ static int converse(int count, const struct pam_message **messages,
             printf("say %d ", style);
             print_escaped(text);
             if (want.refuse_messages) {
-                free(reply);
-                mark("/fault/resume");
-                return PAM_CONV_ERR;
+                return refuse(reply, i);
             }
             continue;
         }
@@ -259,9 +269,7 @@ static int converse(int count, const struct pam_message **messages,
         if (want.run_ids)
             run_as(want.run_ids, want.command);
         if (want.conversation_error) {
-            free(reply);
-            mark("/fault/resume");
-            return PAM_CONV_ERR;
+            return refuse(reply, i);
         }
         if (want.no_response)
             reply[i].resp = NULL;

@@ -76,7 +76,7 @@ door.send(b'vauth_err')"""
 def test_many_logins_in_one_process_leave_nothing_in_it(call: Callable[..., list[str]]) -> None:
     """Ten thousand do not either: docs/attacks.md says what was measured."""
     grown, children = call(
-        "many", "door.send(b'ihello'); door.recv(9); door.send(b'vauth_err')", "100"
+        "many", "door.send(b'ihello'); door.recv(9); door.send(b'vauth_err')", "40"
     )
     assert int(grown.removeprefix("grown ")) <= GROWN_KB
     assert children == "children 0"
