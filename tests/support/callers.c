@@ -4,6 +4,7 @@
  *   forks          another thread forks all the while, and the children stay
  *   closed         descriptors 0 to 2 are closed
  *   full           there is no descriptor left
+ *   alarms         a handler runs again and again meanwhile
  *   root           a set-user-ID program gives up its caller's real id before it asks
  *   secret         somebody searches the memory afterwards: `left N`, of the response
  *   twice          two logins, one after the other
@@ -22,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -117,6 +119,11 @@ static void *log_in(void *unused)
     return NULL;
 }
 
+static void ignore_alarm(int number)
+{
+    (void)number;
+}
+
 static void *keep_forking(void *unused)
 {
     (void)unused;
@@ -177,6 +184,13 @@ int main(int argc, char **argv)
     } else if (!strcmp(argv[1], "twice")) {
         log_in(NULL);
         log_in(NULL);
+    } else if (!strcmp(argv[1], "alarms")) {
+        const struct sigaction handled = {.sa_handler = ignore_alarm}; /* without SA_RESTART */
+        const struct itimerval often = {{0, 2000}, {0, 2000}}, never = {{0, 0}, {0, 0}};
+        sigaction(SIGALRM, &handled, NULL);
+        setitimer(ITIMER_REAL, &often, NULL);
+        log_in(NULL);
+        setitimer(ITIMER_REAL, &never, NULL);
     } else if (!strcmp(argv[1], "root")) {
         if (setuid(0))
             return 2;

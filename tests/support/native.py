@@ -18,7 +18,7 @@ if platform.machine() == "x86_64":
     FLAGS.append("-fcf-protection")
 # A helper that a test writes begins like this, and the module waits for it so long.
 START = """\
-import os, signal, socket, time
+import os, signal, socket, sys, time
 door = socket.socket(fileno=3)
 fields = door.recv(65536).split(b"\\0")
 """

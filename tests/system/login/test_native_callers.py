@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,6 @@ from tests.support import native, sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from tests.support.sandbox import Account
 
@@ -59,6 +59,21 @@ def test_a_set_user_id_program_that_has_given_up_its_caller_s_id_is_left_as_su_i
     callers.chmod(0o755)
 
 
+def test_a_descriptor_of_the_caller_s_does_not_reach_the_helper(
+    call: Callable[..., list[str]], place: Path
+) -> None:
+    said = place / "said"
+    helper = f"""
+open({str(said)!r}, "w").write(str([n for n in range(4, 100) if os.path.exists(f"/proc/self/fd/{{n}}")]))
+door.send(b"vauth_err")"""
+    with Path("/dev/null").open() as one:
+        assert call("alarms", helper, caller={"pass_fds": [one.fileno()]}) == [
+            "verdict 7",
+            "children 0",
+        ]
+    assert said.read_text() in ("[]", "[4]")  # the file that says it
+
+
 def test_no_copy_of_a_response_or_a_password_stays_in_the_caller(
     call: Callable[..., list[str]],
 ) -> None:
@@ -101,7 +116,7 @@ def wrong(native_door: Path) -> str:
 @pytest.mark.parametrize(
     ("how", "said"),
     [("threads", ["verdict 7"] * 8 + ["children 0"]), ("forks", ["verdict 7"] * 3 + ["children 50"]),
-     ("closed", ["verdict 7", "children 0"])],
+     ("alarms", ["verdict 7", "children 0"]), ("closed", ["verdict 7", "children 0"])],
 )  # fmt: skip
 def test_a_hard_caller_is_served_and_finds_itself_unchanged(
     alice: Account, callers: Path, wrong: str, how: str, said: list[str]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.support.sandbox import Asked, Log
 
 ENTRIES = ("acct_mgmt", "authenticate", "chauthtok", "close_session", "open_session", "setcred")
+FLAGS = ("isolated", "no_site", "dont_write_bytecode", "utf8_mode")
 NO_VERDICT = "no valid verdict from "
 LIES = {
     "nothing": ("", 0),
@@ -118,6 +119,11 @@ def test_a_helper_that_is_stopped_is_ended(lie: Callable[..., Asked], before: st
     assert lie(code).verdict == "PAM_SYSTEM_ERR"
 
 
+def test_a_helper_without_its_keeper_ends(lie: Callable[..., Asked]) -> None:
+    """The fixture `nothing_left` looks for it."""
+    assert lie("os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)").verdict == "PAM_SYSTEM_ERR"
+
+
 def test_what_the_helper_starts_with(lie: Callable[..., Asked], place: Path) -> None:
     """Nothing of the caller's: its environment, descriptors, directory, umask, session, terminal."""
     said = place / "said"
@@ -128,11 +134,12 @@ with open({str(said)!r}, "w") as file:
     print(*(os.readlink(f"/proc/self/fd/{{n}}") for n in range(3)), file=file)
     print(signal.pthread_sigmask(signal.SIG_BLOCK, ()), file=file)
     print([n for n in range(1, 32) if signal.getsignal(n) == signal.SIG_IGN], file=file)
+    print([getattr(sys.flags, name) for name in {FLAGS!r}], "site" in sys.modules, file=file)
 door.send(b"vauth_err")
 """
-    asked = lie(code, "--rhost", "203.0.113.7")
+    asked = lie(code, "--rhost", "203.0.113.7", "--block-sigchld", "--ignore-sigchld")
     assert asked.verdict == "PAM_AUTH_ERR"
-    fields, environment, directory, leads, umask, descriptors, targets, mask, ignored = (
+    fields, environment, directory, leads, umask, descriptors, targets, mask, ignored, python = (
         said.read_text().splitlines()
     )
     flags, caller, *told, last = ast.literal_eval(fields)
@@ -146,6 +153,7 @@ door.send(b"vauth_err")
     assert targets == "/dev/null /dev/null /dev/null"
     assert mask == "set()"
     assert ignored in ("[13]", "[13, 25]")  # SIGPIPE and SIGXFSZ: Python's own doing
+    assert python == "[1, 1, 1, 1] False"
 
 
 def test_it_exports_what_libpam_calls_needs_nothing_else_and_is_hardened(native_door: Path) -> None:

@@ -119,6 +119,7 @@ def test_the_helper_is_root_s_own_while_the_prompt_is_open(
         status = Path(f"/proc/{pid}/status").read_text()
         assert "Uid:\t0\t0\t0\t0\n" in status
         assert "Gid:\t0\t0\t0\t0\n" in status
+        assert re.search(r"^Groups:\t *$", status, re.MULTILINE)
         assert "Umask:\t0077\n" in status
         assert os.getsid(pid) == pid
         assert os.getpriority(os.PRIO_PROCESS, pid) == 0
