@@ -20,6 +20,26 @@ if TYPE_CHECKING:
 
 ENTRIES = ("acct_mgmt", "authenticate", "chauthtok", "close_session", "open_session", "setcred")
 FLAGS = ("isolated", "no_site", "dont_write_bytecode", "utf8_mode")
+STUB = """\
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/types.h>
+
+pid_t no_fork(void);
+int no_kill(pid_t pid, int number);
+
+pid_t no_fork(void)
+{{
+    errno = EAGAIN;
+    return -1;
+}}
+
+int no_kill(pid_t pid, int number)
+{{
+    (void)pid, (void)number;
+    return open("{signalled}", O_CREAT | O_WRONLY, 0600);
+}}
+"""
 NO_VERDICT = "no valid verdict from "
 LIES = {
     "nothing": ("", 0),
@@ -117,6 +137,17 @@ def test_a_helper_that_is_stopped_is_ended(lie: Callable[..., Asked], before: st
     """After a change of ids it would outlive its parent: PR_SET_PDEATHSIG is gone (prctl(2))."""
     code = f"door.send(b'vsuccess'); {before}; os.kill(os.getpid(), signal.SIGSTOP)"
     assert lie(code).verdict == "PAM_SYSTEM_ERR"
+
+
+def test_a_keeper_that_cannot_fork_refuses_and_signals_nobody(place: Path, client: Path) -> None:
+    """kill(2) of -1 is of every process: so it is not the real one here."""
+    stub, signalled = place / "fork.c", place / "signalled"
+    stub.write_text(STUB.format(signalled=signalled))
+    module = native.build(place / "pam_fork.so", place / "helper.py", *native.SHORT,
+                          "-D_Fork=no_fork", "-Dkill=no_kill", str(stub))  # fmt: skip
+    asked = sandbox.ask_pam(client, native.service("native-fork", module), "root", "--state")
+    assert (asked.verdict, asked.facts["changed"]) == ("PAM_SYSTEM_ERR", ["nothing"])
+    assert not signalled.exists()
 
 
 def test_a_helper_without_its_keeper_ends(lie: Callable[..., Asked]) -> None:
