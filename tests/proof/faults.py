@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 UNISTD = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
 KILL = "kill"
+STEPPED_ASIDE = "PAM_PERM_DENIED"  # what libpam makes of PAM_IGNORE by all modules
 BROKEN_PIPE = f"ended ({128 + signal.SIGPIPE})"
 LASTING = " and so on"  # from that call on, each of its kind
 ANY = ("ENOENT", "EACCES", "EIO", "ENOSPC", "EMFILE", "EAGAIN", "ENOMEM", "EINTR")
@@ -167,6 +168,8 @@ class World:
         hit = f"{self.names.get(int(hits[0][3]), '?')} {hits[0][4]}".strip() if hits else ""
         problems = [line for line in lines if line.startswith(("left", "late"))]
         problems += judge(asked, verdict, right=cell.right)
+        if cell.variant == "native" and verdict == STEPPED_ASIDE and "/home/" not in hit:
+            problems.append("the module has stepped aside")
         if is_expected(cell, hit, problems):
             problems = []
         return Result(hit, verdict, [*problems, *spoiled])

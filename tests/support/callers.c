@@ -5,6 +5,7 @@
  *   closed         descriptors 0 to 2 are closed
  *   full           there is no descriptor left
  *   alarms         a handler runs again and again meanwhile
+ *   real           a process of root's has another real user id
  *   root           a set-user-ID program gives up its caller's real id before it asks
  *   secret         somebody searches the memory afterwards: `left N`, of the response
  *   twice          two logins, one after the other
@@ -191,6 +192,10 @@ int main(int argc, char **argv)
         setitimer(ITIMER_REAL, &often, NULL);
         log_in(NULL);
         setitimer(ITIMER_REAL, &never, NULL);
+    } else if (!strcmp(argv[1], "real")) {
+        if (setresuid(65534, 0, 0))
+            return 2;
+        log_in(NULL);
     } else if (!strcmp(argv[1], "root")) {
         if (setuid(0))
             return 2;

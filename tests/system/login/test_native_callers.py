@@ -59,6 +59,23 @@ def test_a_set_user_id_program_that_has_given_up_its_caller_s_id_is_left_as_su_i
     callers.chmod(0o755)
 
 
+def test_a_process_of_root_s_with_another_real_id_is_left_as_su_is(
+    call: Callable[..., list[str]], place: Path
+) -> None:
+    """Whoever has that id could signal it."""
+    said = place / "said"
+    helper = f"open({str(said)!r}, 'w').write(str(os.getresuid())); door.send(b'vauth_err')"
+    assert call("real", helper) == ["verdict 7", "children 0"]
+    assert said.read_text() == "(0, 0, 0)"
+
+
+def test_a_program_without_rights_has_a_helper_without_rights(
+    call: Callable[..., list[str]], alice: Account
+) -> None:
+    helper = "door.send(b'vauth_err' if set(os.getresuid()) == {65534} else b'vsystem_err')"
+    assert call("alarms", helper, user=alice.name, caller=AS_NOBODY) == ["verdict 7", "children 0"]
+
+
 def test_a_descriptor_of_the_caller_s_does_not_reach_the_helper(
     call: Callable[..., list[str]], place: Path
 ) -> None:

@@ -40,6 +40,23 @@ int no_kill(pid_t pid, int number)
     return open("{signalled}", O_CREAT | O_WRONLY, 0600);
 }}
 """
+BLIND = """\
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#undef syscall
+
+long blind(long number, ...);
+long syscall(long number, ...);
+
+long blind(long number, ...)
+{
+    errno = EMFILE;
+    return number == SYS_clone ? syscall(number, 0, 0, 0, 0, 0) : -1;
+}
+"""
 NO_VERDICT = "no valid verdict from "
 LIES = {
     "nothing": ("", 0),
@@ -148,6 +165,20 @@ def test_a_keeper_that_cannot_fork_refuses_and_signals_nobody(place: Path, clien
     asked = sandbox.ask_pam(client, native.service("native-fork", module), "root", "--state")
     assert (asked.verdict, asked.facts["changed"]) == ("PAM_SYSTEM_ERR", ["nothing"])
     assert not signalled.exists()
+
+
+def test_a_keeper_that_cannot_watch_its_helper_ends_it(
+    place: Path, client: Path, helper: Path
+) -> None:
+    """Otherwise nobody would notice the helper's own end."""
+    stub = place / "watch.c"
+    stub.write_text(BLIND)
+    helper.write_text(f"{native.START}door.send(b'vsuccess')\n")
+    module = native.build(
+        place / "pam_watch.so", helper, *native.SHORT, "-Dsyscall=blind", str(stub)
+    )
+    asked = sandbox.ask_pam(client, native.service("native-watch", module), "root", "--state")
+    assert (asked.verdict, asked.facts["changed"]) == ("PAM_SYSTEM_ERR", ["nothing"])
 
 
 def test_a_helper_without_its_keeper_ends(lie: Callable[..., Asked]) -> None:
