@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -164,8 +165,8 @@ def group(request: pytest.FixtureRequest, mallory: Attacker) -> Iterator[Path]:
         root.mkdir()
         mounted = [root, CGROUPS]
     subprocess.run(["mount", "-t", "cgroup2", "none", root], check=True)
-    made = root / "trex-mallory"
-    made.mkdir()
+    # The hierarchy is the kernel's, and others may try the same at the same time.
+    made = Path(tempfile.mkdtemp(prefix="trex-mallory-", dir=root))
     yield made
     made.rmdir()
     subprocess.run(["umount", *mounted], check=True)
