@@ -43,6 +43,7 @@ int no_kill(pid_t pid, int number)
 BLIND = """\
 #define _GNU_SOURCE
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -53,8 +54,13 @@ long syscall(long number, ...);
 
 long blind(long number, ...)
 {
+    sigset_t blocked;
+
     errno = EMFILE;
-    return number == SYS_clone ? syscall(number, 0, 0, 0, 0, 0) : -1;
+    sigprocmask(SIG_BLOCK, NULL, &blocked);
+    if (CAN_CLONE && number == SYS_clone && sigismember(&blocked, SIGALRM))
+        return syscall(number, 0, 0, 0, 0, 0);
+    return -1;
 }
 """
 NO_VERDICT = "no valid verdict from "
@@ -170,15 +176,47 @@ def test_a_keeper_that_cannot_fork_refuses_and_signals_nobody(place: Path, clien
 def test_a_keeper_that_cannot_watch_its_helper_ends_it(
     place: Path, client: Path, helper: Path
 ) -> None:
-    """Otherwise nobody would notice the helper's own end."""
+    """Otherwise nobody would notice the helper's own end. No handler runs in the keeper, either."""
     stub = place / "watch.c"
     stub.write_text(BLIND)
     helper.write_text(f"{native.START}door.send(b'vsuccess')\n")
     module = native.build(
-        place / "pam_watch.so", helper, *native.SHORT, "-Dsyscall=blind", str(stub)
+        place / "pam_watch.so", helper, *native.SHORT, "-DCAN_CLONE=1", "-Dsyscall=blind", str(stub)
     )
     asked = sandbox.ask_pam(client, native.service("native-watch", module), "root", "--state")
     assert (asked.verdict, asked.facts["changed"]) == ("PAM_SYSTEM_ERR", ["nothing"])
+
+
+def test_where_no_process_is_to_be_had_nothing_is_left_of_the_attempt(
+    place: Path, client: Path, helper: Path
+) -> None:
+    stub = place / "none.c"
+    stub.write_text(BLIND)
+    module = native.build(
+        place / "pam_none.so", helper, "-DCAN_CLONE=0", "-Dsyscall=blind", str(stub)
+    )
+    service = native.service("native-none", module)
+    asked = sandbox.ask_pam(client, service, "root", "--state", "--log", "--descriptors")
+    assert (asked.verdict, asked.facts["changed"]) == ("PAM_AUTHINFO_UNAVAIL", ["nothing"])
+    [descriptors] = asked.facts["descriptors"]
+    assert len(set(descriptors.split())) == 1
+
+
+def test_the_application_gets_no_signal(lie: Callable[..., Asked]) -> None:
+    asked = lie("door.send(b'vauth_err')", "--note-sigchld")
+    assert asked.verdict == "PAM_AUTH_ERR"
+    assert asked.numbers("child-signals") == [0]
+    assert asked.facts["own-child"] == ["kept"]
+
+
+def test_what_the_application_runs_meanwhile_has_no_end_of_the_socket(
+    lie: Callable[..., Asked], place: Path
+) -> None:
+    said = place / "said"
+    code = "door.send(b'pResponse: '); door.recv(99); door.send(b'vauth_err')"
+    assert lie(code, "--answer-with", f"ls -l /proc/self/fd > {said}").verdict == "PAM_AUTH_ERR"
+    assert "/dev/null" in said.read_text() or "pipe:" in said.read_text()
+    assert "socket:" not in said.read_text()
 
 
 def test_a_helper_without_its_keeper_ends(lie: Callable[..., Asked]) -> None:
