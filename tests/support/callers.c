@@ -5,6 +5,7 @@
  *   closed         descriptors 0 to 2 are closed
  *   full           there is no descriptor left
  *   alarms         a handler runs again and again meanwhile
+ *   reaps          another thread waits for children of all kinds all the while
  *   real           a process of root's has another real user id
  *   root           a set-user-ID program gives up its caller's real id before it asks
  *   secret         somebody searches the memory afterwards: `left N`, of the response
@@ -32,6 +33,7 @@ enum { THREADS = 8, FORKS = 50, SECRET = 200, DISGUISE = 0x55 };
 static const char *service, *user;
 static pid_t forked[FORKS];
 static int output = 1, is_secret, is_quiet;
+static volatile sig_atomic_t is_over;
 
 /* What no other memory than a copy of it holds. */
 static unsigned char secret_byte(size_t at)
@@ -138,6 +140,15 @@ static void *keep_forking(void *unused)
     return NULL;
 }
 
+static void *keep_reaping(void *unused)
+{
+    (void)unused;
+    while (!is_over)
+        if (waitpid(-1, NULL, __WALL) < 0)
+            usleep(100);
+    return NULL;
+}
+
 static int children(void)
 {
     int status, count = 0;
@@ -192,6 +203,12 @@ int main(int argc, char **argv)
         setitimer(ITIMER_REAL, &often, NULL);
         log_in(NULL);
         setitimer(ITIMER_REAL, &never, NULL);
+    } else if (!strcmp(argv[1], "reaps")) {
+        pthread_create(&threads[0], NULL, keep_reaping, NULL);
+        for (int i = 0; i < 3; i++)
+            log_in(NULL);
+        is_over = 1;
+        pthread_join(threads[0], NULL);
     } else if (!strcmp(argv[1], "real")) {
         if (setresuid(65534, 0, 0))
             return 2;

@@ -124,6 +124,20 @@ def test_a_helper_that_ends_is_noticed_where_other_children_have_its_end_of_the_
     assert time.monotonic() - begun < 50
 
 
+def test_a_helper_that_hangs_is_ended_where_other_children_have_the_caller_s_end(
+    call: Callable[..., list[str]],
+) -> None:
+    """After a change of ids it would not end with its keeper; `nothing_left` looks for it."""
+    helper = "os.seteuid(65534); os.seteuid(0); door.send(b'vsuccess'); time.sleep(60)"
+    assert call("forks", helper) == ["verdict 4"] * 3 + ["children 50"]
+
+
+def test_a_caller_that_reaps_whatever_ends_keeps_nobody_waiting(
+    call: Callable[..., list[str]],
+) -> None:
+    assert call("reaps", "door.send(b'vauth_err')") == ["verdict 7"] * 3 + ["children 0"]
+
+
 @pytest.fixture
 def wrong(native_door: Path) -> str:
     """Return a service whose user answers wrongly."""

@@ -154,7 +154,14 @@ def test_a_helper_that_hangs_is_ended(lie: Callable[..., Asked], code: str) -> N
 
 
 @pytest.mark.parametrize(
-    "before", ["pass", "door.close()", "door.shutdown(2)", "os.seteuid(65534); os.seteuid(0)"]
+    "before",
+    [
+        "pass",
+        "door.close()",
+        "door.shutdown(2)",
+        "os.seteuid(65534); os.seteuid(0)",
+        "os.kill(os.getppid(), signal.SIGSTOP)",
+    ],
 )
 def test_a_helper_that_is_stopped_is_ended(lie: Callable[..., Asked], before: str) -> None:
     """After a change of ids it would outlive its parent: PR_SET_PDEATHSIG is gone (prctl(2))."""
@@ -200,6 +207,20 @@ def test_where_no_process_is_to_be_had_nothing_is_left_of_the_attempt(
     assert (asked.verdict, asked.facts["changed"]) == ("PAM_AUTHINFO_UNAVAIL", ["nothing"])
     [descriptors] = asked.facts["descriptors"]
     assert len(set(descriptors.split())) == 1
+
+
+def test_each_frame_is_said_in_its_own_style(lie: Callable[..., Asked]) -> None:
+    """pam_conv(3): 1 hides what is typed, 2 shows it, 3 is an error, 4 is not."""
+    code = """
+for frame in b"ihello", b"roops", b"pHidden: ", b"eShown: ":
+    door.send(frame)
+    door.recv(99)
+door.send(b"d2000000")
+door.send(b"vauth_err")"""
+    asked = lie(code)
+    assert asked.numbers("fail-delay") == [2_000_000]
+    assert asked.facts["say"] == ["4 hello", "3 oops"]
+    assert asked.numbers("style") == [1, 2]
 
 
 def test_the_application_gets_no_signal(lie: Callable[..., Asked]) -> None:

@@ -13,7 +13,7 @@ from tests.support import native, sandbox
 if TYPE_CHECKING:
     from pathlib import Path
 
-WATCHED = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--track-fds=yes",
+WATCHED = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
            "--errors-for-leak-kinds=definite,indirect,possible", "--child-silent-after-fork=yes",
            "--num-callers=20"]  # fmt: skip
 # What Debian 12's valgrind does not know: no close_range(2), and a pidfd that comes at the end of
