@@ -68,7 +68,9 @@ int pam_set_item(pam_handle_t *pamh, int type, const void *item)
 int pam_get_user(pam_handle_t *pamh, const char **user, const char *prompt)
 {
     (void)pamh, (void)prompt;
-    *user = fuzzed.count ? fuzzed.fields[0] : NULL;
+    if (fuzzed.behaviour & ITEMS_FAIL)
+        return PAM_CONV_ERR;
+    *user = fuzzed.fields[0];
     return PAM_SUCCESS;
 }
 
@@ -132,6 +134,7 @@ static void try_frames(struct door *door, int helper, const unsigned char *data,
 static void try_fields(struct door *door, int helper, const unsigned char *data, size_t size)
 {
     static const int items[] = {PAM_SERVICE, PAM_RHOST, PAM_TTY, PAM_RUSER};
+    const int named = !(fuzzed.behaviour & ITEMS_FAIL);
     char *copy = calloc(1, size + 1), *at = copy, *frame = malloc(2 * MAX_FRAME);
 
     if (!copy || !frame)
@@ -145,9 +148,11 @@ static void try_fields(struct door *door, int helper, const unsigned char *data,
         ssize_t length = recv(helper, frame, 2 * MAX_FRAME, MSG_DONTWAIT);
         PROMISE(length > 0 && length <= MAX_FRAME && frame[0] == LOGIN && frame[length - 1] == 0);
         at = frame;
-        for (int i = 0; i < 3; i++) /* flags, process id, whether there is a user */
+        for (int i = 0; i < 2; i++) /* flags, process id */
             at += strlen(at) + 1;
-        PROMISE(!strcmp(at, fuzzed.fields[0]));
+        PROMISE(!strcmp(at, named ? "1" : "0"));
+        at += strlen(at) + 1;
+        PROMISE(!strcmp(at, named ? fuzzed.fields[0] : ""));
         at += strlen(at) + 1;
         for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
             const void *item = NULL;

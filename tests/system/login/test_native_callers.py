@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from tests.support.sandbox import Account
 
 GROWN_KB = 100
+AS_AUTHTOK = """
+door.send(b's' + response)
+assert door.recv(65536) == b'A'
+door.send(b'g')
+assert door.recv(65536)[1:] == response"""
 # Whoever runs a set-user-ID program, at the lowest priority.
 AS_NOBODY = {"user": 65534, "group": 65534, "extra_groups": [], "preexec_fn": lambda: os.nice(19)}
 
@@ -91,18 +96,21 @@ door.send(b"vauth_err")"""
     assert said.read_text() in ("[]", "[4]")  # the file that says it
 
 
+@pytest.mark.parametrize("use", ["", AS_AUTHTOK])
 def test_no_copy_of_a_response_or_a_password_stays_in_the_caller(
-    call: Callable[..., list[str]],
+    call: Callable[..., list[str]], use: str
 ) -> None:
-    helper = """\
-door.send(b'pResponse: ')
-response = door.recv(65536)[1:]
-door.send(b's' + response)
-assert door.recv(65536) == b'A'
-door.send(b'g')
-assert door.recv(65536)[1:] == response
-door.send(b'vauth_err')"""
+    helper = (
+        f"door.send(b'pResponse: '); response = door.recv(65536)[1:]{use}\ndoor.send(b'vauth_err')"
+    )
     assert call("secret", helper) == ["verdict 7", "left 0", "children 0"]
+
+
+def test_the_end_of_a_login_waits_for_no_deadline(call: Callable[..., list[str]]) -> None:
+    begun = time.monotonic()
+    said = call("twice", "door.send(b'vsuccess')", options=("-DEND_MS=60000L",))
+    assert said == ["verdict 0"] * 2 + ["children 0"]
+    assert time.monotonic() - begun < 50
 
 
 def test_many_logins_in_one_process_leave_nothing_in_it(call: Callable[..., list[str]]) -> None:

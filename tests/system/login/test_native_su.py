@@ -45,7 +45,7 @@ CALLERS = {
                "LANGUAGE=xx", "OUTPUT_CHARSET=UTF-7"],
     "gpg": ["env", "GNUPGHOME={home}", "GPG_AGENT_INFO={home}/S", "GPG_TTY=/dev/tty"],
     "limits": ["prlimit", "--fsize=0:", "--cpu=2:", "--core=unlimited:", "--nofile=24:", "--nproc=300:",
-               "--stack=262144:", "--rss=1:", "--memlock=0:", "--sigpending=0:", "--locks=0:"],
+               "--as=1000000000:", "--data=500000000:", "--rttime=9000000:", "--stack=262144:", "--rss=1:", "--memlock=0:", "--sigpending=0:", "--locks=0:"],
     "processes": ["prlimit", "--nproc=1:"],
     "nice": ["nice", "-n", "19", "ionice", "-c", "3", "taskset", "1", "chrt", "--idle", "0"],
     "slack": [sys.executable, "-I", "-c", SLACK],
