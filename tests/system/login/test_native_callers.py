@@ -48,7 +48,8 @@ def call(callers: Path, place: Path) -> Callable[..., list[str]]:
         service = native.service("called", native.build(place / "pam_called.so", path, *options))
         done = subprocess.run([callers, how, service, user, *count], capture_output=True, text=True,
                               check=True, timeout=300, **caller)  # fmt: skip
-        return done.stdout.splitlines()
+        said: list[str] = done.stdout.splitlines()
+        return said
 
     return run
 
