@@ -2,8 +2,8 @@
  *
  * The first byte of an input says how the application behaves (enum below). Then come frames: two
  * bytes of length, the lower first, and so many bytes. With INTRODUCE they are fields of PAM
- * instead. Promised is that `carry` returns exactly what the frames say, that text has an end where
- * PAM gets it, and that LOGIN has each field whole, or is not sent.
+ * instead. Promised is that `carry` returns exactly what the frames say, and gives the answers that are
+ * due; that text has an end where PAM gets it; and that LOGIN has each field whole, or is not sent.
  */
 #include "../native/pam_trex.c"
 
@@ -88,7 +88,26 @@ void pam_syslog(const pam_handle_t *pamh, int priority, const char *format, ...)
 /* What the frames say, read in another way than `carry` does. */
 struct reader {
     int frames, code;
+    char answers[MAX_FRAMES + 1]; /* the kinds of those that are due */
 };
+
+/* Return the kind of the answer to a frame, or 0 if there is none. */
+static char answer_to(char kind)
+{
+    const int fails = fuzzed.behaviour & (NO_CONVERSATION | CONVERSATION_FAILS | ITEMS_FAIL);
+
+    switch (kind) {
+    case 'p': case 'e':
+        return fails ? FAILED : fuzzed.behaviour & NO_RESPONSE ? NOTHING : ANSWER;
+    case 'i': case 'r':
+        return fails ? FAILED : NOTHING;
+    case 'g':
+        return fuzzed.behaviour & (NO_ITEMS | ITEMS_FAIL) ? NOTHING : ANSWER;
+    case 's':
+        return fuzzed.behaviour & ITEMS_FAIL ? FAILED : ANSWER;
+    }
+    return 0;
+}
 
 static void read_frame(struct reader *reader, const unsigned char *frame, size_t length)
 {
@@ -107,12 +126,15 @@ static void read_frame(struct reader *reader, const unsigned char *frame, size_t
         for (size_t i = 0; i < sizeof words / sizeof *words; i++)
             if (length - 1 == strlen(words[i]) && !memcmp(frame + 1, words[i], length - 1))
                 reader->code = codes[i];
+    } else if (answer_to((char)frame[0])) {
+        reader->answers[strlen(reader->answers)] = answer_to((char)frame[0]);
     }
 }
 
 static void try_frames(struct door *door, int helper, const unsigned char *data, size_t size)
 {
-    struct reader reader = {0, 1 << 20};
+    struct reader reader = {0, 1 << 20, ""};
+    char kind;
     int code;
 
     while (size >= 2) {
@@ -128,7 +150,12 @@ static void try_frames(struct door *door, int helper, const unsigned char *data,
     code = carry(door);
     if (reader.code == 1 << 20)
         reader.code = NO_VERDICT; /* there was none */
-    PROMISE(code == reader.code || (code == NO_VERDICT && fuzzed.behaviour & LONG_RESPONSE));
+    if (fuzzed.behaviour & LONG_RESPONSE && code == NO_VERDICT)
+        return; /* they may have been more than the socket takes */
+    PROMISE(code == reader.code);
+    for (const char *due = reader.answers; *due; due++)
+        PROMISE(recv(helper, &kind, 1, MSG_DONTWAIT) == 1 && kind == *due);
+    PROMISE(recv(helper, &kind, 1, MSG_DONTWAIT) < 0);
 }
 
 static void try_fields(struct door *door, int helper, const unsigned char *data, size_t size)
