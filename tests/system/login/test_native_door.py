@@ -79,7 +79,9 @@ LIES = {
     "success, but an error": ("door.send(b'vsuccess')", 1),
     "to ignore, but an error": ("door.send(b'vignore')", 1),
     "success, but a signal": ("door.send(b'vsuccess'); os.kill(os.getpid(), signal.SIGKILL)", 0),
-    "too long a frame": ("door.setsockopt(1, 32, 1 << 20); door.send(b'i' + b'x' * 65536)", 0),
+    "too long a frame": (
+        "door.setsockopt(1, 32, 1 << 20); door.send(b'i' + b'x' * 65536); door.send(b'vsuccess')", 0,
+    ),
     "too many frames": ("for _ in range(80): door.send(b'd1')", 0),
     "success after too many frames": (
         "for _ in range(64): door.send(b'd1')\ndoor.send(b'vsuccess')", 0,
@@ -195,7 +197,7 @@ def test_a_keeper_that_cannot_watch_its_helper_ends_it(
 
 
 def test_where_no_process_is_to_be_had_nothing_is_left_of_the_attempt(
-    place: Path, client: Path, helper: Path
+    place: Path, client: Path, helper: Path, log: Log
 ) -> None:
     stub = place / "none.c"
     stub.write_text(BLIND)
@@ -205,6 +207,7 @@ def test_where_no_process_is_to_be_had_nothing_is_left_of_the_attempt(
     service = native.service("native-none", module)
     asked = sandbox.ask_pam(client, service, "root", "--state", "--log", "--descriptors")
     assert (asked.verdict, asked.facts["changed"]) == ("PAM_AUTHINFO_UNAVAIL", ["nothing"])
+    assert "no process for a login: Too many open files" in log.everything()
     [descriptors] = asked.facts["descriptors"]
     assert len(set(descriptors.split())) == 1
 
