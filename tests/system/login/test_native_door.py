@@ -58,9 +58,10 @@ long blind(long number, ...)
 
     errno = EMFILE;
     sigprocmask(SIG_BLOCK, NULL, &blocked);
-    if (CAN_CLONE && number == SYS_clone && sigismember(&blocked, SIGALRM))
-        return syscall(number, 0, 0, 0, 0, 0);
-    return -1;
+    for (int one = 1; one < 32; one++)
+        if (one != SIGKILL && one != SIGSTOP && !sigismember(&blocked, one))
+            return -1;
+    return CAN_CLONE && number == SYS_clone ? syscall(number, 0, 0, 0, 0, 0) : -1;
 }
 """
 NO_VERDICT = "no valid verdict from "
