@@ -213,6 +213,14 @@ def test_where_no_process_is_to_be_had_nothing_is_left_of_the_attempt(
     assert len(set(descriptors.split())) == 1
 
 
+def test_a_login_that_does_not_fit_into_a_frame_is_refused_whatever_the_helper_does(
+    helper: Path, liar: str, client: Path
+) -> None:
+    helper.write_text("import os\nos._exit(0)\n")
+    asked = sandbox.ask_pam(client, liar, "root", "--state", "--rhost", "x" * 70000)
+    assert (asked.verdict, asked.facts["changed"]) == ("PAM_SYSTEM_ERR", ["nothing"])
+
+
 def test_each_frame_is_said_in_its_own_style(lie: Callable[..., Asked]) -> None:
     """pam_conv(3): 1 hides what is typed, 2 shows it, 3 is an error, 4 is not."""
     code = """
