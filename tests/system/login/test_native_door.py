@@ -214,10 +214,12 @@ def test_where_no_process_is_to_be_had_nothing_is_left_of_the_attempt(
 
 
 def test_a_login_that_does_not_fit_into_a_frame_is_refused_whatever_the_helper_does(
-    helper: Path, liar: str, client: Path
+    place: Path, helper: Path, client: Path
 ) -> None:
     helper.write_text("import os\nos._exit(0)\n")
-    asked = sandbox.ask_pam(client, liar, "root", "--state", "--rhost", "x" * 70000)
+    module = native.build(place / "pam_fit.so", helper, "-DEND_MS=20000L")
+    service = native.service("native-fit", module)
+    asked = sandbox.ask_pam(client, service, "root", "--state", "--rhost", "x" * 70000)
     assert (asked.verdict, asked.facts["changed"]) == ("PAM_SYSTEM_ERR", ["nothing"])
 
 
