@@ -42,7 +42,7 @@
 #include <unistd.h>
 
 static struct {
-    const char *answer, *program, *rhost, *prompt_file;
+    const char *answer, *program, *rhost, *ruser, *prompt_file;
     const char *run_ids;
     char **command;
     int conversation_error, no_response, memory, keep_delay, marks, refuse_messages;
@@ -364,7 +364,7 @@ static void usage(void)
           "  [--others] [--descriptors] [--ignore-sigchld | --reap-sigchld | --wait-sigchld |\n"
           "  --block-sigchld | --pending-sigchld | --note-sigchld] [--child-until FILE]\n"
           "  [--delay] [--prompt-file FILE] [--refuse-messages]\n"
-          "  [--state] [--marks] [--log]"
+          "  [--state] [--marks] [--log] [--ruser NAME]"
           "  [--run-as UID:GID] SERVICE USER [COMMAND...]\n", stderr);
     exit(2);
 }
@@ -373,7 +373,7 @@ int main(int argc, char **argv)
 {
     enum { ANSWER = 1, WITH, NONE, CONVERR, RHOST, TIMES, SILENT, MEMORY, SETCRED, OTHERS,
            DESCRIPTORS, SIGCHLD_IGNORED, DELAY, PROMPT_FILE, RUN_AS, REAP, STATE, MARKS, WAIT,
-           BLOCK, PENDING, NOTE, UNTIL, REFUSE, LOG };
+           BLOCK, PENDING, NOTE, UNTIL, REFUSE, LOG, RUSER };
     static const struct option options[] = {
         {"answer", 1, 0, ANSWER}, {"answer-with", 1, 0, WITH}, {"no-response", 0, 0, NONE},
         {"conversation-error", 0, 0, CONVERR}, {"rhost", 1, 0, RHOST}, {"times", 1, 0, TIMES},
@@ -384,7 +384,8 @@ int main(int argc, char **argv)
         {"state", 0, 0, STATE}, {"marks", 0, 0, MARKS}, {"wait-sigchld", 0, 0, WAIT},
         {"block-sigchld", 0, 0, BLOCK}, {"pending-sigchld", 0, 0, PENDING},
         {"note-sigchld", 0, 0, NOTE}, {"child-until", 1, 0, UNTIL},
-        {"refuse-messages", 0, 0, REFUSE}, {"log", 0, 0, LOG}, {0, 0, 0, 0}};
+        {"refuse-messages", 0, 0, REFUSE}, {"log", 0, 0, LOG},
+        {"ruser", 1, 0, RUSER}, {0, 0, 0, 0}};
     const struct sigaction note = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
     const char *until = NULL;
     int block = 0, pending = 0, has_child = 0;
@@ -416,6 +417,7 @@ int main(int argc, char **argv)
         case NOTE: sigaction(SIGCHLD, &note, NULL); has_child = 1; break;
         case BLOCK: block = has_child = 1; break;
         case PENDING: block = pending = has_child = 1; break;
+        case RUSER: want.ruser = optarg; break;
         case LOG: openlog(NULL, LOG_NDELAY, LOG_USER); break;
         case REFUSE: want.refuse_messages = 1; break;
         case UNTIL: until = optarg; break;
@@ -448,6 +450,8 @@ int main(int argc, char **argv)
             abort();
         if (want.rhost)
             pam_set_item(pam, PAM_RHOST, want.rhost);
+        if (want.ruser)
+            pam_set_item(pam, PAM_RUSER, want.ruser);
         fail_delay_us = 0;
         if (!want.keep_delay) /* an application may do the waiting itself: this one does not wait */
             pam_set_item(pam, PAM_FAIL_DELAY, (const void *)note_delay);

@@ -219,7 +219,7 @@ def test_a_login_that_does_not_fit_into_a_frame_is_refused_whatever_the_helper_d
     helper.write_text("import os\nos._exit(0)\n")
     module = native.build(place / "pam_fit.so", helper, "-DEND_MS=20000L")
     service = native.service("native-fit", module)
-    asked = sandbox.ask_pam(client, service, "root", "--state", "--rhost", "x" * 70000)
+    asked = sandbox.ask_pam(client, service, "root", "--state", "--ruser", "x" * 70000)
     assert (asked.verdict, asked.facts["changed"]) == ("PAM_SYSTEM_ERR", ["nothing"])
 
 
