@@ -115,7 +115,7 @@ def test_the_end_of_a_login_waits_for_no_deadline(call: Callable[..., list[str]]
 
 
 def test_many_logins_in_one_process_leave_nothing_in_it(call: Callable[..., list[str]]) -> None:
-    """Ten thousand do not either: docs/attacks.md says what was measured."""
+    """Thousands do not either: docs/attacks.md says what was measured."""
     grown, children = call(
         "many", "door.send(b'ihello'); door.recv(9); door.send(b'vauth_err')", "40"
     )
