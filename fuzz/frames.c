@@ -98,13 +98,13 @@ static char answer_to(char kind)
 
     switch (kind) {
     case 'p': case 'e':
-        return fails ? FAILED : fuzzed.behaviour & NO_RESPONSE ? NOTHING : ANSWER;
+        return fails ? FAILED : (fuzzed.behaviour & NO_RESPONSE) ? NOTHING : ANSWER;
     case 'i': case 'r':
         return fails ? FAILED : NOTHING;
     case 'g':
-        return fuzzed.behaviour & (NO_ITEMS | ITEMS_FAIL) ? NOTHING : ANSWER;
+        return (fuzzed.behaviour & (NO_ITEMS | ITEMS_FAIL)) ? NOTHING : ANSWER;
     case 's':
-        return fuzzed.behaviour & ITEMS_FAIL ? FAILED : ANSWER;
+        return (fuzzed.behaviour & ITEMS_FAIL) ? FAILED : ANSWER;
     }
     return 0;
 }

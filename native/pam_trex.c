@@ -136,7 +136,7 @@ static void place_descriptors(int from)
     int high = fcntl(from, F_DUPFD, SOCKET + 1), null = open("/dev/null", O_RDWR);
 
     for (int number = 0; number < SOCKET; number++)
-        if (dup2(null, number) < 0) /* also if there is no /dev/null */
+        if (null < 0 || dup2(null, number) < 0)
             _exit(126);
     if (dup2(high, SOCKET) < 0 || close_range(SOCKET + 1, ~0U, 0))
         _exit(126);

@@ -68,7 +68,9 @@ lint_c() {
     gcc "${options[@]}" -O2 -fanalyzer -Wno-analyzer-fd-leak -c -o /dev/null "$source" || wrong=1
     clang "${options[@]}" --analyze -Xclang -analyzer-werror -o /dev/null "$source" || wrong=1
   done
-  # The two are no faults: how deep it has looked, and what a type of sigaction(2)'s needs.
+  # Not of trex-confine.c: cppcheck does not know variables in named registers. The two are no faults: how
+  # deep it has looked, and what a type of sigaction(2)'s needs.
+  mapfile -t sources < <(printf '%s\n' "${sources[@]}" | grep -v trex-confine)
   cppcheck --quiet --enable=warning,style,performance,portability --error-exitcode=1 \
     --suppress={normalCheckLevelMaxBranches,constParameterCallback} "${sources[@]}" || wrong=1
   return "$wrong"
