@@ -53,6 +53,7 @@ def test_a_wrong_answer_is_refused_and_the_next_try_is_a_new_challenge(
     """CVE-2015-5600: many tries in one connection; each has a challenge and a gpg of its own."""
     server = sshd()
     prompts = place / "prompts"
+    prompts.unlink(missing_ok=True)  # the other door's
     askpass = place / "askpass-wrong"
     askpass.write_text(f'#!/bin/sh\nprintf "%s" "$1" >> {prompts}\necho AAAAAAAAAA\n')
     askpass.chmod(0o755)
@@ -130,7 +131,8 @@ def test_twenty_logins_at_once(
 
     def log_in(number: int) -> str:
         directory = place / f"login-{number}"
-        directory.mkdir()
+        directory.mkdir(exist_ok=True)
+        (directory / "shown").unlink(missing_ok=True)  # the other door's
         askpass = answering(directory, holder, directory / "shown")
         done = server.log_in("alice", askpass, run=f"echo {number}")
         return done.stdout + done.stderr
