@@ -38,18 +38,16 @@ ignore_signals() {
 
 # Build pam_trex.so as the file $1, with the helper $2 and the interpreter $3.
 build_door() {
-  local compiler=${CC:-cc} flags=(
-    -std=gnu17 -O2 -Wall -Wextra -fPIC -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
-    -fstack-protector-strong -fstack-clash-protection
-  )
+  # A warning of a compiler that nobody has tried yet is no reason to have no door.
+  local compiler=${CC:-cc} flags=("@$root/native/flags" -Wno-error)
   case $("$compiler" -dumpmachine) in
     x86_64-* | i?86-*) flags+=(-fcf-protection) ;;
     aarch64-*) flags+=(-mbranch-protection=standard) ;;
   esac
   # CFLAGS and LDFLAGS are lists of words.
   # shellcheck disable=SC2086
-  "$compiler" "${flags[@]}" -DHELPER="\"$2\"" -DPYTHON="\"$3\"" ${CFLAGS-} -shared \
-    -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs ${LDFLAGS-} -o "$1" "$root/native/pam_trex.c" -lpam &&
+  "$compiler" "${flags[@]}" -DHELPER="\"$2\"" -DPYTHON="\"$3\"" ${CFLAGS-} \
+    ${LDFLAGS-} -o "$1" "$root/native/pam_trex.c" -lpam &&
     chmod 0644 "$1"
 }
 
