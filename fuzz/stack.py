@@ -37,7 +37,7 @@ def check(data: bytes) -> None:
         patch.multiple(stack, MAX_FILES=8, MAX_RULES=24),  # the same, sooner
     ):
         read = stack.read_stack("x")
-        findings = service.check_service("x", read)
+        findings = service.check_pam_service("x", read)
     for problem in read.problems:
         check_place(problem, files)
     for rule in read.rules:

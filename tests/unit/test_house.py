@@ -235,6 +235,32 @@ def test_the_page_lists_every_module_and_no_other() -> None:
     assert len(listed) == len(set(listed))
 
 
+# What several modules define on purpose, because somebody asks any of them for it by that name.
+SHARED = {
+    "command": "a command's function",
+    "main": "a program's",
+    "prepare": "a method's, for the story",
+    "send": "a gateway's, and the program's that loads it",
+    "reach": "a gateway's, for the doctor",
+    "changes": "a part of `trex setup`: what it writes",
+    "undoing": "the same: what --undo writes",
+    "fingerprint": "of an OpenPGP key, and of a host key",
+    "Refused": "trex.client's is its own, so that programs depend on nothing else",
+}
+
+
+def test_no_name_means_two_things() -> None:
+    """A reader who has met a public name in one room knows it in the next."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "trex").rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(module_of(path, ROOT / "trex"))
+    twice = {name: modules for name, modules in found.items() if len(modules) > 1}
+    assert {name: m for name, m in twice.items() if name not in SHARED} == {}
+    assert SHARED.keys() == twice.keys(), "one of these has gone"
+
+
 def test_a_circle_and_an_import_upwards_are_seen(tmp_path: Path) -> None:
     for name, text in {
         "low/a.py": "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    from trex.high import b\n",

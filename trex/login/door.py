@@ -139,7 +139,7 @@ def _utf8(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8")
 
 
-def log_in() -> None:
+def log_in_over_socket() -> None:
     """Log in once, and report the verdict. Raises DoorError if that fails."""
     from trex.login.pam import authenticate
 

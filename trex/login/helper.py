@@ -22,9 +22,9 @@ def main() -> None:
             __import__("trex.bundle")
         except ImportError:  # none, or another Python's: see trex.system.bundle
             pass
-        from trex.login.door import log_in
+        from trex.login.door import log_in_over_socket
 
-        log_in()
+        log_in_over_socket()
     except BaseException:  # the module logs that there was no verdict
         os._exit(1)
     os._exit(0)

@@ -121,13 +121,15 @@ def install(rules: "Iterable[Rule]", otherwise: int) -> None:
     if not is_available() or not (machine := _machine()):
         return
     prctl(SET_NO_NEW_PRIVS, 1)
-    program = assemble(rules, otherwise, machine[0], machine[2])
+    program = assemble_filter(rules, otherwise, machine[0], machine[2])
     told = pack("HxxxxxxQ", len(program) // STEP, address(program))  # struct sock_fprog
     if call("syscall", machine[1], SET_MODE_FILTER, 0, told) != 0:
         raise OSError("the kernel does not accept the filter for system calls")
 
 
-def assemble(rules: "Iterable[Rule]", otherwise: int, architecture: int, column: int) -> bytes:
+def assemble_filter(
+    rules: "Iterable[Rule]", otherwise: int, architecture: int, column: int
+) -> bytes:
     """Return the program: what `otherwise` says becomes of a call that no rule fits."""
     text = [
         _step(LOAD, ARCHITECTURE),

@@ -8,14 +8,14 @@ import time
 
 import pytest
 
-from trex.cli.client.child import MAX_OUTPUT, PIECE, Child
+from trex.cli.client.child import MAX_OUTPUT, PIECE, RunningProgram
 
 SH = "/bin/sh"
 LATE = 20  # seconds; a machine under load
 
 
-def run(script: str, given: bytes = b"", seconds: float = LATE) -> Child:
-    child = Child([SH, "-c", script, "sh", "{status}"], given)
+def run(script: str, given: bytes = b"", seconds: float = LATE) -> RunningProgram:
+    child = RunningProgram([SH, "-c", script, "sh", "{status}"], given)
     child.finish(seconds)
     return child
 
@@ -54,7 +54,7 @@ def test_one_that_has_closed_its_streams_ends_at_its_deadline_too() -> None:
 
 
 def test_it_ends_where_something_is_raised_meanwhile() -> None:
-    child = Child([SH, "-c", "echo x >&$1; exec sleep 600", "sh", "{status}"])
+    child = RunningProgram([SH, "-c", "echo x >&$1; exec sleep 600", "sh", "{status}"])
 
     def fail(line: bytes) -> None:
         raise KeyboardInterrupt(line)
@@ -66,7 +66,7 @@ def test_it_ends_where_something_is_raised_meanwhile() -> None:
 
 def test_each_status_line_is_heard_once_however_it_arrives() -> None:
     heard: list[bytes] = []
-    child = Child(
+    child = RunningProgram(
         [SH, "-c", "printf 'o' >&$1; sleep 0.1; printf 'ne\\ntwo\\nrest' >&$1", "sh", "{status}"]
     )
     child.finish(LATE, heard.append)
@@ -76,16 +76,16 @@ def test_each_status_line_is_heard_once_however_it_arrives() -> None:
 
 def test_who_waits_is_told_once_that_it_takes_long() -> None:
     late: list[str] = []
-    child = Child(["/bin/sleep", "0.5"])
+    child = RunningProgram(["/bin/sleep", "0.5"])
     child.finish(LATE, soon=0.1, late=lambda: late.append("late"))
     assert late == ["late"]
-    quick = Child(["/bin/true"])
+    quick = RunningProgram(["/bin/true"])
     quick.finish(LATE, soon=LATE, late=lambda: late.append("never"))
     assert late == ["late"]
 
 
 def test_it_inherits_no_pipe_of_anybody_else() -> None:
-    other = Child(["/bin/cat"], b"x" * (1 << 20))
+    other = RunningProgram(["/bin/cat"], b"x" * (1 << 20))
     reading, writing = os.pipe()
     try:
         pipes = {os.stat(end).st_ino for end in (reading, writing, *other._reading, other._writing)}
@@ -100,7 +100,7 @@ def test_it_inherits_no_pipe_of_anybody_else() -> None:
 
 def test_one_that_somebody_else_has_reaped_has_not_succeeded() -> None:
     """A program that uses `trex.client` may wait for all its children."""
-    child = Child([SH, "-c", "exit 0"])
+    child = RunningProgram([SH, "-c", "exit 0"])
     os.waitpid(child._pid, 0)
     child.finish(LATE)
     assert child.returncode == 255
@@ -109,5 +109,5 @@ def test_one_that_somebody_else_has_reaped_has_not_succeeded() -> None:
 def test_a_program_that_is_not_there_leaves_nothing_open() -> None:
     before = os.listdir("/proc/self/fd")
     with pytest.raises(OSError, match="No such file"):
-        Child(["/no/such/program", "{status}"], b"x")
+        RunningProgram(["/no/such/program", "{status}"], b"x")
     assert os.listdir("/proc/self/fd") == before

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from trex.cli.doctor import stack as stack_module
 from trex.cli.doctor.dispatch import lets_in
 from trex.cli.doctor.doors import NATIVE, PAM_PYTHON, asked_by, native_line, trex_rules
-from trex.cli.doctor.service import check_service
+from trex.cli.doctor.service import check_pam_service
 from trex.cli.doctor.stack import Rule, assemble, parse_control, read_stack, tokens
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
 
 
 def checks(service: str) -> list[str]:
-    return [finding.check for finding in check_service(service, read_stack(service))]
+    return [finding.check for finding in check_pam_service(service, read_stack(service))]
 
 
 def test_comments_and_continued_lines() -> None:

@@ -48,8 +48,8 @@ def test_sizes_and_times_are_as_the_page_says() -> None:
     assert {int(largest) for *_, largest in ROWS if largest and int(largest) > 100} == {most}
     assert f"at most {most} bytes" in SECTION
     assert f"more than {limit('MAX_FRAMES', HEADER)} frames" in SECTION
-    assert f"{limit('SILENCE_MS', MODULE) // 1000} seconds without a frame" in SECTION
-    assert f"{limit('END_MS', MODULE) // 1000} seconds from the verdict" in SECTION
+    assert f"{limit('SILENCE_MS', HEADER) // 1000} seconds without a frame" in SECTION
+    assert f"{limit('END_MS', HEADER) // 1000} seconds from the verdict" in SECTION
     assert limit("SOCKET", HEADER) == door.SOCKET_FD
 
 

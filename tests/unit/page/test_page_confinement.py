@@ -39,7 +39,7 @@ FORBIDDEN = Path(__file__).parents[2] / "support/forbidden.py"
 SERVES, STARTS = "serves", "starts"
 # In place of the loop that serves, and before a message is waited for.
 LOOP = "    while (left := settings.seconds_left) > 0:\n"
-STARTED = "    message = read_message()\n"
+STARTED = "    message = message_from_pipe()\n"
 TRY = """\
     results = {}
     for name in told["try"]:

@@ -15,7 +15,7 @@ from trex.page.process import aside, drawing
 from trex.page.process.aside import Aside
 from trex.page.process.document import NOT_DRAWN, TOO_LONG, Document
 from trex.page.process.drawing import draw
-from trex.page.process.settings import Settings, read_message, read_settings
+from trex.page.process.settings import Settings, message_from_pipe, settings_from_pipe
 
 MESSAGE = "-----BEGIN PGP MESSAGE-----\n\nhF4D&<x>\n-----END PGP MESSAGE-----\n"
 
@@ -135,11 +135,11 @@ def told_by_pipe(text: bytes, *, ended: bool = True) -> object:
         if ended:
             os.close(sink)
         try:
-            read_first = read_settings()
+            read_first = settings_from_pipe()
         except (KeyError, ValueError) as error:
             return type(error).__name__
         values = read_first.host, read_first.tls, read_first.user_name, read_first.password
-        return [read_first.deadline, *values, read_first.told, read_message() if ended else ""]
+        return [read_first.deadline, *values, read_first.told, message_from_pipe() if ended else ""]
 
     return in_a_child(read)
 
@@ -161,7 +161,7 @@ def test_a_message_that_is_no_armor_is_an_error() -> None:
         os.write(sink, "k\u00e4se".encode())
         os.close(sink)
         try:
-            return read_message()
+            return message_from_pipe()
         except UnicodeDecodeError:
             return ""
 

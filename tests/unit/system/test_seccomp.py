@@ -25,7 +25,7 @@ from trex.system.seccomp import (
     KILL_PROCESS,
     MACHINES,
     POINTS_TO,
-    assemble,
+    assemble_filter,
     never,
     to_nobody_else,
 )
@@ -84,7 +84,7 @@ def test_the_number_of_seccomp_itself_is_the_kernel_s() -> None:
 def test_each_rule_is_about_its_call_and_no_other(machine: str) -> None:
     architecture, _, column = MACHINES[machine]
     denied = ("ptrace", "mount", "socket")
-    program = assemble([(name, (), EPERM) for name in denied], ALLOW, architecture, column)
+    program = assemble_filter([(name, (), EPERM) for name in denied], ALLOW, architecture, column)
     expected = {CALLS[name][column] for name in denied}
     found = {n for n in range(600) if run(program, n, architecture=architecture) == EPERM}
     assert found == expected
@@ -93,7 +93,7 @@ def test_each_rule_is_about_its_call_and_no_other(machine: str) -> None:
 @pytest.mark.parametrize("machine", MACHINES)
 def test_calls_of_another_machine_end_the_process(machine: str) -> None:
     architecture, _, column = MACHINES[machine]
-    program = assemble(never(EPERM), ALLOW, architecture, column)
+    program = assemble_filter(never(EPERM), ALLOW, architecture, column)
     other = {"x86_64": "aarch64", "aarch64": "x86_64"}[machine]
     getpid = CALLS["getpid"][column]
     for wrong in (I386, MACHINES[other][0], 0):
@@ -106,7 +106,7 @@ def test_rules_about_arguments() -> None:
     """The first that fits counts; of an int the upper half is not the kernel's business."""
     architecture, _, column = MACHINES["x86_64"]
     where = 0x7FFE_1234_5678
-    program = assemble(
+    program = assemble_filter(
         [
             ("socket", ((0, IS, 1),), ALLOW), ("socket", (), EPERM),
             ("setsockopt", ((1, IS, 6), (2, IS, 1)), ALLOW),
@@ -134,7 +134,7 @@ def test_rules_about_arguments() -> None:
 
 def test_no_new_namespace_and_no_clone3_that_a_filter_cannot_read() -> None:
     for architecture, _, column in MACHINES.values():
-        program = assemble(never(EPERM), ALLOW, architecture, column)
+        program = assemble_filter(never(EPERM), ALLOW, architecture, column)
         clone = CALLS["clone"][column]
         for flag in (0x20000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000,
                      0x40000000):  # fmt: skip
@@ -145,7 +145,7 @@ def test_no_new_namespace_and_no_clone3_that_a_filter_cannot_read() -> None:
 
 def test_a_signal_to_oneself_alone() -> None:
     architecture, _, column = MACHINES["x86_64"]
-    program = assemble(to_nobody_else(), ALLOW, architecture, column)
+    program = assemble_filter(to_nobody_else(), ALLOW, architecture, column)
     tgkill, kill = CALLS["tgkill"][column], CALLS["kill"][column]
     assert run(program, tgkill, os.getpid(), 1, 6, architecture=architecture) == ALLOW
     assert run(program, tgkill, 1, 1, 6, architecture=architecture) == EPERM

@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trex.cli.client.child import Child
+    from trex.cli.client.child import RunningProgram
     from trex.cli.client.loginkeys import Ask
     from trex.cli.client.message import OpenedChallenge
     from trex.cli.client.packets import Sealed
@@ -44,7 +44,7 @@ class Answering:
         self._keys, self._keyed = LoginKeys(ask or _nobody), Keyed()
 
     def respond(
-        self, sealed: Sealed, find: Callable[[], Target], listing: Child | None = None,
+        self, sealed: Sealed, find: Callable[[], Target], listing: RunningProgram | None = None,
         late: Callable[[], None] | None = None,
     ) -> str:  # fmt: skip
         """Return the response; raise a TrexError if there is none.

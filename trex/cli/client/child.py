@@ -28,7 +28,7 @@ UNKNOWN = 255  # an exit status that nobody has seen
 STATUS = 3  # the descriptor that the program gets for its status lines
 
 
-class Child:
+class RunningProgram:
     """A running program; `finish` waits for its end.
 
     `output`, `status` and `words` are what it has written so far: on standard output, on the pipe

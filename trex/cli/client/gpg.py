@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trex.cli.client.child import Child
+from trex.cli.client.child import RunningProgram
 from trex.cli.errors import CommandError
 from trex.cli.programs import find_program
 from trex.errors import cut
@@ -118,11 +118,11 @@ class UserGpg:
             child.finish(seconds, hear)
         return _result(child)
 
-    def start_listing(self) -> Child:
+    def start_listing(self) -> RunningProgram:
         """Start to list the secret keys, and the agent; `listed` waits for them."""
         return self._start([*LIST, "--list-secret-keys"])
 
-    def listed(self, child: Child) -> str:
+    def listed(self, child: RunningProgram) -> str:
         """Return the colon listing of the secret keys. Raises CommandError."""
         child.finish(LIST_SECONDS)
         result = _result(child)
@@ -144,15 +144,15 @@ class UserGpg:
 
     def _start(
         self, arguments: list[str], given: bytes = b"", before: list[str] | None = None
-    ) -> Child:
+    ) -> RunningProgram:
         command = [*(before or []), self.program, *COMMON, *self._options, *arguments]
         try:
-            return Child(command, given)
+            return RunningProgram(command, given)
         except OSError as error:
             raise CommandError(f"{self.program}: {error.strerror}", "gpg --version") from None
 
 
-def _ending(child: Child, hear: Callable[[bytes], None] | None) -> Callable[[bytes], None]:
+def _ending(child: RunningProgram, hear: Callable[[bytes], None] | None) -> Callable[[bytes], None]:
     """Return what hears gpg's status lines: it ends gpg if it goes too far."""
 
     def heard(line: bytes) -> None:
@@ -164,6 +164,6 @@ def _ending(child: Child, hear: Callable[[bytes], None] | None) -> Callable[[byt
     return heard
 
 
-def _result(child: Child) -> Decrypted:
+def _result(child: RunningProgram) -> Decrypted:
     code = child.returncode
     return Decrypted(child.output, child.status, child.words, -SIGKILL if code is None else code)

@@ -31,7 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trex.cli.client.child import Child
+    from trex.cli.client.child import RunningProgram
     from trex.cli.client.packets import Sealed
     from trex.openpgp.keylist import Key
 
@@ -73,7 +73,9 @@ class LoginKeys:
                 raise self._table.error(number, f'"{fingerprint}"', "40 or 64 capital hex digits")
             self.by_host.add((host, fingerprint))
 
-    def choose(self, sealed: Sealed, host: str, listing: Child | None = None) -> list[Held]:
+    def choose(
+        self, sealed: Sealed, host: str, listing: RunningProgram | None = None
+    ) -> list[Held]:
         """Return the keys of this message that answer `host`, which is `user@host` or PASTED.
 
         `listing` is gpg, if it has been started to list the secret keys. The user may be asked.
@@ -122,7 +124,7 @@ class LoginKeys:
         return known or _only(held)
 
 
-def secret_keys(listing: Child | None = None) -> list[Held]:
+def secret_keys(listing: RunningProgram | None = None) -> list[Held]:
     """Return the secret keys that can be encrypted to now. Raises CommandError."""
     gpg = UserGpg()
     keys = parse_listing(gpg.listed(listing or gpg.start_listing()))

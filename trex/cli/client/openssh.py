@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from trex.cli.client.child import Child
+from trex.cli.client.child import RunningProgram
 from trex.cli.client.words import DIGITS
 
 NO_VERSION = (0, 0)
@@ -51,9 +51,11 @@ def version_and_settings(
     return Questions(ssh, arguments).answers()
 
 
-def _start(ssh: str, question: list[str]) -> Child | None:
+def _start(ssh: str, question: list[str]) -> RunningProgram | None:
     try:
-        return Child([ssh, *question], environment={**os.environ, "LC_ALL": "C", ASKED: ssh})
+        return RunningProgram(
+            [ssh, *question], environment={**os.environ, "LC_ALL": "C", ASKED: ssh}
+        )
     except OSError:
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from trex.cli.client.child import Child
+from trex.cli.client.child import RunningProgram
 from trex.cli.errors import StoreError
 
 BOOT, PROCESSES = "/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"
@@ -78,7 +78,7 @@ def _ask_ps(pid: int, field: str) -> str:
     """Return what ps(1) says of a process, for systems without /proc; "" for nothing."""
     command = ["/bin/ps", "-o", f"{field}=", "-p", str(pid)]
     try:
-        child = Child(command, environment={"LC_ALL": "C", "TZ": "UTC"})
+        child = RunningProgram(command, environment={"LC_ALL": "C", "TZ": "UTC"})
     except OSError:
         return ""
     child.finish(SECONDS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from trex.cli.client.child import Child
+from trex.cli.client.child import RunningProgram
 from trex.cli.client.gpg import UserGpg
 from trex.cli.client.literal import read_literal
 from trex.cli.client.words import is_key_id
@@ -54,7 +54,7 @@ class Lookup:
         """Remove the directory below /run/user that gpg made when it looked for an agent."""
         gpgconf = os.path.join(os.path.dirname(self._gpg.program), "gpgconf")
         try:
-            Child([gpgconf, "--homedir", self._home, "--remove-socketdir"]).finish(SECONDS)
+            RunningProgram([gpgconf, "--homedir", self._home, "--remove-socketdir"]).finish(SECONDS)
         except OSError:
             return
 

@@ -23,7 +23,7 @@ from trex.cli.doctor.line import Users, check_line, either, left_out, users_of
 from trex.cli.doctor.module import check_modules, check_others
 from trex.cli.doctor.ntp import check_offset
 from trex.cli.doctor.programs import check_program
-from trex.cli.doctor.service import check_service, with_options
+from trex.cli.doctor.service import check_pam_service, with_options
 from trex.cli.doctor.sshd import check_sshd, host_key_files, key_comes_first
 from trex.cli.doctor.stack import read_stack
 from trex.cli.errors import CommandError
@@ -96,7 +96,7 @@ def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool
     stack = read_stack(service)
     rules = trex_rules(stack)
     findings = [*check_modules(rules), *check_others(stack.rules)]
-    findings += [*check_service(service, stack), *check_callers()]
+    findings += [*check_pam_service(service, stack), *check_callers()]
     lines: Lines = [*with_options(rules)] if rules else [(None, Options())]
     findings += _check_lines(service, stack, names, lines, online=online)
     findings += check_confinement(lines)

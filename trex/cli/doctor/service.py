@@ -44,7 +44,7 @@ def with_options(rules: list[Rule]) -> list[tuple[Rule, Options]]:
     return found
 
 
-def check_service(service: str, stack: Stack) -> list[Finding]:
+def check_pam_service(service: str, stack: Stack) -> list[Finding]:
     """Return what is wrong with the stack as a whole, and with Trex in it."""
     path = f"/etc/pam.d/{service}"
     findings = [

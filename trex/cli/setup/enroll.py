@@ -175,7 +175,7 @@ def command(**arguments: Any) -> None:
         return
     if pipe:
         with _imported(location, clean, chosen):
-            piped.prove(location, content, pipe)
+            piped.prove_over_pipe(location, content, pipe)
             _write_record(location, before, content, is_current=is_current)
         return
     if clean:

@@ -62,7 +62,7 @@ class Pipe:
         return part + end
 
 
-def prove(location: Location, content: bytes, pipe: Pipe) -> None:
+def prove_over_pipe(location: Location, content: bytes, pipe: Pipe) -> None:
     """Show a challenge of the new record, and judge the response. Raises CommandError."""
     if signing := _signing_key(location, content):
         answer(signing)

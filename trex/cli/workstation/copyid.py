@@ -11,7 +11,7 @@ import click
 
 from trex.cli.client import completing
 from trex.cli.client.answered import check_new, claim
-from trex.cli.client.child import Child
+from trex.cli.client.child import RunningProgram
 from trex.cli.client.connection import recorded_keys
 from trex.cli.client.gpg import UserGpg
 from trex.cli.client.handover import find_beside
@@ -120,7 +120,7 @@ def _keys(wanted: tuple[str, ...], *, yes: bool) -> list[Held]:
 def _export(keys: list[Held]) -> bytes:
     gpg = UserGpg().program
     options = ["--armor", "--export-options", "export-minimal", "--export", "--"]
-    child = Child([gpg, "--batch", *options, *(key.fingerprint for key in keys)])
+    child = RunningProgram([gpg, "--batch", *options, *(key.fingerprint for key in keys)])
     child.finish(SECONDS)
     if child.returncode != 0 or not child.output:
         raise CommandError("the public key could not be exported", "gpg --armor --export")
@@ -189,7 +189,9 @@ def _signer(done: Enrolment, keys: list[Held]) -> str:
         [block] = blocks(done.signing_key.encode())
     except (Malformed, ValueError):
         return ""
-    Child([UserGpg().program, "--batch", "--import"], done.signing_key.encode()).finish(SECONDS)
+    RunningProgram([UserGpg().program, "--batch", "--import"], done.signing_key.encode()).finish(
+        SECONDS
+    )
     waiting = Waiting("to check the signature", keys)
     signer = open_challenge(done.sealed, keys, waiting).signer
     return signer if signer == block.fingerprint else ""

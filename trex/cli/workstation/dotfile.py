@@ -53,7 +53,7 @@ class Change:
         return Change(self.path, self.after, self.before, self.mode)
 
 
-def read(path: str) -> bytes | None:
+def read_dotfile(path: str) -> bytes | None:
     """Return a file's content, None if there is none.
 
     Raises CommandError for what cannot be replaced: another user's file, a link to nowhere, a
@@ -144,7 +144,7 @@ def apply(changes: list[Change]) -> None:
 def _undo(change: Change) -> bool:
     """Restore a file if it was changed; return whether it is as before."""
     try:
-        if read(change.path) == change.after != change.before:
+        if read_dotfile(change.path) == change.after != change.before:
             _write(change.undone)
     except CommandError:
         return False
@@ -154,7 +154,7 @@ def _undo(change: Change) -> bool:
 def _write(change: Change) -> None:
     """Replace, make or remove one file. Raises CommandError."""
     real = os.path.realpath(change.path)
-    if read(change.path) != change.before:
+    if read_dotfile(change.path) != change.before:
         raise CommandError(f"{change.path} was changed meanwhile", "look at it, and try again")
     try:
         if change.after is None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from trex.cli.client.handover import ASKPASS, FORCE, OWN_ASKPASS, OWN_REQUIRE, PROGRAM, REQUIRE
 from trex.cli.client.store import own_directory
 from trex.cli.errors import CommandError
-from trex.cli.workstation.dotfile import Change, has_block, read, with_block, without_block
+from trex.cli.workstation.dotfile import Change, has_block, read_dotfile, with_block, without_block
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,7 +134,7 @@ def changes(around: Surroundings, askpass: str) -> list[Change]:
     lines = [f'if [ -r "{where}" ]; then . "{where}"; fi']
     found = [change_of_ours(path, text.encode()) for path, text in files.items()]
     for path in profiles(around):
-        before = read(path)
+        before = read_dotfile(path)
         found.append(Change(path, before, with_block(before, lines)))
     return [change for change in found if change.before != change.after]
 
@@ -146,14 +146,14 @@ def undoing(around: Surroundings) -> list[Change]:
     everywhere = [f"{around.home}/{name}" for name in (*LOGIN, ".bashrc", ".zshenv")]
     for path in dict.fromkeys([*everywhere, f"{around.zsh}/.zshenv"]):
         if has_block(path):
-            before = read(path)
+            before = read_dotfile(path)
             found.append(Change(path, before, without_block(before)))
     return found
 
 
 def change_of_ours(path: str, after: bytes | None) -> Change:
     """Return the change of a file of ours. Raises CommandError if somebody else has written it."""
-    before = read(path)
+    before = read_dotfile(path)
     if before is not None and not before.startswith(OURS.encode()):
         raise CommandError(f"{path} is there, and trex setup has not written it", "move it away")
     return Change(path, before, after)

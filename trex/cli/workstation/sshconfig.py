@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 from trex.cli.client.connection import RECORDER, SETTING, SINCE
 from trex.cli.client.openssh import version_and_settings
-from trex.cli.workstation.dotfile import PRIVATE, Change, has_block, read, with_block, without_block
+from trex.cli.workstation.dotfile import (
+    PRIVATE,
+    Change,
+    has_block,
+    read_dotfile,
+    with_block,
+    without_block,
+)
 from trex.cli.workstation.session import OURS, Surroundings, change_of_ours
 
 if TYPE_CHECKING:
@@ -63,7 +70,7 @@ def changes(around: Surroundings, ssh: str) -> Iterator[Change]:
     yield change_of_ours(_script(around), RECORD.encode())
     yield change_of_ours(_included(around), text.encode())
     path = _config(around)
-    before = read(path)
+    before = read_dotfile(path)
     lines = ["Match all", f'    Include "{_included(around)}"']
     yield Change(path, before, with_block(before, lines), PRIVATE)
 
@@ -74,7 +81,7 @@ def undoing(around: Surroundings) -> Iterator[Change]:
         if os.path.lexists(path):
             yield change_of_ours(path, None)
     if has_block(_config(around)):
-        before = read(_config(around))
+        before = read_dotfile(_config(around))
         yield Change(_config(around), before, without_block(before), PRIVATE)
 
 

@@ -11,8 +11,8 @@ from trex.page.process.settings import (
     CERTIFICATE_FD,
     KEY_FD,
     Settings,
-    read_message,
-    read_settings,
+    message_from_pipe,
+    settings_from_pipe,
 )
 from trex.system.program import report
 
@@ -25,7 +25,7 @@ BEGIN_KEY = b"-----BEGIN PRIVATE KEY-----"
 
 def main() -> None:
     """Get ready, report it in one line, read the message, and serve it until the deadline."""
-    settings = read_settings()
+    settings = settings_from_pipe()
     settings.end_at_deadline()
     pair = None
     # It asks the kernel for this host's addresses, which is denied later. Up to here, everything
@@ -43,7 +43,7 @@ def main() -> None:
     except (PageUnavailable, OSError) as error:
         report(f"unavailable {error}")
         return
-    message = read_message()
+    message = message_from_pipe()
 
     from trex.page.process.aside import Aside
 

@@ -43,7 +43,7 @@ class Settings:
         signal.setitimer(signal.ITIMER_REAL, max(0.001, self.seconds_left + 1))
 
 
-def read_settings() -> Settings:
+def settings_from_pipe() -> Settings:
     """Read from standard input up to an empty line."""
     lines = []
     while line := _read_line():
@@ -51,7 +51,7 @@ def read_settings() -> Settings:
     return Settings(lines)
 
 
-def read_message() -> str:
+def message_from_pipe() -> str:
     """Read the armored message from standard input, to its end."""
     with open(STDIN_FD, encoding="ascii") as stream:
         return stream.read()
