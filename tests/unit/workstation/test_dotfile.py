@@ -30,7 +30,18 @@ def test_what_is_written_around_it_later_stays(
     block = with_block(None, lines)
     around = before + b"\n" + block + after
     if len(MARK.findall(around)) == 2:
-        assert without_block(around) == before + after
+        complete = not before or not after or before.endswith(b"\n")
+        assert without_block(around) == before + (b"" if complete else b"\n") + after
+
+
+@pytest.mark.parametrize("before", [b"export A=1", b"export A=1\n"])
+def test_a_line_that_is_added_behind_it_is_not_joined_to_the_one_before(before: bytes) -> None:
+    """The file ended without a line end, or somebody has taken out the empty line."""
+    around = with_block(before, ["x"]).replace(b"\n\n", b"\n") + b"export B=2\n"
+    assert without_block(around) == b"export A=1\nexport B=2\n"
+    changed = with_block(around, ["y"])
+    assert changed.startswith(b"export A=1\nexport B=2\n")
+    assert without_block(changed) == b"export A=1\nexport B=2\n"
 
 
 @pytest.mark.parametrize(

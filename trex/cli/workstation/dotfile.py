@@ -112,8 +112,10 @@ def without_block(content: bytes | None) -> bytes | None:
         return content
     if found[0] == content:
         return None
-    before, after = content[: found.start()], content[found.end() :]
-    return before.removesuffix(b"\n") + after
+    before, after = content[: found.start()].removesuffix(b"\n"), content[found.end() :]
+    # What somebody has added behind the block does not become a part of the line before it.
+    kept = b"\n" if before and after and not before.endswith(b"\n") else b""
+    return before + kept + after
 
 
 def _find(content: bytes) -> re.Match[bytes] | None:
