@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import os
 import re
+import zlib
 from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
 
 from tests.support.client import BIN, PASSPHRASE
-from tests.support.hostile import context, encrypt
+from tests.support.hostile import context, encrypt, gpg_bytes
+from trex.cli.client.armor import checksum
 
 if TYPE_CHECKING:
     import subprocess
@@ -149,6 +152,44 @@ def test_another_user_s_enrolment_is_not_answered(
     bob.write(encrypt(holder, keys["cv25519"], name=asks), "message")
     done = copy_id(laptop, name, trex=fake(laptop, bob, f"cat {bob.home}/message; cat >&2"))
     assert "expected a challenge for bob by trex enroll, found one for carol by" in done.stderr
+
+
+def compressed(content: bytes) -> bytes:
+    """Return packets as one compressed packet (RFC 4880, 5.6)."""
+    zipped = zlib.compressobj(wbits=-15)
+    body = b"\x01" + zipped.compress(content) + zipped.flush()
+    return b"\xc8\xff" + len(body).to_bytes(4, "big") + body
+
+
+@pytest.mark.parametrize(
+    "form", ["another", "with a secret key", "with one in a compressed packet", "two"]
+)
+def test_no_key_is_imported_but_the_one_that_has_signed(
+    bob: Account, laptop: Client, name: str, holder: Holder, keys: Keys, form: str
+) -> None:
+    """A server sends what it likes, and gets nothing into the user's keyring by it."""
+    signer = keys["signing"]
+    other = gpg_bytes(holder, b"", "--export", keys["rsa2048"])
+    right = gpg_bytes(holder, b"", "--export", signer)
+    secret = gpg_bytes(holder, b"", "--export-secret-keys", keys["signing-other"])
+    key = {
+        "another": other,
+        "with a secret key": right + secret,
+        "with one in a compressed packet": right + compressed(secret),
+        "two": right + other,
+    }[form]
+    asks = context(user="bob", service="trex-enroll")
+    message = encrypt(holder, keys["cv25519"], name=asks, signer=signer)
+    lines = (base64.encodebytes(key) + b"=" + base64.b64encode(checksum(key))).decode()
+    block = "-----{} PGP PUBLIC KEY BLOCK-----\n"
+    bob.write(f"{block.format('BEGIN')}\n{lines}\n{block.format('END')}{message}", "shown")
+    before = keys_of(laptop.account)
+    copy_id(laptop, name, trex=fake(laptop, bob, f"cat {bob.home}/shown; cat > {bob.home}/heard"))
+    assert (bob.home / "heard").stat().st_size > 0, "it has got its answer"
+    assert keys_of(laptop.account) == before
+    secrets = laptop.account.run("gpg", "--with-colons", "--list-secret-keys").decode()
+    assert sum(line.startswith("sec:") for line in secrets.splitlines()) == 1
+    assert not laptop.pins.exists()
 
 
 @pytest.mark.parametrize("response", ["wrongwrong\n", "", "\n"])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trex.cli.client.loginkeys import Held
     from trex.cli.client.packets import Sealed
     from trex.cli.client.waiting import Waiting
+    from trex.openpgp.keyblock import Block
 
 SIGNS = frozenset(ALPHABET.encode("ascii"))
 VERDICTS = ("GOODSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "BADSIG", "ERRSIG")
@@ -43,9 +44,12 @@ class OpenedChallenge:
         self.unknown_signer = unknown_signer
 
 
-def open_challenge(sealed: Sealed, keys: list[Held], waiting: Waiting) -> OpenedChallenge:
+def open_challenge(
+    sealed: Sealed, keys: list[Held], waiting: Waiting, signers: tuple[Block, ...] = ()
+) -> OpenedChallenge:
     """Decrypt with these keys, and check everything that does not depend on the server's name.
 
+    `signers` may have signed it, beside the keys in the user's keyring.
     Raises CannotDecrypt if the secret key is not available, Refused for everything that is not
     exactly what Trex sends.
     """
@@ -55,7 +59,7 @@ def open_challenge(sealed: Sealed, keys: list[Held], waiting: Waiting) -> Opened
         from trex.cli.client.failures import why_not  # only for a failure
 
         raise why_not(opened)
-    inside = read_signed(opened.data)
+    inside = read_signed(opened.data, signers)
     if inside.ended:
         from trex.cli.client.failures import ENDED
 

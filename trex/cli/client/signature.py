@@ -59,11 +59,11 @@ class Lookup:
             return
 
 
-def read_signed(content: bytes) -> Decrypted:
+def read_signed(content: bytes, signers: tuple[Block, ...] = ()) -> Decrypted:
     """Return text and status lines of `content`, which are decrypted packets.
 
-    The status lines name the user's key that signed it; a key that only has the signing key as a
-    subkey does not count.
+    The status lines name the key that signed it, of the user's keyring or of `signers`; one that
+    only has the signing key as a subkey does not count.
     """
     unsigned = read_literal(content)
     if unsigned:
@@ -73,7 +73,7 @@ def read_signed(content: bytes) -> Decrypted:
     with TemporaryDirectory(prefix="trex-") as home:
         lookup = Lookup(home)
         found = lookup.read(content, b"")
-        for key in _keys_for(found.said):
+        for key in (*_keys_for(found.said), *signers):
             if found.ended:
                 break
             result = lookup.read(content, key.raw())

@@ -31,7 +31,7 @@ from trex.cli.terminal import say, show_error
 from trex.cli.workstation.keygen import EXPIRES, default_name, make_key, print_sheet
 from trex.cli.workstation.remote import Remote
 from trex.errors import TrexError
-from trex.openpgp.keyblock import Malformed, blocks
+from trex.openpgp.keyblock import Malformed, blocks, dearmored, packets
 from trex.openpgp.prompt import encoded
 
 if TYPE_CHECKING:
@@ -39,10 +39,14 @@ if TYPE_CHECKING:
     from trex.cli.client.message import OpenedChallenge
     from trex.cli.client.packets import Sealed
     from trex.cli.client.target import Target
+    from trex.openpgp.keyblock import Block
 
 KEY = re.compile(
     r"-----BEGIN PGP PUBLIC KEY BLOCK-----.*?-----END PGP PUBLIC KEY BLOCK-----\n", re.DOTALL
 )
+# Of a public key: itself, subkeys, names, pictures, and signatures (RFC 4880, 4.3). gpg imports
+# what is in a compressed packet, too, secret keys included.
+KEY_TAGS = {6, 14, 13, 17, 2}
 MESSAGE = "-----BEGIN PGP MESSAGE-----"
 SECONDS = 60
 EPILOG = """\b
@@ -60,7 +64,7 @@ class Enrolment:
     target: Target
     sealed: Sealed
     challenge: OpenedChallenge
-    signing_key: str  # armored, "" if challenges are not signed
+    signing_key: Block | None  # what the server says that it signs with
 
 
 @click.command("copy-id", epilog=EPILOG, short_help="Enrol your key on servers, through ssh.")
@@ -139,7 +143,7 @@ def _enrol(host: str, remote: str, exported: bytes, keys: list[Held]) -> None:
         far.answer(done.challenge.response)
     say(f"{host}: enrolled, and a challenge was answered.")
     login_keys.remember(ssh_name(target), keys)
-    _pin(done, keys, pins)
+    _pin(done, pins)
 
 
 def _open(said: str, target: Target, keys: list[Held], pins: Pins) -> Enrolment:
@@ -148,7 +152,8 @@ def _open(said: str, target: Target, keys: list[Held], pins: Pins) -> Enrolment:
     sealed = read_message(said[said.index(MESSAGE) :] if MESSAGE in said else said)
     check_new(sealed)
     waiting = Waiting(f"to answer {target.user} at {target.host}", keys)
-    challenge = open_challenge(sealed, keys, waiting)
+    signing_key = _sent_key(found[0]) if found else None
+    challenge = open_challenge(sealed, keys, waiting, (signing_key,) if signing_key else ())
     asks = challenge.context
     if asks.service != SERVICE or asks.user != encoded(target.user):
         raise Refused(
@@ -159,15 +164,26 @@ def _open(said: str, target: Target, keys: list[Held], pins: Pins) -> Enrolment:
     if asks.host_keys:
         check_host_key(challenge, target, Keyed())
     check_signer(challenge, target, pins)
-    return Enrolment(target, sealed, challenge, found[0] if found else "")
+    return Enrolment(target, sealed, challenge, signing_key)
 
 
-def _pin(done: Enrolment, keys: list[Held], pins: Pins) -> None:
+def _sent_key(armored: str) -> Block | None:
+    """Return the key that a server has sent, None for anything but one public key."""
+    try:
+        content = dearmored(armored.encode())
+        [block] = blocks(content)
+        tags = {tag for tag, _, _ in packets(content)}
+    except (Malformed, ValueError):
+        return None
+    return block if tags <= KEY_TAGS else None
+
+
+def _pin(done: Enrolment, pins: Pins) -> None:
     """Pin the key that signs, unless it is another host's: then a login asks about it.
 
     The name that the host gives itself is not taken on its word: it could be another's.
     """
-    target, signer = done.target, _signer(done, keys)
+    target, signer = done.target, _signer(done)
     if not signer or pins.exact(target.hosts, target.port):
         return
     elsewhere = pins.hosts_of(signer)
@@ -178,20 +194,12 @@ def _pin(done: Enrolment, keys: list[Held], pins: Pins) -> None:
     say(f"Pinned for {target.host}: {signer} signs its challenges.")
 
 
-def _signer(done: Enrolment, keys: list[Held]) -> str:
+def _signer(done: Enrolment) -> str:
     """Return the key that signed, "" for none; one that is not in the keyring is imported.
 
-    ssh vouches for the server that has sent it, and the signature is checked with it.
+    ssh vouches for the server that has sent it; it is imported only if it made the signature.
     """
-    if done.challenge.signer or not done.signing_key:
-        return done.challenge.signer
-    try:
-        [block] = blocks(done.signing_key.encode())
-    except (Malformed, ValueError):
-        return ""
-    RunningProgram([UserGpg().program, "--batch", "--import"], done.signing_key.encode()).finish(
-        SECONDS
-    )
-    waiting = Waiting("to check the signature", keys)
-    signer = open_challenge(done.sealed, keys, waiting).signer
-    return signer if signer == block.fingerprint else ""
+    signer, sent = done.challenge.signer, done.signing_key
+    if sent and signer == sent.fingerprint and not UserGpg().export(signer):
+        RunningProgram([UserGpg().program, "--batch", "--import"], sent.raw()).finish(SECONDS)
+    return signer
