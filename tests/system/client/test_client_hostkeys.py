@@ -286,6 +286,27 @@ def test_records_of_ssh_processes_that_have_ended_are_taken_away(
     assert len(list((laptop.home / ".local/state/trex/connections").iterdir())) == 1
 
 
+def test_a_record_that_another_user_can_write_is_not_believed(
+    laptop: Client, bob: Account, victim: Sshd
+) -> None:
+    """Nor is the key taken as unknown, which would let the names count."""
+    shared = bob.home / "state"
+    connections = shared / "trex/connections"
+    connections.mkdir(parents=True)
+    name = laptop.knows(victim)
+    for directory, owner, mode in (
+        (connections, laptop.account, 0o777), (connections, bob, 0o777), (shared, bob, 0o777),
+    ):  # fmt: skip
+        for place in (connections, shared / "trex", shared):
+            laptop.account.own(place, 0o700)
+        bob.home.chmod(0o755)
+        owner.own(directory, mode)
+        environment = {"XDG_STATE_HOME": str(shared)}
+        done = laptop.run("trex", "ssh", name, "id -un", environment=environment)
+        assert done.stdout == ""
+        assert f"trex: error: {directory}: expected " in done.stderr
+
+
 JUMP, TARGET = "jump.test", "target.test"
 
 

@@ -84,6 +84,24 @@ def test_records_of_an_ssh_that_has_ended_are_removed(laptop: Client, victim: Ss
     assert record.stat().st_mode & 0o777 == 0o600
 
 
+def test_nothing_is_recorded_in_another_user_s_directory(
+    laptop: Client, bob: Account, victim: Sshd
+) -> None:
+    """They could have put links there; and nothing in it is believed."""
+    name = knows(laptop, victim)
+    shared = bob.home / "state"
+    connections = shared / "trex/connections"
+    connections.mkdir(parents=True)
+    bob.home.chmod(0o755)
+    for place in (connections, shared / "trex", shared):
+        bob.own(place, 0o777)
+    state = {"XDG_STATE_HOME": str(shared)}
+    done = in_session(laptop, f"ssh -oNumberOfPasswordPrompts=1 {name} true", state)
+    assert done.returncode == 255
+    assert f"trex: error: {connections}: expected owned by laptop or root" in done.stderr
+    assert not list(connections.iterdir())
+
+
 def test_a_record_is_that_of_the_ssh_that_asks(
     laptop: Client, victim: Sshd, relay: Relay, between: Sshd
 ) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 
 from trex.cli.client.processes import forget_ended, process_name
-from trex.cli.client.store import make_directory, own_directory
+from trex.cli.client.store import make_directory, own_directory, read_own
 from trex.cli.client.words import DIGITS, LETTERS, is_word
 from trex.cli.errors import CommandError, StoreError
 from trex.errors import cut
@@ -50,15 +50,16 @@ def recording(version: tuple[int, int], settings: dict[str, str]) -> list[str]:
 def recorded_keys(ssh: int) -> tuple[str, ...]:
     """Return the host keys, in `short` form, that the process `ssh` has got; () if not known.
 
-    Several if the key has changed meanwhile: whoever compares has to see all of them.
+    Several if the key has changed meanwhile: whoever compares has to see all of them. Raises
+    StoreError if another user can have written or removed them: they are not taken as unknown.
     """
     from trex.openpgp.hostkeys import short  # not for `trex ssh`, which only has it recorded
 
     try:
-        with open(os.path.join(_directory(), process_name(ssh)), "rb") as file:
-            content = file.read(MAX_SIZE + 1).decode("ascii", "replace")
-    except (OSError, StoreError):
+        name = process_name(ssh)
+    except StoreError:
         return ()
+    content = (read_own(os.path.join(_directory(), name)) or b"").decode("ascii", "replace")
     if len(content) > MAX_SIZE:
         return (MISREAD,)
     lines = dict.fromkeys(content.splitlines())

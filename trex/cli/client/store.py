@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
+import stat
 
 from trex.cli.errors import StoreError
 from trex.errors import FileUnsafe, NoRecord, RecordError, UserUnknown
@@ -76,19 +77,7 @@ class Table:
                 yield number, words
 
     def _content(self) -> str:
-        # Not for `trex ssh`, which reads no table.
-        from trex.system.privilege import find_account
-        from trex.system.safefile import read_safely
-
-        try:
-            account = find_account(pwd.getpwuid(os.geteuid()).pw_name)
-            content = read_safely(self.path, account)
-        except NoRecord:
-            return ""
-        except FileUnsafe as error:
-            raise StoreError(str(error), "fix it, or move it away") from None
-        except (KeyError, UserUnknown):
-            raise StoreError(f"uid {os.geteuid()} has no account") from None
+        content = read_own(self.path) or b""
         try:
             text = content.decode("ascii")
         except UnicodeDecodeError as error:
@@ -115,9 +104,31 @@ class Table:
             raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from None
 
 
+def read_own(path: str) -> bytes | None:
+    """Return a file's content, None if there is none.
+
+    Raises StoreError if anybody else can have written or removed it.
+    """
+    # Not for `trex ssh`, which reads nothing.
+    from trex.system.privilege import find_account
+    from trex.system.safefile import read_safely
+
+    try:
+        return read_safely(path, find_account(pwd.getpwuid(os.geteuid()).pw_name))
+    except NoRecord:
+        return None
+    except FileUnsafe as error:
+        raise StoreError(str(error), "fix it, or move it away") from None
+    except (KeyError, UserUnknown):
+        raise StoreError(f"uid {os.geteuid()} has no account") from None
+
+
 def make_directory(directory: str) -> None:
-    """Create a directory with mode 0700. Raises OSError."""
+    """Create a directory with mode 0700. Raises OSError; StoreError if another user's is there."""
     os.makedirs(directory, mode=0o700, exist_ok=True)
+    status = os.stat(directory)
+    if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
+        raise StoreError(f"{directory}: another user can write it", "fix it, or move it away")
 
 
 def _replace(path: str, content: str) -> None:

@@ -49,7 +49,8 @@ processes=$(stat -Lc %i /proc/self/ns/pid 2>/dev/null) || exit 0
 set -- ${{status##*) }}
 here="${{boot}}-$processes"
 umask 077
-mkdir -p "$directory" && printf '%s\\n' "$key" >>"$directory/$PPID-${{20}}@$here"
+mkdir -p "$directory" && [ -O "$directory" ] || exit 0
+printf '%s\\n' "$key" >>"$directory/$PPID-${{20}}@$here"
 for record in "$directory"/*"@$here"; do
     name=${{record##*/}}
     [ -d "/proc/${{name%%-*}}" ] || rm -f "$record"
