@@ -225,6 +225,22 @@ def test_why_a_server_cannot_be_enrolled_on_is_told_and_the_others_are(
     assert "nobody" not in local_files(laptop)["keys"]
 
 
+def test_what_a_server_says_controls_no_terminal(bob: Account, laptop: Client, name: str) -> None:
+    said = r"printf '\033]0;title\007one\r\ntwo\n\033[2J' >&2; exit 1 #"
+    done = copy_id(laptop, name, trex=fake(laptop, bob, said))
+    assert r"\x1b]0;title\x07one" in done.stderr.splitlines()
+    assert "two" in done.stderr.splitlines()
+    assert "\x1b[2J" not in done.stderr
+    assert done.stderr.index("two") < done.stderr.index("trex enroll failed there, with status 1")
+
+
+def test_a_server_that_sends_no_end_is_left(bob: Account, laptop: Client, name: str) -> None:
+    """It has not ended, so nothing but the amount tells."""
+    done = copy_id(laptop, name, trex=fake(laptop, bob, "yes | head -c 2000000; exec cat"))
+    assert done.returncode == 1
+    assert "it has sent 1 MiB, and no challenge" in done.stderr
+
+
 def test_of_several_keys_one_is_named(laptop: Client, bob: Account, name: str, keys: Keys) -> None:
     laptop.make_locked_key("other@example.org")
     which = copy_id(laptop, name)
@@ -232,6 +248,32 @@ def test_of_several_keys_one_is_named(laptop: Client, bob: Account, name: str, k
     assert copy_id(laptop, "--key", "A" * 40, name).returncode == 1
     assert copy_id(laptop, "--key", keys["cv25519"], name).returncode == 0
     assert bob.record.read_text().splitlines()[-1] == f"{keys['cv25519']} trust nosign"
+
+
+PINENTRY = f"""\
+#!/bin/sh
+echo OK
+while read -r command; do
+    case $command in
+        "OPTION ttyname="*) echo "${{command#*=}}" > ~/terminal; echo OK ;;
+        GETPIN) echo D {PASSPHRASE}; echo OK ;;
+        *) echo OK ;;
+    esac
+done
+"""
+
+
+def test_a_pinentry_is_told_the_terminal(laptop: Client, bob: Account, name: str) -> None:
+    laptop.make_locked_key("other@example.org")
+    pinentry = laptop.account.write(PINENTRY, "pinentry")
+    pinentry.chmod(0o700)
+    laptop.use_pinentry(pinentry)
+    key = laptop.fingerprint("other@example.org")
+    terminal = laptop.type("trex", "copy-id", "--yes", "--trex", TREX, "--key", key, name)
+    terminal.expect_exact("enrolled, and a challenge was answered.")
+    terminal.expect(pexpect.EOF)
+    assert (laptop.home / "terminal").read_text().startswith("/dev/pts/")
+    assert bob.record.read_text().splitlines()[-1] == f"{key} trust nosign"
 
 
 # ------------------------------------------------------------------------------------- keygen

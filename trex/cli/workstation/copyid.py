@@ -17,7 +17,7 @@ from trex.cli.client.gpg import UserGpg
 from trex.cli.client.handover import find_beside
 from trex.cli.client.judge import check_host_key, check_signer, ssh_name
 from trex.cli.client.keyed import Keyed
-from trex.cli.client.launch import find_ssh
+from trex.cli.client.launch import find_ssh, name_terminal
 from trex.cli.client.loginkeys import LoginKeys, secret_keys
 from trex.cli.client.message import open_challenge
 from trex.cli.client.packets import read_message
@@ -84,6 +84,7 @@ def command(
     challenge of the new record, and pins the key that signs for the host. If you have no key, it
     makes one. If a step fails, that host's record stays as it was.
     """
+    name_terminal(os.environ)
     keys = _keys(wanted, yes=yes)
     names = ", ".join(f"{key.fingerprint} ({key.user_id})" for key in keys)
     say(f"The key {names}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import select
 import subprocess
+from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
 from trex.cli.errors import CommandError
+from trex.cli.terminal import say
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -17,6 +19,8 @@ END = b"-----END PGP MESSAGE-----"
 SECONDS = 600  # for ssh to ask what it asks, and for a passphrase
 MOST = 1 << 20  # bytes: a key that signs, and a challenge
 PIECE = 1 << 16
+LINE = 1 << 12  # bytes
+REST_SECONDS = 5  # for the last of its messages, when ssh has ended
 NO_SSH, NO_COMMAND, BAD_USAGE = 255, 127, 2
 WHY = {
     NO_SSH: ("ssh did not log in", "log in once with ssh, then try again"),
@@ -26,13 +30,22 @@ WHY = {
 
 
 class Remote:
-    """A context manager around one ssh; it is ended with the block."""
+    """A context manager around one ssh; it is ended with the block.
+
+    What it and the server say to people is passed on, without what could control the terminal.
+    """
 
     def __init__(self, command: list[str]) -> None:
         self._deadline = monotonic() + SECONDS
         self._process = subprocess.Popen(  # noqa: S603 (a list of arguments, an absolute path)
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
         )
+        self._telling = Thread(target=self._tell, daemon=True)
+        self._telling.start()
 
     def __enter__(self) -> Self:
         return self
@@ -47,6 +60,15 @@ class Remote:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+        self._telling.join(REST_SECONDS)
+
+    def _tell(self) -> None:
+        stream = self._process.stderr
+        if stream is None:
+            return
+        with stream, open(stream.fileno(), "rb", closefd=False) as lines:
+            for line in iter(lambda: lines.readline(LINE), b""):
+                say(line.decode("utf-8", "replace").rstrip("\r\n"))
 
     @property
     def pid(self) -> int:
@@ -60,8 +82,10 @@ class Remote:
         while END not in said:
             more = self._receive()
             said += more
-            if not more or len(said) > MOST:
+            if not more:
                 raise self._failure()
+            if len(said) > MOST:
+                raise CommandError(f"it has sent {MOST >> 20} MiB, and no challenge")
         return said.decode("utf-8", "replace")
 
     def answer(self, response: str) -> None:
