@@ -194,37 +194,70 @@ static void allow_in(long rules, uint64_t handled, const char *directory, size_t
         allow(rules, handled, path, rights);
 }
 
+/* Where gpg lies with its libraries and its other programs, if that is not in /usr. */
+static void allow_prefix(long rules, uint64_t handled, const char *program)
+{
+    static const char *const names[] = {"bin", "lib", "lib64", "libexec", "etc/gnupg"};
+    size_t root = length_of(program);
+
+    if (begins_with(program, "/usr/"))
+        return;
+    for (int up = 0; up < 2; up++)
+        while (root && program[--root] != '/')
+            ;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        allow_in(rules, handled, program, root, names[i], RUN);
+}
+
+/* The path without links, as the kernel has it; NULL if /proc has none. */
+static const char *real_path(const char *path)
+{
+    static char real[MAX_PATH], place[] = "/proc/self/fd/0000";
+    size_t at = sizeof "/proc/self/fd/" - 1;
+    long descriptor = open_path(path, O_PATH), size;
+
+    if (descriptor < 0 || descriptor > 9999)
+        return NULL;
+    for (long unit = 1000; unit; unit /= 10)
+        if (descriptor >= unit || unit == 1)
+            place[at++] = (char)('0' + descriptor / unit % 10);
+    place[at] = 0;
+    size = call(__NR_readlinkat, AT_FDCWD, (long)place, (long)real, MAX_PATH - 1, 0);
+    call(__NR_close, descriptor, 0, 0, 0, 0);
+    return size > 0 ? real : NULL;
+}
+
 /* Programs and libraries, and what libc, libgcrypt and gpg look up for themselves. */
 static void allow_system(long rules, uint64_t handled, const char *program)
 {
-    static const char *const run[] = {"/usr", "/lib", "/lib64"};
+    static const char *const run[] = {"/usr", "/lib", "/lib64", "/nix/store", "/gnu/store"};
     static const char *const read[] = {
         "/etc/ld.so.cache", "/etc/gnupg", "/etc/gcrypt", "/etc/crypto-policies", "/etc/localtime",
         "/etc/nsswitch.conf", "/etc/passwd", "/proc/sys/crypto", "/dev/urandom", "/dev/random",
     };
-    size_t root = length_of(program);
+    const char *real = real_path(program);
 
     for (size_t i = 0; i < sizeof run / sizeof *run; i++)
         allow(rules, handled, run[i], RUN);
     for (size_t i = 0; i < sizeof read / sizeof *read; i++)
         allow(rules, handled, read[i], READ);
     allow(rules, handled, "/dev/null", READ | LANDLOCK_ACCESS_FS_WRITE_FILE);
-    if (begins_with(program, "/usr/"))
-        return;
-    allow(rules, handled, program, RUN); /* and its libraries: /opt/gnupg/bin/gpg */
-    for (int up = 0; up < 2; up++)
-        while (root && program[--root] != '/')
-            ;
-    allow_in(rules, handled, program, root, "lib", RUN);
-    allow_in(rules, handled, program, root, "lib64", RUN);
+    allow(rules, handled, program, RUN);
+    allow_prefix(rules, handled, program); /* /opt/gnupg/bin/gpg */
+    if (real)
+        allow_prefix(rules, handled, real); /* to which /usr/local/bin/gpg may be a link */
 }
 
-/* No secret key is among them. */
-static void allow_public_keyring(long rules, uint64_t handled, const char *home)
+/* Each by its name: it may be a link to somewhere else. No secret key is among them. */
+static void allow_keyring(long rules, uint64_t handled, const char *home, enum kind kind)
 {
-    static const char *const names[] = {"pubring.kbx", "pubring.gpg", "trustdb.gpg", "common.conf"};
+    static const char *const names[] = {
+        "pubring.kbx", "pubring.gpg", "trustdb.gpg", "common.conf",
+        "public-keys.d", "public-keys.d/pubring.db", "gpg-agent.conf", "scdaemon.conf",
+    };
+    const size_t count = sizeof names / sizeof *names;
 
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    for (size_t i = 0; i < (kind == ALONE ? 4 : count); i++)
         allow_in(rules, handled, home, length_of(home), names[i], READ);
 }
 
@@ -266,9 +299,8 @@ static void restrict_files(enum kind kind, const char *home, const char *program
     if (rules < 0)
         fail("confine: landlock_create_ruleset", rules);
     allow_system(rules, told.files, program);
-    if (kind == ALONE)
-        allow_public_keyring(rules, told.files, home);
-    else
+    allow_keyring(rules, told.files, home, kind);
+    if (kind == DAEMONS)
         allow_daemons(rules, told.files, home);
     if ((result = call(__NR_landlock_restrict_self, rules, 0, 0, 0, 0)) < 0)
         fail("confine: landlock_restrict_self", result);

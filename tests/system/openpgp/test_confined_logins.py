@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import sandbox
+from tests.system.openpgp.test_private_home import keep_in_keyboxd
 from trex.system import landlock, seccomp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
+    from tests.support.keys import Holder
     from tests.support.sandbox import Account, Asked, Log
+    from tests.system.conftest import Keys
 
 # getpid(2), as a 32-bit program calls it.
 OF_ANOTHER_MACHINE = """\
@@ -52,3 +57,50 @@ def test_a_keyring_behind_a_link_lets_its_owner_in(
     (alice.gnupg / "pubring.kbx").symlink_to(away / "pubring.kbx")
     alice.own(away, 0o700)
     assert log_in("alice").verdict == "PAM_SUCCESS"
+
+
+@pytest.mark.skipif(landlock.version() == 0, reason="this kernel has no Landlock")
+def test_a_keyring_of_links_lets_its_owner_in_where_gpg_may_have_keyboxd(
+    alice: Account, holder: Holder, keys: Keys, log_in: Callable[..., Asked]
+) -> None:
+    """So have it those who keep their settings in a repository. GnuPG 2.2 has no keyboxd."""
+    keep_in_keyboxd(alice, holder.public(keys["cv25519"]))
+    alice.run("gpgconf", "--kill", "all")
+    away = alice.home / "away"
+    away.mkdir()
+    alice.own(away, 0o700)
+    for name in ("common.conf", "pubring.kbx", "public-keys.d/pubring.db", "public-keys.d"):
+        path = alice.gnupg / name
+        if path.exists():
+            path.rename(away / path.name)
+            path.symlink_to(away / path.name)
+            assert log_in("alice").verdict == "PAM_SUCCESS", name
+
+
+@pytest.fixture
+def elsewhere(place: Path) -> Iterator[Path]:
+    """A program with a library of its own, as /opt has it; it writes what GnuPG does not."""
+    prefix = place / "opt/other-2.0"
+    (prefix / "bin").mkdir(parents=True)
+    (prefix / "lib").mkdir()
+    library, program = prefix / "library.c", prefix / "program.c"
+    library.write_text("int found(void) { return 0; }\n")
+    program.write_text("int found(void);\nint main(void) { return found(); }\n")
+    made = prefix / "lib/libfound.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", made, library], check=True)
+    subprocess.run(["gcc", "-o", prefix / "bin/program", program, made], check=True)
+    yield prefix / "bin/program"
+    shutil.rmtree(place / "opt")
+
+
+@pytest.mark.skipif(landlock.version() == 0, reason="this kernel has no Landlock")
+@pytest.mark.parametrize("link", ["/run/trex-alternative", "/usr/local/bin/trex-alternative"])
+def test_a_gpg_behind_a_link_has_its_libraries(elsewhere: Path, link: str) -> None:
+    """GnuPG of one's own is often in /opt, and a link in /usr/local/bin."""
+    Path(link).symlink_to(elsewhere)
+    try:
+        confined = [sandbox.MODULE / "trex-confine", "alone", "/nonexistent", link]
+        done = subprocess.run(confined, check=False, capture_output=True)
+        assert done.returncode == 0, done.stderr
+    finally:
+        Path(link).unlink()
