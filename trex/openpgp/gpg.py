@@ -1,5 +1,8 @@
 """Encrypting the challenge into an armored message: one run of gpg, and its status lines."""
 
+import os
+from time import monotonic
+
 from trex.errors import OpenPGPError
 from trex.openpgp.keyring import (
     KEYBOXD,
@@ -7,6 +10,7 @@ from trex.openpgp.keyring import (
     NO_HOME,
     NO_KEYRING,
     Keyring,
+    end_all,
     list_home,
     read_key_file,
     search_for,
@@ -14,10 +18,13 @@ from trex.openpgp.keyring import (
 )
 from trex.openpgp.record import is_file
 from trex.system.filter import KEYS_FD
-from trex.system.privilege import readable
+from trex.system.privilege import acting_as, readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from trex.openpgp.diagnosis import Status
     from trex.openpgp.keylist import Key
     from trex.openpgp.keyring import GpgProcess
@@ -25,10 +32,14 @@ if TYPE_CHECKING:
     from trex.openpgp.record import AuthRecord
     from trex.system.filter import Finished
 
+    Result = TypeVar("Result")
+
 BEGIN, END = b"-----BEGIN PGP MESSAGE-----\n", b"-----END PGP MESSAGE-----\n"
 
 ENCRYPT = ["--armor", "--encrypt"]
 SIGN_AND_ENCRYPT = ["--armor", "--sign", "--encrypt"]
+RINGS = ("pubring.kbx", "pubring.gpg")
+ATTEMPTS = 8  # while somebody imports keys
 EXPORT = ["--export-options", "export-minimal,no-export-attributes", "--export"]
 
 
@@ -56,6 +67,12 @@ class Gpg(Keyring):
         be no process, or an OpenPGPError.
         """
         self._record = record
+        self._persist(self._look_up)
+
+    def _look_up(self) -> None:
+        record = self._record
+        end_all(self._started)  # of an attempt before
+        self._rings = self._identify_rings()
         self.warnings: list[str] = []
         files = [name for name in record.recipients if is_file(name)]
         self._files = {name: read_key_file(name, self.account) for name in files}
@@ -84,6 +101,11 @@ class Gpg(Keyring):
         gpg gets nothing before these keys are known. Raises a KeyUnusable that names the key, or
         another OpenPGPError.
         """
+        self._told = plaintext, context
+        self._persist(self._encrypt, self._look_up)
+
+    def _encrypt(self) -> None:
+        plaintext, context = self._told
         self._choose()
         if self._needs_blocks():
             self._take_blocks()
@@ -96,6 +118,9 @@ class Gpg(Keyring):
 
         Raises WrongRecipients or WrongSigner, or another OpenPGPError.
         """
+        return self._persist(self._message, self._look_up, self._encrypt)
+
+    def _message(self) -> Message:
         from trex.openpgp.keylist import parse_status
 
         finished = self._child.finish(self.deadline)
@@ -110,6 +135,37 @@ class Gpg(Keyring):
         check_message(armored, _words(status, "KEY_CONSIDERED", 0), self.chosen, self.signer,
                       _words(status, "SIG_CREATED", 5))  # fmt: skip
         return Message(armored, [one.asked for one in self._taking_part()])
+
+    def _persist(self, step: "Callable[[], Result]", *before: "Callable[[], None]") -> "Result":
+        """Return what a step does; if it fails and the keyring was replaced, begin again.
+
+        gpg replaces it for each key that it imports. Whoever is confined can open only the file
+        that was there before.
+        """
+        attempt = 0
+        while True:
+            try:
+                if attempt:
+                    for earlier in before:
+                        earlier()
+                return step()
+            except OpenPGPError:
+                attempt += 1
+                late = attempt == ATTEMPTS or monotonic() >= self.deadline
+                if late or self._rings == self._identify_rings():
+                    raise
+
+    def _identify_rings(self) -> list[tuple[int, int]]:
+        """Return which files the keyring is; the time, because an inode's number is used again."""
+        found = []
+        with acting_as(self.account):
+            for name in RINGS:
+                try:
+                    status = os.stat(os.path.join(self.home, name))
+                    found.append((status.st_ino, status.st_ctime_ns))
+                except OSError:
+                    found.append((0, 0))
+        return found
 
     def _choose(self) -> None:
         """Choose the record's keys from gpg's listing and the key files."""

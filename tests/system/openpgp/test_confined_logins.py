@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,11 @@ import pytest
 
 from tests.support import sandbox
 from tests.system.openpgp.test_private_home import keep_in_keyboxd
+from trex.openpgp import keyring
+from trex.openpgp.gpg import Gpg
+from trex.openpgp.record import parse_record
 from trex.system import landlock, seccomp
+from trex.system.privilege import find_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,6 +82,37 @@ def test_a_keyring_of_links_lets_its_owner_in_where_gpg_may_have_keyboxd(
             assert log_in("alice").verdict == "PAM_SUCCESS", name
 
 
+def wait_until_it_reads_instructions() -> None:
+    """Wait until the gpg that will encrypt is gpg, and its files are those that were there then."""
+    deadline = time.monotonic() + 10
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    while not any(
+        b"--encrypt" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        and os.readlink(f"/proc/{pid}/exe") == "/usr/bin/gpg"
+        for pid in children.read_text().split()
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize("confined", [True, False])
+def test_a_keyring_that_is_replaced_meanwhile_is_read_again(
+    alice: Account, holder: Holder, keys: Keys, monkeypatch: pytest.MonkeyPatch, confined: bool
+) -> None:
+    """gpg replaces it for each key that it imports, and Landlock knows only the file before."""
+    confiner = sandbox.MODULE / "trex-confine" if confined else Path("/nonexistent")
+    monkeypatch.setattr(keyring, "CONFINER", str(confiner))
+    record = parse_record(alice.record.read_bytes(), str(alice.record), str(alice.home))
+    with Gpg("/usr/bin/gpg", find_account("alice"), str(alice.gnupg), 15) as gpg:
+        gpg.look_up(record)
+        wait_until_it_reads_instructions()
+        ring = alice.gnupg / "pubring.kbx"
+        new = alice.write(ring.read_bytes(), ".gnupg/pubring.kbx.tmp")
+        new.rename(ring)
+        gpg.encrypt(b"ABCDEFGHIJ", "trex")
+        assert str(holder.decrypt(gpg.message().armored)) == "ABCDEFGHIJ"
+
+
 @pytest.fixture
 def elsewhere(place: Path) -> Iterator[Path]:
     """A program with a library of its own, as /opt has it; it writes what GnuPG does not."""
@@ -99,7 +135,7 @@ def test_a_gpg_behind_a_link_has_its_libraries(elsewhere: Path, link: str) -> No
     """GnuPG of one's own is often in /opt, and a link in /usr/local/bin."""
     Path(link).symlink_to(elsewhere)
     try:
-        confined = [sandbox.MODULE / "trex-confine", "alone", "/nonexistent", link]
+        confined = [str(sandbox.MODULE / "trex-confine"), "alone", "/nonexistent", link]
         done = subprocess.run(confined, check=False, capture_output=True)
         assert done.returncode == 0, done.stderr
     finally:
