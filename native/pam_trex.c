@@ -108,6 +108,7 @@ static void leave_the_caller(void)
     limit(RLIMIT_CORE, 0);
     sched_setscheduler(0, SCHED_OTHER, &other);
     setpriority(PRIO_PROCESS, 0, 0);
+    syscall(SYS_personality, 0); /* setarch(8) has uname(2) name another machine */
     syscall(SYS_ioprio_set, 1, 0, 0); /* this process's, back to none: ioprio_set(2) */
     memset(&everywhere, 0xff, sizeof everywhere);
     sched_setaffinity(0, sizeof everywhere, &everywhere);

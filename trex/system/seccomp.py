@@ -118,6 +118,7 @@ def install(rules: "Iterable[Rule]", otherwise: int) -> None:
 
     A kernel without filters is the host's property, and `trex doctor` says so.
     """
+    call("personality", 0)  # the caller of su may have uname(2) name another machine (setarch(8))
     if not is_available() or not (machine := _machine()):
         return
     prctl(SET_NO_NEW_PRIVS, 1)

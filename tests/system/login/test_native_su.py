@@ -48,6 +48,7 @@ CALLERS = {
                "--as=1000000000:", "--data=500000000:", "--rttime=9000000:", "--stack=262144:", "--rss=1:", "--memlock=0:", "--sigpending=0:", "--locks=0:"],
     "processes": ["prlimit", "--nproc=1:"],
     "nice": ["nice", "-n", "19", "ionice", "-c", "3", "taskset", "1", "chrt", "--idle", "0"],
+    "machine": ["setarch", "linux32", "--short-inode"],
     "slack": [sys.executable, "-I", "-c", SLACK],
     "descriptors": ["sh", "-c", 'exec 5</dev/null 6</dev/null 9>/dev/null "$@"', "sh"],
     "signals": ["env", "--ignore-signal", "--block-signal"],
@@ -109,7 +110,7 @@ def test_whatever_the_caller_chooses_the_right_response_succeeds_and_nothing_of_
     assert not mallory.fired.exists()
 
 
-@pytest.mark.parametrize("how", ["limits", "nice", "slack", "signals", "umask", *HELPERS])
+@pytest.mark.parametrize("how", ["limits", "machine", "nice", "slack", "signals", "umask", *HELPERS])
 def test_the_helper_is_root_s_own_while_the_prompt_is_open(
     alice: Account, mallory: Attacker, program: str, how: str
 ) -> None:
@@ -128,6 +129,7 @@ def test_the_helper_is_root_s_own_while_the_prompt_is_open(
         assert os.sched_getaffinity(pid) == os.sched_getaffinity(0)
         assert b"idle" not in subprocess.check_output(["ionice", "--pid", str(pid)])
         assert int(Path(f"/proc/{pid}/timerslack_ns").read_text()) == SLACK_NS
+        assert int(Path(f"/proc/{pid}/personality").read_text(), 16) == 0
         limits = Path(f"/proc/{pid}/limits").read_text()
         for name in HIGHEST:
             found = re.search(rf"^Max {name} +(\w+) +(\w+) ", limits, re.MULTILINE)

@@ -24,6 +24,7 @@ from tests.support.readable import readable_package
 from trex.page.process.settings import LISTENER_FD
 from trex.system import landlock, seccomp, servant
 from trex.system.child import Child, write_whole
+from trex.system.prctl import call
 from trex.system.privilege import find_account
 from trex.system.program import LIFELINE_FD, STATUS_FD, STDIN_FD
 from trex.system.safefile import MAX_SIZE
@@ -36,6 +37,7 @@ if os.geteuid() != 0:
 
 MESSAGE = b"-----BEGIN PGP MESSAGE-----\n\nhF4D\n-----END PGP MESSAGE-----\n"
 FORBIDDEN = Path(__file__).parents[2] / "support/forbidden.py"
+PER_LINUX32 = 8  # <sys/personality.h>
 SERVES, STARTS = "serves", "starts"
 # In place of the loop that serves, and before a message is waited for.
 LOOP = "    while (left := settings.seconds_left) > 0:\n"
@@ -186,6 +188,16 @@ def test_before_it_serves_it_has_no_sockets_and_starts_no_program(package: Path)
 @pytest.mark.parametrize("name", OTHER_MACHINE)
 def test_before_it_serves_a_call_of_another_machine_ends_it(package: Path, name: str) -> None:
     assert tried(package, STARTS, [name]) == ({}, signal.SIGSYS)
+
+
+@needs_filters
+def test_a_caller_who_has_it_see_another_machine_takes_no_filter_away(package: Path) -> None:
+    """A user starts sudo by `linux32`: then uname(2) says i686, for which no filter is known."""
+    before = call("personality", PER_LINUX32)
+    try:
+        assert tried(package, SERVES, ["connect"]) == ({}, signal.SIGSYS)
+    finally:
+        call("personality", before)
 
 
 @needs_landlock
