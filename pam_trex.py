@@ -29,7 +29,7 @@ def pam_sm_authenticate(pamh: "PamHandle", flags: int, argv: list[str]) -> int:
                 package.__path__ = [os.path.join(here, *name.split("."))]
             try:
                 __import__("trex.bundle")
-            except ImportError:  # none, or another Python's: see trex.system.bundle
+            except (ImportError, EOFError, ValueError, TypeError):  # see trex.system.bundle
                 pass
         from trex.login.pam import authenticate
 

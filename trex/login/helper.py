@@ -20,7 +20,7 @@ def main() -> None:
             package.__path__ = [os.path.join(here, *name.split("."))]
         try:
             __import__("trex.bundle")
-        except ImportError:  # none, or another Python's: see trex.system.bundle
+        except (ImportError, EOFError, ValueError, TypeError):  # see trex.system.bundle
             pass
         from trex.login.door import log_in_over_socket
 

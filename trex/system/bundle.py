@@ -1,8 +1,8 @@
 """The modules of a login in one file: a cold start then opens one in place of twenty.
 
 `script/bundle` compiles this module, and behind it `CODES.update(...)`, into `trex/bundle.pyc`.
-Both doors import that; where there is none, as in a checkout, or one of another Python's, they
-import each module from its own file.
+Both doors import that; where there is none, as in a checkout, or one that is another Python's or is
+cut, they import each module from its own file.
 """
 
 import sys

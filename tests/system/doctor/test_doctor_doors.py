@@ -55,6 +55,11 @@ def test_it_says_through_which_door_each_line_asks(host: Account) -> None:
 def test_a_pam_trex_so_that_is_not_there(through: Callable[[Path], None]) -> None:
     through(Path("/nowhere/pam_trex.so"))
     assert only()["check"] == "module-missing"
+    assert only()["fix"] == f"sudoedit {SERVICE}, line 1: auth required pam_trex.so", (
+        "no other helps"
+    )
+    through(Path("pam_trex.so"))
+    assert only()["check"] == "module-missing"
     assert only()["fix"] == "sudo script/bootstrap native; sudo script/install"
 
 

@@ -129,6 +129,19 @@ def test_a_bundle_of_another_python_is_left_alone(
     assert ask(copy / entry).verdict == "PAM_SUCCESS"
 
 
+@DOORS
+@pytest.mark.parametrize("left", [0, 1, 12, 16, 17, 2000, -1])
+def test_a_bundle_that_is_cut_or_torn_locks_nobody_out(
+    copy: Path, ask: Callable[[Path], Asked], entry: str, left: int
+) -> None:
+    """By a file system that lost its end, or has zeros there; each module has its own file."""
+    content = (copy / BUNDLE).read_bytes()
+    (copy / BUNDLE).write_bytes(content[:left])
+    assert ask(copy / entry).verdict == "PAM_SUCCESS"
+    (copy / BUNDLE).write_bytes(content[:left].ljust(len(content), b"\0"))
+    assert ask(copy / entry).verdict == "PAM_SUCCESS"
+
+
 def test_an_error_is_logged_with_the_file_that_an_administrator_finds(
     copy: Path, ask: Callable[[Path], Asked], log: Log
 ) -> None:

@@ -110,7 +110,9 @@ def test_whatever_the_caller_chooses_the_right_response_succeeds_and_nothing_of_
     assert not mallory.fired.exists()
 
 
-@pytest.mark.parametrize("how", ["limits", "machine", "nice", "slack", "signals", "umask", *HELPERS])
+@pytest.mark.parametrize(
+    "how", ["limits", "machine", "nice", "slack", "signals", "umask", *HELPERS]
+)
 def test_the_helper_is_root_s_own_while_the_prompt_is_open(
     alice: Account, mallory: Attacker, program: str, how: str
 ) -> None:

@@ -9,7 +9,7 @@ import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
-from trex.cli.doctor.doors import NATIVE, PAM_PYTHON
+from trex.cli.doctor.doors import NATIVE, PAM_PYTHON, native_line
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
 from trex.cli.location import ROOT
 from trex.errors import MAX_PATH, FileUnsafe, cut
@@ -33,7 +33,10 @@ def check_modules(rules: list[Rule]) -> list[Finding]:
     """Return what is wrong with what `rules` ask Trex through; without rules, with both doors."""
     findings = []
     for rule in rules:
-        if rule.name == NATIVE:
+        if rule.module.startswith("/") and not files_of(rule.module):
+            fix = f"sudoedit {rule.path}, line {rule.line}: {native_line(rule)}"
+            findings += _missing(rule.module, fix)
+        elif rule.name == NATIVE:
             findings += _check_native(rule.module)
         else:
             findings += _check_pam_python(rule.module, os.path.join(SECURITY, rule.arguments[0]))
@@ -48,7 +51,7 @@ def check_modules(rules: list[Rule]) -> list[Finding]:
 
 
 def _missing(module: str, fix: str) -> list[Finding]:
-    what = f"{os.path.basename(module)} is not installed"
+    what = f"{cut(module, MAX_PATH)} is not installed"
     why = "PAM cannot load Trex, and refuses."
     return [Finding("module-missing", ERROR, what, why, fix)]
 
