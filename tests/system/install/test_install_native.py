@@ -258,7 +258,7 @@ def test_paths_of_another_system_are_given_once_and_kept_by_upgrades(
     assert {"python", "gpg"} == set(used.read_text().split())
     version = (security / "pam_trex.so").resolve().parent
     assert f'DEBIAN_PACKAGES = "{elsewhere}"\n' in (version / "trex/system/packages.py").read_text()
-    assert (version / "script/trex").read_text().startswith(f"#!{python} -I\n")
+    assert (version / "script/trex").read_text().startswith(f"#!{python} -IS\n")
     install("--uninstall", "--force")
     assert not (security / "pam_trex.so").is_symlink()
 

@@ -26,7 +26,9 @@ WRITERS = {"trex/cli/terminal.py", "trex/cli/tell.py"}
 # Fixed texts, a QR code that the command made, or a response whose form was checked.
 EXEMPT = {
     ("trex/cli/setup/phone.py", "click.echo"), ("trex/cli/setup/phone.py", "click.prompt"),
-    ("trex/cli/client/pin.py", "click.confirm"), ("trex/cli/client/askpass.py", "sys.stdout.write"),
+    ("trex/cli/client/pin.py", "click.confirm"), ("trex/cli/client/name.py", "click.confirm"),
+    ("trex/cli/client/sudoaskpass.py", "sys.stdout.write"),  # the response, and nothing else
+    ("trex/cli/client/askpass.py", "sys.stdout.write"),
     ("trex/cli/client/waiting.py", "sys.stderr.write"),  # one escaped line, which it erases again
 }  # fmt: skip
 WRITING = ("click.echo", "click.secho", "click.prompt", "click.confirm", "sys.stdout.write",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trex.cli.completing import accounts, services
-from trex.cli.doctor.callers import check_callers
+from trex.cli.doctor.callers import check_callers, is_called_by_users
 from trex.cli.doctor.client import check_client, is_server
 from trex.cli.doctor.clock import check_clock
 from trex.cli.doctor.combination import check_combination, check_strangers, check_unasked
@@ -158,7 +158,9 @@ def _check_lines(
             findings += check_combination(stack, rule, options)
             findings += check_program(service, rule, options)
             if options.method == "openpgp":
-                findings += check_host_keys(options, of_sshd)
+                findings += check_host_keys(
+                    options, of_sshd, is_remote=not is_called_by_users(service)
+                )
             if options.method == "sms" and _strangers_come(service):
                 findings += check_strangers(stack, rule)
     asking = [(rule, options) for rule, options in lines if rule is not None]

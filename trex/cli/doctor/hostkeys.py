@@ -18,10 +18,11 @@ OPEN = "A server that a user takes for this one can pass its challenges on, and 
 REFUSED = "trex ssh refuses to answer over a connection with this key."
 
 
-def check_host_keys(options: Options, of_sshd: dict[str, str]) -> list[Finding]:
+def check_host_keys(options: Options, of_sshd: dict[str, str], *, is_remote: bool) -> list[Finding]:
     """Return which host keys the challenges of a line name, and what is wrong with them.
 
     `of_sshd` has the host keys of sshd by their paths, as `keys_of_sshd` returns them.
+    Where nobody comes over the network (`is_remote`), there may be none to name.
     """
     chosen = options.host_keys
     if chosen == NONE:
@@ -35,6 +36,8 @@ def check_host_keys(options: Options, of_sshd: dict[str, str]) -> list[Finding]:
     if not named:
         fix = "ssh-keygen -y makes a public key from a host key; host_keys= names other files"
         what = "challenges name no host keys"
+        if not is_remote:
+            return _unusable()
         return [*_unusable(), Finding("hostkeys-none", WARNING, what, OPEN, fix)]
     findings = [] if chosen else _unusable()
     for path, key in of_sshd.items():
