@@ -105,7 +105,7 @@ def test_pam_python_that_is_missing_or_linked_to_no_python(host: Account, place:
     source.write_text("int nothing;\n")
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", broken / "pam_python.so", source], check=True)
     # Debian 13 has it in the directory of the architecture.
-    [library] = [path for where in MODULES for path in glob.glob(f"{where}/{PAM_PYTHON}")]
+    [library] = {path for where in MODULES for path in glob.glob(f"{where}/{PAM_PYTHON}")}
     there = Path(library).parent
     for directory, check in ((empty, "module-missing"), (broken, "module-python")):
         with mounted(there, "--bind", str(directory)):
