@@ -14,7 +14,6 @@ import ast
 import copy
 import ctypes
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -35,10 +34,11 @@ import redis  # noqa: F401
 import requests  # noqa: F401
 import tornado.httpserver  # noqa: F401
 
+from tests.proof.checkout import ROOT, copy_checkout
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("trex", "tests", "fuzz", "fixtures", "pyproject.toml", "pam_trex.py")
 CLONE_NEWNS, CLONE_NEWPID = 0x00020000, 0x20000000
 MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
@@ -324,7 +324,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="trex-mutants-") as temporary:
-        places = [_copy(Path(temporary) / str(number)) for number in range(wanted.workers)]
+        places = [
+            copy_checkout(Path(temporary) / str(number), COPIED) for number in range(wanted.workers)
+        ]
         with get_context("fork").Pool(wanted.workers) as pool:
             for module in wanted.only or CORE:
                 left_out, tests = CORE[module]
@@ -350,17 +352,6 @@ def _survivors(
     share: list[Mutant], tests: tuple[str, ...], place: Path, seconds: float
 ) -> list[Mutant]:
     return [mutant for mutant in share if survives(mutant, tests, place, seconds)]
-
-
-def _copy(place: Path) -> Path:
-    place.mkdir()
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, place / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, place / name)
-    return place
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,10 +21,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.proof.checkout import ROOT, copy_checkout
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
 SOURCE = "native/pam_trex.c"
 COPIED = ("trex", "tests", "fuzz", "fixtures", "native", "script", "pyproject.toml", "pam_trex.py")
 SECONDS = 600
@@ -219,13 +219,7 @@ def _survivors(share: list[Mutant], place: Path) -> list[Mutant]:
 
 
 def _copy(place: Path) -> Path:
-    place.mkdir()
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, place / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, place / name)
+    copy_checkout(place, COPIED)
     flags = place / "native/flags"  # what a mutant leaves unused is no reason to fail
     flags.write_text(flags.read_text(encoding="utf-8") + "-Wno-unused\n", encoding="utf-8")
     return place

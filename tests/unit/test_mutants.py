@@ -8,7 +8,8 @@ from itertools import chain
 
 import pytest
 
-from tests.proof.mutants import CORE, PASSED, ROOT, _of_node, alone, mutants, parts, path_of, walk
+from tests.proof.checkout import ROOT
+from tests.proof.mutants import CORE, PASSED, _of_node, alone, mutants, parts, path_of, walk
 
 SOURCE = """
 TYPE_CHECKING = False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.proof.mutants_in_c import ROOT, SOURCE, TESTS, functions, mutants
+from tests.proof.checkout import ROOT
+from tests.proof.mutants_in_c import SOURCE, TESTS, functions, mutants
 
 TEXT = (ROOT / SOURCE).read_text(encoding="utf-8")
 

@@ -6,6 +6,7 @@ import click
 
 from trex.cli.client import completing
 from trex.cli.client.launch import run_ssh
+from trex.cli.client.passing import PassesAll
 
 EXAMPLES = """\b
 Examples:
@@ -17,20 +18,10 @@ Examples:
 """
 
 
-class _AllToSsh(click.Command):
-    """Everything after `trex ssh` is ssh's, `--` included; but ssh knows no --help."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args[:1] == ["--help"]:
-            return super().parse_args(ctx, args)
-        ctx.params = {"arguments": tuple(args)}
-        return []
-
-
 @click.command(
     epilog=EXAMPLES,
     short_help="Run ssh, and answer its challenge.",
-    cls=_AllToSsh,
+    cls=PassesAll,
     options_metavar="",
     context_settings={"help_option_names": ["--help"]},
 )

@@ -9,6 +9,7 @@ import click
 
 from trex.cli.client.handover import find_beside
 from trex.cli.client.launch import name_terminal
+from trex.cli.client.passing import PassesAll
 from trex.cli.errors import CommandError
 from trex.cli.programs import find_program
 
@@ -23,20 +24,10 @@ Examples:
 """
 
 
-class _AllToSudo(click.Command):
-    """Everything after `trex sudo` is sudo's, except --help."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args[:1] == ["--help"]:
-            return super().parse_args(ctx, args)
-        ctx.params = {"arguments": tuple(args)}
-        return []
-
-
 @click.command(
     epilog=EXAMPLES,
     short_help="Run sudo, and answer its challenge.",
-    cls=_AllToSudo,
+    cls=PassesAll,
     options_metavar="",
     context_settings={"help_option_names": ["--help"]},
 )

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
-import sys
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,23 +10,20 @@ import click
 from trex.cli.completing import fixed
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
-from trex.cli.location import Location, find_location, location_options
-from trex.cli.setup import keyfile, keyring, piped, recordfile
+from trex.cli.location import find_location, location_options
+from trex.cli.setup import keyfile, piped, recordfile
 from trex.cli.setup.choosing import choose_keys, describe_key
+from trex.cli.setup.enrolment import EnrollOptions, compose_record
+from trex.cli.setup.keysource import clean_chosen, find_keys, import_chosen, imported
 from trex.cli.setup.piped import Pipe
 from trex.cli.setup.proof import prove_record
 from trex.cli.setup.questions import confirm
 from trex.cli.tell import printable
 from trex.cli.terminal import answer, say
-from trex.errors import one_line
-from trex.openpgp.record import WEB_QR_MODES, parse_record
-from trex.system.privilege import readable
+from trex.openpgp.record import WEB_QR_MODES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from trex.cli.setup.recordfile import Fields
-    from trex.openpgp.keylist import Key
+    from trex.cli.location import Location
 
 EPILOG = """\b
 Examples:
@@ -40,45 +33,6 @@ Examples:
   sudo trex enroll --central --key-file --user alice --key alice-login.asc --yes
   trex enroll --locate alice@example.org --dry-run
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class EnrollOptions:
-    """The options of `trex enroll`; None where one is not given."""
-
-    user: str | None
-    central: bool
-    auth_file: str | None
-    gnupg_home: str | None
-    run_as: str | None
-    file: str | None
-    from_keyring: bool
-    key_file: str | None
-    locate: str | None
-    wanted: tuple[str, ...]
-    add: bool
-    trust: bool | None
-    sign_as: str | None
-    page: str | None
-    tls_key: str | None
-    tls_certificate: str | None
-    no_proof: bool
-    piped: bool
-    yes: bool
-    dry_run: bool
-
-    @property
-    def silently(self) -> bool:
-        """Whether no question may be asked."""
-        return self.yes or self.dry_run or self.piped
-
-
-@dataclass(frozen=True)
-class FoundKeys:
-    """Keys as gpg's colon listing and, unless they are in the keyring already, armored."""
-
-    listing: str
-    armored: str
 
 
 @click.command(epilog=EPILOG, short_help="Set a user up to log in with an OpenPGP key.")
@@ -145,13 +99,13 @@ def command(**arguments: Any) -> None:
     pipe = Pipe() if options.piped else None
     # First: this finds a dead file system soon.
     before = recordfile.read_as(location.writer, location.record)
-    found = _find_keys(location, options, pipe)
+    found = find_keys(location, options, pipe)
     shared = location.shares_keyring and not found.armored
     chosen = choose_keys(found.listing, options.wanted, silently=options.silently, shared=shared)
     path = keyfile.path_of(options.key_file, location) if options.key_file else ""
-    clean = _clean_blocks(location, found.armored, chosen, path)
+    clean = clean_chosen(location, found.armored, chosen, path)
     names = [path] if path else [key.fingerprint for key in chosen]
-    content = _compose(location, before, chosen, names, options)
+    content = compose_record(location, before, chosen, names, options)
     difference = _difference(location, before, content)
     if options.dry_run:
         if difference:
@@ -169,17 +123,17 @@ def command(**arguments: Any) -> None:
         kept = keyfile.read(location, path)
         block = bytes.fromhex(clean[0])
         with keyfile.staged(location, path, block) as made:
-            _prove(location, _compose(location, before, chosen, [made], options), options)
+            _prove(location, compose_record(location, before, chosen, [made], options), options)
         with keyfile.replaced(location, path, block, kept):
             _write_record(location, before, content, is_current=is_current)
         return
     if pipe:
-        with _imported(location, clean, chosen):
+        with imported(location, clean, chosen):
             piped.prove_over_pipe(location, content, pipe)
             _write_record(location, before, content, is_current=is_current)
         return
     if clean:
-        _import(location, clean, chosen)
+        import_chosen(location, clean, chosen)
     if not is_current:
         _prove(location, content, options)
     _write_record(location, before, content, is_current=is_current)
@@ -193,119 +147,6 @@ def _write_record(
         return
     run_as(location.writer, lambda: _write(location, before, content))
     say(f"Written: {location.shown}")
-
-
-@contextmanager
-def _imported(location: Location, clean: list[str], chosen: list[Key]) -> Iterator[None]:
-    """Import the keys for a block; if it fails, take those out again that were not there before."""
-    home, reader = location.gnupg_home, location.reader
-    there = run_as(reader, lambda: keyring.fingerprints_in(home))
-    new = [key.fingerprint for key in chosen if key.fingerprint not in there]
-    _import(location, clean, chosen)
-    try:
-        yield
-    except BaseException:
-        if new:
-            run_as(reader, lambda: keyring.delete_keys(home, new))
-        raise
-
-
-def _import(location: Location, clean: list[str], chosen: list[Key]) -> None:
-    fingerprints = [key.fingerprint for key in chosen]
-    home = location.gnupg_home
-    if run_as(location.reader, lambda: keyring.import_keys(home, clean, fingerprints)):
-        say(f"Imported into {readable(home)}.")
-
-
-def _clean_blocks(location: Location, armored: str, chosen: list[Key], path: str) -> list[str]:
-    """Return the chosen keys in hex, without copies of other keys; report what is left out."""
-    if path and (len(chosen) != 1 or not armored):
-        raise CommandError("--key-file needs exactly one key, from --key or --locate", "--key FILE")
-    if not armored:
-        return []
-    fingerprints = [key.fingerprint for key in chosen]
-    home = os.devnull if path else location.gnupg_home  # a separate file holds no other key
-    told = run_as(location.reader, lambda: keyring.clean_blocks(home, armored, fingerprints))
-    for key, copy in told["left_out"]:
-        say(f"trex: warning: LEFT OUT of {key}: {copy}, which is another person's key")
-    return [str(block) for block in told["blocks"]]
-
-
-def _find_keys(location: Location, options: EnrollOptions, pipe: Pipe | None) -> FoundKeys:
-    """Return the keys of the one source that is named."""
-    file, address = options.file, options.locate
-    if pipe:
-        if file or address or options.from_keyring or options.key_file or options.no_proof:
-            raise click.UsageError("--piped brings the key itself, and its proof")
-        key = pipe.read_key()
-        return _found(location, lambda: keyring.keys_in(key, "standard input"))
-    if (file is not None) + (address is not None) + options.from_keyring > 1:
-        raise click.UsageError("expected only one of --key, --from-keyring and --locate")
-    if file == "-":
-        content = keyring.checked(sys.stdin.buffer.read(keyring.MAX_KEYS + 1), "standard input")
-        return _found(location, lambda: keyring.keys_in(content, "standard input"))
-    if file is not None:
-        path = os.path.abspath(file)
-        return _found(location, lambda: keyring.keys_in(keyring.read_keys(path), file))
-    if address is not None:
-        return _found(location, lambda: keyring.keys_at(address))
-    return _found(location, lambda: keyring.keys_here(location.gnupg_home))
-
-
-def _found(location: Location, work: Callable[[], dict[str, str]]) -> FoundKeys:
-    return FoundKeys(**run_as(location.reader, work))
-
-
-def _compose(
-    location: Location, before: bytes | None, chosen: list[Key], names: list[str],
-    options: EnrollOptions,
-) -> bytes:  # fmt: skip
-    """Return the new file. Raises RecordError for a record that the module would refuse."""
-    home = readable(location.user.home)
-    fields = recordfile.fields_of(before or b"", location.record, home)
-    old_line = fields.line()
-    new = names
-    if options.add:
-        new = [*fields.recipients, *(key for key in new if key not in fields.recipients)]
-    if set(new) != set(fields.recipients):
-        fields.recipients = new
-    _apply(fields, options)
-    line = fields.line()
-    parse_record(line.encode(), location.record, home)
-    if before is not None and line == old_line:
-        return before
-    name = one_line(chosen[0].user_ids[0]) if chosen[0].user_ids else chosen[0].fingerprint
-    return recordfile.with_record(before, line, name, location.record)
-
-
-def _apply(fields: Fields, options: EnrollOptions) -> None:
-    """Change the fields as the options say."""
-    if options.trust is not None:
-        fields.trust = "trust" if options.trust else "notrust"
-    if options.sign_as is not None:
-        fields.sign_as = options.sign_as
-    tls = [path for path in (options.tls_key, options.tls_certificate) if path]
-    mode = options.page
-    if mode is None and tls and fields.page:
-        mode = fields.page[0]
-    if mode is None and tls:
-        raise click.UsageError("--tls-key and --tls-certificate need --page")
-    if mode not in (None, "none", *WEB_QR_MODES):
-        raise click.UsageError(f"--page: expected {', '.join(WEB_QR_MODES)} or none")
-    if len(tls) == 1:
-        raise click.UsageError("expected --tls-key and --tls-certificate together")
-    if any(" " in path or "\t" in path for path in tls):
-        raise click.UsageError("a path in a record must not contain spaces")
-    if mode == "none":
-        fields.page = []
-    elif mode is not None:
-        same = fields.page[:1] == [mode] or (_has_tls(mode) and _has_tls(*fields.page[:1]))
-        kept = fields.page[1:] if same else []
-        fields.page = [mode, *(tls or kept)]
-
-
-def _has_tls(mode: str = "") -> bool:
-    return mode in WEB_QR_MODES and WEB_QR_MODES[mode].tls
 
 
 def _prove(location: Location, content: bytes, options: EnrollOptions) -> None:
