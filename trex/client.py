@@ -56,7 +56,7 @@ _KINDS = {
 }
 
 
-def respond(prompt: str, *, user: str, host: str, host_key: str | bytes = "") -> str:
+def respond(prompt: str, *, user: str, host: str, host_key: str | bytes | None = None) -> str:
     """Return the response to the challenge in `prompt`, or raise a ClientError.
 
     `user` and `host` are where the program logs in; `host` is the name that the user knows, with a

@@ -27,9 +27,9 @@ PROGRAM = f"""\
 import sys
 sys.path.insert(0, {str(MODULE)!r})
 from trex.client import ClientError, respond
-user, host, key = sys.argv[1:]
+user, host, *key = sys.argv[1:]
 try:
-    print(respond(sys.stdin.read(), user=user, host=host, host_key=key))
+    print(respond(sys.stdin.read(), user=user, host=host, host_key=key[0] if key else None))
 except ClientError as error:
     sys.exit(f"{{type(error).__name__}}: {{error}}")
 """
@@ -40,21 +40,30 @@ def answer(request: pytest.FixtureRequest, laptop: Client, holder: Holder, to: s
     """Answer a challenge with this context for a host, by the command or by the module."""
 
     def run(
-        text: str, host: str = HERE, key: str = "", signer: str = ""
+        text: str, host: str = HERE, key: str | None = None, signer: str = ""
     ) -> subprocess.CompletedProcess[str]:
         message = encrypt(holder, to, name=text, signer=signer).encode()
         if request.param == "the module":
+            given = [] if key is None else [key]
             return laptop.run(
-                "/usr/bin/python3", "-BIc", PROGRAM, "alice", host, key, stdin=message
+                "/usr/bin/python3", "-BIc", PROGRAM, "alice", host, *given, stdin=message
             )
-        known = ["--host-key", key] if key else []
+        known = [] if key is None else ["--host-key", key]
         return laptop.run("trex", "respond", "--for", f"alice@{host}", *known, stdin=message)
 
     return run
 
 
+def test_a_host_key_that_is_empty_is_an_error_and_not_none(answer: Answer) -> None:
+    """As where a script's variable is empty: whoever names a key wants it compared."""
+    done = answer(context() + NAMED, key="")
+    assert done.returncode != 0
+    assert not done.stdout
+    assert "expected the fingerprint of a host key" in done.stderr
+
+
 def test_the_challenge_of_that_host_is_answered(answer: Answer) -> None:
-    for text, key in ((context(), ""), (context() + NAMED, KEY), (context() + NAMED, "")):
+    for text, key in ((context(), None), (context() + NAMED, KEY), (context() + NAMED, None)):
         done = answer(text, key=key)
         assert done.stdout == RESPONSE, done.stderr
 
@@ -68,7 +77,7 @@ def test_the_challenge_of_another_host_is_not_answered(answer: Answer) -> None:
     """Nor one for another user or another program: a relay's, by each thing that shows it."""
     passed_on = {
         "PASSED ON FROM ANOTHER SERVER": (context() + NAMED, HERE, OTHER),
-        "for the host web7, but ssh goes to web": (context(host="web7"), "web.example.org", ""),
+        "for the host web7, but ssh goes to web": (context(host="web7"), "web.example.org", None),
         "for the user bob": (context(user="bob") + NAMED, HERE, KEY),
         "for sudo, not for a login": (context(service="sudo") + NAMED, HERE, KEY),
         "for the PAM service dovecot": (context(service="dovecot") + NAMED, HERE, KEY),
@@ -90,7 +99,7 @@ def test_a_challenge_is_answered_once(laptop: Client, holder: Holder, to: str) -
     respond = ["trex", "respond", "--for", f"alice@{HERE}"]
     assert laptop.run(*respond, stdin=message).stdout == RESPONSE
     assert "answered before" in laptop.run(*respond, stdin=message).stderr
-    module = ["/usr/bin/python3", "-BIc", PROGRAM, "alice", HERE, ""]
+    module = ["/usr/bin/python3", "-BIc", PROGRAM, "alice", HERE]
     assert "Refused: this challenge was answered" in laptop.run(*module, stdin=message).stderr
 
 
@@ -98,7 +107,7 @@ def test_the_module_says_which_kind_of_error_and_prints_nothing(
     laptop: Client, holder: Holder, to: str
 ) -> None:
     def run(message: str, host: str = HERE) -> str:
-        module = ["/usr/bin/python3", "-BIc", PROGRAM, "alice", host, ""]
+        module = ["/usr/bin/python3", "-BIc", PROGRAM, "alice", host]
         return laptop.run(*module, stdin=message.encode()).stderr
 
     assert run("Password: ").startswith("NoChallenge: ")

@@ -25,7 +25,7 @@ def test_nothing_is_public_but_what_it_names() -> None:
 def test_its_one_function_takes_where_by_name() -> None:
     told = str(inspect.signature(respond))
     assert told == (
-        "(prompt: 'str', *, user: 'str', host: 'str', host_key: 'str | bytes' = '') -> 'str'"
+        "(prompt: 'str', *, user: 'str', host: 'str', host_key: 'str | bytes | None' = None) -> 'str'"
     )
 
 

@@ -73,7 +73,7 @@ def named_key(key: str | bytes) -> str:
     """
     from trex.openpgp.hostkeys import fingerprint, short
 
-    printed = key if isinstance(key, str) else f"{HASH}{fingerprint(key)}"
+    printed = key if isinstance(key, str) else f"{HASH}{fingerprint(key)}" if key else ""
     if (
         not printed.startswith(HASH)
         or not is_word(printed[len(HASH) :], BASE64)

@@ -65,10 +65,10 @@ def command(file: str, *, to_clipboard: bool, whom: str | None, host_key: str | 
     With --for it is answered only if trex ssh would answer it there, so a program can use the
     response: no other host's, no other service's.
     """
-    if host_key and not whom:
+    if host_key is not None and not whom:
         raise click.UsageError("--host-key goes with --for")
     if whom:
-        target = _target(whom, host_key or "")
+        target = _target(whom, host_key)
         sealed = read_message(_read(file))
         name_terminal(os.environ)
         _give(Answering(ask_at_terminal).respond(sealed, lambda: target), sealed, to_clipboard)
@@ -76,7 +76,7 @@ def command(file: str, *, to_clipboard: bool, whom: str | None, host_key: str | 
         _respond_to_paste(file, to_clipboard=to_clipboard)
 
 
-def _target(whom: str, host_key: str) -> Target:
+def _target(whom: str, host_key: str | None) -> Target:
     user, at, host = whom.rpartition("@")
     if not at:
         raise click.UsageError(f"--for: expected USER@HOST, found {whom!r}")

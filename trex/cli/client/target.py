@@ -49,7 +49,9 @@ class Target:
 ANYWHERE = Target("", port=UNKNOWN)  # for a pasted message
 
 
-def named_target(user: str, host: str, host_key: str | bytes, *, quiet: bool = False) -> Target:
+def named_target(
+    user: str, host: str, host_key: str | bytes | None, *, quiet: bool = False
+) -> Target:
     """Return the target that a user or a program names: `host` may have a port, `[host]:port`.
 
     Raises CommandError for what is no host name, and no fingerprint of a host key.
@@ -59,7 +61,7 @@ def named_target(user: str, host: str, host_key: str | bytes, *, quiet: bool = F
     name, port = split_port(parse_host(host))
     if not user or not user.isprintable():
         raise CommandError(f"expected USER@HOST, found the user {user!r}")
-    keys = (named_key(host_key),) if host_key else ()
+    keys = () if host_key is None else (named_key(host_key),)
     return Target(user, [name], port or STANDARD_PORT, quiet=quiet, host_keys=keys)
 
 
