@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from contextlib import ExitStack
 from itertools import count
@@ -49,7 +50,7 @@ class Step(NamedTuple):
     path: str
 
 
-class Variant:
+class Variant(ABC):
     """A way to log in, for alice and carol."""
 
     name = ""
@@ -67,16 +68,16 @@ class Variant:
         module = self.entry if self.is_native else f"pam_python.so {self.entry}"
         return f"auth required {module} {arguments}", *ACCOUNT_LINES
 
+    @abstractmethod
     def arguments(self) -> list[str]:
         """Return the module's."""
-        raise NotImplementedError
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 (not every variant has something)
         """Make all as it is before a login."""
 
+    @abstractmethod
     def log_in(self, name: str) -> str:
         """Log in while su is stopped, and return what is wrong."""
-        raise NotImplementedError
 
     def spoiled(self, *, accepted: bool) -> Iterator[str]:
         """Say what is wrong at the end, when su has let mallory in or not."""
