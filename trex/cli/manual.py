@@ -83,6 +83,25 @@ complete --no-files --command trex --arguments "(_trex_as_ssh)"
 complete --command trex-ssh --wraps ssh
 """,
 }
+# Programs that others start: a name, what it does, its arguments, and what to know of it.
+PROGRAMS = (
+    (
+        "trex-askpass", "answer the questions of ssh(1)", "PROMPT",
+        """OpenSSH runs it where SSH_ASKPASS names it and SSH_ASKPASS_REQUIRE is `force` or `prefer`:
+`trex setup` and `trex ssh` see to both. It writes the response to a challenge of Trex's on standard
+output, after the rules that trex-ssh(1) tells, and asks every other question as ssh would.
+
+It exits with 0 after an answer, with 1 without one, and says why on standard error.""",
+    ),
+    (
+        "trex-sudo-askpass", "answer the questions of sudo(8)", "PROMPT",
+        """sudo runs it with -A where SUDO_ASKPASS or `Path askpass` in sudo.conf(5) names it: `trex
+sudo` sees to that. It answers a challenge for this user, this host and the service sudo, and asks every
+other question at the terminal.
+
+It exits with 0 after an answer, with 1 without one, and says why on standard error.""",
+    ),
+)  # fmt: skip
 UNWRAPPED = "\b"  # click's mark for a paragraph whose lines stay as they are
 
 
@@ -91,6 +110,9 @@ def write_pages(directory: str) -> None:
     for context in _contexts():
         name = context.command_path.replace(" ", "-")
         _write(os.path.join(directory, f"{name}.1"), man_page(context))
+    for name, summary, arguments, text in PROGRAMS:
+        page = _page(name, summary, f"{name} {arguments}", text)
+        _write(os.path.join(directory, f"{name}.1"), "\n".join(page) + "\n")
 
 
 def write_completions(directory: str) -> None:
@@ -117,15 +139,9 @@ def man_page(context: click.Context) -> str:
     """Return one command's page: man(7)."""
     command, name = context.command, context.command_path.replace(" ", "-")
     summary = command.get_short_help_str(limit=200).rstrip(".")
+    synopsis = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     lines = [
-        f'.TH {name.upper()} 1 "" "Trex {__version__}" "Trex"',
-        ".SH NAME",
-        f"{_plain(name)} \\- {_plain(summary)}",
-        ".SH SYNOPSIS",
-        f".B {_plain(context.command_path)}",
-        _plain(" ".join(command.collect_usage_pieces(context))),
-        ".SH DESCRIPTION",
-        *_paragraphs(inspect.cleandoc(command.help or "")),
+        *_page(name, summary, synopsis, inspect.cleandoc(command.help or "")),
         ".SH OPTIONS",
         *_items(_options(context)),
     ]
@@ -133,6 +149,19 @@ def man_page(context: click.Context) -> str:
         lines += [".SH COMMANDS", *_items(_commands(context))]
     lines += _epilog(inspect.cleandoc(command.epilog or ""))
     return "\n".join([*lines, *_see_also(context)]) + "\n"
+
+
+def _page(name: str, summary: str, synopsis: str, text: str) -> list[str]:
+    """Return a page up to its description."""
+    return [
+        f'.TH {name.upper()} 1 "" "Trex {__version__}" "Trex"',
+        ".SH NAME",
+        f"{_plain(name)} \\- {_plain(summary)}",
+        ".SH SYNOPSIS",
+        f".B {_plain(synopsis)}",
+        ".SH DESCRIPTION",
+        *_paragraphs(text),
+    ]
 
 
 def _contexts() -> Iterator[click.Context]:

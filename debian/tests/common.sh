@@ -1,0 +1,62 @@
+# shellcheck shell=bash
+# A user with a key, and an sshd on loopback whose PAM service asks for it. To be sourced.
+
+readonly user=trex-test port=2299
+work=$(mktemp -d)
+export GNUPGHOME=$work/gnupg
+
+# In a test of autopkgtest's they are installed already.
+install_packages() {
+  export DEBIAN_FRONTEND=noninteractive
+  [[ ${PACKAGES-} ]] || return 0
+  apt-get install -qq --no-install-recommends --allow-downgrades libpam-python openssh-client openssh-server sudo gpg-agent \
+    "$PACKAGES"/libpam-trex_*.deb "$PACKAGES"/trex_*.deb >"$work/apt" 2>&1 </dev/null || {
+    cat "$work/apt" >&2
+    exit 1
+  }
+}
+
+make_user() {
+  useradd --create-home --shell /bin/bash "$user"
+  install -d -m 700 "$GNUPGHOME"
+  gpg --batch --quiet --passphrase '' --quick-generate-key "$user@example.org" future-default default 1y
+  gpg --armor --export "$user@example.org" >"$work/login.asc"
+  chmod 755 "$work"
+  trex enroll --user "$user" --key "$work/login.asc" --yes
+}
+
+# Have sshd ask through the module $1.
+start_sshd() {
+  printf '%s\n' "auth required $1" "account required pam_permit.so" "session required pam_permit.so" >/etc/pam.d/sshd
+  mkdir -p /run/sshd
+  ssh-keygen -q -A
+  /usr/sbin/sshd -D -e -p "$port" -o ListenAddress=127.0.0.1 -o UsePAM=yes -o KbdInteractiveAuthentication=yes \
+    -o PasswordAuthentication=no -o AuthenticationMethods=keyboard-interactive:pam -o LoginGraceTime=600 2>"$work/sshd.log" &
+  sshd=$!
+  local _
+  for _ in {1..100}; do
+    if ssh-keyscan -p "$port" 127.0.0.1 >"$work/known" 2>/dev/null && [[ -s $work/known ]]; then return; fi
+    sleep 0.1
+  done
+  cat "$work/sshd.log" >&2
+  exit 1
+}
+
+stop_sshd() {
+  kill "$sshd"
+  wait "$sshd" || true
+}
+
+# Log in with the program $1 as ssh, and run `id -un` there.
+log_in() {
+  "$1" -p "$port" -o UserKnownHostsFile="$work/known" -o StrictHostKeyChecking=yes -o NumberOfPasswordPrompts=1 \
+    "$user@127.0.0.1" id -un </dev/null
+}
+
+clean_up() {
+  gpgconf --kill all || true
+  if [[ ${sshd-} ]]; then kill "$sshd" 2>/dev/null || true; fi
+  userdel --remove --force "$user" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap clean_up EXIT
