@@ -87,17 +87,18 @@ complete --command trex-ssh --wraps ssh
 PROGRAMS = (
     (
         "trex-askpass", "answer the questions of ssh(1)", "PROMPT",
-        """OpenSSH runs it where SSH_ASKPASS names it and SSH_ASKPASS_REQUIRE is `force` or `prefer`:
-`trex setup` and `trex ssh` see to both. It writes the response to a challenge of Trex's on standard
-output, after the rules that trex-ssh(1) tells, and asks every other question as ssh would.
+        """OpenSSH runs it where SSH_ASKPASS names it, and SSH_ASKPASS_REQUIRE is `force` or
+`prefer`: `trex setup` and `trex ssh` see to both. It writes the response to a challenge of Trex's
+on standard output, after the rules that trex-ssh(1) tells, and asks every other question as ssh
+would.
 
 It exits with 0 after an answer, with 1 without one, and says why on standard error.""",
     ),
     (
         "trex-sudo-askpass", "answer the questions of sudo(8)", "PROMPT",
         """sudo runs it with -A where SUDO_ASKPASS or `Path askpass` in sudo.conf(5) names it: `trex
-sudo` sees to that. It answers a challenge for this user, this host and the service sudo, and asks every
-other question at the terminal.
+sudo` sees to that. It answers a challenge for this user, this host and the service sudo, and asks
+every other question at the terminal.
 
 It exits with 0 after an answer, with 1 without one, and says why on standard error.""",
     ),

@@ -114,3 +114,13 @@ def test_words_that_do_not_go_together(usr: None, words: list[str]) -> None:
     assert done.returncode != 0
     assert not LIBRARY.exists()
     assert not has_sender()
+
+
+def test_an_installation_leaves_a_package_s_places_alone(usr: None) -> None:
+    (LIBRARY / "debian").mkdir(parents=True)
+    before = sandbox.listing(Path("/usr/lib"))
+    for words in ([], ["--uninstall"], ["--uninstall", "--force"]):
+        done = install(*words)
+        assert done.returncode == 1
+        assert "sudo apt remove libpam-trex trex" in done.stderr
+    assert sandbox.listing(Path("/usr/lib")) == before
