@@ -140,7 +140,24 @@ def find_beside(name: str) -> str:
             beside = os.path.join(os.path.dirname(os.path.abspath(program)), name)
             if os.access(beside, os.X_OK):
                 return beside
-    found = find_program(name)
+    found = find_program(name) or _linked(name)
     if not found:
         raise CommandError(f"{name} is not on PATH", "install all of trex")
     return found
+
+
+def _linked(name: str) -> str:
+    """Return a link of that name to trex.pyz, which is all programs in one file; "" elsewhere."""
+    archive = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+    if not os.path.isfile(archive):
+        return ""
+    from trex.cli.client.store import make_directory, own_directory
+
+    directory = os.path.join(own_directory("XDG_DATA_HOME", ".local/share"), "bin")
+    path, target = os.path.join(directory, name), os.path.realpath(archive)
+    if os.path.realpath(path) != target:
+        make_directory(directory)
+        new = f"{path}.{os.getpid()}"
+        os.symlink(target, new)
+        os.replace(new, path)
+    return path
