@@ -33,6 +33,8 @@ COMMANDS: dict[str, str] = {
     "doctor": "doctor.command:command",
     "try": "setup.attempt:command",
     "totp": "setup.totp:command",
+    "manual": "manual:manual",
+    "completion": "manual:completion",
 }
 
 

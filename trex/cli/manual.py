@@ -10,14 +10,20 @@ from __future__ import annotations
 
 import inspect
 import os
+import subprocess
 import sys
+import tempfile
 from typing import TYPE_CHECKING, cast
 
 import click
 from click.shell_completion import get_completion_class
 
-from trex import __version__
-from trex.cli.main import trex
+from trex import __date__, __version__
+from trex.cli.completing import beginning, fixed
+from trex.cli.errors import CommandError
+from trex.cli.main import COMMANDS, trex
+from trex.cli.programs import find_program
+from trex.cli.terminal import answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +109,52 @@ every other question at the terminal.
 It exits with 0 after an answer, with 1 without one, and says why on standard error.""",
     ),
 )  # fmt: skip
+SHELLS_FILES = """\b
+Examples:
+  trex completion bash >~/.local/share/bash-completion/completions/trex
+  trex completion fish >~/.config/fish/completions/trex.fish
+  trex completion zsh >_trex    in a directory of fpath
+"""
 UNWRAPPED = "\b"  # click's mark for a paragraph whose lines stay as they are
+
+
+def _names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    return beginning([*COMMANDS, *(program[0] for program in PROGRAMS)], incomplete)
+
+
+@click.command("manual", short_help="Show a page of the manual, or install all.")
+@click.argument("name", default="", shell_complete=_names)
+@click.option("--install", is_flag=True, help="Write the pages where man(1) finds them.")
+def manual(name: str, *, install: bool) -> None:
+    """Show the page of a command: trex manual ssh.
+
+    Debian's package brings the pages; pip and trex.pyz do not. --install writes them below
+    ~/.local/share/man, where man(1) looks if ~/.local/bin is on PATH.
+    """
+    if install:
+        base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+        directory = os.path.join(base, "man/man1")
+        write_pages(directory)
+        answer(f"Written: {directory}/trex*.1")
+        return
+    man = find_program("man")
+    if not man:
+        raise CommandError("there is no man(1) on PATH", "trex --help")
+    with tempfile.TemporaryDirectory() as directory:
+        write_pages(directory)
+        for stem in (name or "trex", f"trex-{name}"):
+            path = os.path.join(directory, f"{stem}.1")
+            if os.path.exists(path):
+                subprocess.run([man, path], check=False)  # noqa: S603 (a list)
+                return
+    raise CommandError(f"there is no page of the name {name!r}", "trex --help lists all commands")
+
+
+@click.command("completion", epilog=SHELLS_FILES, short_help="Print a shell's completion of trex.")
+@click.argument("shell", type=click.Choice(SHELLS), shell_complete=fixed(*SHELLS))
+def completion(shell: str) -> None:
+    """Print what lets a shell complete trex. Debian's package brings it."""
+    answer(_completion(shell).rstrip("\n"))
 
 
 def write_pages(directory: str) -> None:
@@ -119,21 +170,23 @@ def write_pages(directory: str) -> None:
 def write_completions(directory: str) -> None:
     """Write `trex.SHELL` for each shell that click knows: `trex`, and `trex-ssh` as ssh."""
     for shell in SHELLS:
-        kind = get_completion_class(shell)
-        if kind is None:
-            raise LookupError(shell)
-        script = kind(trex, {}, "trex", "_TREX_COMPLETE").source().rstrip() + "\n"
-        if "loadautofunc" not in script:
-            script = script.replace(ZSH_LATE, ZSH_AT_ONCE)
-        if shell == "zsh":
-            script = script.replace("#compdef trex\n", "#compdef trex trex-ssh\n")
-            head, _, tail = script.rpartition("\nif [[ $zsh_eval_context")
-            tail = tail.replace("_trex_completion trex", "_trex_completion trex trex-ssh")
-            tail = tail.replace("_trex_completion", "_trex_as_ssh")
-            script = f"{head}{AS_SSH[shell]}\nif [[ $zsh_eval_context{tail}"
-        else:
-            script += AS_SSH[shell]
-        _write(os.path.join(directory, f"trex.{shell}"), script)
+        _write(os.path.join(directory, f"trex.{shell}"), _completion(shell))
+
+
+def _completion(shell: str) -> str:
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise LookupError(shell)
+    script = kind(trex, {}, "trex", "_TREX_COMPLETE").source().rstrip() + "\n"
+    if "loadautofunc" not in script:
+        script = script.replace(ZSH_LATE, ZSH_AT_ONCE)
+    if shell == "zsh":
+        script = script.replace("#compdef trex\n", "#compdef trex trex-ssh\n")
+        head, _, tail = script.rpartition("\nif [[ $zsh_eval_context")
+        tail = tail.replace("_trex_completion trex", "_trex_completion trex trex-ssh")
+        tail = tail.replace("_trex_completion", "_trex_as_ssh")
+        return f"{head}{AS_SSH[shell]}\nif [[ $zsh_eval_context{tail}"
+    return script + AS_SSH[shell]
 
 
 def man_page(context: click.Context) -> str:
@@ -155,13 +208,13 @@ def man_page(context: click.Context) -> str:
 def _page(name: str, summary: str, synopsis: str, text: str) -> list[str]:
     """Return a page up to its description."""
     return [
-        f'.TH {name.upper()} 1 "" "Trex {__version__}" "Trex"',
+        f'.TH {name.upper()} 1 "{__date__}" "Trex {__version__}" "Trex"',
         ".SH NAME",
         f"{_plain(name)} \\- {_plain(summary)}",
         ".SH SYNOPSIS",
         f".B {_plain(synopsis)}",
         ".SH DESCRIPTION",
-        *_paragraphs(text),
+        *_paragraphs(text)[1:],  # a paragraph begins there anyhow
     ]
 
 

@@ -1,0 +1,67 @@
+"""The manual: pages for each command, for the module and for its files, that every man(1) can show."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import sandbox
+from trex.cli.main import COMMANDS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OTHERS = {"pam_trex.8", "auth_gpg.5", "trex-sms.toml.5"}
+
+
+@pytest.fixture(scope="module")
+def pages(place: Path) -> list[Path]:
+    """Make all pages, as a package has them."""
+    made = place / "manual"
+    subprocess.run([sandbox.PROJECT / "script/manual", made], check=True)
+    subprocess.run(["/usr/bin/python3", "-B", "-m", "trex.cli.manual", made], check=True,
+                   cwd=sandbox.PROJECT, env={"PATH": "/usr/bin:/bin"})  # fmt: skip
+    return sorted(made.glob("man*/*"))
+
+
+def test_there_is_a_page_for_each_command_and_file(pages: list[Path]) -> None:
+    programs = {"trex.1", "trex-askpass.1", "trex-sudo-askpass.1"}
+    assert {page.name for page in pages} == OTHERS | programs | {f"trex-{c}.1" for c in COMMANDS}
+
+
+def test_no_formatter_warns(pages: list[Path]) -> None:
+    told = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", *pages], capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert told.stdout + told.stderr == ""
+    for page in pages:
+        told = subprocess.run(["groff", "-ww", "-man", "-t", "-z", "-Tutf8", page],
+                              capture_output=True, text=True, check=True)  # fmt: skip
+        assert told.stderr == "", page.name
+
+
+def test_each_argument_of_the_module_is_on_its_page(pages: list[Path]) -> None:
+    (page,) = (page for page in pages if page.name == "pam_trex.8")
+    shown = subprocess.run(["mandoc", "-T", "ascii", page], capture_output=True, text=True,
+                           check=True).stdout  # fmt: skip
+    for argument in ("auth_file=", "run_as=", "nullok", "web_ports=", "fleet"):
+        assert argument in shown
+    assert "](" not in shown, "a link of the page in docs/"
+
+
+def test_whatis_finds_them(pages: list[Path], place: Path) -> None:
+    base = place / "man"
+    for page in pages:
+        (base / page.parent.name).mkdir(parents=True, exist_ok=True)
+        section = f"man{page.suffix[1:]}"
+        (base / section).mkdir(exist_ok=True)
+        (base / section / page.name).write_bytes(page.read_bytes())
+    subprocess.run(["mandb", "--quiet", "--create", base], check=True, capture_output=True)
+    for page in pages:
+        told = subprocess.run(["whatis", "-M", base, page.stem], capture_output=True, text=True,
+                              check=False)  # fmt: skip
+        assert f"{page.stem} ({page.suffix[1:]})" in told.stdout, told.stderr
+    told = subprocess.run(["apropos", "-M", base, "OpenPGP"], capture_output=True, text=True,
+                          check=True)  # fmt: skip
+    assert "pam_trex (8)" in told.stdout
