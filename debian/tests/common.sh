@@ -4,6 +4,7 @@
 readonly user=trex-test port=2299
 work=$(mktemp -d)
 export GNUPGHOME=$work/gnupg
+cp -a /etc/pam.d "$work/pam.d"
 
 # In a test of autopkgtest's they are installed already.
 install_packages() {
@@ -56,6 +57,7 @@ log_in() {
 clean_up() {
   gpgconf --kill all || true
   if [[ ${sshd-} ]]; then kill "$sshd" 2>/dev/null || true; fi
+  cp -a "$work/pam.d/." /etc/pam.d
   userdel --remove --force "$user" 2>/dev/null || true
   rm -rf "$work"
 }
