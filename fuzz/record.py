@@ -10,6 +10,7 @@ from trex.openpgp.record import (
     HEX_DIGITS,
     MAX_ADDRESS,
     MAX_RECIPIENTS,
+    MAX_UID,
     AuthRecord,
     is_file,
     parse_record,
@@ -50,4 +51,6 @@ def check_record(record: AuthRecord) -> None:
     assert bool(record.tls_key) == bool(record.tls_certificate)
     assert all(os.path.isabs(path) for path in (record.tls_key, record.tls_certificate) if path)
     assert not record.tls_key or (record.web_qr and record.web_qr.tls)
+    assert record.uid is None or 0 <= record.uid <= MAX_UID
+    assert isinstance(record.leaves_out, bool)
     assert all(warning.startswith(f"{PATH}:") for warning in record.warnings)

@@ -19,6 +19,10 @@ HEX_DIGITS = frozenset("0123456789ABCDEF")
 FINGERPRINT_LENGTHS = (40, 64)  # of keys of version 4, and of version 5 or 6
 GROUPS = 10  # in which gpg shows 40 digits
 ONE_SUBKEY = "!"  # gpg(1), "How to specify a user ID": exactly this key or subkey
+MAX_UID = 0xFFFFFFFE  # uid_t has 32 bits, and (uid_t) -1 is nobody's (setresuid(2))
+NOTE = "trex:"  # after the # of a comment
+LEAVE_OUT_UNUSABLE = "leave-out-unusable"
+A_NOTE = f"uid=NUMBER or {LEAVE_OUT_UNUSABLE}"
 # From RFC 5322's atext; letters and digits of any script are allowed too (RFC 6531).
 ADDRESS_SIGNS = frozenset("!#$%&'*+/=?^_`{|}~.-")
 
@@ -45,11 +49,14 @@ class AuthRecord:
     """A parsed record.
 
     Keys are addresses, or fingerprints in capital hex digits with or without `!`; recipients can
-    also be absolute paths of public keys (`is_file`).
+    also be absolute paths of public keys (`is_file`). `uid` is that of the account for which the
+    record was made, None if it does not say. `leaves_out` says that keys which cannot be used are
+    left out, as long as one is left.
     """
 
     __slots__ = (
-        "line", "recipients", "sign_as", "tls_certificate", "tls_key", "trust", "warnings", "web_qr"
+        "leaves_out", "line", "recipients", "sign_as", "tls_certificate", "tls_key", "trust", "uid",
+        "warnings", "web_qr",
     )  # fmt: skip
 
     def __init__(self, line: int, recipients: list[str], *, trust: bool) -> None:
@@ -60,6 +67,8 @@ class AuthRecord:
         self.web_qr: WebQrMode | None = None
         self.tls_key = ""  # absolute, or "" if this login makes its own certificate
         self.tls_certificate = ""
+        self.uid: int | None = None
+        self.leaves_out = False
         self.warnings: list[str] = []
 
 
@@ -69,10 +78,12 @@ def parse_record(content: bytes, path: str, home: str) -> AuthRecord:
     Raises RecordError with the line for whatever is not as docs/auth_gpg.md says, and FileUnsafe
     for a file without a record.
     """
-    lines = _lines(content, readable(path))
+    lines, notes = _lines(content, readable(path))
     if not lines:
         raise FileUnsafe(readable(path), "no record", RECORD)
     record = _parse_line(lines[0], home)
+    for note in notes:
+        _parse_note(record, note)
     if len(lines) > 1:
         told = f"a second record is ignored; only line {record.line} is read"
         record.warnings.append(f"{lines[1].path}:{lines[1].number}: {told}")
@@ -80,7 +91,7 @@ def parse_record(content: bytes, path: str, home: str) -> AuthRecord:
 
 
 class _Line:
-    """A line that is neither blank nor a comment, with its path and number."""
+    """The text of a record or a note, with its path and line number."""
 
     __slots__ = ("number", "path", "text")
 
@@ -93,16 +104,45 @@ class _Line:
         return RecordError(self.path, self.number, found, expected)
 
 
-def _lines(content: bytes, path: str) -> list[_Line]:
-    lines = []
+def _lines(content: bytes, path: str) -> tuple[list[_Line], list[_Line]]:
+    """Return the lines that are neither blank nor comments, and the notes without `# trex:`."""
+    lines, notes = [], []
     for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         try:
             text = raw.decode("utf-8").strip(" \t\r")
         except UnicodeDecodeError:
             raise RecordError(path, number, "bytes that are not UTF-8", "UTF-8 text") from None
-        if text and not text.startswith("#"):
-            lines.append(_Line(path, number, text.replace("\t", " ")))
-    return lines
+        if not text.startswith("#"):
+            lines += [_Line(path, number, text.replace("\t", " "))] if text else []
+        elif (note := text[1:].lstrip(" \t")).startswith(NOTE):
+            notes.append(_Line(path, number, note.removeprefix(NOTE).replace("\t", " ")))
+    return lines, notes
+
+
+def _parse_note(record: AuthRecord, note: _Line) -> None:
+    """Set what a comment that begins with `# trex:` says.
+
+    A word that is unknown, and one where it has no effect, refuse the login: either may have asked
+    for more security than there would be.
+    """
+    if not note.text.isprintable():
+        raise note.error("a control character", "printable text")
+    if note.number > record.line:
+        raise note.error("it after that", f"# {NOTE} before the record in line {record.line}")
+    words = [word for word in note.text.split(" ") if word]
+    for word in words or [""]:
+        name, _, number = word.partition("=")
+        if word == LEAVE_OUT_UNUSABLE and not record.leaves_out:
+            record.leaves_out = True
+        elif name == "uid" and record.uid is None and _is_uid(number):
+            record.uid = int(number)
+        else:
+            raise note.error(_quoted(word), f"{A_NOTE}, each once")
+
+
+def _is_uid(text: str) -> bool:
+    plain = text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_UID))
+    return plain and int(text) <= MAX_UID
 
 
 def _parse_line(line: _Line, home: str) -> AuthRecord:

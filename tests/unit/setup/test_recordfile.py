@@ -29,6 +29,7 @@ from trex.cli.setup.recordfile import (
     with_record,
 )  # fmt: skip
 from trex.errors import FileUnsafe
+from trex.openpgp.record import parse_record
 from trex.system.privilege import find_account
 from trex.system.rewriting import sync_directory
 from trex.system.safefile import MAX_SIZE
@@ -214,6 +215,14 @@ def test_a_record_is_replaced_in_its_place_and_all_else_stays() -> None:
     before = b"# a\n\n" + RECORD + b"# z"
     assert with_record(before, new, "x", "/r") == f"# a\n\n{new}\n# z\n".encode()
     assert with_record(before + b"\n\n\n", new, "x", "/r") == f"# a\n\n{new}\n# z\n".encode()
+
+
+@pytest.mark.parametrize("user_id", ["trex: uid=0", "  trex: leave-out-unusable", "trex:", "#"])
+def test_a_user_id_in_a_comment_never_becomes_a_note(user_id: str) -> None:
+    """The owner of a key chooses its user ids, and root writes the first one into the record."""
+    record = parse_record(with_record(None, RECORD.decode(), user_id, "/r"), "/r", "/")
+    assert record.uid is None
+    assert not record.leaves_out
 
 
 @pytest.mark.parametrize(("mode", "uid", "gid", "right"), [

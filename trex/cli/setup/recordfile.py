@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from trex.cli.delegate import FILE_SECONDS, run_as
 from trex.cli.errors import CommandError
 from trex.errors import TrexError
-from trex.openpgp.record import parse_record
+from trex.openpgp.record import NOTE, parse_record
 from trex.system.privilege import readable
 from trex.system.rewriting import sync_directory
 from trex.system.safefile import MAX_SIZE, SAFELY, check_directories
@@ -116,12 +116,14 @@ def fields_of(content: bytes, path: str, home: str) -> Fields:
 def with_record(content: bytes | None, line: str, comment: str, path: str) -> bytes:
     """Return `content` with its record replaced by `line`; comments and other lines stay.
 
-    Content without a valid record is replaced as a whole.
+    Content without a valid record is replaced as a whole. `comment` may be a user id, whose owner
+    chose it: it never becomes a note.
     """
     try:
         number = parse_record(content or b"", path, "/").line
     except TrexError:
-        return f"# {comment}\n{line}\n".encode()
+        told = f'"{comment}"' if comment.lstrip().startswith(NOTE) else comment
+        return f"# {told}\n{line}\n".encode()
     lines = (content or b"").split(b"\n")
     lines[number - 1] = line.encode()
     return b"\n".join(lines).rstrip(b"\n") + b"\n"
