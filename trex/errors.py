@@ -110,6 +110,23 @@ class RecordError(TrexError):
         self.expected = expected
 
 
+class OtherAccount(TrexError):
+    """A record was made for an account with another uid, which is `made_for`.
+
+    A name can be given to another account later, which must not inherit the record.
+    """
+
+    def __init__(self, path: str, name: str, uid: int, made_for: int) -> None:
+        super().__init__(
+            f"{cut(path, MAX_PATH)}: expected uid={uid}, which is {cut(name, MAX_PATH)}'s, found "
+            f"uid={made_for}: it was made for another account"
+        )
+        self.path = path
+        self.name = name
+        self.uid = uid
+        self.made_for = made_for
+
+
 ABSENT, OWNER, WRITABLE, READABLE, OTHER = "absent", "owner", "writable", "readable", "other"
 
 

@@ -3,7 +3,7 @@
 from trex.login.method import expand_path, find_record, find_servant
 from trex.login.options import Options
 from trex.openpgp.gpg import Gpg
-from trex.openpgp.record import parse_record
+from trex.openpgp.record import check_account, parse_record
 from trex.system.privilege import acting_as, readable
 from trex.system.safefile import read_safely
 
@@ -27,6 +27,7 @@ def prepare(login: "Login", options: Options, account: "Account", reader: "Accou
     with acting_as(reader):
         content = read_safely(path, reader)
     record = parse_record(content, path, readable(account.home))
+    check_account(record, path, account)
     challenge = None
     try:
         with Gpg(options.gpg, reader, home, options.gpg_timeout) as gpg:

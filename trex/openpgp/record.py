@@ -5,8 +5,12 @@ The format, with every default, effect and limit, is in docs/auth_gpg.md.
 
 import os
 
-from trex.errors import FileUnsafe, RecordError, cut
+from trex.errors import FileUnsafe, OtherAccount, RecordError, cut
 from trex.system.privilege import readable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.system.privilege import Account
 
 RECORD = "<recipients> <trust|notrust> <sign-as|nosign> [web-QR mode] [TLS key] [TLS certificate]"
 FEWEST_FIELDS, MOST_FIELDS = 3, 6
@@ -90,6 +94,15 @@ def parse_record(content: bytes, path: str, home: str) -> AuthRecord:
     return record
 
 
+def check_account(record: AuthRecord, path: str, account: "Account") -> None:
+    """Check that the record was made for this account. Raises OtherAccount.
+
+    A record that does not say for whom it was made is for whoever has the name.
+    """
+    if record.uid not in (None, account.uid):
+        raise OtherAccount(readable(path), account.name, account.uid, record.uid or 0)
+
+
 class _Line:
     """The text of a record or a note, with its path and line number."""
 
@@ -112,11 +125,16 @@ def _lines(content: bytes, path: str) -> tuple[list[_Line], list[_Line]]:
             text = raw.decode("utf-8").strip(" \t\r")
         except UnicodeDecodeError:
             raise RecordError(path, number, "bytes that are not UTF-8", "UTF-8 text") from None
-        if not text.startswith("#"):
-            lines += [_Line(path, number, text.replace("\t", " "))] if text else []
-        elif (note := text[1:].lstrip(" \t")).startswith(NOTE):
-            notes.append(_Line(path, number, note.removeprefix(NOTE).replace("\t", " ")))
+        if is_note(text):
+            notes.append(_Line(path, number, text.partition(NOTE)[2].replace("\t", " ")))
+        elif text and not text.startswith("#"):
+            lines.append(_Line(path, number, text.replace("\t", " ")))
     return lines, notes
+
+
+def is_note(line: str) -> bool:
+    """Tell whether a line, without blanks around it, is a comment that Trex reads."""
+    return line.startswith("#") and line[1:].lstrip(" \t").startswith(NOTE)
 
 
 def _parse_note(record: AuthRecord, note: _Line) -> None:

@@ -209,18 +209,37 @@ def test_what_a_record_says() -> None:
 
 
 def test_a_record_is_replaced_in_its_place_and_all_else_stays() -> None:
-    new = f"{OTHER} trust nosign"
-    assert with_record(None, new, "by trex", "/r") == f"# by trex\n{new}\n".encode()
-    assert with_record(b"none", new, "by trex", "/r") == f"# by trex\n{new}\n".encode()
+    fields = Fields([OTHER])
+    new = fields.line()
+    assert with_record(None, fields, "by trex", "/r") == f"# by trex\n{new}\n".encode()
+    assert with_record(b"none", fields, "by trex", "/r") == f"# by trex\n{new}\n".encode()
     before = b"# a\n\n" + RECORD + b"# z"
-    assert with_record(before, new, "x", "/r") == f"# a\n\n{new}\n# z\n".encode()
-    assert with_record(before + b"\n\n\n", new, "x", "/r") == f"# a\n\n{new}\n# z\n".encode()
+    assert with_record(before, fields, "x", "/r") == f"# a\n\n{new}\n# z\n".encode()
+    assert with_record(before + b"\n\n\n", fields, "x", "/r") == f"# a\n\n{new}\n# z\n".encode()
+
+
+def test_notes_stay_or_are_replaced_before_the_record() -> None:
+    noted = Fields([OTHER], uid=1001, leaves_out=True)
+    assert noted.notes() == ["# trex: uid=1001", "# trex: leave-out-unusable"]
+    both = "# trex: uid=1001\n# trex: leave-out-unusable\n"
+    assert with_record(None, noted, "c", "/r") == f"# c\n{both}{noted.line()}\n".encode()
+    before = b"# a\n#trex: leave-out-unusable uid=1001\n# b\n" + RECORD + b"# z\n"
+    kept = f"# a\n#trex: leave-out-unusable uid=1001\n# b\n{noted.line()}\n# z\n"
+    assert with_record(before, noted, "c", "/r") == kept.encode()
+    noted.uid = 7
+    new = both.replace("1001", "7")
+    assert with_record(before, noted, "c", "/r") == f"# a\n# b\n{new}{noted.line()}\n# z\n".encode()
+    plain = Fields([OTHER])
+    assert with_record(before, plain, "c", "/r") == f"# a\n# b\n{plain.line()}\n# z\n".encode()
+    marked = "\ufeff# trex: uid=3\r\n".encode() + RECORD
+    assert with_record(marked, plain, "c", "/r") == f"{plain.line()}\n".encode()
+    assert fields_of(before, "/r", "/") == Fields([FPR], uid=1001, leaves_out=True)
 
 
 @pytest.mark.parametrize("user_id", ["trex: uid=0", "  trex: leave-out-unusable", "trex:", "#"])
 def test_a_user_id_in_a_comment_never_becomes_a_note(user_id: str) -> None:
     """The owner of a key chooses its user ids, and root writes the first one into the record."""
-    record = parse_record(with_record(None, RECORD.decode(), user_id, "/r"), "/r", "/")
+    record = parse_record(with_record(None, Fields([FPR]), user_id, "/r"), "/r", "/")
     assert record.uid is None
     assert not record.leaves_out
 

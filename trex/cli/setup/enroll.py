@@ -13,7 +13,7 @@ from trex.cli.errors import CommandError
 from trex.cli.location import find_location, location_options
 from trex.cli.setup import keyfile, piped, recordfile
 from trex.cli.setup.choosing import choose_keys, describe_key
-from trex.cli.setup.enrolment import EnrollOptions, compose_record
+from trex.cli.setup.enrolment import LEAVE_OUT, REFUSE, EnrollOptions, compose_record
 from trex.cli.setup.keysource import clean_chosen, find_keys, import_chosen, imported
 from trex.cli.setup.piped import Pipe
 from trex.cli.setup.proof import prove_record
@@ -57,6 +57,15 @@ Examples:
     help="Which key, if there are several; may be repeated.",
 )
 @click.option("--add", is_flag=True, help="Keep the record's keys: any of them can answer.")
+@click.option(
+    "--same-person", is_flag=True, help="The account has another uid now, but the same owner."
+)
+@click.option(
+    "--unusable",
+    type=click.Choice([REFUSE, LEAVE_OUT]),
+    metavar="WORD",
+    help="What one key of several does that has ended: refuse, or leave-out.",
+)
 @click.option(
     "--trust/--notrust",
     default=None,

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trex.cli.errors import CommandError
 from trex.cli.setup import recordfile
+from trex.cli.setup.recordfile import Fields
+from trex.cli.terminal import say
 from trex.errors import one_line
 from trex.openpgp.record import WEB_QR_MODES, parse_record
 from trex.system.privilege import readable
 
 if TYPE_CHECKING:
     from trex.cli.location import Location
-    from trex.cli.setup.recordfile import Fields
     from trex.openpgp.keylist import Key
+
+REFUSE, LEAVE_OUT = "refuse", "leave-out"  # what a key of several does that cannot be used
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,8 @@ class EnrollOptions:
     locate: str | None
     wanted: tuple[str, ...]
     add: bool
+    same_person: bool
+    unusable: str | None
     trust: bool | None
     sign_as: str | None
     page: str | None
@@ -56,19 +62,37 @@ def compose_record(
     """Return the new file. Raises RecordError for a record that the module would refuse."""
     home = readable(location.user.home)
     fields = recordfile.fields_of(before or b"", location.record, home)
-    old_line = fields.line()
+    if fields.uid not in (None, location.user.uid) and not options.same_person:
+        _check_new_person(location, fields, options)
+        before, fields = None, Fields()
+    old = [*fields.notes(), fields.line()]
     new = names
     if options.add:
         new = [*fields.recipients, *(key for key in new if key not in fields.recipients)]
     if set(new) != set(fields.recipients):
         fields.recipients = new
     _apply(fields, options)
-    line = fields.line()
-    parse_record(line.encode(), location.record, home)
-    if before is not None and line == old_line:
+    if options.unusable is not None:
+        fields.leaves_out = options.unusable == LEAVE_OUT
+    if location.options.run_as or fields.uid is not None:
+        fields.uid = location.user.uid
+    parse_record(fields.line().encode(), location.record, home)
+    if before is not None and [*fields.notes(), fields.line()] == old:
         return before
     name = one_line(chosen[0].user_ids[0]) if chosen[0].user_ids else chosen[0].fingerprint
-    return recordfile.with_record(before, line, name, location.record)
+    return recordfile.with_record(before, fields, name, location.record)
+
+
+def _check_new_person(location: Location, fields: Fields, options: EnrollOptions) -> None:
+    """Say that nothing is kept of a record that was made for another account of that name."""
+    name, uid = location.user.name, location.user.uid
+    found = f"{location.shown} was made for uid {fields.uid}, and {name} has uid {uid}"
+    if options.add:
+        raise CommandError(
+            f"{found}: another account had that name, and --add would keep its keys",
+            f"without --add nothing is kept; if {name} is the same person, --same-person",
+        )
+    say(f"trex: warning: {found}: nothing of it is kept.")
 
 
 def _apply(fields: Fields, options: EnrollOptions) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from trex.cli.delegate import FILE_SECONDS, run_as
 from trex.cli.errors import CommandError
 from trex.errors import TrexError
-from trex.openpgp.record import NOTE, parse_record
+from trex.openpgp.record import LEAVE_OUT_UNUSABLE, NOTE, is_note, parse_record
 from trex.system.privilege import readable
 from trex.system.rewriting import sync_directory
 from trex.system.safefile import MAX_SIZE, SAFELY, check_directories
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from trex.system.privilege import Account
 
 BACKUP = "~"
+BLANKS = "\ufeff \t\r"
 
 
 @dataclass
@@ -32,10 +33,17 @@ class Fields:
     trust: str = "trust"
     sign_as: str = "nosign"
     page: list[str] = field(default_factory=list)  # mode, then the TLS files
+    uid: int | None = None  # for whose account, if the record says it
+    leaves_out: bool = False
 
     def line(self) -> str:
         """Return the record's line."""
         return " ".join([",".join(self.recipients), self.trust, self.sign_as, *self.page])
+
+    def notes(self) -> list[str]:
+        """Return the lines before it that the module reads."""
+        uid = [] if self.uid is None else [f"uid={self.uid}"]
+        return [f"# {NOTE} {word}" for word in [*uid, *[LEAVE_OUT_UNUSABLE] * self.leaves_out]]
 
 
 def read_existing(path: str) -> bytes | None:
@@ -110,23 +118,31 @@ def fields_of(content: bytes, path: str, home: str) -> Fields:
     except TrexError:
         return Fields()
     words = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")[record.line - 1].decode().split()
-    return Fields(record.recipients, words[1], record.sign_as or "nosign", words[3:])
+    return Fields(
+        record.recipients, words[1], record.sign_as or "nosign", words[3:], record.uid,
+        leaves_out=record.leaves_out,
+    )  # fmt: skip
 
 
-def with_record(content: bytes | None, line: str, comment: str, path: str) -> bytes:
-    """Return `content` with its record replaced by `line`; comments and other lines stay.
+def with_record(content: bytes | None, fields: Fields, comment: str, path: str) -> bytes:
+    """Return `content` with its record and notes replaced; comments and other lines stay.
 
     Content without a valid record is replaced as a whole. `comment` may be a user id, whose owner
     chose it: it never becomes a note.
     """
+    new = [line.encode() for line in [*fields.notes(), fields.line()]]
     try:
         number = parse_record(content or b"", path, "/").line
     except TrexError:
-        told = f'"{comment}"' if comment.lstrip().startswith(NOTE) else comment
-        return f"# {told}\n{line}\n".encode()
+        told = f'"{comment}"' if is_note(f"# {comment}") else comment
+        return b"\n".join([f"# {told}".encode(), *new, b""])
     lines = (content or b"").split(b"\n")
-    lines[number - 1] = line.encode()
-    return b"\n".join(lines).rstrip(b"\n") + b"\n"
+    kept = lines[: number - 1]
+    if fields_of(content or b"", path, "/").notes() != fields.notes():
+        kept = [line for line in kept if not is_note(line.decode().strip(BLANKS))]
+    else:
+        new = new[-1:]
+    return b"\n".join([*kept, *new, *lines[number:]]).rstrip(b"\n") + b"\n"
 
 
 def has_right_access(path: str, uid: int, mode: int, gid: int) -> bool:
