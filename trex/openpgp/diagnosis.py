@@ -10,6 +10,7 @@ from trex.openpgp.recipients import fault_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Protocol
 
     from trex.errors import OpenPGPError
@@ -36,15 +37,8 @@ WANTED_PASSPHRASE = (11, 85, 99, 177, 198)
 
 def diagnose(status: "Status", gpg: "Attempt") -> "OpenPGPError":
     """Return the error with the reason."""
-    for one in gpg.chosen:
-        if one.block and (fault := _fault_of_block(one, gpg)):
-            return fault
-        for code, *_ in _complaints(status, "INV_RECP", one.asked):
-            if code == INV_RECP_NOT_TRUSTED:
-                return KeyNotTrusted(
-                    one.name, "; gpg --check-trustdb may update the trust database"
-                )
-            return KeyUnusable(one.name)
+    for _, fault in faults_of(status, gpg):
+        return fault
     signer = gpg.signer
     if signer and _complaints(status, "INV_SGNR", signer.asked):
         return SigningKeyUnusable(
@@ -55,6 +49,20 @@ def diagnose(status: "Status", gpg: "Attempt") -> "OpenPGPError":
     if signer and any(code in WANTED_PASSPHRASE for code in codes):
         return SigningKeyLocked(signer.name)
     return GpgFailed(f"gpg made no message (libgpg-error codes {codes[:MOST_CODES]})")
+
+
+def faults_of(status: "Status", gpg: "Attempt") -> "Iterator[tuple[str, KeyUnusable]]":
+    """Yield each key that cannot be used, by its name in the record, with the reason."""
+    for one in gpg.chosen:
+        if one.block and (fault := _fault_of_block(one, gpg)):
+            yield one.name, fault
+            continue
+        for code, *_ in _complaints(status, "INV_RECP", one.asked)[:1]:
+            if code == INV_RECP_NOT_TRUSTED:
+                detail = "; gpg --check-trustdb may update the trust database"
+                yield one.name, KeyNotTrusted(one.name, detail)
+            else:
+                yield one.name, KeyUnusable(one.name)
 
 
 def _fault_of_block(one: "Chosen", gpg: "Attempt") -> KeyUnusable | None:

@@ -1,6 +1,5 @@
 """Encrypting the challenge into an armored message: one run of gpg, and its status lines."""
 
-import os
 from time import monotonic
 
 from trex.errors import OpenPGPError
@@ -10,6 +9,7 @@ from trex.openpgp.keyring import (
     NO_HOME,
     NO_KEYRING,
     Keyring,
+    check_home,
     end_all,
     list_home,
     read_key_file,
@@ -18,7 +18,6 @@ from trex.openpgp.keyring import (
 )
 from trex.openpgp.record import is_file
 from trex.system.filter import KEYS_FD
-from trex.system.privilege import acting_as, readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ BEGIN, END = b"-----BEGIN PGP MESSAGE-----\n", b"-----END PGP MESSAGE-----\n"
 
 ENCRYPT = ["--armor", "--encrypt"]
 SIGN_AND_ENCRYPT = ["--armor", "--sign", "--encrypt"]
-RINGS = ("pubring.kbx", "pubring.gpg")
 ATTEMPTS = 8  # while somebody imports keys
 EXPORT = ["--export-options", "export-minimal,no-export-attributes", "--export"]
 
@@ -67,15 +65,16 @@ class Gpg(Keyring):
         be no process, or an OpenPGPError.
         """
         self._record = record
+        self._unfit: dict[str, OpenPGPError] = {}  # by name: found out when gpg made no message
         self._persist(self._look_up)
 
     def _look_up(self) -> None:
         record = self._record
         end_all(self._started)  # of an attempt before
-        self._rings = self._identify_rings()
+        self._rings = self.identify_rings()
         self.warnings: list[str] = []
-        files = [name for name in record.recipients if is_file(name)]
-        self._files = {name: read_key_file(name, self.account) for name in files}
+        self.left_out: dict[str, OpenPGPError] = {}  # by name in the record, and why
+        self._files = self._read_files()
         names = [name for name in record.recipients if not is_file(name)]
         names += [record.sign_as] if record.sign_as else []
         # The one that lists is waited for first.
@@ -83,8 +82,20 @@ class Gpg(Keyring):
         self._child = self.start_alone(ENCRYPT, keys=1)
         if self._listing:
             self.contents = list_home(self.home, self.account)
-            _check_home(self.contents, record, self.home)
+            check_home(self.contents, record, self.home)
             self._let_list(self._listing, names)
+
+    def _read_files(self) -> dict[str, bytes]:
+        """Return the key files. Raises FileUnsafe, or KeyNotFound unless that is left out."""
+        found = {}
+        for name in filter(is_file, self._record.recipients):
+            try:
+                found[name] = read_key_file(name, self.account)
+            except OpenPGPError as fault:
+                if not self._record.leaves_out:
+                    raise
+                self._unfit[name] = fault
+        return found
 
     def _let_list(self, listing: "GpgProcess", names: list[str]) -> None:
         """Have the started gpg list keys, or another one if it takes a daemon."""
@@ -126,15 +137,28 @@ class Gpg(Keyring):
         finished = self._child.finish(self.deadline)
         status = parse_status(finished.status)
         if not _is_complete(finished, status, signed=bool(self.signer)):
-            from trex.openpgp.diagnosis import diagnose  # needed only if a login fails
-
-            raise diagnose(status, self)
+            self._leave_out_or_raise(status)
+            return self._message()
         from trex.openpgp.recipients import check_message
 
         armored = finished.output.decode("ascii")
         check_message(armored, _words(status, "KEY_CONSIDERED", 0), self.chosen, self.signer,
                       _words(status, "SIG_CREATED", 5))  # fmt: skip
         return Message(armored, [one.asked for one in self._taking_part()])
+
+    def _leave_out_or_raise(self, status: "Status") -> None:
+        """Encrypt once more, without the keys because of which gpg made no message.
+
+        It has listed no key in a file. Raises the reason where nothing may be left out.
+        """
+        from trex.openpgp.diagnosis import diagnose, faults_of  # needed only if a login fails
+
+        faults = dict(faults_of(status, self)) if self._record.leaves_out else {}
+        if not faults or all(one.name in faults for one in self.chosen):
+            raise diagnose(status, self)
+        self._unfit |= faults
+        self._look_up()
+        self._encrypt()
 
     def _persist(self, step: "Callable[[], Result]", *before: "Callable[[], None]") -> "Result":
         """Return what a step does; if it fails and the keyring was replaced, begin again.
@@ -152,33 +176,27 @@ class Gpg(Keyring):
             except OpenPGPError:
                 attempt += 1
                 late = attempt == ATTEMPTS or monotonic() >= self.deadline
-                if late or self._rings == self._identify_rings():
+                if late or self._rings == self.identify_rings():
                     raise
-
-    def _identify_rings(self) -> list[tuple[int, int]]:
-        """Return which files the keyring is; the time, because an inode's number is used again."""
-        found = []
-        with acting_as(self.account):
-            for name in RINGS:
-                try:
-                    status = os.stat(os.path.join(self.home, name))
-                    found.append((status.st_ino, status.st_ctime_ns))
-                except OSError:
-                    found.append((0, 0))
-        return found
 
     def _choose(self) -> None:
         """Choose the record's keys from gpg's listing and the key files."""
         import trex.openpgp.recipients  # noqa: F401 (needed behind the listing; gpg runs meanwhile)
 
         self.keys = self._parsed(self._listing) if self._listing else []
+        leaves_out = self._record.leaves_out
         try:
-            self._choose_among(self.keys)
+            self._choose_among(self.keys, leaves_out=leaves_out and not self._knows_one_of_two)
         except OpenPGPError:
             if not self._knows_one_of_two:
                 raise
             self.keys = self._parsed(self.search(LIST, [], trust=self._record.trust))
-            self._choose_among(self.keys)
+            self._choose_among(self.keys, leaves_out=leaves_out)
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether the record leaves out what cannot be used."""
+        return self._record.leaves_out
 
     def _parsed(self, listing: "GpgProcess") -> "list[Key]":
         """Return the keys of a listing, with those user ids that the record names."""
@@ -195,17 +213,24 @@ class Gpg(Keyring):
         """
         return KEYBOXD in self.contents
 
-    def _choose_among(self, keys: "list[Key]") -> None:
+    def _choose_among(self, keys: "list[Key]", *, leaves_out: bool) -> None:
         from trex.openpgp.recipients import choose, choose_signer, copies_of, from_file
 
         record = self._record
         self.warnings = copies_of([*record.recipients, record.sign_as], keys)
-        self.chosen = [
-            from_file(name, self._files[name])
-            if name in self._files
-            else choose(name, keys, trust=record.trust)
-            for name in record.recipients
-        ]
+        self.chosen, self.left_out = [], dict(self._unfit)
+        for name in record.recipients:
+            try:
+                if name in self._files and name not in self._unfit:
+                    self.chosen.append(from_file(name, self._files[name]))
+                elif name not in self._unfit:
+                    self.chosen.append(choose(name, keys, trust=record.trust))
+            except OpenPGPError as fault:
+                if not leaves_out:
+                    raise
+                self.left_out[name] = fault
+        if not self.chosen:
+            raise self.left_out[record.recipients[0]]
         self.signer = choose_signer(record.sign_as, keys) if record.sign_as else None
 
     def _needs_blocks(self) -> bool:
@@ -277,18 +302,6 @@ def _is_complete(finished: "Finished", status: "Status", *, signed: bool) -> boo
         and all(keyword in status for keyword in done)
         and "FAILURE" not in status
     )
-
-
-def _check_home(present: list[str], record: "AuthRecord", home: str) -> None:
-    """Check that gpg finds its files: it would create them, and must not change the home."""
-    if not {"pubring.kbx", "pubring.gpg", KEYBOXD}.intersection(present):
-        from trex.openpgp.errors import KeyNotFound
-
-        raise KeyNotFound(record.recipients[0], f": {readable(home)} has no keyring")
-    if not record.trust and "trustdb.gpg" not in present:
-        from trex.openpgp.errors import KeyNotTrusted
-
-        raise KeyNotTrusted(record.recipients[0], f": {readable(home)} has no trustdb.gpg")
 
 
 def _words(status: "Status", keyword: str, index: int) -> set[str]:

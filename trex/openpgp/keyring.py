@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from typing import Self
 
     from trex.openpgp.keylist import Sieve
+    from trex.openpgp.record import AuthRecord
     from trex.system.child import Leash
     from trex.system.privilege import Account
 
 KEYBOXD = "common.conf"  # tells GnuPG 2.4 to keep its keys in a daemon (use-keyboxd)
 PRIVATE, PUBLIC, DATABASE = "private-keys-v1.d", "public-keys.d", "pubring.db"
-KEYRING = ("pubring.kbx", "pubring.gpg", "trustdb.gpg", KEYBOXD, PRIVATE, PUBLIC)
+RINGS = ("pubring.kbx", "pubring.gpg")
+KEYRING = (*RINGS, "trustdb.gpg", KEYBOXD, PRIVATE, PUBLIC)
 
 # Read only the keyring, ask nobody, write nothing. The pipe replaces gpg.conf, which could add
 # recipients, rename keys (`group`) or name programs. No locks: a reader needs none, and a stale one
@@ -118,6 +120,18 @@ class Keyring:
         child.feed(block, "\n".join([*NO_KEYRING, "trust-model always", ""]).encode())
         return self.finish(child).decode("utf-8", "replace")
 
+    def identify_rings(self) -> list[tuple[int, int]]:
+        """Return which files the keyring is; the time, because an inode's number is used again."""
+        found = []
+        with acting_as(self.account):
+            for name in RINGS:
+                try:
+                    status = os.stat(os.path.join(self.home, name))
+                    found.append((status.st_ino, status.st_ctime_ns))
+                except OSError:
+                    found.append((0, 0))
+        return found
+
     def search(self, command: list[str], names: list[str], *, trust: bool = True) -> GpgProcess:
         """Start gpg with a command that looks for `names`; it finds every key that contains one.
 
@@ -200,6 +214,18 @@ def list_home(home: str, account: "Account") -> list[str]:
             return present
         except OSError as error:
             raise GpgFailed(f"{readable(home)}: no keyring: {error.strerror}") from None
+
+
+def check_home(present: list[str], record: "AuthRecord", home: str) -> None:
+    """Check that gpg finds its files: it would create them, and must not change the home."""
+    if not {"pubring.kbx", "pubring.gpg", KEYBOXD}.intersection(present):
+        from trex.openpgp.errors import KeyNotFound
+
+        raise KeyNotFound(record.recipients[0], f": {readable(home)} has no keyring")
+    if not record.trust and "trustdb.gpg" not in present:
+        from trex.openpgp.errors import KeyNotTrusted
+
+        raise KeyNotTrusted(record.recipients[0], f": {readable(home)} has no trustdb.gpg")
 
 
 def _is_there(path: str) -> bool:

@@ -59,11 +59,12 @@ def _encrypt(challenge: "Encrypted", gpg: Gpg, login: "Login", options: Options,
     told = context(login.user, login.service, login.remote_host, options.timeout, keys)
     try:
         gpg.encrypt(challenge.plaintext, told)
+        import trex.login.audit  # noqa: F401 (the story needs it later; gpg runs meanwhile)
+
+        message = gpg.message()
     finally:
         login.warnings += gpg.warnings
-    import trex.login.audit  # noqa: F401 (the story needs it later; gpg runs meanwhile)
-
-    message = gpg.message()
+        login.warnings += [f"left out, as the record says: {why}" for why in gpg.left_out.values()]
     login.fingerprints = message.keys
     login.reminder = lambda: remind(options, gpg, user)
     where = challenge.page.show(message.armored) if challenge.page else ""
@@ -76,7 +77,7 @@ def _encrypt(challenge: "Encrypted", gpg: Gpg, login: "Login", options: Options,
 
 
 def remind(options: Options, gpg: Gpg, user: str) -> str:
-    """Return what to tell a user whose key will soon expire, "" if none will."""
+    """Return what to tell a user whose key has ended or soon will, "" if none has."""
     # imported only after the verdict
     from trex.openpgp.reminder import look_ahead
 

@@ -61,7 +61,7 @@ def verdict(
     says that the subkey was revoked, it counts as revoked: nobody can tell which of them is the
     owner's, and a copy must not undo the owner's revocation.
     """
-    own = [key for key in keys if _is_named(key, name)]
+    own = [key for key in keys if is_named(key, name)]
     for key in own if name.endswith(ONE_SUBKEY) else []:
         if any(sub.validity == "r" for sub in _named_subkeys(name, key)):
             return key, fault_of(name, key, trust=trust, use=use)
@@ -270,7 +270,7 @@ def _unfit(path: str, found: str) -> Exception:
     return FileUnsafe(path, found, "one OpenPGP public key (gpg --export)")
 
 
-def _is_named(key: "Key", name: str) -> bool:
+def is_named(key: "Key", name: str) -> bool:
     """Tell whether `name` in a record names this key; a file has only one."""
     if is_file(name):
         return True

@@ -12,11 +12,11 @@ from trex.openpgp.gpg import (
     END,
     Gpg,
     Message,
-    _check_home,
     _is_complete,
     _words,
 )
 from trex.openpgp.keylist import parse_status
+from trex.openpgp.keyring import check_home
 from trex.openpgp.recipients import Chosen
 from trex.openpgp.record import AuthRecord
 from trex.system.filter import Finished
@@ -104,13 +104,13 @@ def test_gpg_finds_its_files() -> None:
     """Otherwise it would create them."""
     keyrings, database = ("pubring.kbx", "pubring.gpg", "common.conf"), "trustdb.gpg"
     for keyring, trust in itertools.product(keyrings, (True, False)):
-        _check_home([keyring, database], record(trust=trust), "/home/alice/.gnupg")
-    _check_home(["pubring.kbx"], record(), "/home/alice/.gnupg")
+        check_home([keyring, database], record(trust=trust), "/home/alice/.gnupg")
+    check_home(["pubring.kbx"], record(), "/home/alice/.gnupg")
     with pytest.raises(KeyNotTrusted, match=r"key alice@example\.org .*no trustdb"):
-        _check_home(["pubring.kbx"], record(trust=False), "/home/alice/.gnupg")
+        check_home(["pubring.kbx"], record(trust=False), "/home/alice/.gnupg")
     for present in ([], [database, "gpg.conf"]):
         with pytest.raises(KeyNotFound, match=r"key alice@example\.org .*no keyring"):
-            _check_home(present, record(), "/home/alice/.gnupg")
+            check_home(present, record(), "/home/alice/.gnupg")
 
 
 def test_status_lines() -> None:
