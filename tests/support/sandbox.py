@@ -240,6 +240,17 @@ class Account:
             assert time.monotonic() < deadline, "the agent has not ended"
             time.sleep(0.01)
 
+    def leave(self) -> None:
+        """Delete the account; its home stays, and whatever was made for it elsewhere."""
+        subprocess.run(["userdel", "--force", self.name], check=True, capture_output=True)
+
+    def give_name_to(self, uid: int) -> int:
+        """Delete the account, and make another of its name, with its home; return `uid`."""
+        subprocess.run(["userdel", "--force", self.name], check=False, capture_output=True)
+        subprocess.run(["useradd", "--no-create-home", "--uid", str(uid), "--user-group",
+                        "--home-dir", self.home, self.name], check=True, capture_output=True)  # fmt: skip
+        return uid
+
     def remove(self) -> None:
         """Delete the account and its home."""
         subprocess.run(["userdel", "--remove", "--force", self.name],

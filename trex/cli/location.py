@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import click
 
 from trex.cli.completing import accounts
 from trex.cli.delegate import FILE_SECONDS
+from trex.cli.directory import is_account_name
 from trex.cli.errors import CommandError
 from trex.errors import OptionError, UserUnknown, one_line
 from trex.login.method import expand_path, find_servant
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HINT = "README.md, central mode: useradd --system --user-group ... and the directories"
+NOBODY = 0xFFFFFFFF  # (uid_t) -1, which no account has
 ROOT = Account("root", 0, 0, "/root", [0])
 
 
@@ -34,6 +37,7 @@ class Location:
     record: str
     gnupg_home: str
     options: Options
+    is_gone: bool = False  # there is no such account any more, only its record
 
     @property
     def mode(self) -> int:
@@ -74,34 +78,55 @@ def location_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def find_location(user: str | None, *, central: bool, **arguments: str | None) -> Location:
+def words_of(options: Options) -> str:
+    """Return the command's options for a record where these arguments put it: "" for a home's."""
+    usual = CENTRAL if options.run_as else {name: getattr(Options, name) for name in CENTRAL}
+    given = {name: getattr(options, name) for name in CENTRAL}
+    words = [" --central"] if options.run_as else []
+    words += [
+        f" --{name.replace('_', '-')} {shlex.quote(value)}"
+        for name, value in given.items()
+        if value != usual[name]
+    ]
+    return "".join(words)
+
+
+def find_location(
+    user: str | None, *, central: bool, gone: bool = False, **arguments: str | None
+) -> Location:
     """Return where `user`'s record is; `arguments` are the module's, None where not given.
 
+    With `gone` it may be that of an account that is gone, in central mode.
     Raises CommandError for a user that this process may not act for.
     """
     chosen = {**(CENTRAL if central else {}), **{k: v for k, v in arguments.items() if v}}
     try:
         options = parse_options([f"{name}={value}" for name, value in chosen.items()])
-        return location_of(user or _own_name(), options)
+        name = _own_name() if user is None else user  # an empty one is no account's
+        return location_of(name, options, gone=gone)
     except OptionError as error:
         raise CommandError(str(error), HINT if chosen.get("run_as") else "") from None
 
 
-def location_of(user: str, options: Options) -> Location:
+def location_of(user: str, options: Options, *, gone: bool = False) -> Location:
     """Return where the module looks for the record of `user`, and with whose rights.
 
     Raises OptionError, or CommandError for a user that this process may not act for.
     """
+    is_gone = False
     try:
         account = find_account(user)
     except UserUnknown as error:
-        raise CommandError(f"{user}: {error}", "expected a name that `id NAME` knows") from None
+        is_gone = gone and bool(options.run_as) and is_account_name(user)
+        if not is_gone:
+            raise CommandError(f"{user}: {error}", "expected a name that `id NAME` knows") from None
+        account = Account(user, NOBODY, NOBODY, "", [])
     reader = find_servant("run_as", options.run_as) if options.run_as else account
     writer = ROOT if options.run_as else account
     if os.geteuid() not in (0, writer.uid):
         raise CommandError(f"only root or {writer.name} can do this", "sudo trex ...")
     record, home = expand_path(options.auth_file, account), expand_path(options.gnupg_home, account)
-    return Location(account, reader, writer, record, home, options)
+    return Location(account, reader, writer, record, home, options, is_gone)
 
 
 def _own_name() -> str:

@@ -53,18 +53,18 @@ def find_account(name: str) -> Account:
     gives it, so that it has one record however the name was typed.
     Raises UserUnknown, also for a name that is unsafe in a path.
     """
-    _check_name(name)
+    check_name(name)
     try:
         entry = pwd.getpwnam(native(name))
         proper = readable(entry.pw_name)
         groups = os.getgrouplist(proper, entry.pw_gid)  # this one encodes as UTF-8 by itself
     except (KeyError, ValueError):
         raise UserUnknown("there is no such account") from None
-    _check_name(proper)
+    check_name(proper)
     return Account(proper, entry.pw_uid, entry.pw_gid, entry.pw_dir, groups)
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
     """Refuse a name that leads elsewhere in a path, or to a file made beside another account's.
 
     A backup of a record ends in `~`, as with editors; a file to be renamed begins with a dot.

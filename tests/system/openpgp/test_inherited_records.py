@@ -29,15 +29,6 @@ def enrolled(bob: Account, key_file: Path, central: list[str]) -> Path:
     return sandbox.PLACE / "central/users/bob"
 
 
-def give_name_away(account: Account) -> int:
-    """Delete the account, and make another of its name; return its uid."""
-    subprocess.run(["userdel", account.name], check=True, capture_output=True)
-    uid = account.uid + 7
-    subprocess.run(["useradd", "--no-create-home", "--uid", str(uid), "--user-group",
-                    "--home-dir", account.home, account.name], check=True)  # fmt: skip
-    return uid
-
-
 @pytest.mark.usefixtures("door")
 def test_a_later_account_of_that_name_is_refused(
     bob: Account, enrolled: Path, central: list[str], log_in: Callable[..., Asked], log: Log
@@ -45,7 +36,7 @@ def test_a_later_account_of_that_name_is_refused(
     """The key of whoever has left would let them in as whoever has come."""
     assert log_in("bob", arguments=tuple(central)).verdict == "PAM_SUCCESS"
     assert f"# trex: uid={bob.uid}\n" in enrolled.read_text()
-    later = give_name_away(bob)
+    later = bob.give_name_to(bob.uid + 7)
     log.clear()
     asked = log_in("bob", arguments=(*central, "nullok"))
     refused(asked, log, f"{enrolled}: expected uid={later}, which is bob's, found uid={bob.uid}: ")
@@ -80,7 +71,7 @@ def test_enrolling_the_later_account_keeps_nothing_of_the_earlier_one_s(
     first = enroll_central(central, holder.public(keys["cv25519"]), "--page", "webQrNoAuthNoTls")
     assert first.returncode == 0, first.stderr
     before = enrolled.read_text()
-    later = give_name_away(bob)
+    later = bob.give_name_to(bob.uid + 7)
     new = holder.public(keys["nistp256"])
     added = enroll_central(central, new, "--add")
     assert added.returncode == 1
@@ -103,7 +94,7 @@ def test_whoever_stays_the_same_person_keeps_the_record_under_another_uid(
     key = key_file.read_bytes()
     enroll_central(central, key, "--page", "webQrAuthTls")
     before = enrolled.read_text()
-    later = give_name_away(bob)
+    later = bob.give_name_to(bob.uid + 7)
     done = enroll_central(central, key, "--same-person", "--unusable=leave-out")
     assert done.returncode == 0, done.stderr
     expected = f"# trex: uid={later}\n# trex: leave-out-unusable\n"

@@ -10,7 +10,7 @@ import pytest
 from tests.support.accounts import own_account
 from trex.cli.setup import recordfile
 from trex.errors import UserUnknown
-from trex.system.privilege import _check_name
+from trex.system.privilege import check_name
 from trex.totp.file import create_secret, locked
 
 if TYPE_CHECKING:
@@ -64,4 +64,4 @@ def test_in_a_directory_of_all_users_nothing_that_is_made_has_an_account_s_name(
     assert made
     for name in {*made, *left} - {"alice"}:
         with pytest.raises(UserUnknown):
-            _check_name(name)
+            check_name(name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trex.cli.doctor import sms, totp
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.fleet import check_fleet
+from trex.cli.doctor.orphans import check_orphans
 from trex.cli.doctor.record import check_record
 from trex.cli.doctor.survey import survey_homes
 from trex.cli.errors import CommandError
@@ -42,10 +43,11 @@ NOT_SET_UP = NOBODY | {f"{word}-NoRecord" for word, _, _ in SET_UP.values()}
 
 @dataclasses.dataclass
 class Users:
-    """The users a line is checked for, and findings about those whose homes do not answer."""
+    """The users a line is checked for; findings about silent homes, and accounts that are gone."""
 
     names: list[str]
     untold: list[Finding] = dataclasses.field(default_factory=list)
+    orphans: list[Finding] = dataclasses.field(default_factory=list)
 
 
 def users_of(options: Options) -> Users:
@@ -58,7 +60,7 @@ def users_of(options: Options) -> Users:
     is_set_up = _has_record if options.method == "openpgp" else _has_secret
     names = [readable(entry.pw_name) for entry in pwd.getpwall()]
     survey = survey_homes(names, lambda name: is_set_up(name, options))
-    return Users(survey.found, _untold(survey))
+    return Users(survey.found, _untold(survey), check_orphans(options))
 
 
 def _untold(survey: Survey) -> list[Finding]:
@@ -81,6 +83,7 @@ def check_line(options: Options, users: Users, service: str, *, online: bool) ->
     findings = list(users.untold)
     if not names and not findings:
         findings.append(_nobody(options))
+    findings += users.orphans
     if options.method == "openpgp":
         return [*findings, *_each(names, lambda name: _check_openpgp(name, options, service))]
     findings += check_fleet(options, names) if options.fleet else []

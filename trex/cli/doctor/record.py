@@ -13,8 +13,9 @@ from trex.cli.delegate import PATH, hint_for, run_as
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
 from trex.cli.doctor.hostkeys import named_keys
 from trex.cli.errors import CommandError
+from trex.cli.location import words_of
 from trex.cli.setup.keyring import copies_in
-from trex.errors import FileUnsafe, GpgTimedOut, NoRecord, NotStarted, TrexError
+from trex.errors import FileUnsafe, GpgTimedOut, NoRecord, NotStarted, OtherAccount, TrexError
 from trex.login.challenge import RandomText
 from trex.login.method import is_absent
 from trex.openpgp.errors import (
@@ -33,7 +34,7 @@ from trex.openpgp.keylist import DAY, NEVER, day, parse_listing
 from trex.openpgp.keyring import Keyring
 from trex.openpgp.prompt import context
 from trex.openpgp.recipients import ENCRYPT, SIGN, as_named, verdict
-from trex.openpgp.record import is_file, parse_record
+from trex.openpgp.record import check_account, is_file, parse_record
 from trex.openpgp.renewal import commands as commands_for
 from trex.openpgp.renewal import what_ends
 from trex.system.privilege import readable
@@ -41,6 +42,7 @@ from trex.system.safefile import read_safely
 
 if TYPE_CHECKING:
     from trex.cli.location import Location
+    from trex.errors import OpenPGPError
     from trex.openpgp.record import AuthRecord
 
 WARN_DAYS = 30
@@ -50,7 +52,10 @@ MAX_NAME = 200
 QR_BYTES = 2953  # ISO/IEC 18004, table 7: version 40, level L, bytes
 WHY = "Every login of this user is refused."
 EXTEND = "where the secret key is, {commands}; then {enroll} --key FILE"
+LAST = "From then on every login of this user is refused."
+SPARE = "From then on it is left out."
 FIXES: dict[type[TrexError], str] = {
+    OtherAccount: "{remove}",
     KeyNotFound: "{enroll} --key FILE",
     KeyExpired: EXTEND,
     SubkeyExpired: EXTEND,
@@ -93,9 +98,17 @@ def check_record(location: Location) -> Examined:
         told["content"].encode(), location.record, readable(location.user.home)
     )
     examined.message = told["message"]
+    spares = set(examined.record.recipients).intersection(told["listings"])
+    is_spare = examined.record.leaves_out and len(spares) > 1
+    for reason, fix in told["left_out"]:
+        why = "The record leaves it out, as long as another key can be used."
+        examined.findings.append(
+            Finding("key-left-out", WARNING, f"{subject}: {reason}", why, fix, subject)
+        )
     for name, listing in told["listings"].items():
         is_signer = name == examined.record.sign_as and name not in examined.record.recipients
-        examined.findings += _check_key(location, name, listing, is_signer=is_signer)
+        then = SPARE if is_spare and not is_signer else LAST
+        examined.findings += _check_key(location, name, listing, then, is_signer=is_signer)
     examined.findings += [_copied(location, *copy) for copy in told["copies"]]
     if examined.record.web_qr and location.options.web and len(examined.message) > QR_BYTES:
         what = f"{subject}: a message of {len(examined.message)} bytes"
@@ -108,21 +121,25 @@ def check_record(location: Location) -> Examined:
 def _examine(location: Location) -> dict[str, Any]:
     """Do what a login does up to its prompt, in a process of the reader's."""
     told: dict[str, Any] = {"fault": None, "warnings": [], "listings": {}, "copies": [], "gpg": ""}
+    told["left_out"] = []
     try:
         if is_absent(location.record, location.reader):
             raise NoRecord(f"{location.shown}: no such file")
         content = read_safely(location.record, location.reader)
         record = parse_record(content, location.record, readable(location.user.home))
+        check_account(record, location.record, location.user)
         told["warnings"] = record.warnings
         told["content"] = content.decode()
         told["gpg"] = _first_words(location.options.gpg)
-        told["message"] = _message(location, record)
+        told["message"], left_out = _message(location, record)
+        told["left_out"] = [(str(why), _fix(location, why)) for why in left_out.values()]
         options = location.options
         with Keyring(
             options.gpg, location.reader, location.gnupg_home, options.gpg_timeout
         ) as keyring:
             for name in [*record.recipients, *filter(None, [record.sign_as])]:
-                told["listings"][name] = keyring.list_recipient(name)
+                if name not in left_out:
+                    told["listings"][name] = keyring.list_recipient(name)
         if record.sign_as or not all(map(is_file, record.recipients)):
             told["copies"] = copies_in(location.gnupg_home)
     except CommandError:  # about the host, not the record
@@ -139,6 +156,8 @@ def _examine(location: Location) -> dict[str, Any]:
 
 def _fault(location: Location, fault: dict[str, Any]) -> Finding:
     severity, why = ERROR, WHY
+    if fault["check"] == f"record-{OtherAccount.__name__}":
+        why += f" If this is the same person: {_enroll(location)} --same-person"
     if fault["absent"] and location.options.nullok:
         severity, why = WARNING, "Because of nullok this user is not asked."
     name = location.user.name
@@ -185,14 +204,15 @@ def _copied(location: Location, carrier: str, copy: str, owner: str, is_primary:
     )  # fmt: skip
 
 
-def _message(location: Location, record: AuthRecord) -> str:
+def _message(location: Location, record: AuthRecord) -> tuple[str, dict[str, OpenPGPError]]:
+    """Return a login's message, and the keys that the record leaves out, with the reasons."""
     options = location.options
     keys = named_keys(options)
     told = context(location.user.name, "trex-doctor", "", options.timeout, keys)
     with Gpg(options.gpg, location.reader, location.gnupg_home, options.gpg_timeout) as gpg:
         gpg.look_up(record)
         gpg.encrypt(RandomText(options.timeout).plaintext, told)
-        return gpg.message().armored
+        return gpg.message().armored, gpg.left_out
 
 
 def _fix(location: Location, error: TrexError) -> str:
@@ -202,16 +222,22 @@ def _fix(location: Location, error: TrexError) -> str:
     fix = FIXES.get(type(error), "{enroll}")
     commands = error.commands if isinstance(error, KeyExpired) else ""
     return fix.format(
-        enroll=_enroll(location), reader=location.reader.name, key=key, commands=commands
-    )
+        enroll=_enroll(location), remove=_command("remove", location),
+        reader=location.reader.name, key=key, commands=commands,
+    )  # fmt: skip
 
 
 def _enroll(location: Location) -> str:
-    central = " --central" if location.options.run_as else ""
-    return f"trex enroll{central} --user {location.user.name}"
+    return _command("enroll", location)
 
 
-def _check_key(location: Location, name: str, listing: str, *, is_signer: bool) -> list[Finding]:
+def _command(name: str, location: Location) -> str:
+    return f"trex {name}{words_of(location.options)} --user {location.user.name}"
+
+
+def _check_key(
+    location: Location, name: str, listing: str, then: str, *, is_signer: bool
+) -> list[Finding]:
     findings = []
     keys = parse_listing(listing)
     if "@" in name and len(keys) > 1:
@@ -231,7 +257,7 @@ def _check_key(location: Location, name: str, listing: str, *, is_signer: bool) 
                 Finding("key-expires", WARNING,
                         f"{location.user.name}: the {what_ends(key)} {key.fingerprint} expires on "
                         f"{day(until)}",
-                        "From then on every login of this user is refused.",
+                        then,
                         EXTEND.format(commands=commands_for(key), enroll=_enroll(location)),
                         location.user.name)
             )  # fmt: skip

@@ -8,15 +8,16 @@ import click
 
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
-from trex.cli.location import Location, find_location, location_options
+from trex.cli.location import Location, find_location, location_options, words_of
 from trex.cli.setup.choosing import in_days, shown_user_id
 from trex.cli.terminal import answer, say
 from trex.errors import MAX_PATH, NoRecord, cut, one_line
 from trex.login.method import is_absent
+from trex.openpgp.errors import KeyNotFound
 from trex.openpgp.keylist import NEVER, Key, day, parse_listing
 from trex.openpgp.keyring import Keyring
 from trex.openpgp.recipients import as_named, verdict
-from trex.openpgp.record import ONE_SUBKEY, parse_record
+from trex.openpgp.record import ONE_SUBKEY, check_account, parse_record
 from trex.system.privilege import readable
 from trex.system.safefile import read_safely
 
@@ -40,7 +41,7 @@ def command(**arguments: Any) -> None:
     The module's own code reads the record, with the rights that a login has. What would refuse a
     login is an error here.
     """
-    location = find_location(**arguments)
+    location = find_location(gone=True, **arguments)
     told = run_as(location.reader, lambda: _read(location), location.seconds())
     record = parse_record(told["content"].encode(), location.record, readable(location.user.home))
     for warning in record.warnings:
@@ -49,10 +50,18 @@ def command(**arguments: Any) -> None:
     faults = 0
     for name, listing in zip(record.recipients, told["listings"], strict=True):
         faults += _show_key(name, listing, trust=record.trust)
+    for note in _said_of_notes(record):
+        answer(note)
     answer(_said_of_trust(record))
     answer(_said_of_signature(record))
     answer(_said_of_page(record))
-    if faults:
+    if location.is_gone:
+        raise CommandError(
+            f"there is no account {location.user.name}, only this record",
+            f"trex remove{words_of(location.options)} --user {location.user.name}",
+        )
+    check_account(record, location.record, location.user)
+    if faults and (faults == len(record.recipients) or not record.leaves_out):
         raise CommandError("this record refuses every login", _next(location))
 
 
@@ -71,8 +80,16 @@ def _read(location: Location) -> dict[str, Any]:
     record = parse_record(content, location.record, readable(location.user.home))
     options = location.options
     with Keyring(options.gpg, location.reader, location.gnupg_home, options.gpg_timeout) as keyring:
-        listings = [keyring.list_recipient(name, trust=record.trust) for name in record.recipients]
+        listings = [_listing(keyring, name, trust=record.trust) for name in record.recipients]
     return {"content": content.decode(), "listings": listings}
+
+
+def _listing(keyring: Keyring, name: str, *, trust: bool) -> str:
+    """Return what gpg lists for a name, "" for a key file that is not there."""
+    try:
+        return keyring.list_recipient(name, trust=trust)
+    except KeyNotFound:
+        return ""
 
 
 def _show_key(name: str, listing: str, *, trust: bool) -> int:
@@ -105,6 +122,13 @@ def _how_long(key: Key, fault: KeyUnusable | None) -> str:
     if key.lasts_until == NEVER:
         return "without an end"
     return f"until {day(key.lasts_until)}, {in_days(key.lasts_until)}"
+
+
+def _said_of_notes(record: AuthRecord) -> list[str]:
+    told = [] if record.uid is None else [f"Made for: the account with uid {record.uid}"]
+    if record.leaves_out:
+        told.append("A key that cannot be used is left out, as long as another can be")
+    return told
 
 
 def _said_of_trust(record: AuthRecord) -> str:

@@ -1,0 +1,58 @@
+"""Records and secrets in a directory of root's whose account is gone."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+from trex.cli.delegate import FILE_SECONDS, run_as
+from trex.cli.directory import names_in
+from trex.cli.doctor.finding import WARNING, Finding
+from trex.cli.errors import CommandError
+from trex.cli.location import ROOT, words_of
+from trex.errors import TrexError, UserUnknown, one_line
+from trex.login.method import find_servant
+from trex.login.options import expand
+from trex.system.privilege import find_account
+
+if TYPE_CHECKING:
+    from trex.login.options import Options
+
+TEMPLATES = {"openpgp": "auth_file", "totp": "secret"}  # the argument that places the files
+WHAT = {"openpgp": "a record", "totp": "a secret"}
+
+
+def check_orphans(options: Options) -> list[Finding]:
+    """Return a finding for each file of an account that there is not."""
+    if os.geteuid() != 0 or options.method not in TEMPLATES:
+        return []
+    template = getattr(options, TEMPLATES[options.method])
+    try:
+        reader = find_servant("run_as", options.run_as) if options.run_as else ROOT
+        names = run_as(reader, lambda: names_in(template), FILE_SECONDS)
+    except (CommandError, TrexError):  # the check of the line says so
+        return []
+    return [_orphan(name, template, options) for name in names if not _is_there(name)]
+
+
+def _orphan(name: str, template: str, options: Options) -> Finding:
+    path = expand(template, user=name, home="/")
+    fix = f"rm {shlex.quote(path)}"
+    if options.method == "openpgp" and options.run_as:
+        fix = f"trex remove{words_of(options)} --user {shlex.quote(name)} --yes"
+    return Finding(
+        f"{'record' if options.method == 'openpgp' else options.method}-orphan", WARNING,
+        f"{one_line(path)}: {WHAT[options.method]}, and there is no account {one_line(name)}",
+        "It lets its owner in as the next account of this name, if that gets the same uid or the "
+        "file says none. (With accounts from elsewhere: does that database answer?)",
+        fix, name,
+    )  # fmt: skip
+
+
+def _is_there(name: str) -> bool:
+    try:
+        find_account(name)
+    except UserUnknown:
+        return False
+    return True
