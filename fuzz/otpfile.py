@@ -12,7 +12,7 @@ from unittest.mock import patch
 from trex.errors import ACCEPTED, MISSING, WRONG, Outcome, RecordError, TooManyAttempts
 from trex.login.options import parse_options
 from trex.system.packages import from_debian
-from trex.system.privilege import Account
+from trex.system.privilege import MAX_UID, Account
 from trex.totp import method as totp
 from trex.totp.state import OtpState
 
@@ -25,10 +25,10 @@ PATH = "/home/alice/.google_authenticator"
 NOW = 1_700_000_000
 ALICE = Account("alice", 1000, 1000, "/home/alice", [])
 OPTIONS = ("STEP_SIZE", "WINDOW_SIZE", "TIME_SKEW", "HOTP_COUNTER", "RATE_LIMIT", "DISALLOW_REUSE",
-           "TREX_USED_STEPS", "RESETTING_TIME_SKEW")  # fmt: skip
+           "TREX_USED_STEPS", "RESETTING_TIME_SKEW", "TREX_UID")  # fmt: skip
 ERROR = re.compile(
     rf"{PATH}:([0-9]+): expected (text|a secret in base32|at most 256|"
-    r"the numbers of steps|a number from -?\d+ to \d+|"
+    r"the numbers of steps|a uid|a number from -?\d+ to \d+|"
     r"1 to \d+ attempts in 1 to \d+ seconds), found (a NUL character|no secret|"
     rf"\d+ characters of secret|another ({'|'.join(OPTIONS)}))"
 )
@@ -55,6 +55,7 @@ def check(data: bytes) -> None:
     response, _, content = rest.partition(b"\0")
     try:
         state = OtpState(content, PATH)
+        assert state.uid is None or 0 <= state.uid <= MAX_UID
         check_rewriting(state, content, OPTIONS[choices % len(OPTIONS)], response)
         after, response_text = check_judging(content, choices, response)
         if after != content:  # what was right once is judged by the new file

@@ -6,12 +6,14 @@ import re
 from types import SimpleNamespace
 from unittest.mock import patch
 
-from trex.errors import NoRecord, cut
+from trex.errors import NoRecord, OtherAccount, cut
 from trex.sms import phones
 from trex.sms.errors import SettingsError
 from trex.system.privilege import Account, readable
 
 PATH = "/etc/trex/phones"
+UID = 1001
+MADE_FOR = re.compile(r"uid=[0-9]{1,10}")
 NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
@@ -24,8 +26,8 @@ def check(data: bytes) -> None:
     user = first.decode("utf-8", "replace")
     with patch.object(phones, "read_safely", lambda *_: content):
         try:
-            numbers = phones.numbers_from_map(PATH, user)
-        except (SettingsError, NoRecord) as error:
+            numbers = phones.numbers_from_map(PATH, user, UID)
+        except (SettingsError, NoRecord, OtherAccount) as error:
             check_error(error, user, content)
         else:
             check_numbers(numbers, user, content)
@@ -39,6 +41,7 @@ def check_numbers(numbers: list[str], user: str, content: bytes) -> None:
     assert all(NUMBER.fullmatch(number) for number in numbers)
     text = re.sub(r"#.*", "", content.decode("utf-8", "replace"), flags=re.ASCII)
     lines = [line for line in (line.split() for line in text.split("\n")) if line]
+    lines = [[*line[:1], *line[1 + bool(MADE_FOR.fullmatch(line[1])) :]] for line in lines]
     assert [line for line in lines if line[0] == user] == [[user, *numbers]]
     assert all(NUMBER.fullmatch(number) for line in lines for number in line[1:])
 

@@ -10,11 +10,11 @@ from trex.openpgp.record import (
     HEX_DIGITS,
     MAX_ADDRESS,
     MAX_RECIPIENTS,
-    MAX_UID,
     AuthRecord,
     is_file,
     parse_record,
 )
+from trex.system.privilege import MAX_UID
 
 PATH, HOME = "/home/alice/.auth_gpg", "/home/alice"
 

@@ -19,7 +19,7 @@ from trex.cli.client.names import Names
 from trex.cli.client.pins import Pins
 from trex.cli.client.services import Services
 from trex.cli.doctor.stack import Stack, _read_file
-from trex.errors import MAX_MESSAGE, FileUnsafe, RecordError, TrexError
+from trex.errors import MAX_MESSAGE, FileUnsafe, OtherAccount, RecordError, TrexError
 from trex.login.options import expand, parse_options
 from trex.openpgp.diagnosis import diagnose
 from trex.openpgp.gpg import Gpg
@@ -27,6 +27,7 @@ from trex.openpgp.keylist import parse_listing, parse_status
 from trex.openpgp.record import parse_record
 from trex.sms.phones import numbers_from_map, users_in_map
 from trex.sms.settings import read_settings
+from trex.system.privilege import MAX_UID
 from trex.totp.rules import count_attempt
 from trex.totp.state import OtpState
 
@@ -73,7 +74,7 @@ def root_s(path: Path, text: str) -> str:
 def phones(text: str, place: Path) -> None:
     path = root_s(place / "phones", text)
     users_in_map(path)
-    numbers_from_map(path, text.split(maxsplit=1)[0] if text.split() else "alice")
+    numbers_from_map(path, text.split(maxsplit=1)[0] if text.split() else "alice", 1001)
 
 
 def sms(text: str, place: Path) -> None:
@@ -166,6 +167,7 @@ MODULES = (trex.openpgp.errors, trex.sms.errors, trex.system.packages, trex.totp
 ARGUMENTS: dict[type[TrexError], list[Any]] = {
     RecordError: ["x" * LONG, 1, "x" * LONG, "x" * LONG],
     FileUnsafe: ["x" * LONG, "x" * LONG, "x" * LONG],
+    OtherAccount: ["x" * LONG, "x" * LONG, MAX_UID, MAX_UID],
     trex.openpgp.errors.IsSubkey: ["x" * LONG, "x" * LONG],
 }
 

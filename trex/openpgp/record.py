@@ -6,7 +6,7 @@ The format, with every default, effect and limit, is in docs/auth_gpg.md.
 import os
 
 from trex.errors import FileUnsafe, OtherAccount, RecordError, cut
-from trex.system.privilege import readable
+from trex.system.privilege import is_uid, readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ HEX_DIGITS = frozenset("0123456789ABCDEF")
 FINGERPRINT_LENGTHS = (40, 64)  # of keys of version 4, and of version 5 or 6
 GROUPS = 10  # in which gpg shows 40 digits
 ONE_SUBKEY = "!"  # gpg(1), "How to specify a user ID": exactly this key or subkey
-MAX_UID = 0xFFFFFFFE  # uid_t has 32 bits, and (uid_t) -1 is nobody's (setresuid(2))
 NOTE = "trex:"  # after the # of a comment
 LEAVE_OUT_UNUSABLE = "leave-out-unusable"
 A_NOTE = f"uid=NUMBER or {LEAVE_OUT_UNUSABLE}"
@@ -99,8 +98,8 @@ def check_account(record: AuthRecord, path: str, account: "Account") -> None:
 
     A record that does not say for whom it was made is for whoever has the name.
     """
-    if record.uid not in (None, account.uid):
-        raise OtherAccount(readable(path), account.name, account.uid, record.uid or 0)
+    if record.uid is not None and record.uid != account.uid:
+        raise OtherAccount(readable(path), account.name, account.uid, record.uid)
 
 
 class _Line:
@@ -152,15 +151,10 @@ def _parse_note(record: AuthRecord, note: _Line) -> None:
         name, _, number = word.partition("=")
         if word == LEAVE_OUT_UNUSABLE and not record.leaves_out:
             record.leaves_out = True
-        elif name == "uid" and record.uid is None and _is_uid(number):
+        elif name == "uid" and record.uid is None and is_uid(number):
             record.uid = int(number)
         else:
             raise note.error(_quoted(word), f"{A_NOTE}, each once")
-
-
-def _is_uid(text: str) -> bool:
-    plain = text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_UID))
-    return plain and int(text) <= MAX_UID
 
 
 def _parse_line(line: _Line, home: str) -> AuthRecord:

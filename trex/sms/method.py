@@ -34,7 +34,7 @@ def prepare(
     if options.gecos_phone:
         numbers = number_from_gecos(account)
     else:
-        numbers = numbers_from_map(options.phones, account.name)
+        numbers = numbers_from_map(options.phones, account.name, account.uid)
     settings = read_settings(options.sms_file)
     servant = find_sender(options, account)
     pin = random_digits(options.digits)

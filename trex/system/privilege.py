@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 20
 PAUSE_SECONDS = 0.01
+MAX_UID = 0xFFFFFFFE  # uid_t has 32 bits, and (uid_t) -1 is nobody's (setresuid(2))
 
 
 def native(text: str) -> str:
@@ -72,6 +73,12 @@ def check_name(name: str) -> None:
     is_beside = name.startswith(".") or name.endswith("~")
     if not name or is_beside or "/" in name or not name.isprintable():
         raise UserUnknown("that is not a valid account name")
+
+
+def is_uid(text: str) -> bool:
+    """Tell whether a file's word is an account's number."""
+    plain = text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_UID))
+    return plain and int(text) <= MAX_UID
 
 
 class acting_as:  # noqa: N801 (its calls read like a function's)

@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack, suppress
 from functools import partial
 
-from trex.errors import ProgramFailed, TooManyAttempts
+from trex.errors import OtherAccount, ProgramFailed, TooManyAttempts
 from trex.login.challenge import Challenge, is_equal, random_text
 from trex.login.method import find_record, find_sender, find_servant
 from trex.system.packages import from_debian
@@ -42,11 +42,18 @@ def prepare(
     """Check that the user's file can be used, and load what is needed after the prompt."""
     path = find_record(options.secret, account, reader)
     from_debian("pyotp", "python3-pyotp")
-    OtpState(read_secret(path, reader), readable(path))
+    check_account(OtpState(read_secret(path, reader), readable(path)), path, account)
     if options.fleet:
         read_fleet(options)
         find_sender(options, account)
     return OneTimeCode(login, options, reader, path)
+
+
+def check_account(state: OtpState, path: str, account: "Account") -> None:
+    """Check that the secret was made for this account. Raises OtherAccount, RecordError."""
+    made_for = state.uid
+    if made_for is not None and made_for != account.uid:
+        raise OtherAccount(readable(path), account.name, account.uid, made_for)
 
 
 class OneTimeCode(Challenge):

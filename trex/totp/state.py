@@ -8,6 +8,7 @@ becomes the second line, and emergency codes end at the first line that is neith
 from base64 import b32encode
 
 from trex.errors import RecordError
+from trex.system.privilege import is_uid
 
 DEFAULT_STEP, MAX_STEP = 30, 60  # seconds
 DEFAULT_WINDOW, MAX_WINDOW = 3, 100  # codes
@@ -24,6 +25,7 @@ MISREAD = str.maketrans("018", "OLB", " \t\r-")  # google-authenticator accepts 
 # Where a file does not say DISALLOW_REUSE, Trex remembers used steps in a line of its own:
 # google-authenticator skips and keeps unknown lines.
 REUSE, OWN_REUSE = "DISALLOW_REUSE", "TREX_USED_STEPS"
+OWNER = "TREX_UID"  # for which account, where the file is not its own
 
 
 class OtpState:
@@ -88,6 +90,16 @@ class OtpState:
             expected = f"1 to {MAX_RATE} attempts in 1 to {MAX_RATE_SECONDS} seconds"
             raise self._error(index, "another RATE_LIMIT", expected)
         return numbers
+
+    @property
+    def uid(self) -> int | None:
+        """Return for which account the secret was made, None if the file does not say."""
+        index = self._find(OWNER)
+        if index is None:
+            return None
+        if not is_uid(self._value(index)):
+            raise self._error(index, f"another {OWNER}", "a uid")
+        return int(self._value(index))
 
     @property
     def used_steps(self) -> list[int]:

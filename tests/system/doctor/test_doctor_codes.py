@@ -14,7 +14,16 @@ import pytest
 from tests.support import sandbox
 from tests.support.codes import FILE, SECRET
 from tests.support.command import trex
-from tests.support.examination import CODES, OPTIONS, checks, examine, found, secret, write_stack
+from tests.support.examination import (
+    CODES,
+    OPTIONS,
+    checks,
+    defects,
+    examine,
+    found,
+    secret,
+    write_stack,
+)
 from tests.support.mounts import mounted, without_package
 
 if TYPE_CHECKING:
@@ -191,6 +200,16 @@ def test_central_secrets(coder: Account, account: Callable[[str], Account], plac
     path = directory / "alice"
     path.write_text(secret())
     servant.own(path, 0o600)
+    assert checks() == []
+    path.write_text(secret().replace("\n", f'\n" TREX_UID {coder.uid + 7}\n', 1))
+    [inherited] = defects()
+    assert inherited["check"] == "totp-OtherAccount"
+    assert inherited["fix"] == f"rm {path}"
+    (directory / "gone").write_text(secret())
+    path.write_text(secret())
+    [orphan] = defects()
+    assert (orphan["check"], orphan["severity"]) == ("totp-orphan", "warning")
+    subprocess.run(["bash", "-ec", orphan["fix"]], check=True)
     assert checks() == []
     os.chown(path, coder.uid, -1)
     assert checks() == [("totp-FileUnsafe", "error")]

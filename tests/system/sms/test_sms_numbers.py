@@ -57,9 +57,24 @@ def test_gecos_counts_only_where_the_administrator_says_so(sms: Sms) -> None:
     assert ": no record: " in sms.log.verdict()
 
 
+def test_a_number_that_is_for_another_account_of_that_name(sms: Sms) -> None:
+    """The next account of a name would be let in by the telephone of the one that has left."""
+    sms.configure(by_http(sms.gateway))
+    uid = Path("/home/bob").stat().st_uid
+    PHONES.write_text(f"carol uid=1 +4930123456\nbob uid={uid} {NUMBER}\n")
+    assert sms().verdict == "PAM_SUCCESS"
+    PHONES.write_text(f"bob uid={uid + 7} {NUMBER}\n")
+    sms.log.clear()
+    assert sms(arguments=("nullok",)).verdict == "PAM_AUTHINFO_UNAVAIL"
+    expected = f"/etc/trex/phones:1: expected uid={uid}, which is bob's, found uid={uid + 7}: "
+    assert expected in sms.log.verdict()
+    assert len(sms.gateway.texts) == 1
+
+
 @pytest.mark.parametrize(
     "line", ["bob 0612345678", "bob", "bob +33 6 12", "bob +0612345678", f"bob {NUMBER}\nbob {NUMBER}",
-             "bob +1234567890123456", "carol x"],
+             "bob +1234567890123456", "carol x",
+             f"bob uid=-1 {NUMBER}", f"bob uid= {NUMBER}", "bob uid=1001", f"bob {NUMBER} uid=1"],
 )  # fmt: skip
 def test_a_bad_line_in_the_map_is_an_error_that_names_it(sms: Sms, line: str) -> None:
     sms.configure(by_http(sms.gateway))

@@ -72,6 +72,29 @@ def test_central_files_that_users_cannot_read(
     assert path.stat().st_uid == keeper.uid
 
 
+@pytest.mark.usefixtures("door")
+def test_a_central_secret_that_was_made_for_another_account_of_that_name(
+    bob: Account, account: Callable[[str], Account], trex_otp: Callable[..., Asked], place: Path,
+    log: Log,
+) -> None:  # fmt: skip
+    """The next account of a name would be let in by the codes of the one that has left."""
+    keeper = account("keeper")
+    (place / "otp").mkdir(exist_ok=True)
+    path = keeper.own(place / "otp", 0o700) / "bob"
+    arguments = (f"secret={path.parent}/%u", "run_as=keeper", "nullok")
+    for made_for, verdict in ((bob.uid, "PAM_SUCCESS"), (bob.uid + 7, "PAM_AUTHINFO_UNAVAIL")):
+        path.write_text(text(f'" TREX_UID {made_for}', '" TOTP_AUTH', "12345678"))
+        keeper.own(path, 0o600)
+        log.clear()
+        assert trex_otp("bob", "12345678", *arguments).verdict == verdict
+    assert f"expected uid={bob.uid}, which is bob's, found uid={bob.uid + 7}: " in log.verdict()
+    assert "12345678" in path.read_text(), "nothing was spent"
+    path.write_text(text('" TREX_UID bob', '" TOTP_AUTH', "12345678"))
+    log.clear()
+    assert trex_otp("bob", "12345678", *arguments).verdict == "PAM_AUTHINFO_UNAVAIL"
+    assert "bob:2: expected a uid, found another TREX_UID" in log.verdict()
+
+
 def askpass_for(directory: Path, holder: Holder, code_or_empty: str, *, key: bool) -> Path:
     """Answer a challenge with the key or nothing, and the question for a code with a code."""
     path = directory / "askpass-either"

@@ -122,7 +122,7 @@ def test_settings_that_are_missing_are_no_record_that_is_missing(tmp_path: Path)
     with pytest.raises(FileUnsafe, match="found no file"):
         read_settings(f"{tmp_path}/none")
     with pytest.raises(FileUnsafe, match="found no file"):
-        numbers_from_map(f"{tmp_path}/none", "bob")
+        numbers_from_map(f"{tmp_path}/none", "bob", 1001)
 
 
 @pytest.mark.parametrize("mode", [0o601, 0o602, 0o604, 0o610, 0o620, 0o640])
@@ -165,7 +165,7 @@ def test_any_settings_are_read_or_refused(written: Callable[[bytes], str], conte
 )
 def test_any_map_gives_numbers_or_an_error(written: Callable[[bytes], str], content: bytes) -> None:
     try:
-        numbers = numbers_from_map(written(content), "bob")
+        numbers = numbers_from_map(written(content), "bob", 1001)
     except (SettingsError, NoRecord):
         return
     assert all(map(is_number, numbers))

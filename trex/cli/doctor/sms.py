@@ -21,7 +21,15 @@ from trex.cli.doctor.state import (
     servant_of,
     unreachable,
 )
-from trex.errors import ABSENT, FileUnsafe, NoRecord, OptionError, TrexError, UserUnknown
+from trex.errors import (
+    ABSENT,
+    FileUnsafe,
+    NoRecord,
+    OptionError,
+    OtherAccount,
+    TrexError,
+    UserUnknown,
+)
 from trex.sms.errors import SettingsError, StateUnusable
 from trex.sms.phones import number_from_gecos, numbers_from_map, users_in_map
 from trex.sms.settings import read_settings
@@ -159,6 +167,10 @@ def check_user(name: str, options: Options, sender: Sender | None) -> list[Findi
         if options.nullok:
             severity, why = WARNING, "Because of nullok this user is not asked."
         return [Finding("sms-NoRecord", severity, f"{name}: {error}", why, fix, name)]
+    except OtherAccount as error:
+        why = f"This user is refused. If this is the same person, write uid={account.uid} there."
+        fix = f"sudoedit {options.phones}"
+        return [Finding("sms-OtherAccount", ERROR, str(error), why, fix, name)]
     except (SettingsError, FileUnsafe):  # check_numbers has reported it
         return []
     ends = " and ".join(f"..{number[-2:]}" for number in numbers)
@@ -172,7 +184,7 @@ def check_user(name: str, options: Options, sender: Sender | None) -> list[Findi
 def _numbers(account: Account, options: Options) -> list[str]:
     if options.gecos_phone:
         return number_from_gecos(account)
-    return numbers_from_map(options.phones, account.name)
+    return numbers_from_map(options.phones, account.name, account.uid)
 
 
 def _check_sending(account: Account, messages: int, sender: Sender | None) -> list[Finding]:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from trex.cli.delegate import FILE_SECONDS, hint_for, run_as
 from trex.cli.doctor.clock import until
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
-from trex.errors import OWNER, READABLE, FileUnsafe, NoRecord, RecordError, TrexError
+from trex.errors import OWNER, READABLE, FileUnsafe, NoRecord, OtherAccount, RecordError, TrexError
 from trex.login.method import expand_path, find_record, find_servant, is_absent
 from trex.system.packages import PackageMissing, from_debian
 from trex.system.privilege import find_account, readable
 from trex.system.rewriting import name_beside
 from trex.totp.file import read_secret
+from trex.totp.method import check_account
 from trex.totp.rules import blocked_until
 from trex.totp.state import OtpState
 
@@ -69,6 +70,7 @@ def _examine(account: Account, reader: Account, options: Options) -> dict[str, A
         from_debian("pyotp", "python3-pyotp")
         content = read_secret(path, reader)
         state, now = OtpState(content, readable(path)), int(time.time())
+        check_account(state, path, account)
         told["counts"] = bool(state.counter)
         told["time"] = state.is_time_based
         told["emergency"] = len(state.emergency_codes)
@@ -87,6 +89,8 @@ def _examine(account: Account, reader: Account, options: Options) -> dict[str, A
 
 
 def _fix(error: TrexError, account: Account, path: str) -> str:
+    if isinstance(error, OtherAccount):
+        return f"rm {shlex.quote(path)}"
     if isinstance(error, RecordError):
         return f"correct line {error.line} of {error.path}"
     if not isinstance(error, FileUnsafe):
