@@ -31,7 +31,7 @@ def test_enrolling_makes_a_login_work(
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert keys["cv25519"] in done.stderr
     assert "cv25519@example.org" in done.stderr
-    assert "was not tested" in done.stderr
+    assert "Not proved" in done.stderr
     assert record_of(bob) == f"{keys['cv25519']} trust nosign"
     assert stat.S_IMODE(bob.gnupg.stat().st_mode) == 0o700
     assert {path.stat().st_uid for path in bob.gnupg.rglob("*")} == {bob.uid}

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.command import finish, on_terminal, record_of, trex
+import pytest
+
+from tests.support import sandbox
+from tests.support.command import finish, on_terminal, options_of, record_of, trex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +83,62 @@ def test_a_record_that_changed_meanwhile_is_left_alone(alice: Account) -> None:
     assert finish(terminal) == 1
     assert "another program has changed it" in terminal.before
     assert alice.record.read_text() == "somebody@example.org trust nosign\n"
+
+
+def test_root_is_not_asked_for_what_only_the_user_s_key_can_answer(
+    bob: Account, handed_in: Path, central: list[str], log_in: Callable[..., Asked]
+) -> None:
+    key = ["--key", str(handed_in), "--key-file", f"{sandbox.PLACE}/central/keys/%u.pgp"]
+    terminal = on_terminal("enroll", "--central", *options_of(central), "--user", "bob", *key)
+    terminal.expect("right fingerprint")
+    terminal.sendline("y")
+    assert finish(terminal) == 0
+    assert "Not proved: a challenge was made, and nobody has answered it." in terminal.before
+    assert "A login of bob's proves it, or `trex try` on this host." in terminal.before
+    assert log_in("bob", arguments=tuple(central)).verdict == "PAM_SUCCESS"
+
+
+@pytest.mark.parametrize("places", [[], ["--central"]], ids=["home", "central"])
+def test_root_asks_for_it_with_prove(
+    bob: Account, handed_in: Path, holder: Holder, central: list[str], places: list[str]
+) -> None:
+    enroll = ["enroll", *places, *(options_of(central) if places else []), "--user", "bob"]
+    record = sandbox.PLACE / "central/users/bob" if places else bob.record
+    terminal = on_terminal(*enroll, "--key", str(handed_in), "--prove", "--yes")
+    terminal.expect("Response: ")
+    assert not record.exists()
+    terminal.sendline(str(holder.decrypt(terminal.before.replace("\r\n", "\n"))).strip())
+    assert finish(terminal) == 0
+    assert "Tested: a challenge was made and answered." in terminal.before
+    assert record.exists()
+    both = trex(*enroll, "--key", str(handed_in), "--prove", "--no-proof")
+    assert both.returncode == 2
+
+
+def test_a_key_that_another_run_has_enrolled_meanwhile_stays(
+    bob: Account, handed_in: Path, central: list[str], log_in: Callable[..., Asked]
+) -> None:
+    enroll = ["enroll", "--central", *options_of(central), "--user", "bob", "--key", str(handed_in)]
+    terminal = on_terminal(*enroll, "--prove", "--yes")
+    terminal.expect("Response: ")
+    assert trex(*enroll, "--yes").returncode == 0
+    for _ in range(3):
+        terminal.sendline("ABCDEFGHIJ")
+    assert finish(terminal) == 1
+    assert log_in("bob", arguments=tuple(central)).verdict == "PAM_SUCCESS"
+
+
+def test_a_key_that_nobody_has_proved_goes_again(
+    bob: Account, handed_in: Path, central: list[str]
+) -> None:
+    enroll = ["enroll", "--central", *options_of(central), "--user", "bob", "--key", str(handed_in)]
+    terminal = on_terminal(*enroll, "--prove", "--yes")
+    for _ in range(3):
+        terminal.expect("Response: ")
+        terminal.sendline("ABCDEFGHIJ")
+    assert finish(terminal) == 1
+    done = trex(*enroll[:-4], "--user", "bob", "--from-keyring")
+    assert "the keyring holds no key" in done.stderr
 
 
 def test_without_a_terminal_a_question_is_an_error(bob: Account, key_file: Path) -> None:

@@ -20,6 +20,7 @@ from trex.openpgp.recipients import fault_of
 from trex.openpgp.renewal import commands
 
 MAX_USER_ID = 200  # bytes shown
+MOST_NAMED = 5  # of a keyring's keys, in a hint
 MEANINGS = {"e": "encrypt", "s": "sign", "c": "certify", "a": "authenticate"}
 HINTS = {
     KeyExpired: "{commands}, where the secret key is; export it again",
@@ -118,4 +119,6 @@ def _asked(keys: list[Key], *, silently: bool) -> Key:
 
 
 def _list_of(keys: list[Key]) -> str:
-    return "--fingerprint with one of: " + ", ".join(key.fingerprint for key in keys)
+    named = ", ".join(key.fingerprint for key in keys[:MOST_NAMED])
+    more = len(keys) - MOST_NAMED
+    return f"--fingerprint with one of: {named}" + (f", and {more} more" if more > 0 else "")

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import difflib
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from trex.cli.completing import fixed
-from trex.cli.delegate import run_as
-from trex.cli.errors import CommandError
 from trex.cli.location import find_location, location_options
-from trex.cli.setup import keyfile, piped, recordfile
-from trex.cli.setup.choosing import choose_keys, describe_key
-from trex.cli.setup.enrolment import LEAVE_OUT, REFUSE, EnrollOptions, compose_record
-from trex.cli.setup.keysource import clean_chosen, find_keys, import_chosen, imported
-from trex.cli.setup.piped import Pipe
-from trex.cli.setup.proof import prove_record
+from trex.cli.setup import keyfile
+from trex.cli.setup.choosing import describe_key
+from trex.cli.setup.enrolment import LEAVE_OUT, REFUSE, EnrollOptions
+from trex.cli.setup.keysource import find_keys
+from trex.cli.setup.many import enroll_many
+from trex.cli.setup.piped import Pipe, prove_over_pipe
+from trex.cli.setup.plan import carry_out, make_plan
+from trex.cli.setup.proof import make_message, prove_record
 from trex.cli.setup.questions import confirm
 from trex.cli.tell import printable
 from trex.cli.terminal import answer, say
+from trex.errors import one_line
+from trex.login.challenge import RandomText
 from trex.openpgp.record import WEB_QR_MODES
+from trex.system.privilege import readable
 
 if TYPE_CHECKING:
     from trex.cli.location import Location
+    from trex.cli.setup.plan import Plan
 
 EPILOG = """\b
 Examples:
@@ -39,6 +44,12 @@ Examples:
 @location_options
 @click.option(
     "--key", "file", metavar="FILE", help="Take the public key from FILE; - is standard input."
+)
+@click.option(
+    "--from",
+    "source",
+    metavar="PATH",
+    help="Enrol many: from a directory of NAME.asc, or a table.",
 )
 @click.option("--from-keyring", is_flag=True, help="Take the key from the keyring that logins use.")
 @click.option(
@@ -85,6 +96,7 @@ Examples:
 )
 @click.option("--tls-key", metavar="PATH", help="The page's TLS key.")
 @click.option("--tls-certificate", metavar="PATH", help="The page's TLS certificate.")
+@click.option("--prove", is_flag=True, help="As root: have the user answer before it is written.")
 @click.option("--no-proof", is_flag=True, help="Write the record without testing it.")
 @click.option(
     "--piped",
@@ -93,108 +105,88 @@ Examples:
 )
 @click.option("--yes", is_flag=True, help="Ask no questions.")
 @click.option("--dry-run", is_flag=True, help="Show what would change in the record, and stop.")
-def command(**arguments: Any) -> None:
+def command(**arguments: Any) -> int:
     """Let a user log in with an OpenPGP key: import it, write the record, test it.
 
-    The record's other settings are kept unless an option changes them. The old file is kept beside
-    the new one, with a ~ at the end of its name. With --yes and no secret key at hand, a challenge
-    is made but not answered.
+    The record's other settings are kept unless an option changes them, and its keys where no option
+    names one. The old file is kept beside the new one, with a ~ at the end of its name. Users prove
+    that they can answer; root writes a record without that, unless --prove asks for it.
     """
     options = EnrollOptions(**arguments)
+    if options.prove and options.no_proof:
+        raise click.UsageError("expected only one of --prove and --no-proof")
+    if options.source is not None:
+        return enroll_many(options.source, options)
     location = find_location(
         options.user, central=options.central, auth_file=options.auth_file,
         gnupg_home=options.gnupg_home, run_as=options.run_as,
     )  # fmt: skip
     pipe = Pipe() if options.piped else None
-    # First: this finds a dead file system soon.
-    before = recordfile.read_as(location.writer, location.record)
-    found = find_keys(location, options, pipe)
-    shared = location.shares_keyring and not found.armored
-    chosen = choose_keys(found.listing, options.wanted, silently=options.silently, shared=shared)
-    path = keyfile.path_of(options.key_file, location) if options.key_file else ""
-    clean = clean_chosen(location, found.armored, chosen, path)
-    names = [path] if path else [key.fingerprint for key in chosen]
-    content = compose_record(location, before, chosen, names, options)
-    difference = _difference(location, before, content)
+    plan = make_plan(location, options, lambda: find_keys(location, options, pipe))
+    difference = _difference(plan)
     if options.dry_run:
         if difference:
             answer(difference.rstrip("\n"))
-        return
-    for key in chosen:
+        return 0
+    for key in plan.chosen:
         say(f"For {location.user.name}:\n{describe_key(key)}")
-    is_current = not difference and run_as(location.writer, lambda: _has_right_access(location))
-    if not options.silently and (path or not is_current):
+    if not options.silently and (not plan.is_current or (plan.path and not plan.has_keys)):
         if difference:
             say(f"\n{difference}")
-        changed = location.shown if difference else path or location.shown
-        confirm(f"Is this the right fingerprint, and shall {changed} be written?")
-    if path:
-        kept = keyfile.read(location, path)
-        block = bytes.fromhex(clean[0])
-        with keyfile.staged(location, path, block) as made:
-            _prove(location, compose_record(location, before, chosen, [made], options), options)
-        with keyfile.replaced(location, path, block, kept):
-            _write_record(location, before, content, is_current=is_current)
-        return
+        confirm(_question(plan))
+    carry_out(plan, lambda content: _prove(location, content, options, pipe))
+    _say_what_changed(plan)
+    return 0
+
+
+def _question(plan: Plan) -> str:
+    path = one_line(readable(plan.path))
+    changed = plan.location.shown if plan.content != plan.before else path or plan.location.shown
+    asked = "Is this the right fingerprint, and shall" if plan.chosen else "Shall"
+    return f"{asked} {changed} be written?"
+
+
+def _prove(
+    location: Location, content: bytes, options: EnrollOptions, pipe: Pipe | None
+) -> None:  # fmt: skip
+    """Test a new record as the options say, and say how far. Raises CommandError if it fails.
+
+    Users answer a challenge of their own record. Of root's users nobody is there who could, so that
+    their records are written without an answer unless --prove asks for it.
+    """
     if pipe:
-        with imported(location, clean, chosen):
-            piped.prove_over_pipe(location, content, pipe)
-            _write_record(location, before, content, is_current=is_current)
-        return
-    if clean:
-        import_chosen(location, clean, chosen)
-    if not is_current:
-        _prove(location, content, options)
-    _write_record(location, before, content, is_current=is_current)
-
-
-def _write_record(
-    location: Location, before: bytes | None, content: bytes, *, is_current: bool
-) -> None:
-    if is_current:
-        say(f"{location.shown} is up to date: nothing to change.")
-        return
-    run_as(location.writer, lambda: _write(location, before, content))
-    say(f"Written: {location.shown}")
-
-
-def _prove(location: Location, content: bytes, options: EnrollOptions) -> None:
-    if options.no_proof:
+        prove_over_pipe(location, content, pipe)
+    elif options.no_proof:
         say("Not tested, because of --no-proof.")
-    elif prove_record(location, content, silently=options.yes):
+    elif not (options.prove or os.geteuid() == location.user.uid):
+        make_message(location, content, RandomText(location.options.timeout))
+        say(f"Not proved: a challenge was made, and nobody has answered it. {_later(location)}")
+    elif prove_record(location, content, silently=options.yes and not options.prove):
         say("Tested: a challenge was made and answered.")
     else:
-        say("A challenge was made; whether anybody can answer it was not tested.")
+        say("Not proved: a challenge was made, and nobody has answered it.")
 
 
-def _difference(location: Location, before: bytes | None, content: bytes) -> str:
+def _later(location: Location) -> str:
+    return f"A login of {location.user.name}'s proves it, or `trex try` on this host."
+
+
+def _say_what_changed(plan: Plan) -> None:
+    if not plan.has_keys:
+        home = readable(plan.location.gnupg_home)
+        say(f"Written: {readable(plan.path)}" if plan.path else f"Imported into {home}.")
+    if plan.is_current:
+        say(f"{plan.location.shown} is up to date: nothing to change.")
+    else:
+        say(f"Written: {plan.location.shown}")
+
+
+def _difference(plan: Plan) -> str:
     """Return a diff that is safe for a terminal: root reads a user's comments in it."""
     old, new = (
         (text or b"").decode("utf-8", "replace").splitlines(keepends=True)
-        for text in (before, content)
+        for text in (plan.before, plan.content)
     )
-    name = location.shown if before is not None else "/dev/null"
-    return printable("".join(difflib.unified_diff(old, new, name, location.shown)))
-
-
-# ------------------------------------------------------------- in a process of the writer's
-
-
-def _has_right_access(location: Location) -> bool:
-    """Return whether owner, group and mode are right. Raises FileUnsafe as writing would."""
-    writer, reader = location.writer, location.reader
-    recordfile.check_parents(location.record, writer)
-    return recordfile.has_right_access(location.record, writer.uid, location.mode, reader.gid)
-
-
-def _write(location: Location, before: bytes | None, content: bytes) -> None:
-    recordfile.check_parents(location.record, location.writer)
-    try:
-        recordfile.replace_record(
-            location.record, content, before, location.mode, location.reader.gid
-        )
-    except OSError as error:
-        raise CommandError(
-            f"{location.shown}: {error.strerror}; the record is unchanged",
-            "is the disk full, or does the directory belong to another account?",
-        ) from None
+    shown = plan.location.shown
+    name = shown if plan.before is not None else "/dev/null"
+    return printable("".join(difflib.unified_diff(old, new, name, shown)))

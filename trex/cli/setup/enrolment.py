@@ -11,7 +11,7 @@ from trex.cli.errors import CommandError
 from trex.cli.setup import recordfile
 from trex.cli.setup.recordfile import Fields
 from trex.cli.terminal import say
-from trex.errors import one_line
+from trex.errors import FileUnsafe, one_line
 from trex.openpgp.record import WEB_QR_MODES, parse_record
 from trex.system.privilege import readable
 
@@ -32,6 +32,7 @@ class EnrollOptions:
     gnupg_home: str | None
     run_as: str | None
     file: str | None
+    source: str | None
     from_keyring: bool
     key_file: str | None
     locate: str | None
@@ -44,6 +45,7 @@ class EnrollOptions:
     page: str | None
     tls_key: str | None
     tls_certificate: str | None
+    prove: bool
     no_proof: bool
     piped: bool
     yes: bool
@@ -54,12 +56,47 @@ class EnrollOptions:
         """Whether no question may be asked."""
         return self.yes or self.dry_run or self.piped
 
+    @property
+    def names_keys(self) -> bool:
+        """Whether any option says which keys the record gets, or that one is added."""
+        return bool(
+            self.file is not None or self.locate is not None or self.from_keyring
+            or self.wanted or self.add or self.key_file or self.piped
+        )  # fmt: skip
+
+    @property
+    def changes_fields(self) -> bool:
+        """Whether any option changes the record beside its keys."""
+        fields = (
+            self.trust, self.sign_as, self.page, self.tls_key, self.tls_certificate, self.unusable
+        )  # fmt: skip
+        return self.same_person or any(field is not None for field in fields)
+
+
+def kept_recipients(location: Location, before: bytes | None, options: EnrollOptions) -> list[str]:
+    """Return the record's keys if only its other fields change, [] if keys are to be found.
+
+    A record of another account's is no record of this user. Raises RecordError for one that the
+    module would refuse.
+    """
+    if options.names_keys or not options.changes_fields or before is None:
+        return []
+    try:
+        record = parse_record(before, location.record, readable(location.user.home))
+    except FileUnsafe:  # there is no record in it
+        return []
+    is_own = options.same_person or record.uid in (None, location.user.uid)
+    return record.recipients if is_own else []
+
 
 def compose_record(
     location: Location, before: bytes | None, chosen: list[Key], names: list[str],
     options: EnrollOptions,
 ) -> bytes:  # fmt: skip
-    """Return the new file. Raises RecordError for a record that the module would refuse."""
+    """Return the new file; `chosen` is [] where the record keeps its keys, which are `names`.
+
+    Raises RecordError for a record that the module would refuse.
+    """
     home = readable(location.user.home)
     fields = recordfile.fields_of(before or b"", location.record, home)
     if fields.uid not in (None, location.user.uid) and not options.same_person:
@@ -79,8 +116,14 @@ def compose_record(
     parse_record(fields.line().encode(), location.record, home)
     if before is not None and [*fields.notes(), fields.line()] == old:
         return before
-    name = one_line(chosen[0].user_ids[0]) if chosen[0].user_ids else chosen[0].fingerprint
-    return recordfile.with_record(before, fields, name, location.record)
+    return recordfile.with_record(before, fields, _comment(chosen), location.record)
+
+
+def _comment(chosen: list[Key]) -> str:
+    """Return what stands above a new record."""
+    return next(
+        (one_line(name) for key in chosen for name in key.user_ids or [key.fingerprint]), ""
+    )
 
 
 def _check_new_person(location: Location, fields: Fields, options: EnrollOptions) -> None:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
 from trex.cli.setup import recordfile
-from trex.cli.terminal import say
 from trex.errors import FileUnsafe
 from trex.login.method import expand_path
 from trex.openpgp.recipients import from_file
 from trex.system.privilege import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from trex.cli.location import Location
 
@@ -44,7 +43,8 @@ def read(location: Location, path: str) -> bytes | None:
         )
 
     def read_key() -> str | None:
-        _make_directory(path, location)
+        directory = os.path.dirname(path)
+        recordfile.check_parents(path if os.path.isdir(directory) else directory, location.writer)
         content = recordfile.read_existing(path)
         if content is not None:
             from_file(readable(path), content)
@@ -65,32 +65,44 @@ def staged(location: Location, path: str, key: bytes) -> Iterator[str]:
     """
     made = os.path.join(os.path.dirname(path), f".{secrets.token_hex(4)}.new")
     try:
-        run_as(location.writer, lambda: _write(location, made, key, None))
+        run_as(location.writer, lambda: _write_new(location, made, key))
         yield made
     finally:
         run_as(location.writer, lambda: _remove(made))
 
 
 @contextmanager
-def replaced(location: Location, path: str, key: bytes, before: bytes | None) -> Iterator[None]:
-    """Replace the key file, keeping a copy; if the block fails, undo that.
+def replaced(
+    location: Location, path: str, key: bytes, before: bytes | None, may_undo: Callable[[], bool]
+) -> Iterator[None]:  # fmt: skip
+    """Replace the key file, keeping a copy; if the block fails and `may_undo` says so, undo that.
 
     A login sees the old or the new key. Raises CommandError if the file is no longer `before`.
     """
-    if key == before:
-        yield
-        return
     run_as(location.writer, lambda: _write(location, path, key, before))
-    say(f"Written: {readable(path)}")
     try:
         yield
     except BaseException:  # the record was not written, so it may name the old key
+        if not may_undo():
+            raise
         if before is None:
             run_as(location.writer, lambda: _remove(path))
         else:
             run_as(location.writer, lambda: _write(location, path, before, key))
-        say(f"Undone: {readable(path)}")
         raise
+
+
+def is_current(location: Location, path: str, key: bytes, before: bytes | None) -> bool:
+    """Return whether the file has this key already, and the right owner and mode."""
+    writer = location.writer
+    return key == before and run_as(
+        writer, lambda: recordfile.has_right_access(path, writer.uid, MODE, writer.gid)
+    )
+
+
+def _write_new(location: Location, path: str, key: bytes) -> None:
+    _make_directory(path, location)
+    _write(location, path, key, None)
 
 
 def _write(location: Location, path: str, key: bytes, before: bytes | None) -> None:

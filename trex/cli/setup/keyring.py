@@ -17,7 +17,7 @@ import gnupg
 from trex.cli.delegate import PATH, scratch_directory
 from trex.cli.errors import CommandError
 from trex.login.options import Options
-from trex.openpgp.keyblock import V4, V5, Malformed, blocks
+from trex.openpgp.keyblock import V4, V5, Malformed, blocks, dearmored, packets
 from trex.openpgp.keylist import ALGORITHMS, parse_listing
 from trex.system.privilege import readable
 
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 GPG = Options.gpg
 NO_GPG = "install GnuPG (Debian: gnupg)"
 OPTIONS = ["--no-options", "--no-auto-check-trustdb", "--trust-model", "always"]
+KEYRINGS = ("pubring.kbx", "pubring.gpg", "public-keys.d")  # the last one is keyboxd's
 MAX_KEYS = 1 << 20  # bytes; keys with many signatures take several hundred kB
 LOCATE_SECONDS = 60
+ENTIRELY_NEW = "1"  # doc/DETAILS of GnuPG, IMPORT_OK
 KNOWN_ALGORITHMS = frozenset(map(int, ALGORITHMS))
 
 logging.getLogger("gnupg").setLevel(logging.CRITICAL)  # errors are reported once, here
@@ -121,7 +123,7 @@ def keys_here(home: str) -> dict[str, str]:
     """Return the keys of a keyring; `armored` is empty, because nothing needs importing."""
     if not os.path.isdir(home):
         raise CommandError(f"{home}: no such keyring", "trex enroll --key FILE")
-    return {"listing": _listing(_gpg(home)), "armored": ""}
+    return {"listing": _listing_of(home), "armored": ""}
 
 
 def clean_blocks(home: str, armored: str, fingerprints: list[str]) -> dict[str, Any]:
@@ -129,11 +131,11 @@ def clean_blocks(home: str, armored: str, fingerprints: list[str]) -> dict[str, 
 
     Anybody can add another's key to their own as a subkey. gpg then finds their key under the
     other's fingerprint too, and may not import the other's own. `blocks` are the keys in hex,
-    `left_out` pairs of a key and the copy that was in it. Raises CommandError where it is not
-    clear which of two keys is the copy.
+    `left_out` pairs of a key and the copy that was in it, `known` whether importing them would
+    change nothing. Raises CommandError where it is not clear which of two keys is the copy.
     """
     offered = {block.fingerprint: block for block in blocks(armored.encode())}
-    listed = parse_listing(_listing(_gpg(home)) if os.path.isdir(home) else "")
+    listed = parse_listing(_listing_of(home))
     there = {key.fingerprint: [sub.fingerprint for sub in key.subkeys[1:]] for key in listed}
     primaries = {*offered, *there}
     clean, left_out = [], []
@@ -144,7 +146,15 @@ def clean_blocks(home: str, armored: str, fingerprints: list[str]) -> dict[str, 
         for other, subkeys in there.items():
             _check_apart(home, block, other, subkeys)
         clean.append(block.raw(frozenset(copies)).hex())
-    return {"blocks": clean, "left_out": left_out}
+    known = there.keys() >= set(fingerprints) and _has_all(home, clean, fingerprints)
+    return {"blocks": clean, "left_out": left_out, "known": known}
+
+
+def _has_all(home: str, clean: list[str], fingerprints: list[str]) -> bool:
+    """Return whether the keyring has each packet of these keys. gpg --import --dry-run cannot say."""
+    exported = dearmored(str(_gpg(home).export_keys(fingerprints)).encode())
+    there = {body for _, body, _ in packets(exported)}
+    return all(body in there for key in clean for _, body, _ in packets(bytes.fromhex(key)))
 
 
 def _check_apart(home: str, block: Block, other: str, subkeys: list[str]) -> None:
@@ -181,8 +191,8 @@ def copies_in(home: str) -> list[tuple[str, str, str, bool]]:
     return found
 
 
-def import_keys(home: str, clean: list[str], fingerprints: list[str]) -> bool:
-    """Import the blocks of `clean_blocks`; return whether the keyring has changed."""
+def import_keys(home: str, clean: list[str], fingerprints: list[str]) -> list[str]:
+    """Import the blocks of `clean_blocks`; return the fingerprints that were not there before."""
     os.makedirs(home, mode=0o700, exist_ok=True)
     result = _gpg(home).import_keys(b"".join(map(bytes.fromhex, clean)))
     if not set(fingerprints) <= set(result.fingerprints):
@@ -190,7 +200,8 @@ def import_keys(home: str, clean: list[str], fingerprints: list[str]) -> bool:
             f"gpg did not import the key: {_last_line(result.stderr.encode())}",
             f"is the disk full, or is {home} read-only?",
         )
-    return bool(int(result.count or 0) > int(result.unchanged or 0))
+    told = ((one["fingerprint"], one.get("ok")) for one in result.results)
+    return [str(fingerprint) for fingerprint, reason in told if reason == ENTIRELY_NEW]
 
 
 def exported(home: str, name: str) -> str:
@@ -200,7 +211,7 @@ def exported(home: str, name: str) -> str:
 
 def fingerprints_in(home: str) -> list[str]:
     """Return those of all keys in a keyring, none if there is no keyring yet."""
-    listing = _listing(_gpg(home)) if os.path.isdir(home) else ""
+    listing = _listing_of(home)
     return [key.fingerprint for key in parse_listing(listing)]
 
 
@@ -234,6 +245,12 @@ def _gpg(home: str) -> gnupg.GPG:
 
 def _told(gpg: gnupg.GPG) -> dict[str, str]:
     return {"listing": _listing(gpg), "armored": gpg.export_keys([])}
+
+
+def _listing_of(home: str) -> str:
+    """Return a keyring's listing, "" if there is none: gpg would make an empty one."""
+    files = (os.path.join(home, name) for name in KEYRINGS)
+    return _listing(_gpg(home)) if any(map(os.path.exists, files)) else ""
 
 
 def _listing(gpg: gnupg.GPG) -> str:

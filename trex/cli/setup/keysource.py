@@ -14,7 +14,6 @@ from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
 from trex.cli.setup import keyring
 from trex.cli.terminal import say
-from trex.system.privilege import readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +32,14 @@ class FoundKeys:
     armored: str
 
 
+@dataclass(frozen=True)
+class Blocks:
+    """Public keys, each in hex, and whether the keyring has all of them as they are."""
+
+    keys: list[str]
+    is_known: bool
+
+
 def find_keys(location: Location, options: EnrollOptions, pipe: Pipe | None) -> FoundKeys:
     """Return the keys of the one source that is named."""
     file, address = options.file, options.locate
@@ -45,12 +52,22 @@ def find_keys(location: Location, options: EnrollOptions, pipe: Pipe | None) -> 
         raise click.UsageError("expected only one of --key, --from-keyring and --locate")
     if file == "-":
         content = keyring.checked(sys.stdin.buffer.read(keyring.MAX_KEYS + 1), "standard input")
-        return _found(location, lambda: keyring.keys_in(content, "standard input"))
+        return keys_given(location, content, "standard input")
     if file is not None:
         path = os.path.abspath(file)
         return _found(location, lambda: keyring.keys_in(keyring.read_keys(path), file))
     if address is not None:
         return _found(location, lambda: keyring.keys_at(address))
+    return keys_there(location)
+
+
+def keys_given(location: Location, content: bytes, source: str) -> FoundKeys:
+    """Return the keys in `content`, which is from `source`."""
+    return _found(location, lambda: keyring.keys_in(content, source))
+
+
+def keys_there(location: Location) -> FoundKeys:
+    """Return the keys of the keyring that logins use."""
     return _found(location, lambda: keyring.keys_here(location.gnupg_home))
 
 
@@ -58,38 +75,34 @@ def _found(location: Location, work: Callable[[], dict[str, str]]) -> FoundKeys:
     return FoundKeys(**run_as(location.reader, work))
 
 
-def clean_chosen(location: Location, armored: str, chosen: list[Key], path: str) -> list[str]:
-    """Return the chosen keys in hex, without copies of other keys; report what is left out."""
+def clean_chosen(location: Location, armored: str, chosen: list[Key], path: str) -> Blocks:
+    """Return the chosen keys without copies of other keys; report what is left out."""
     if path and (len(chosen) != 1 or not armored):
         raise CommandError("--key-file needs exactly one key, from --key or --locate", "--key FILE")
     if not armored:
-        return []
+        return Blocks([], is_known=True)
     fingerprints = [key.fingerprint for key in chosen]
     home = os.devnull if path else location.gnupg_home  # a separate file holds no other key
     told = run_as(location.reader, lambda: keyring.clean_blocks(home, armored, fingerprints))
     for key, copy in told["left_out"]:
         say(f"trex: warning: LEFT OUT of {key}: {copy}, which is another person's key")
-    return [str(block) for block in told["blocks"]]
-
-
-def import_chosen(location: Location, clean: list[str], chosen: list[Key]) -> None:
-    """Import the chosen keys, as `clean_chosen` returns them, and say so."""
-    fingerprints = [key.fingerprint for key in chosen]
-    home = location.gnupg_home
-    if run_as(location.reader, lambda: keyring.import_keys(home, clean, fingerprints)):
-        say(f"Imported into {readable(home)}.")
+    return Blocks([str(block) for block in told["blocks"]], is_known=bool(told["known"]))
 
 
 @contextmanager
-def imported(location: Location, clean: list[str], chosen: list[Key]) -> Iterator[None]:
-    """Import the keys for a block; if it fails, take those out again that were not there before."""
+def imported(
+    location: Location, clean: list[str], chosen: list[Key], may_undo: Callable[[], bool]
+) -> Iterator[None]:  # fmt: skip
+    """Import the keys for a block.
+
+    If it fails and `may_undo` says so, those are taken out again that were not there before.
+    """
     home, reader = location.gnupg_home, location.reader
-    there = run_as(reader, lambda: keyring.fingerprints_in(home))
-    new = [key.fingerprint for key in chosen if key.fingerprint not in there]
-    import_chosen(location, clean, chosen)
+    fingerprints = [key.fingerprint for key in chosen]
+    new = run_as(reader, lambda: keyring.import_keys(home, clean, fingerprints))
     try:
         yield
     except BaseException:
-        if new:
+        if new and may_undo():
             run_as(reader, lambda: keyring.delete_keys(home, new))
         raise

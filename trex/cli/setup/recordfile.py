@@ -84,8 +84,14 @@ def read_as(account: Account, path: str) -> bytes | None:
     return None if text is None else str(text).encode("utf-8", "surrogateescape")
 
 
-def check_parents(path: str, writer: Account) -> None:
-    """Check that only `writer` decides where `path` leads.
+WRITES = (
+    "root writes only where no user can change the path",
+    "use a directory of root's, such as /etc/trex/users",
+)
+
+
+def check_parents(path: str, writer: Account, why: tuple[str, str] = WRITES) -> None:
+    """Check that only `writer` decides where `path` leads; `why` is a reason and a hint.
 
     In a user's directory, or behind a user's link, that user decides where root writes.
     Raises CommandError, or FileUnsafe as `check_directories` does.
@@ -96,9 +102,8 @@ def check_parents(path: str, writer: Account) -> None:
             owner = os.lstat(part).st_uid
             if owner != 0:
                 raise CommandError(
-                    f"{readable(part)}: expected owner root, found owner uid {owner}: root writes "
-                    "only where no user can change the path",
-                    "use a directory of root's, such as /etc/trex/users",
+                    f"{readable(part)}: expected owner root, found owner uid {owner}: {why[0]}",
+                    why[1],
                 )
     check_directories(directory, writer)
 
