@@ -187,3 +187,26 @@ def test_the_doctor_s_command_removes_the_record_of_another_account_of_that_name
     done = trex(*finding["fix"].split()[1:], "--yes")
     assert done.returncode == 0, done.stderr
     assert examine()["findings"] == []
+
+
+def test_the_key_file_of_a_renamed_account_is_not_written_over(
+    bob: Account, carol: Account, central: list[str], enrol: Callable[..., None], keys: Keys,
+    holder: Holder, log_in: Callable[..., Asked],
+) -> None:  # fmt: skip
+    """Whoever gets the name next would get in as the one who had it before."""
+    template = f"{sandbox.PLACE}/central/keys/%u.pgp"
+    enrol("bob", keys["cv25519"], "--key-file", template)
+    (USERS / "bob").rename(USERS / "carol")
+    path = Path(template.replace("%u", "bob"))
+    before = path.read_bytes()
+    record = (USERS / "carol").read_text()
+    (USERS / "carol").write_text(record.replace(f"uid={bob.uid}", f"uid={carol.uid}"))
+    words = ["enroll", "--central", *options_of(central), "--user", "bob", "--key", "-", "--yes"]
+    done = trex(*words, "--key-file", template, stdin=holder.public(keys["nistp256"]))
+    assert done.returncode == 1
+    assert f"{path}: the record of carol names this file" in done.stderr
+    assert path.read_bytes() == before
+    assert not (USERS / "bob").exists()
+    assert log_in("carol", arguments=tuple(central)).verdict == "PAM_SUCCESS"
+    enrol("bob", keys["nistp256"], "--key-file", template.replace("%u", "%u-2"))
+    assert log_in("bob", arguments=tuple(central)).verdict == "PAM_SUCCESS"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
 from trex.cli.setup import recordfile
+from trex.cli.setup.others import named_elsewhere
 from trex.errors import FileUnsafe
 from trex.login.method import expand_path
 from trex.openpgp.recipients import from_file
@@ -77,8 +78,12 @@ def replaced(
 ) -> Iterator[None]:  # fmt: skip
     """Replace the key file, keeping a copy; if the block fails and `may_undo` says so, undo that.
 
-    A login sees the old or the new key. Raises CommandError if the file is no longer `before`.
+    A login sees the old or the new key. Raises CommandError if the file is no longer `before`, or
+    another record names it, as after the renaming of its account: that user would lose their key to
+    this one.
     """
+    if before is not None:
+        _check_own(location, path)
     run_as(location.writer, lambda: _write(location, path, key, before))
     try:
         yield
@@ -103,6 +108,15 @@ def is_current(location: Location, path: str, key: bytes, before: bytes | None) 
 def _write_new(location: Location, path: str, key: bytes) -> None:
     _make_directory(path, location)
     _write(location, path, key, None)
+
+
+def _check_own(location: Location, path: str) -> None:
+    named = run_as(location.writer, lambda: named_elsewhere(location))
+    if others := [name for name, keys in named.items() if readable(path) in keys]:
+        raise CommandError(
+            f"{readable(path)}: the record of {others[0]} names this file, with another key in it",
+            "--key-file with another path",
+        )
 
 
 def _write(location: Location, path: str, key: bytes, before: bytes | None) -> None:

@@ -7,16 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trex.cli.delegate import run_as
-from trex.cli.directory import names_in
 from trex.cli.errors import CommandError
 from trex.cli.setup import keyring, recordfile
+from trex.cli.setup.others import named_elsewhere
 from trex.errors import FileUnsafe, TrexError, one_line
-from trex.login.options import expand
 from trex.openpgp.keylist import Key, parse_listing
 from trex.openpgp.recipients import carriers, is_named, verdict
 from trex.openpgp.record import is_file, parse_record
 from trex.system.privilege import native, readable
-from trex.system.safefile import read_safely
 
 if TYPE_CHECKING:
     from trex.cli.location import Location
@@ -37,7 +35,7 @@ def find_leftover(location: Location, content: bytes) -> Leftover:
         record = parse_record(content, location.record, "/")
     except TrexError as error:
         return Leftover(kept=[f"Its keys stay: {one_line(str(error))}"])
-    others = run_as(location.writer, lambda: _named_elsewhere(location))
+    others = run_as(location.writer, lambda: named_elsewhere(location))
     names = [name for name in record.recipients if not is_file(name)]
     found = Leftover()
     if names:
@@ -64,21 +62,6 @@ def remove_leftover(location: Location, leftover: Leftover) -> None:
             )
     for path in leftover.files:
         run_as(location.writer, partial(_remove_file, location, native(path)))
-
-
-def _named_elsewhere(location: Location) -> dict[str, list[str]]:
-    """Return the keys that each other record names; none for one that cannot be read."""
-    found = {}
-    for name in names_in(location.options.auth_file):
-        path = native(expand(location.options.auth_file, user=name, home="/"))
-        if path == location.record:
-            continue
-        try:
-            record = parse_record(read_safely(path, location.writer), path, "/")
-            found[name] = [*record.recipients, *([record.sign_as] if record.sign_as else [])]
-        except TrexError:
-            found[name] = []
-    return found
 
 
 def _in_keyring(
