@@ -65,6 +65,7 @@ class Gpg(Keyring):
         be no process, or an OpenPGPError.
         """
         self._record = record
+        self.leaves_out = record.leaves_out  # keys that cannot be used
         self._unfit: dict[str, OpenPGPError] = {}  # by name: found out when gpg made no message
         self._persist(self._look_up)
 
@@ -92,7 +93,7 @@ class Gpg(Keyring):
             try:
                 found[name] = read_key_file(name, self.account)
             except OpenPGPError as fault:
-                if not self._record.leaves_out:
+                if not self.leaves_out:
                     raise
                 self._unfit[name] = fault
         return found
@@ -153,7 +154,7 @@ class Gpg(Keyring):
         """
         from trex.openpgp.diagnosis import diagnose, faults_of  # needed only if a login fails
 
-        faults = dict(faults_of(status, self)) if self._record.leaves_out else {}
+        faults = dict(faults_of(status, self)) if self.leaves_out else {}
         if not faults or all(one.name in faults for one in self.chosen):
             raise diagnose(status, self)
         self._unfit |= faults
@@ -184,19 +185,13 @@ class Gpg(Keyring):
         import trex.openpgp.recipients  # noqa: F401 (needed behind the listing; gpg runs meanwhile)
 
         self.keys = self._parsed(self._listing) if self._listing else []
-        leaves_out = self._record.leaves_out
         try:
-            self._choose_among(self.keys, leaves_out=leaves_out and not self._knows_one_of_two)
+            self._choose_among(self.keys, leaves_out=self.leaves_out and not self._knows_one_of_two)
         except OpenPGPError:
             if not self._knows_one_of_two:
                 raise
             self.keys = self._parsed(self.search(LIST, [], trust=self._record.trust))
-            self._choose_among(self.keys, leaves_out=leaves_out)
-
-    @property
-    def leaves_out(self) -> bool:
-        """Whether the record leaves out what cannot be used."""
-        return self._record.leaves_out
+            self._choose_among(self.keys, leaves_out=self.leaves_out)
 
     def _parsed(self, listing: "GpgProcess") -> "list[Key]":
         """Return the keys of a listing, with those user ids that the record names."""

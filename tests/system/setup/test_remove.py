@@ -189,6 +189,22 @@ def test_the_doctor_s_command_removes_the_record_of_another_account_of_that_name
     assert examine()["findings"] == []
 
 
+def test_the_doctor_s_command_says_for_whom_a_record_is_from_before_there_were_notes(
+    host: Account, enrol: Callable[..., None], keys: Keys, central: list[str]
+) -> None:
+    write_service(*central)
+    enrol("alice", keys["nistp256"])
+    record = USERS / "alice"
+    bound = record.read_text()
+    record.write_text("".join(line for line in bound.splitlines(keepends=True) if "trex:" not in line))
+    [note] = examine()["findings"]
+    assert (note["check"], note["severity"]) == ("record-unbound", "note")
+    done = trex(*note["fix"].split()[1:])
+    assert done.returncode == 0, done.stderr
+    assert record.read_text() == bound
+    assert examine()["findings"] == []
+
+
 def test_the_key_file_of_a_renamed_account_is_not_written_over(
     bob: Account, carol: Account, central: list[str], enrol: Callable[..., None], keys: Keys,
     holder: Holder, log_in: Callable[..., Asked],

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from trex.cli.delegate import PATH, hint_for, run_as
-from trex.cli.doctor.finding import ERROR, WARNING, Finding
+from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.hostkeys import named_keys
 from trex.cli.errors import CommandError
 from trex.cli.location import words_of
@@ -98,6 +98,8 @@ def check_record(location: Location) -> Examined:
         told["content"].encode(), location.record, readable(location.user.home)
     )
     examined.message = told["message"]
+    if location.options.run_as and examined.record.uid is None:
+        examined.findings.append(_unbound(location))
     spares = set(examined.record.recipients).intersection(told["listings"])
     is_spare = examined.record.leaves_out and len(spares) > 1
     for reason, fix in told["left_out"]:
@@ -162,6 +164,16 @@ def _fault(location: Location, fault: dict[str, Any]) -> Finding:
         severity, why = WARNING, "Because of nullok this user is not asked."
     name = location.user.name
     return Finding(fault["check"], severity, f"{name}: {fault['text']}", why, fault["fix"], name)
+
+
+def _unbound(location: Location) -> Finding:
+    name = location.user.name
+    return Finding(
+        "record-unbound", NOTE, f"{location.shown} does not say for which uid it was made",
+        "If this account is deleted and the record stays, the next account of this name belongs to "
+        "its key.",
+        f"{_enroll(location)} --same-person --yes", name,
+    )  # fmt: skip
 
 
 def _first_words(gpg: str) -> str:
