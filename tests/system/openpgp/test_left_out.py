@@ -15,6 +15,7 @@ from trex.openpgp.keyblock import session_key_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.support.keys import Holder
     from tests.support.sandbox import Account, Asked, Log
@@ -277,3 +278,20 @@ def test_with_a_keyring_that_keyboxd_keeps(
     alice.write(f"{NOTE}{','.join(names)} trust nosign\n")
     log.clear()
     refused(log_in("alice"), log, bad[2][1])
+
+
+def test_it_costs_no_gpg_while_all_keys_can_be_used(
+    alice: Account, holder: Holder, keys: Keys, log_in: Callable[..., Asked], place: Path
+) -> None:
+    path = alice.write(holder.public(keys["nistp256"]), "key.pgp")
+    runs = alice.write("", "runs")
+    wrapper = place / "gpg-counted"
+    wrapper.write_text(f'#!/bin/sh\necho run >> {runs}\nexec /usr/bin/gpg "$@"\n')
+    wrapper.chmod(0o755)
+    counted = []
+    for note in ("", NOTE):
+        alice.write(f"{note}{keys['cv25519']},{path} trust nosign\n")
+        runs.write_text("")
+        assert log_in("alice", arguments=(f"gpg={wrapper}",)).verdict == "PAM_SUCCESS"
+        counted.append(runs.read_text())
+    assert counted[0] == counted[1] != ""

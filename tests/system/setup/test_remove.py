@@ -196,7 +196,9 @@ def test_the_doctor_s_command_says_for_whom_a_record_is_from_before_there_were_n
     enrol("alice", keys["nistp256"])
     record = USERS / "alice"
     bound = record.read_text()
-    record.write_text("".join(line for line in bound.splitlines(keepends=True) if "trex:" not in line))
+    record.write_text(
+        "".join(line for line in bound.splitlines(keepends=True) if "trex:" not in line)
+    )
     [note] = examine()["findings"]
     assert (note["check"], note["severity"]) == ("record-unbound", "note")
     done = trex(*note["fix"].split()[1:])

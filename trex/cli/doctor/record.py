@@ -244,7 +244,7 @@ def _enroll(location: Location) -> str:
 
 
 def _command(name: str, location: Location) -> str:
-    return f"trex {name}{words_of(location.options)} --user {location.user.name}"
+    return f"trex {name}{words_of(location.options)} --user {shlex.quote(location.user.name)}"
 
 
 def _check_key(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -58,7 +59,7 @@ def command(**arguments: Any) -> None:
     if location.is_gone:
         raise CommandError(
             f"there is no account {location.user.name}, only this record",
-            f"trex remove{words_of(location.options)} --user {location.user.name}",
+            f"trex remove{words_of(location.options)} --user {shlex.quote(location.user.name)}",
         )
     check_account(record, location.record, location.user)
     if faults and (faults == len(record.recipients) or not record.leaves_out):
