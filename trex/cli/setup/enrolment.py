@@ -121,9 +121,8 @@ def compose_record(
 
 def _comment(chosen: list[Key]) -> str:
     """Return what stands above a new record."""
-    return next(
-        (one_line(name) for key in chosen for name in key.user_ids or [key.fingerprint]), ""
-    )
+    names = [name for key in chosen for name in key.user_ids or [key.fingerprint]]
+    return one_line(names[0]) if names else ""
 
 
 def _check_new_person(location: Location, fields: Fields, options: EnrollOptions) -> None:

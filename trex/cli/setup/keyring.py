@@ -151,7 +151,7 @@ def clean_blocks(home: str, armored: str, fingerprints: list[str]) -> dict[str, 
 
 
 def _has_all(home: str, clean: list[str], fingerprints: list[str]) -> bool:
-    """Return whether the keyring has each packet of these keys. gpg --import --dry-run cannot say."""
+    """Return whether the keyring has each packet of these keys; gpg's --dry-run does not tell."""
     exported = dearmored(str(_gpg(home).export_keys(fingerprints)).encode())
     there = {body for _, body, _ in packets(exported)}
     return all(body in there for key in clean for _, body, _ in packets(bytes.fromhex(key)))

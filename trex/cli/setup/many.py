@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 UNCHANGED, FAILED = "unchanged", "failed"
 DONE = {"enrol": "enrolled", "change": "changed", "renew": "renewed", UNCHANGED: UNCHANGED}
-ONE_BY_ONE = "user file locate wanted from_keyring piped prove".split()
+ONE_BY_ONE = ("user", "file", "locate", "wanted", "from_keyring", "piped", "prove")
 TRUST = {"trust": True, "notrust": False}
 
 
@@ -74,10 +74,11 @@ def enroll_many(path: str, options: EnrollOptions) -> int:
     if options.dry_run:
         return _told(planned, "nothing was changed; to do: ")
     if not options.yes:
-        planned = list(planned)
-        _told(planned, "to do: ")
-        if any(found.kind in ("enrol", "change", "renew") for found in planned):
+        known = list(planned)
+        _told(known, "to do: ")
+        if any(found.kind not in (UNCHANGED, FAILED) for found in known):
             confirm("Are these the right fingerprints, and shall this be done?")
+        planned = iter(known)
     return _told(map(_done, planned), "")
 
 

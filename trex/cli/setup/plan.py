@@ -55,29 +55,25 @@ class Plan:
         return [name for name in old if name not in stays]
 
 
-def make_plan(
-    location: Location, options: EnrollOptions, find: Callable[[], FoundKeys]
-) -> Plan:  # fmt: skip
-    """Return what `options` change for a user; `find` is called where they name a key.
+def make_plan(location: Location, options: EnrollOptions, find: Callable[[], FoundKeys]) -> Plan:
+    """Return what `options` change for a user; `find` is called unless the record keeps its keys.
 
     Raises CommandError and RecordError where they would make a record that refuses logins.
     """
     # First: this finds a dead file system soon.
     before = recordfile.read_as(location.writer, location.record)
-    names, chosen = kept_recipients(location, before, options), []
+    names = kept_recipients(location, before, options)
+    chosen: list[Key] = []
     clean, path, kept = Blocks([], is_known=True), "", None
-    has_keys = True
     if not names:
         found = find()
-        shared = location.shares_keyring and not found.armored
-        chosen = choose_keys(
-            found.listing, options.wanted, silently=options.silently, shared=shared
-        )
+        chosen = _chosen(location, options, found)
         path = keyfile.path_of(options.key_file, location) if options.key_file else ""
         clean = clean_chosen(location, found.armored, chosen, path)
-        names, has_keys = [key.fingerprint for key in chosen], clean.is_known
+        names = [path] if path else [key.fingerprint for key in chosen]
+    has_keys = clean.is_known
     if path:
-        names, kept = [path], keyfile.read(location, path)
+        kept = keyfile.read(location, path)
         has_keys = keyfile.is_current(location, path, bytes.fromhex(clean.keys[0]), kept)
     content = compose_record(location, before, chosen, names, options)
     return Plan(
@@ -85,6 +81,11 @@ def make_plan(
         clean=clean, path=path, kept=kept, has_keys=has_keys,
         is_current=content == before and run_as(location.writer, lambda: _has_access(location)),
     )  # fmt: skip
+
+
+def _chosen(location: Location, options: EnrollOptions, found: FoundKeys) -> list[Key]:
+    shared = location.shares_keyring and not found.armored
+    return choose_keys(found.listing, options.wanted, silently=options.silently, shared=shared)
 
 
 def carry_out(plan: Plan, prove: Callable[[bytes], None]) -> None:
