@@ -45,6 +45,21 @@ def var_lib(usr: None, no_settings: None) -> Iterator[Path]:
 
 
 @pytest.fixture
+def var(place: Path) -> Iterator[None]:
+    """A /var/lib with all that is there, and an empty /usr/local, to write to."""
+    layers = place / "var-lib"
+    for layer in ("upper", "work"):
+        (layers / layer).mkdir(parents=True)
+    over = f"lowerdir=/var/lib,upperdir={layers}/upper,workdir={layers}/work"
+    with (
+        mounted(Path("/var/lib"), "-t", "overlay", "trex", "-o", over),
+        mounted(Path("/usr/local"), "-t", "tmpfs", "trex"),
+    ):
+        yield
+    shutil.rmtree(layers)
+
+
+@pytest.fixture
 def no_service(place: Path) -> Iterator[None]:
     """No PAM service names the module: those of other tests come back."""
     kept = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import sandbox
-from tests.support.mounts import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.system.conftest import Keys
 
 CONTRIB = sandbox.PROJECT / "contrib/ansible"
+PAGE = (sandbox.PROJECT / "docs/operations.md").read_text("utf-8")
+LINE = next(line for line in PAGE.splitlines() if line.startswith("    ansible-playbook"))
 SOURCES = ("pam_trex.py", "trex", "native", "script")
 CENTRAL = ("auth_file=/etc/trex/users/%u", "gnupg_home=/var/lib/trex/gnupg", "run_as=_trex")
 
@@ -51,33 +53,18 @@ def collected(place: Path, holder: Holder, keys: Keys) -> Iterator[Path]:
 
 
 @pytest.fixture
-def state(place: Path) -> Iterator[None]:
-    """A /usr/local and a /var/lib, with the list of Debian's packages, to write to."""
-    layers = place / "var-lib"
-    for layer in ("upper", "work"):
-        (layers / layer).mkdir(parents=True)
-    over = f"lowerdir=/var/lib,upperdir={layers}/upper,workdir={layers}/work"
-    with (
-        mounted(Path("/var/lib"), "-t", "overlay", "trex", "-o", over),
-        mounted(Path("/usr/local"), "-t", "tmpfs", "trex"),
-    ):
-        yield
-    shutil.rmtree(layers)
-
-
-@pytest.fixture
 def play(
-    usr: None, no_settings: None, state: None, checkout: Path, collected: Path
+    usr: None, no_settings: None, var: None, checkout: Path, collected: Path
 ) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
-    """Run the playbook, as contrib/ansible has it, on this host."""
+    """Run the playbook on this host, as the page has it."""
+    (checkout / "hosts").write_text(
+        "localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n"
+    )
 
     def run(*options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["ansible-playbook", "--inventory", "localhost,", "--connection", "local",
-             "--extra-vars", f"trex_keys={collected}",
-             "--extra-vars", "ansible_python_interpreter=/usr/bin/python3",
-             *options, checkout / "contrib/ansible/site.yml"],
-            capture_output=True, text=True, check=False, timeout=300,
+            [*shlex.split(LINE.replace("/path/to/login-keys", str(collected))), *options],
+            capture_output=True, text=True, check=False, timeout=300, cwd=checkout,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/run/trex/ansible", "LC_ALL": "C.UTF-8",
                  "ANSIBLE_LOCAL_TEMP": "/run/trex/ansible", "ANSIBLE_REMOTE_TEMP": "/run/trex/ansible"},
         )  # fmt: skip

@@ -36,6 +36,8 @@ Examples:
   sudo trex enroll --user alice --key - < alice-login.asc
   sudo trex enroll --central --user alice --key alice-login.asc --yes
   sudo trex enroll --central --key-file --user alice --key alice-login.asc --yes
+  sudo trex enroll --central --key-file --from /root/login-keys --dry-run
+  sudo trex enroll --central --user alice --page webQrAuthTls
   trex enroll --locate alice@example.org --dry-run
 """
 

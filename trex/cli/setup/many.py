@@ -16,7 +16,7 @@ from trex.cli.setup.keysource import keys_given, keys_there
 from trex.cli.setup.plan import carry_out, make_plan
 from trex.cli.setup.proof import make_message
 from trex.cli.setup.questions import confirm
-from trex.cli.setup.roster import left_out, read_roster
+from trex.cli.setup.roster import names_skipped, read_roster
 from trex.cli.terminal import answer, say
 from trex.errors import FileUnsafe, TrexError, one_line
 from trex.login.challenge import RandomText
@@ -68,7 +68,7 @@ def enroll_many(path: str, options: EnrollOptions) -> int:
         raise CommandError("only root can enrol others", "sudo trex enroll --from ...")
     _locate(ROOT.name, options)  # what is wrong with central mode is said once
     entries = read_roster(path)
-    for name in left_out(path):
+    for name in names_skipped(path):
         say(f"trex: warning: {one_line(name)}: left out, expected NAME.asc")
     planned = _planned(entries, options)
     if options.dry_run:

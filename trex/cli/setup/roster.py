@@ -69,7 +69,7 @@ def read_roster(path: str) -> list[Entry]:
     return entries
 
 
-def left_out(path: str) -> list[str]:
+def names_skipped(path: str) -> list[str]:
     """Return the names in a directory that are no key files by their ending."""
     if not os.path.isdir(path):
         return []
