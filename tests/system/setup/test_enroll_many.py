@@ -250,16 +250,29 @@ def test_a_name_neither_leads_elsewhere_nor_controls_the_terminal(
     assert list((CENTRAL / "users").iterdir()) == []
 
 
-def test_a_user_who_is_named_twice_has_the_first_key_and_the_second_is_a_failure(
+def test_of_two_keys_for_one_user_neither_is_taken(
     bob: Account, roster: Path, holder: Holder, keys: Keys, in_keyring: list[str]
 ) -> None:
     (roster / "bob.asc").write_bytes(holder.public(keys["cv25519"]))
     (roster / "bob.gpg").write_bytes(holder.public(keys["nistp256"]))
     done = trex(*in_keyring, "--from", str(roster), "--yes")
     assert done.returncode == 1
-    assert "1 enrolled, 0 changed, 0 renewed, 0 unchanged, 1 failed" in done.stdout
-    assert "bob.gpg: expected each user once, bob.asc names them" in done.stdout
-    assert in_the_keyring() == [keys["cv25519"]]
+    assert "0 enrolled, 0 changed, 0 renewed, 0 unchanged, 2 failed" in done.stdout
+    assert done.stdout.count("bob.asc and bob.gpg are for bob: which one?") == 2
+    assert in_the_keyring() == []
+
+
+def test_a_key_that_answers_for_two_users_is_said(
+    bob: Account, carol: Account, roster: Path, holder: Holder, keys: Keys, in_keyring: list[str]
+) -> None:
+    """A file under the wrong name lets one user in as another."""
+    for name in ("bob", "carol"):
+        (roster / f"{name}.asc").write_bytes(holder.public(keys["cv25519"]))
+    (roster / "table.csv").write_text("user,key\nbob,bob.asc\ncarol,carol.asc\n")
+    for options in (["--dry-run"], ["--yes"], ["--yes"]):
+        done = trex(*in_keyring, "--from", str(roster / "table.csv"), *options)
+        assert done.returncode == 0, done.stdout
+        assert done.stderr == f"trex: warning: {keys['cv25519']} answers for bob, carol\n"
 
 
 def test_it_is_asked_once_and_no_means_no(

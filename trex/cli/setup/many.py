@@ -18,8 +18,9 @@ from trex.cli.setup.proof import make_message
 from trex.cli.setup.questions import confirm
 from trex.cli.setup.roster import names_skipped, read_roster
 from trex.cli.terminal import answer, say
-from trex.errors import FileUnsafe, TrexError, one_line
+from trex.errors import FileUnsafe, TrexError, UserUnknown, one_line
 from trex.login.challenge import RandomText
+from trex.system.privilege import find_account
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -83,17 +84,27 @@ def enroll_many(path: str, options: EnrollOptions) -> int:
 
 
 def _planned(entries: list[Entry], options: EnrollOptions) -> Iterator[Found]:
-    """Plan one user after the other, each only once."""
-    seen: dict[str, str] = {}
+    """Plan one user after the other. Of two keys for one account nobody can say which is right."""
+    accounts: dict[str, list[Entry]] = {}
     for entry in entries:
+        accounts.setdefault(_account(entry), []).append(entry)
+    for entry in entries:
+        name = _account(entry)
         try:
-            location = _locate(entry.user, options)
-            first = seen.setdefault(location.user.name, entry.place)
-            if first is not entry.place:
-                raise CommandError(f"{entry.place}: expected each user once, {first} names them")
-            yield Found(location.user.name, _plan(entry, location, options))
+            if len(accounts[name]) > 1:
+                places = " and ".join(one_line(other.place) for other in accounts[name])
+                raise CommandError(f"{places} are for {name}: which one?", "leave one of them")
+            yield Found(name, _plan(entry, options))
         except (TrexError, click.UsageError) as error:
-            yield Found(entry.user, None, error)
+            yield Found(name, None, error)
+
+
+def _account(entry: Entry) -> str:
+    """Return the name that the account database has: some of them ignore case."""
+    try:
+        return find_account(entry.user).name
+    except UserUnknown:
+        return entry.user
 
 
 def _locate(user: str, options: EnrollOptions) -> Location:
@@ -103,7 +114,9 @@ def _locate(user: str, options: EnrollOptions) -> Location:
     )  # fmt: skip
 
 
-def _plan(entry: Entry, location: Location, options: EnrollOptions) -> Plan:
+def _plan(entry: Entry, options: EnrollOptions) -> Plan:
+    location = _locate(entry.user, options)
+
     def find() -> FoundKeys:
         if entry.path:
             return keys_given(location, entry.key(), entry.place)
@@ -146,10 +159,16 @@ def _told(users: Iterable[Found], prefix: str) -> int:
     """Print a line for each user as they come, and a last one with the counts."""
     words = {kind: kind for kind in DONE} if prefix else DONE
     counts: Counter[str] = Counter()
+    owners: dict[str, list[str]] = {}
     for found in users:
+        for key in found.plan.chosen if found.plan else []:
+            owners.setdefault(key.fingerprint, []).append(found.name)
         word = words.get(found.kind, FAILED)
         counts[word] += 1
         answer(f"{word:<9}  {one_line(found.name):<12}  {_described(found)}")
+    for fingerprint, names in owners.items():
+        if len(names) > 1:
+            say(f"trex: warning: {fingerprint} answers for {', '.join(map(one_line, names))}")
     order = [*words.values(), FAILED]
     told = ", ".join(f"{counts[word]} {word}" for word in order)
     answer(f"{counts.total()} users: {prefix}{told}")

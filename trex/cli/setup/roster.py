@@ -70,10 +70,9 @@ def read_roster(path: str) -> list[Entry]:
 
 
 def names_skipped(path: str) -> list[str]:
-    """Return the names in a directory that are no key files by their ending."""
-    if not os.path.isdir(path):
-        return []
-    return [name for name in sorted(os.listdir(path)) if not name.endswith(ENDINGS)]
+    """Return the names in a directory that are no key files by their ending, nor hidden."""
+    names = sorted(os.listdir(path)) if os.path.isdir(path) else []
+    return [name for name in names if not name.endswith(ENDINGS) and not name.startswith(".")]
 
 
 def _in_directory(path: str) -> Iterator[Entry]:
