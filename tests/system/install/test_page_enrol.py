@@ -99,8 +99,7 @@ def test_many_are_enrolled_as_the_page_says(
     assert failed.returncode == 1
     shown = lines.splitlines()
     assert "\n".join(shown[3:5]) in failed.stdout
-    assert re.fullmatch(shown[-1].translate(str.maketrans(dict.fromkeys("0123456789", r"1"))),
-                        re.sub(r"\d", "1", failed.stdout.splitlines()[-1]))  # fmt: skip
+    assert re.sub(r"\d", "1", shown[-1]) == re.sub(r"\d", "1", failed.stdout.splitlines()[-1])
     names = {"alice": keys["cv25519"], "bob": keys["nistp256"]}
     both = holder.public(keys["nistp256"], keys["rsa2048"])
     Path("/root/login-keys/bob.asc").write_bytes(both)

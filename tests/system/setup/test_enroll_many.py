@@ -239,11 +239,19 @@ def test_a_name_neither_leads_elsewhere_nor_controls_the_terminal(
     bob: Account, roster: Path, holder: Holder, keys: Keys, in_keyring: list[str]
 ) -> None:
     key = holder.public(keys["cv25519"])
-    for name in ("-v.asc", "\x1b]0;t\x07.asc", "\udcff.asc", "bob .asc", "1000.asc"):
+    for name in (
+        "-v.asc",
+        "\x1b]0;t\x07.asc",
+        "\udcff.asc",
+        "bob .asc",
+        "1000.asc",
+        "x\nenrolled   bob.asc",
+    ):
         (roster / name).write_bytes(key)
     done = trex(*in_keyring, "--from", str(roster), "--yes")
     assert done.returncode == 1
-    assert "0 unchanged, 5 failed" in done.stdout
+    assert "0 unchanged, 6 failed" in done.stdout
+    assert not any(line.startswith("enrolled") for line in done.stdout.splitlines())
     assert not {"\x1b", "\x07"} & set(done.stdout + done.stderr)
     (roster / "table.csv").write_text("user,key\n../bob,bob.asc\n/etc/passwd,bob.asc\n")
     assert "2 failed" in trex(*in_keyring, "--from", str(roster / "table.csv"), "--yes").stdout

@@ -128,6 +128,20 @@ def test_a_key_that_another_run_has_enrolled_meanwhile_stays(
     assert log_in("bob", arguments=tuple(central)).verdict == "PAM_SUCCESS"
 
 
+def test_a_key_file_that_another_program_s_record_names_meanwhile_stays(
+    bob: Account, handed_in: Path, central: list[str], log_in: Callable[..., Asked]
+) -> None:
+    record, path = (sandbox.PLACE / "central" / name for name in ("users/bob", "keys/bob.pgp"))
+    enroll = ["enroll", "--central", *options_of(central), "--user", "bob", "--key", str(handed_in)]
+    terminal = on_terminal(*enroll, "--key-file", str(path))
+    terminal.expect("right fingerprint")
+    record.write_text(f"{path} trust nosign\n")
+    terminal.sendline("y")
+    assert finish(terminal) == 1
+    assert "another program has changed it" in terminal.before
+    assert log_in("bob", arguments=tuple(central)).verdict == "PAM_SUCCESS"
+
+
 def test_a_key_that_nobody_has_proved_goes_again(
     bob: Account, handed_in: Path, central: list[str]
 ) -> None:
