@@ -315,6 +315,15 @@ def key_file(bob: Account, holder: Holder, keys: Keys) -> Path:
 
 
 @pytest.fixture
+def handed_in(place: Path, holder: Holder, keys: Keys) -> Iterator[Path]:
+    """The same key as whoever runs the host got it, where central mode's account can read it."""
+    path = place / "bob-login.asc"
+    path.write_bytes(holder.public(keys["cv25519"]))
+    yield path
+    path.unlink()
+
+
+@pytest.fixture
 def central(place: Path) -> Iterator[list[str]]:
     """Central mode's account and directories; return the module's arguments."""
     subprocess.run(["useradd", "--system", "--user-group", "--home-dir", "/run/trex/central",

@@ -102,7 +102,7 @@ def find_location(
     chosen = {**(CENTRAL if central else {}), **{k: v for k, v in arguments.items() if v}}
     try:
         options = parse_options([f"{name}={value}" for name, value in chosen.items()])
-        name = _own_name() if user is None else user  # an empty one is no account's
+        name = own_name() if user is None else user  # an empty one is no account's
         return location_of(name, options, gone=gone)
     except OptionError as error:
         raise CommandError(str(error), HINT if chosen.get("run_as") else "") from None
@@ -129,7 +129,8 @@ def location_of(user: str, options: Options, *, gone: bool = False) -> Location:
     return Location(account, reader, writer, record, home, options, is_gone)
 
 
-def _own_name() -> str:
+def own_name() -> str:
+    """Return the account's name that runs this command. Raises CommandError if it has none."""
     try:
         return readable(pwd.getpwuid(os.geteuid()).pw_name)
     except KeyError:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import sandbox
-from tests.support.command import finish, on_terminal, trex
+from tests.support.command import finish, on_terminal, options_of, trex
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from tests.support.keys import Holder
     from tests.support.sandbox import Account, Log
@@ -62,4 +63,56 @@ def test_what_is_not_asked(alice: Account, arguments: list[str], reason: str) ->
     assert done.returncode == 1
     assert reason in done.stderr
     assert "trex: hint: " in done.stderr
-    assert trex("try", "alice", account=alice).returncode == 1
+
+
+@pytest.mark.parametrize("program", ["sudo", "su"])
+@pytest.mark.parametrize("right", [True, False])
+def test_users_prove_a_record_of_central_mode_that_they_cannot_read(
+    bob: Account, handed_in: Path, central: list[str], holder: Holder, log: Log, program: str,
+    stack: Callable[..., Path], native_door: Path, sudoer: None, monkeypatch: pytest.MonkeyPatch,
+    *, right: bool,
+) -> None:  # fmt: skip
+    enroll = ["enroll", "--central", *options_of(central), "--user", "bob", "--key", str(handed_in)]
+    assert trex(*enroll, "--yes").returncode == 0
+    monkeypatch.setattr(sandbox, "DOOR", str(native_door))
+    stack(program, *central)
+    terminal = on_terminal("try", "--service", program, account=bob)
+    terminal.expect("Response: ")
+    message = terminal.before.replace("\r\n", "\n")
+    terminal.sendline(str(holder.decrypt(message)).strip() if right else "ABCDEFGHIJ")
+    if not right and program == "sudo":
+        for _ in range(2):
+            terminal.expect("Response: ")
+            terminal.sendline("ABCDEFGHIJ")
+    assert finish(terminal) == (0 if right else 1)
+    assert f"trex: {'accepted' if right else 'refused'}" in terminal.before
+    assert log.trex(f"{'accepted' if right else 'wrong response'}: user=bob service={program}")
+
+
+@pytest.fixture
+def sudoer() -> Iterator[None]:
+    rule = Path("/etc/sudoers.d/bob")
+    rule.write_text("bob ALL=(ALL) ALL\n")
+    rule.chmod(0o440)
+    yield
+    rule.unlink()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["bob"], "only root can try another user's login"),
+        (["alice"], "only root can ask PAM as sshd does"),
+        (["--service", "login"], "trex: hint: trex try --service sudo, or su; or log in once more"),
+    ],
+)
+def test_what_a_user_cannot_try(
+    alice: Account, bob: Account, arguments: list[str], reason: str
+) -> None:
+    done = trex("try", *arguments, account=alice)
+    assert done.returncode == 1
+    assert reason in done.stderr
+
+
+def test_root_says_whose_login(alice: Account) -> None:
+    assert trex("try").returncode == 2
