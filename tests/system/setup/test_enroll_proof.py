@@ -115,17 +115,27 @@ def test_root_asks_for_it_with_prove(
     assert both.returncode == 2
 
 
+@pytest.mark.parametrize("user", ["bob", "carol"])
 def test_a_key_that_another_run_has_enrolled_meanwhile_stays(
-    bob: Account, handed_in: Path, central: list[str], log_in: Callable[..., Asked]
-) -> None:
-    enroll = ["enroll", "--central", *options_of(central), "--user", "bob", "--key", str(handed_in)]
-    terminal = on_terminal(*enroll, "--prove", "--yes")
+    bob: Account, carol: Account, handed_in: Path, central: list[str], log_in: Callable[..., Asked],
+    user: str,
+) -> None:  # fmt: skip
+    enroll = [
+        "enroll",
+        "--central",
+        *options_of(central),
+        "--key",
+        str(handed_in),
+        "--yes",
+        "--user",
+    ]
+    terminal = on_terminal(*enroll, "bob", "--prove")
     terminal.expect("Response: ")
-    assert trex(*enroll, "--yes").returncode == 0
+    assert trex(*enroll, user).returncode == 0
     for _ in range(3):
         terminal.sendline("ABCDEFGHIJ")
     assert finish(terminal) == 1
-    assert log_in("bob", arguments=tuple(central)).verdict == "PAM_SUCCESS"
+    assert log_in(user, arguments=tuple(central)).verdict == "PAM_SUCCESS"
 
 
 def test_a_key_file_that_another_program_s_record_names_meanwhile_stays(

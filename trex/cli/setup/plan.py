@@ -12,6 +12,7 @@ from trex.cli.setup import keyfile, recordfile
 from trex.cli.setup.choosing import choose_keys
 from trex.cli.setup.enrolment import compose_record, kept_recipients
 from trex.cli.setup.keysource import Blocks, clean_chosen, imported
+from trex.cli.setup.others import named_elsewhere
 from trex.openpgp.keyblock import blocks
 from trex.system.privilege import readable
 
@@ -109,11 +110,18 @@ def carry_out(plan: Plan, prove: Callable[[bytes], None]) -> None:
 def _keys_in_place(plan: Plan) -> Iterator[None]:
     """Put the keys where logins find them; if the block fails, undo that.
 
-    Unless another run has written the record meanwhile, which then names these keys.
+    Unless another run has written the record meanwhile, or another user's record names them by now.
     """
+    location = plan.location
 
     def is_mine() -> bool:
-        return recordfile.read_as(plan.location.writer, plan.location.record) == plan.before
+        if recordfile.read_as(location.writer, location.record) != plan.before:
+            return False
+        if not location.shares_keyring:
+            return True
+        others = run_as(location.writer, lambda: named_elsewhere(location))
+        theirs = {name for names in others.values() for name in names}
+        return theirs.isdisjoint(key.fingerprint for key in plan.chosen)
 
     if plan.has_keys:
         yield
