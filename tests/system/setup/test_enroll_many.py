@@ -426,3 +426,8 @@ def test_what_is_said_of_no_single_user_is_an_error_before_anything_else(
     done = trex("enroll", "--run-as", "no-such", "--from", str(roster), "--yes")
     assert (done.returncode, done.stdout) == (1, "")
     assert "no-such" in done.stderr
+    (CENTRAL / "users").rmdir()
+    done = trex(*in_keyring, "--from", str(roster), "--yes")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "users: no such directory" in done.stderr
+    assert "trex: hint: README.md, central mode" in done.stderr

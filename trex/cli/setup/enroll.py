@@ -162,7 +162,7 @@ def _prove(
         say("Not tested, because of --no-proof.")
     elif not (options.prove or os.geteuid() == location.user.uid):
         make_message(location, content, RandomText(location.options.timeout))
-        say(f"Not proved: a challenge was made, and nobody has answered it. {_later(location)}")
+        say(f"Not proved: a challenge was made, and nobody has answered it.\n{_later(location)}")
     elif prove_record(location, content, silently=options.yes and not options.prove):
         say("Tested: a challenge was made and answered.")
     else:

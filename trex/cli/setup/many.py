@@ -11,7 +11,7 @@ import click
 
 from trex.cli.delegate import hint_for
 from trex.cli.errors import PROBLEM, CommandError
-from trex.cli.location import ROOT, find_location
+from trex.cli.location import HINT, ROOT, find_location
 from trex.cli.setup.keysource import keys_given, keys_there
 from trex.cli.setup.plan import carry_out, make_plan
 from trex.cli.setup.proof import make_message
@@ -20,7 +20,7 @@ from trex.cli.setup.roster import names_skipped, read_roster
 from trex.cli.terminal import answer, say
 from trex.errors import FileUnsafe, TrexError, UserUnknown, one_line
 from trex.login.challenge import RandomText
-from trex.system.privilege import find_account
+from trex.system.privilege import find_account, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,7 +67,7 @@ def enroll_many(path: str, options: EnrollOptions) -> int:
         raise click.UsageError("--from says who and with which key: no option for one user with it")
     if os.geteuid() != 0:
         raise CommandError("only root can enrol others", "sudo trex enroll --from ...")
-    _locate(ROOT.name, options)  # what is wrong with central mode is said once
+    _check_central(_locate(ROOT.name, options))
     entries = read_roster(path)
     for name in names_skipped(path):
         say(f"trex: warning: {one_line(name)}: left out, expected NAME.asc")
@@ -81,6 +81,13 @@ def enroll_many(path: str, options: EnrollOptions) -> int:
             confirm("Are these the right fingerprints, and shall this be done?")
         planned = iter(known)
     return _told(map(_done, planned), "")
+
+
+def _check_central(location: Location) -> None:
+    """Say once what is wrong for all users. Raises CommandError."""
+    directory = os.path.dirname(location.record)
+    if location.options.run_as and not os.path.isdir(directory):
+        raise CommandError(f"{readable(directory)}: no such directory", HINT)
 
 
 def _planned(entries: list[Entry], options: EnrollOptions) -> Iterator[Found]:
