@@ -170,7 +170,8 @@ def _prove(
 
 
 def _later(location: Location) -> str:
-    return f"A login of {location.user.name}'s proves it, or `trex try` on this host."
+    name = location.user.name
+    return f"A login of {name}'s proves it; where sudo asks, `trex try --service sudo`."
 
 
 def _say_what_changed(plan: Plan) -> None:
