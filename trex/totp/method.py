@@ -42,14 +42,14 @@ def prepare(
     """Check that the user's file can be used, and load what is needed after the prompt."""
     path = find_record(options.secret, account, reader)
     from_debian("pyotp", "python3-pyotp")
-    check_account(OtpState(read_secret(path, reader), readable(path)), path, account)
+    check_uid(OtpState(read_secret(path, reader), readable(path)), path, account)
     if options.fleet:
         read_fleet(options)
         find_sender(options, account)
     return OneTimeCode(login, options, reader, path)
 
 
-def check_account(state: OtpState, path: str, account: "Account") -> None:
+def check_uid(state: OtpState, path: str, account: "Account") -> None:
     """Check that the secret was made for this account. Raises OtherAccount, RecordError."""
     made_for = state.uid
     if made_for is not None and made_for != account.uid:

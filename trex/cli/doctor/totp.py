@@ -17,7 +17,7 @@ from trex.system.packages import PackageMissing, from_debian
 from trex.system.privilege import find_account, readable
 from trex.system.rewriting import name_beside
 from trex.totp.file import read_secret
-from trex.totp.method import check_account
+from trex.totp.method import check_uid
 from trex.totp.rules import blocked_until
 from trex.totp.state import OtpState
 
@@ -70,7 +70,7 @@ def _examine(account: Account, reader: Account, options: Options) -> dict[str, A
         from_debian("pyotp", "python3-pyotp")
         content = read_secret(path, reader)
         state, now = OtpState(content, readable(path)), int(time.time())
-        check_account(state, path, account)
+        check_uid(state, path, account)
         told["counts"] = bool(state.counter)
         told["time"] = state.is_time_based
         told["emergency"] = len(state.emergency_codes)
