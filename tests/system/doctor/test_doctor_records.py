@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import sandbox
+from tests.support.command import trex
 from tests.support.examination import (
     checks,
     defects,
@@ -134,6 +135,49 @@ def test_the_key_expires_soon(host: Account, holder: Holder) -> None:
         host.import_keys(holder.public(made))
         host.write(f"{made} trust nosign\n")
         assert [finding["check"] for finding in examine()["findings"]] == expected
+
+
+@pytest.mark.parametrize("others", [1, 2])
+def test_a_key_that_is_left_out_leaves_the_record_by_the_printed_command(
+    host: Account, holder: Holder, keys: Keys, others: int
+) -> None:
+    revoked = holder.make("left-out@example.org")
+    holder.revoke(revoked)
+    good = [keys["cv25519"], keys["nistp256"]][:others]
+    host.import_keys(holder.public(revoked, *good))
+    before = f"# trex: leave-out-unusable\n{','.join([revoked, *good])} trust nosign\n"
+    host.write(before)
+    finding = only()
+    assert (finding["check"], finding["severity"]) == ("key-left-out", "warning")
+    assert f"alice: the key {revoked} was revoked" in finding["what"]
+    done = trex(*finding["fix"].split()[1:])
+    assert done.returncode == 0, done.stderr
+    assert host.record.read_text() == before.replace(f"{revoked},", "")
+    assert examine()["findings"] == []
+
+
+def test_a_key_that_is_left_out_and_expired_is_enrolled_beside_the_others(
+    host: Account, holder: Holder, keys: Keys
+) -> None:
+    expired = holder.make("over@example.org", expire="10d", at="20200101T000000")
+    host.import_keys(holder.public(expired))
+    host.write(f"# trex: leave-out-unusable\n{expired},{keys['cv25519']} trust nosign\n")
+    finding = only("--user", "alice")
+    assert finding["check"] == "key-left-out"
+    assert finding["fix"].startswith("where the secret key is, gpg --quick-set-expire ")
+    assert finding["fix"].endswith("; then trex enroll --user alice --add --key FILE")
+
+
+def test_what_is_said_of_a_spare_key_that_expires_soon(
+    host: Account, holder: Holder, keys: Keys
+) -> None:
+    soon = holder.make("spare-20@example.org", expire="20d")
+    host.import_keys(holder.public(soon))
+    record = f"{soon},{keys['cv25519']} trust nosign\n"
+    for note, then in (("", "every login of this user is refused."),
+                       ("# trex: leave-out-unusable\n", "it is left out.")):  # fmt: skip
+        host.write(note + record)
+        assert only()["why"] == f"From then on {then}"
 
 
 def test_an_address_that_two_keys_carry(host: Account, holder: Holder) -> None:

@@ -94,7 +94,9 @@ def test_root_is_not_asked_for_what_only_the_user_s_key_can_answer(
     terminal.sendline("y")
     assert finish(terminal) == 0
     assert "Not proved: a challenge was made, and nobody has answered it." in terminal.before
-    assert "A login of bob's proves it; where sudo asks, `trex try --service sudo`." in terminal.before
+    assert (
+        "A login of bob's proves it; where sudo asks, `trex try --service sudo`." in terminal.before
+    )
     assert log_in("bob", arguments=tuple(central)).verdict == "PAM_SUCCESS"
 
 

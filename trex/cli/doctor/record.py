@@ -34,7 +34,7 @@ from trex.openpgp.keylist import DAY, NEVER, day, parse_listing
 from trex.openpgp.keyring import Keyring
 from trex.openpgp.prompt import context
 from trex.openpgp.recipients import ENCRYPT, SIGN, as_named, verdict
-from trex.openpgp.record import check_account, is_file, parse_record
+from trex.openpgp.record import ONE_SUBKEY, check_account, is_file, parse_record
 from trex.openpgp.renewal import commands as commands_for
 from trex.openpgp.renewal import what_ends
 from trex.system.privilege import readable
@@ -134,7 +134,8 @@ def _examine(location: Location) -> dict[str, Any]:
         told["content"] = content.decode()
         told["gpg"] = _first_words(location.options.gpg)
         told["message"], left_out = _message(location, record)
-        told["left_out"] = [(str(why), _fix(location, why)) for why in left_out.values()]
+        left = [name for name in record.recipients if name not in left_out]
+        told["left_out"] = [(str(why), _without(location, why, left)) for why in left_out.values()]
         options = location.options
         with Keyring(
             options.gpg, location.reader, location.gnupg_home, options.gpg_timeout
@@ -237,6 +238,16 @@ def _fix(location: Location, error: TrexError) -> str:
         enroll=_enroll(location), remove=_command("remove", location),
         reader=location.reader.name, key=key, commands=commands,
     )  # fmt: skip
+
+
+def _without(location: Location, why: OpenPGPError, left: list[str]) -> str:
+    """Return how a key that is left out can answer again, or leaves the record to the others."""
+    if isinstance(why, KeyExpired):
+        return f"where the secret key is, {why.commands}; then {_enroll(location)} --add --key FILE"
+    if any(is_file(name) or "@" in name or name.endswith(ONE_SUBKEY) for name in left):
+        return f"take it out of {location.shown}"
+    fingerprints = " ".join(f"--fingerprint {name}" for name in left)
+    return f"{_enroll(location)} --from-keyring {fingerprints} --yes"
 
 
 def _enroll(location: Location) -> str:
