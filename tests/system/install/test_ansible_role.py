@@ -94,7 +94,7 @@ def test_a_new_host_gets_all_of_it_and_the_second_run_changes_nothing(
     assert recap(first)["failed"] == 0, first.stdout
     for name in ("bob", "carol"):
         assert log_in(name, arguments=CENTRAL).verdict == "PAM_SUCCESS"
-    for options in ([], ["--check"]):
+    for options in ([], ["--check"], ["--extra-vars", "trex_checkout="]):
         again = play(*options)
         assert (recap(again)["failed"], recap(again)["changed"]) == (0, 0), again.stdout
     (collected / "carol.asc").unlink()
