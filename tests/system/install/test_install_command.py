@@ -59,7 +59,7 @@ def test_bash_completes(usr: None) -> None:
         "source /usr/share/bash-completion/completions/trex; COMP_WORDS=(trex {words}); "
         "COMP_CWORD=$(({count}-1)); _trex_completion trex; echo ${{COMPREPLY[@]}}"
     )
-    for words, wanted in (("enr", "enroll"), ("enroll --from", "--from-keyring")):
+    for words, wanted in (("enr", "enroll"), ("enroll --from-", "--from-keyring")):
         text = script.format(words=words, count=len(words.split()) + 1)
         done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=True)
         assert done.stdout.split() == [wanted], done.stderr
