@@ -109,6 +109,11 @@ every other question at the terminal.
 It exits with 0 after an answer, with 1 without one, and says why on standard error.""",
     ),
 )  # fmt: skip
+MANUAL_EXAMPLES = """\b
+Examples:
+  trex manual ssh
+  trex manual --install
+"""
 SHELLS_FILES = """\b
 Examples:
   trex completion bash >~/.local/share/bash-completion/completions/trex
@@ -122,11 +127,13 @@ def _names(_context: click.Context, _parameter: click.Parameter, incomplete: str
     return beginning([*COMMANDS, *(program[0] for program in PROGRAMS)], incomplete)
 
 
-@click.command("manual", short_help="Show a page of the manual, or install all.")
+@click.command(
+    "manual", epilog=MANUAL_EXAMPLES, short_help="Show a page of the manual, or install all."
+)
 @click.argument("name", default="", shell_complete=_names)
 @click.option("--install", is_flag=True, help="Write the pages where man(1) finds them.")
 def manual(name: str, *, install: bool) -> None:
-    """Show the page of a command: trex manual ssh.
+    """Show the page of a command.
 
     Debian's package brings the pages; pip and trex.pyz do not. --install writes them below
     ~/.local/share/man, where man(1) looks if ~/.local/bin is on PATH.

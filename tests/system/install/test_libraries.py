@@ -58,7 +58,8 @@ def test_on_a_client_the_help_needs_none_of_the_optional_ones(
     for command in (["--help"], ["totp", "--help"], ["doctor", "--help"]):
         done = trex(*command, account=bob)
         assert (done.returncode, done.stderr) == (0, "")
-    assert "  totp     Make and show a secret" in trex("--help", account=bob).stdout
+    told = " ".join(trex("--help", account=bob).stdout.split())
+    assert " totp Make and show a secret " in told
     done = trex("totp", "enroll", account=bob)
     assert done.returncode == 1
     assert "trex: error: Python's library pyotp is not installed\n" in done.stderr
