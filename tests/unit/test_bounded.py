@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import trex.openpgp.errors
 import trex.sms.errors
 import trex.system.packages
+import trex.system.secretfile
 import trex.totp.errors
 from trex.cli.client.context import parse_context
 from trex.cli.client.message import read_challenge
@@ -163,7 +164,10 @@ def classes(root: type[TrexError]) -> list[type[TrexError]]:
 
 
 # Each registers its branch.
-MODULES = (trex.openpgp.errors, trex.sms.errors, trex.system.packages, trex.totp.errors)
+MODULES = (
+    trex.openpgp.errors, trex.sms.errors, trex.system.packages, trex.system.secretfile,
+    trex.totp.errors,
+)  # fmt: skip
 ARGUMENTS: dict[type[TrexError], list[Any]] = {
     RecordError: ["x" * LONG, 1, "x" * LONG, "x" * LONG],
     FileUnsafe: ["x" * LONG, "x" * LONG, "x" * LONG],

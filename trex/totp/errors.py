@@ -1,10 +1,6 @@
-"""Why a code could not be accepted; see `trex.errors`."""
+"""Why a right code is not accepted; see `trex.errors`."""
 
 from trex.errors import WRONG, TrexError
-
-
-class StateNotWritten(TrexError):
-    """A code cannot be marked as used, so it cannot be accepted."""
 
 
 class CodeSpent(TrexError):

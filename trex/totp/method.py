@@ -14,8 +14,8 @@ from trex.login.method import find_record, find_sender, find_servant
 from trex.system.packages import from_debian
 from trex.system.privilege import readable
 from trex.system.rewriting import tries
-from trex.totp.errors import CodeSpent, StateNotWritten
-from trex.totp.file import ChangedMeanwhile, locked, read_secret
+from trex.system.secretfile import ChangedMeanwhile, StateNotWritten, locked, read_secret
+from trex.totp.errors import CodeSpent
 from trex.totp.rules import accepted_codes, count_attempt, note_skew, steps_in_window
 from trex.totp.state import EMERGENCY_DIGITS, MAX_COUNTER, OtpState
 

@@ -3,6 +3,10 @@
 FILEFORMAT of google-authenticator-libpam describes it. What that leaves open follows the module
 itself (version 20191231): the first line of an option counts, a changed option replaces its line or
 becomes the second line, and emergency codes end at the first line that is neither code nor option.
+
+google-authenticator takes no lock. It writes `<file>~XXXXXX`, checks that the file is still the one
+it has read, and renames (20191231). Between check and rename another login may use the same code:
+only among Trex's own logins (`trex.system.secretfile`) is a code accepted once.
 """
 
 from base64 import b32encode

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trex.errors import ACCEPTED, LATE, MISSING, WRONG
 from trex.login import challenge as module
 from trex.login.challenge import ALPHABET, LENGTH, Challenge, OneText, RandomText, now, random_text
-from trex.totp.errors import StateNotWritten
+from trex.system.secretfile import StateNotWritten
 
 
 def made(seconds: float = 600) -> OneText:

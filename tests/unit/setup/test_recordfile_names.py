@@ -11,7 +11,7 @@ from tests.support.accounts import own_account
 from trex.cli.setup import recordfile
 from trex.errors import UserUnknown
 from trex.system.privilege import check_name
-from trex.totp.file import create_secret, locked
+from trex.system.secretfile import create_secret, locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

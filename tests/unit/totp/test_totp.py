@@ -25,9 +25,9 @@ from trex.errors import (
 )
 from trex.login.method import Login
 from trex.login.options import parse_options
+from trex.system.secretfile import LockedFile, StateNotWritten
 from trex.totp import method as totp
-from trex.totp.errors import CodeSpent, StateNotWritten
-from trex.totp.file import LockedFile
+from trex.totp.errors import CodeSpent
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import trex.totp.file
+import trex.system.secretfile
 from tests.unit.totp.test_totp import HERE, NOW, Phone, code
 from trex.errors import ACCEPTED, WRONG, TooManyAttempts
 from trex.system import rewriting, servant
+from trex.system.secretfile import StateNotWritten
 from trex.totp import method as totp
-from trex.totp.errors import CodeSpent, StateNotWritten
+from trex.totp.errors import CodeSpent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ def overtake(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> Overtake:
                 phone.write(*lines)
             original(directory, name, read, content)
 
-        monkeypatch.setattr("trex.totp.file.replace_in", replace)
+        monkeypatch.setattr("trex.system.secretfile.replace_in", replace)
 
     return set_up
 
@@ -161,14 +162,14 @@ def test_a_code_is_judged_by_the_time_at_which_the_file_is_read(
     """Someone who has seen a code stops su there until the file no longer lists it as used."""
     is_spent = function == "take_turn"
     phone.write(f'" DISALLOW_REUSE{f" {HERE}" if is_spent else ""}', '" TOTP_AUTH')
-    original, calls = getattr(trex.totp.file, function), count(1)
+    original, calls = getattr(trex.system.secretfile, function), count(1)
 
     def stopped(*arguments: object) -> object:
         if next(calls) == nth:
             later(phone)
         return original(*arguments)
 
-    monkeypatch.setattr(trex.totp.file, function, stopped)
+    monkeypatch.setattr(trex.system.secretfile, function, stopped)
     if is_spent:
         assert phone.answer(code(HERE), "noskewadj") is WRONG
     else:

@@ -16,7 +16,7 @@ from trex.login.method import expand_path, find_record, find_servant, is_absent
 from trex.system.packages import PackageMissing, from_debian
 from trex.system.privilege import find_account, readable
 from trex.system.rewriting import name_beside
-from trex.totp.file import read_secret
+from trex.system.secretfile import read_secret
 from trex.totp.method import check_uid
 from trex.totp.rules import blocked_until
 from trex.totp.state import OtpState

@@ -21,7 +21,7 @@ from trex.login.challenge import random_digits
 from trex.system.privilege import find_account, native, readable
 from trex.system.rewriting import tries
 from trex.system.safefile import check_directories
-from trex.totp.file import ChangedMeanwhile, create_secret, locked, read_secret
+from trex.system.secretfile import ChangedMeanwhile, create_secret, locked, read_secret
 from trex.totp.state import EMERGENCY_DIGITS, OtpState
 
 if TYPE_CHECKING:

@@ -1,12 +1,8 @@
-"""Reading and replacing google-authenticator's file, with its owner's rights.
+"""Reading and replacing a file that only its owner may read, with that owner's rights.
 
 It is replaced by `trex.system.rewriting`: logins take turns where they can, at most one of those
 that have read the same content replaces it, and a login that is stopped midway delays no other for
 longer than a second at a time.
-
-google-authenticator takes no lock. It writes `<file>~XXXXXX`, checks that the file is still the one
-it has read, and renames (20191231). Between check and rename another login may use the same code:
-only among Trex's own logins is a code accepted once.
 """
 
 import os
@@ -14,11 +10,10 @@ import stat
 from contextlib import ExitStack, contextmanager
 from time import monotonic
 
-from trex.errors import OWNER, READABLE, FileUnsafe, NoRecord
+from trex.errors import OWNER, READABLE, FileUnsafe, NoRecord, TrexError
 from trex.system.privilege import acting_as, readable
 from trex.system.rewriting import DIRECTORY, TURN_SECONDS, Overtaken, replace_in, take_turn
 from trex.system.safefile import MAX_SIZE, check_directories, open_safely, read_whole
-from trex.totp.errors import StateNotWritten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +22,14 @@ if TYPE_CHECKING:
     from trex.system.privilege import Account
 
 FORBIDDEN = 0o3177  # all but reading and writing by the owner, as in google-authenticator
+
+
+class StateNotWritten(TrexError):
+    """What an answer changes cannot be written, such as a code's use: so it cannot be accepted."""
+
+
+class ChangedMeanwhile(StateNotWritten):
+    """Another program has replaced the file since it was read."""
 
 
 def read_secret(path: str, account: "Account") -> bytes:
@@ -89,10 +92,6 @@ class LockedFile:
             except OSError as error:
                 reason = f"{readable(self._path)} cannot be rewritten: {error.strerror}"
                 raise StateNotWritten(reason) from None
-
-
-class ChangedMeanwhile(StateNotWritten):
-    """Another program has replaced the file since it was read."""
 
 
 @contextmanager

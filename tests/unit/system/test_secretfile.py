@@ -1,4 +1,4 @@
-"""google-authenticator's file: its owner, one login at a time, replaced whole or not at all."""
+"""A file for its owner alone: its owner, one login at a time, replaced whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import trex.totp.file
+import trex.system.secretfile
 from tests.support.accounts import own_account
 from trex.errors import FileUnsafe, NoRecord, TrexError
 from trex.system import rewriting
 from trex.system.privilege import Account, find_account
 from trex.system.safefile import MAX_SIZE, check_directories
-from trex.totp.errors import StateNotWritten
-from trex.totp.file import ChangedMeanwhile, create_secret, locked, read_secret
+from trex.system.secretfile import (
+    ChangedMeanwhile,
+    StateNotWritten,
+    create_secret,
+    locked,
+    read_secret,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +71,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Half a second passes with each pause."""
     clock = Clock()
-    for module in (trex.totp.file, rewriting):
+    for module in (trex.system.secretfile, rewriting):
         monkeypatch.setattr(module, "monotonic", clock.ask)
     monkeypatch.setattr(rewriting, "sleep", clock.wait)
     monkeypatch.setattr(rewriting, "PAUSE_SECONDS", 0.5)
@@ -140,9 +145,9 @@ def test_another_s_file_is_refused(secret_file: Path) -> None:
     """Root's, too, which `open_safely` would accept."""
     mine = me()
     other = Account("other", mine.uid + 1, mine.gid, mine.home, [])
-    trex.totp.file._check_private(str(secret_file), secret_file.stat(), mine)
+    trex.system.secretfile._check_private(str(secret_file), secret_file.stat(), mine)
     with pytest.raises(FileUnsafe, match="owned by other"):
-        trex.totp.file._check_private(str(secret_file), secret_file.stat(), other)
+        trex.system.secretfile._check_private(str(secret_file), secret_file.stat(), other)
 
 
 def test_a_file_may_have_so_many_bytes_and_no_more(secret_file: Path) -> None:
@@ -228,7 +233,7 @@ def test_a_link_to_the_file_that_was_opened_is_not_that_file(
             secret_file.symlink_to(f"{secret_file}.x")
         return True
 
-    monkeypatch.setattr("trex.totp.file.take_turn", swap)
+    monkeypatch.setattr("trex.system.secretfile.take_turn", swap)
     with pytest.raises(FileUnsafe, match="a symbolic link"), locked(str(secret_file), me()):
         pass
 
@@ -461,7 +466,7 @@ def test_a_directory_that_is_swapped_after_it_was_looked_at_gets_no_secret(
         check_directories(directory, account)
         swap(here, root_s)
 
-    monkeypatch.setattr("trex.totp.file.check_directories", look_and_swap)
+    monkeypatch.setattr("trex.system.secretfile.check_directories", look_and_swap)
     create_secret(f"{here}/secret", me(), b"x")
     assert list(root_s.iterdir()) == []
     assert (tmp_path / "aside/secret").read_bytes() == b"x"

@@ -13,7 +13,7 @@ import pytest
 from tests.support.accounts import own_account
 from tests.support.forked import in_a_child
 from trex.system.privilege import find_account
-from trex.totp.file import locked, read_secret
+from trex.system.secretfile import locked, read_secret
 from trex.totp.state import OtpState
 
 CONTENT = b'JBSWY3DPEHPK3PXPJBSWY3DPEH\n" TOTP_AUTH\n' + b"12345678\n" * 9
