@@ -12,7 +12,8 @@ import click
 import pyotp
 
 from trex.cli.errors import CommandError
-from trex.cli.setup.qr import SvgFile, in_terminal
+from trex.cli.setup.newfile import NewFile
+from trex.cli.setup.qr import as_svg, in_terminal
 from trex.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def shown_secret(otp: Otp, account: Account, svg: str | None) -> Iterator[None]:
     with ExitStack() as made:
         if svg:
             try:
-                made.enter_context(SvgFile(address, svg))
+                made.enter_context(NewFile(svg, as_svg(address)))
             except OSError as error:
                 raise CommandError(f"{svg}: {error.strerror}", "another --svg FILE") from None
             say(f"Written: {svg}, which is as secret as the QR code in it")

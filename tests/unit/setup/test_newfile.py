@@ -1,20 +1,21 @@
-"""The SVG of a secret: private, and removed if the run fails, without any other file."""
+"""A new file with a secret: private, and removed if the run fails, without any other file."""
 
 from __future__ import annotations
 
 import os
+import resource
 import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from trex.cli.setup import qr
-from trex.cli.setup.qr import SvgFile
+from trex.cli.setup.newfile import NewFile
+from trex.cli.setup.qr import as_svg
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-TEXT = "otpauth://totp/x?secret=JBSWY3DPEHPK3PXP"
+CONTENT = as_svg("otpauth://totp/x?secret=JBSWY3DPEHPK3PXP")
 
 
 def descriptors() -> int:
@@ -22,13 +23,13 @@ def descriptors() -> int:
 
 
 def fail(path: Path) -> None:
-    with SvgFile(TEXT, str(path)):
+    with NewFile(str(path), CONTENT):
         raise KeyboardInterrupt
 
 
 def test_it_stays_where_all_is_well(tmp_path: Path) -> None:
     before, path = descriptors(), tmp_path / "phone.svg"
-    with SvgFile(TEXT, str(path)):
+    with NewFile(str(path), CONTENT):
         pass
     assert b"<svg" in path.read_bytes()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -43,16 +44,14 @@ def test_it_goes_where_the_run_is_interrupted(tmp_path: Path) -> None:
     assert descriptors() == before
 
 
-def test_it_goes_where_it_cannot_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(_text: str) -> bytes:
-        raise KeyboardInterrupt
-
-    before = descriptors()
-    monkeypatch.setattr(qr, "_svg", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        fail(tmp_path / "phone.svg")
+def test_it_goes_where_it_cannot_be_written(tmp_path: Path) -> None:
+    before, limits = descriptors(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(CONTENT) - 1, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            fail(tmp_path / "phone.svg")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
     assert descriptors() == before
 
@@ -78,7 +77,7 @@ def test_a_swapped_directory_costs_nobody_a_file(tmp_path: Path) -> None:
     (root_s / "phone.svg").write_text("root's")
 
     def swap_and_fail() -> None:
-        with SvgFile(TEXT, f"{here}/phone.svg"):
+        with NewFile(f"{here}/phone.svg", CONTENT):
             here.rename(tmp_path / "aside")
             here.symlink_to(root_s)
             raise KeyboardInterrupt
@@ -104,7 +103,7 @@ def test_a_directory_that_is_swapped_before_gets_no_file(
         return descriptor
 
     monkeypatch.setattr(os, "open", open_and_swap)
-    with SvgFile(TEXT, f"{here}/phone.svg"):
+    with NewFile(f"{here}/phone.svg", CONTENT):
         pass
     assert list(root_s.iterdir()) == []
     assert [path.name for path in (tmp_path / "aside").iterdir()] == ["phone.svg"]
@@ -114,7 +113,7 @@ def test_a_file_that_somebody_put_in_its_place_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "phone.svg"
 
     def replace_and_fail() -> None:
-        with SvgFile(TEXT, str(path)):
+        with NewFile(str(path), CONTENT):
             path.unlink()
             path.write_text("another's")
             raise KeyboardInterrupt
