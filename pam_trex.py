@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from trex.login.pam import PamHandle
 
 PACKAGES = (
-    "trex", "trex.login", "trex.openpgp", "trex.page", "trex.sms", "trex.system", "trex.totp",
+    "trex", "trex.login", "trex.openpgp", "trex.page", "trex.recovery", "trex.sms", "trex.system",
+    "trex.totp",
 )  # fmt: skip
 
 

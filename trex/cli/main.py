@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "doctor.command:command",
     "try": "setup.attempt:command",
     "totp": "setup.totp:command",
+    "recovery": "setup.recovery:command",
     "manual": "manual:manual",
     "completion": "manual:completion",
 }

@@ -6,7 +6,8 @@ import sys
 
 # As in pam_trex.py.
 PACKAGES = (
-    "trex", "trex.login", "trex.openpgp", "trex.page", "trex.sms", "trex.system", "trex.totp",
+    "trex", "trex.login", "trex.openpgp", "trex.page", "trex.recovery", "trex.sms", "trex.system",
+    "trex.totp",
 )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ class Options:
     noskewadj: bool = False
     no_increment_hotp: bool = False
     fleet: bool = False
+    recovery_file: str = "%h/.trex_recovery"
     digits: int = 8
     phones: str = "/etc/trex/phones"
     gecos_phone: bool = False
@@ -241,14 +242,17 @@ CENTRAL = {
     "gnupg_home": "/var/lib/trex/gnupg",
     "run_as": "_trex",
 }
+CENTRAL_RECOVERY = "/var/lib/trex/recovery/%u"  # recovery_file=, with the same run_as=
 
 # The methods, each with the arguments that only it uses; all methods share the others.
 METHODS = {
     "openpgp": ("auth_file", "gnupg_home", "run_as", "gpg_timeout", "gpg", "message",
-                "host_keys", "web", "web_bind", "web_ports", "web_host", "web_max", "web_user"),
+                "host_keys", "web", "web_bind", "web_ports", "web_host", "web_max", "web_user",
+                "recovery_file"),
     "totp": ("secret", "run_as", "echo", "try_first_pass", "use_first_pass", "forward_pass",
              "noskewadj", "no_increment_hotp", "fleet", "sms_file", "sms_user"),
     "sms": ("echo", "digits", "phones", "gecos_phone", "sms_file", "sms_user"),
+    "recovery": ("recovery_file", "run_as", "echo"),
 }  # fmt: skip
 FLAGS = ("echo", "try_first_pass", "use_first_pass", "forward_pass", "noskewadj",
          "no_increment_hotp", "fleet", "gecos_phone", "nullok", "debug")  # fmt: skip
@@ -270,6 +274,7 @@ READERS = {
     "web_max": _web_max,
     "web_user": _account_name,
     "secret": _template,
+    "recovery_file": _template,
     "digits": _digits,
     "phones": _absolute_path,
     "sms_file": _absolute_path,

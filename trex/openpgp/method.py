@@ -43,6 +43,7 @@ def prepare(login: "Login", options: Options, account: "Account", reader: "Accou
                 challenge.page = Page(login, options, record)
                 challenge.page.open(reader, account, challenge.deadline)
             _encrypt(challenge, gpg, login, options, account.name)
+            login.reminder = lambda: remind(options, gpg, account)
     except BaseException:
         if challenge:
             challenge.end()
@@ -66,7 +67,6 @@ def _encrypt(challenge: "Encrypted", gpg: Gpg, login: "Login", options: Options,
         login.warnings += gpg.warnings
         login.warnings += [f"left out, as the record says: {why}" for why in gpg.left_out.values()]
     login.fingerprints = message.keys
-    login.reminder = lambda: remind(options, gpg, user)
     where = challenge.page.show(message.armored) if challenge.page else ""
     login.steps.append(f"asked with a message of {len(message.armored)} characters")
     challenge.question = prompt_text(
@@ -76,12 +76,12 @@ def _encrypt(challenge: "Encrypted", gpg: Gpg, login: "Login", options: Options,
         challenge.information, _, challenge.question = challenge.question.rpartition("\n")
 
 
-def remind(options: Options, gpg: Gpg, user: str) -> str:
-    """Return what to tell a user whose key has ended or soon will, "" if none has."""
+def remind(options: Options, gpg: Gpg, account: "Account") -> str:
+    """Return what to tell a user who was let in, "" for nothing."""
     # imported only after the verdict
-    from trex.openpgp.reminder import look_ahead
+    from trex.openpgp.reminder import reminders
 
-    return look_ahead(options, gpg, user)
+    return reminders(options, gpg, account)
 
 
 def note(login: "Login", record: "AuthRecord") -> None:

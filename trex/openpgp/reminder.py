@@ -1,11 +1,12 @@
-"""A reminder after a successful login that a key was left out, or will soon expire.
+"""After a successful login: that a key was left out or will soon expire, that codes were used.
 
 It comes after the verdict, so that it does not delay the prompt.
 """
 
 import time
 
-from trex.errors import TrexError, one_line
+from trex.errors import NotGivenBack, TrexError, one_line
+from trex.login.method import expand_path, is_absent
 from trex.login.options import CENTRAL
 from trex.openpgp.keylist import DAY, day, parse_listing
 from trex.openpgp.keyring import Keyring
@@ -19,25 +20,43 @@ if TYPE_CHECKING:
     from trex.login.options import Options
     from trex.openpgp.gpg import Gpg
     from trex.openpgp.keylist import Key
+    from trex.system.privilege import Account
 
 DAYS = 14
 MAX_SECONDS = 3  # a reminder must not delay the user; gpg_timeout= may be shorter
 
 
-def look_ahead(options: "Options", gpg: "Gpg", user: str) -> str:
-    """Return a text for the user, "" if all keys of the record are valid for more than DAYS.
+def reminders(options: "Options", gpg: "Gpg", account: "Account") -> str:
+    """Return all that there is to tell, "" for nothing. Raises NotGivenBack.
 
-    An expired key refuses the login, even if another key is valid, unless the record leaves it out:
-    so all are checked. Raises TrexError if gpg fails and no key was left out.
+    What fails is left out, and costs nothing else: a file of recovery codes that cannot be used is
+    found by `trex doctor`.
     """
-    left_out = [_told_of(fault, options, gpg, user) for fault in gpg.left_out.values()]
-    try:
-        ending = _ending_soon(options, gpg, user)
-    except TrexError:
-        if not left_out:
+    texts = []
+    for look in (look_back, look_at_left_out, look_ahead):
+        try:
+            texts.append(look(options, gpg, account))
+        except NotGivenBack:
             raise
-        ending = ""
-    return "\n".join(filter(None, [*left_out, ending]))
+        except TrexError:
+            continue
+    return "\n".join(filter(None, texts))
+
+
+def look_back(options: "Options", gpg: "Gpg", account: "Account") -> str:
+    """Return a text for a user whose recovery codes were used lately, "" for everybody else."""
+    path = expand_path(options.recovery_file, account)
+    if is_absent(path, gpg.account):
+        return ""
+    from trex.recovery.notice import after_use
+
+    return after_use(path, options, account, gpg.account)
+
+
+def look_at_left_out(options: "Options", gpg: "Gpg", account: "Account") -> str:
+    """Return a text for a user of whose keys some were left out, "" for everybody else."""
+    told = [_told_of(fault, options, gpg, account.name) for fault in gpg.left_out.values()]
+    return "\n".join(told)
 
 
 def _told_of(fault: "OpenPGPError", options: "Options", gpg: "Gpg", user: str) -> str:
@@ -52,7 +71,12 @@ def _told_of(fault: "OpenPGPError", options: "Options", gpg: "Gpg", user: str) -
     return f"{told}\n{_renewal(keys[0], _enrol_again(options, gpg, user))}" if keys else told
 
 
-def _ending_soon(options: "Options", gpg: "Gpg", user: str) -> str:
+def look_ahead(options: "Options", gpg: "Gpg", account: "Account") -> str:
+    """Return a text for the user, "" if all keys of the record are valid for more than DAYS.
+
+    An expired key refuses the login, even if another key is valid, unless the record leaves it out:
+    so all are checked. Raises TrexError if gpg fails.
+    """
     soon = time.time() + DAYS * DAY
     keys = {key.fingerprint: key for key in gpg.keys}
     with Keyring(options.gpg, gpg.account, gpg.home, min(options.gpg_timeout, MAX_SECONDS)) as new:
@@ -71,7 +95,7 @@ def _ending_soon(options: "Options", gpg: "Gpg", user: str) -> str:
         then = "it is left out"
     return (
         f"Trex: the {what_ends(first)} {first.fingerprint} expires on {day(first.lasts_until)}. "
-        f"From then on {then}.\n{_renewal(first, _enrol_again(options, gpg, user))}"
+        f"From then on {then}.\n{_renewal(first, _enrol_again(options, gpg, account.name))}"
     )
 
 

@@ -50,7 +50,16 @@ with open(__file__, encoding="utf-8") as source:
 HELPER = "trex/login/helper.py"
 DOORS = pytest.mark.parametrize("entry", [HELPER, "pam_trex.py"])
 BUNDLE = "trex/bundle.pyc"
-MADE = {"trex", "trex.login", "trex.openpgp", "trex.page", "trex.sms", "trex.system", "trex.totp"}
+MADE = {
+    "trex",
+    "trex.login",
+    "trex.openpgp",
+    "trex.page",
+    "trex.recovery",
+    "trex.sms",
+    "trex.system",
+    "trex.totp",
+}
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # What pam_python's interpreter has loaded itself is free; this is all that a login adds.
 OWN = {
-    "trex", "trex.bundle", "trex.login", "trex.openpgp", "trex.page", "trex.sms", "trex.system", "trex.totp", "trex.login.audit", "trex.openpgp.record", "trex.login.challenge", "trex.system.child", "trex.errors",
+    "trex", "trex.bundle", "trex.login", "trex.openpgp", "trex.page", "trex.recovery", "trex.sms", "trex.system", "trex.totp", "trex.login.audit", "trex.openpgp.record", "trex.login.challenge", "trex.system.child", "trex.errors",
     "trex.login.story", "trex.login.method", "trex.openpgp.method", "trex.openpgp.gpg", "trex.login.options", "trex.login.pam", "trex.system.privilege", "trex.openpgp.prompt",
     "trex.openpgp.hostkeys", "trex.openpgp.keyblock", "trex.openpgp.keylist", "trex.openpgp.keyring", "trex.openpgp.recipients", "trex.system.safefile",
     "trex.system.filter", "trex.system.program", "trex.system.sigchld",
@@ -82,7 +82,7 @@ def test_a_login_with_a_key_loads_nothing_of_the_other_methods(
     assert asked.verdict == "PAM_SUCCESS"
     loaded = set(report.read_text().split()) - {"prompt", "end"}
     assert "trex.openpgp.method" in loaded
-    others = ("trex.page.", "trex.sms.", "trex.totp.", "trex.system.servant",
+    others = ("trex.page.", "trex.recovery.", "trex.sms.", "trex.totp.", "trex.system.servant",
               "trex.system.packages", "pyotp", "requests", "redis", "sqlite3", "smtplib", "ssl",
               "tomllib", "json", "hashlib", "hmac")  # fmt: skip
     assert [module for module in loaded if module.startswith(others)] == []

@@ -1,0 +1,1 @@
+"""Recovery codes: through PAM, sshd, and beside the key."""

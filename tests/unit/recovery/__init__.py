@@ -1,0 +1,1 @@
+"""method=recovery without PAM."""

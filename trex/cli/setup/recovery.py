@@ -1,0 +1,226 @@
+"""`trex recovery`: make one-time codes for a lost key, and say how many are left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from trex.cli.completing import accounts
+from trex.cli.delegate import FILE_SECONDS, hint_for, run_as
+from trex.cli.errors import CommandError
+from trex.cli.location import ROOT, own_name
+from trex.cli.setup.newfile import NewFile
+from trex.cli.setup.questions import confirm
+from trex.cli.terminal import answer, say
+from trex.errors import FileUnsafe, OptionError, TrexError, UserUnknown, one_line
+from trex.login.method import expand_path, find_servant, is_absent
+from trex.login.options import CENTRAL, CENTRAL_RECOVERY, Options, parse_options
+from trex.recovery.codes import HOW_MANY, codes_for, in_groups, new_file, random_code
+from trex.system.privilege import find_account, readable
+from trex.system.rewriting import tries
+from trex.system.safefile import check_directories
+from trex.system.secretfile import (
+    ChangedMeanwhile,
+    StateNotWritten,
+    create_secret,
+    locked,
+    read_secret,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trex.system.privilege import Account
+
+EPILOG = """\b
+Examples:
+  trex recovery make
+  trex recovery make --page codes.html
+  sudo trex recovery make --central --user alice
+  trex recovery show
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Whose codes, where they are, and which account reads and writes them, as in the module."""
+
+    user: Account
+    keeper: Account
+    path: str
+    options: Options
+
+    @property
+    def shown(self) -> str:
+        """The file's path, for messages."""
+        return one_line(readable(self.path))
+
+
+@click.group(epilog=EPILOG, short_help="Make one-time codes for the day that a key is lost.")
+def command() -> None:
+    """Recovery codes: make ten one-time codes for a lost key, say how many are left."""
+
+
+def _place_options(function: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--run-as", metavar="NAME", help="As the module's run_as=."),
+        click.option("--recovery-file", metavar="PATH", help="As the module's recovery_file=."),
+        click.option("--central", is_flag=True, help="Central mode: codes that users cannot read."),
+        click.option("--user", metavar="NAME", help="Whose codes; root may name anybody.",
+                     shell_complete=accounts),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@command.command()
+@_place_options
+@click.option("--page", metavar="FILE", help="Also write the codes as an HTML page to print.")
+@click.option("--yes", is_flag=True, help="Ask no questions.")
+def make(page: str | None, *, yes: bool, **arguments: Any) -> None:
+    """Make ten new codes. All codes from before are void then.
+
+    They are shown once: only a hash of each is kept. Each lets its user in one time, where the PAM
+    service has a line with method=recovery.
+    """
+    place = _find_place(**arguments)
+    _prepare_directory(place)
+    before = run_as(place.keeper, lambda: _before(place), FILE_SECONDS)
+    if before and not yes:
+        confirm(f"{place.user.name} has {before}. Replace them by new ones?")
+    codes = [random_code() for _ in range(HOW_MANY)]
+    content = new_file(codes, place.user.uid)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    with ExitStack() as made:
+        if page:
+            try:
+                made.enter_context(_page(page, codes, place))
+            except OSError as error:
+                raise CommandError(f"{page}: {error.strerror}", "another --page FILE") from None
+        run_as(place.keeper, lambda: _write(place, content), FILE_SECONDS)
+    say(f"Written: {place.shown}")
+    if page:
+        say(f"Written: {page}, which has the codes: print it, and delete it")
+    say(f"Recovery codes of {place.user.name} at {os.uname().nodename}. They are not shown again:")
+    answer("\n".join(f"{n:4}  {in_groups(code)}" for n, code in enumerate(codes, start=1)))
+
+
+@command.command("show")
+@_place_options
+def show_number(**arguments: Any) -> None:
+    """Say how many codes are left, and when the others were used. No code is shown."""
+    place = _find_place(**arguments)
+    told = run_as(place.keeper, lambda: _told(place), FILE_SECONDS)
+    left, spent = told["left"], told["spent"]
+    answer(f"{place.user.name}: {place.shown}")
+    answer(f"Made on {_moment(told['made'])}: {left} of {left + len(spent)} codes left")
+    for at in spent:
+        answer(f"Used on {_moment(at)}")
+    if not left:
+        raise CommandError("no recovery code is left", _make_again(place))
+
+
+def _find_place(
+    user: str | None, *, central: bool, recovery_file: str | None, run_as: str | None
+) -> Place:
+    """Return whose codes and where. Raises CommandError for a user not to be acted for."""
+    given = {"recovery_file": recovery_file, "run_as": run_as}
+    usual = {"recovery_file": CENTRAL_RECOVERY, "run_as": CENTRAL["run_as"]} if central else {}
+    chosen = usual | {name: value for name, value in given.items() if value}
+    try:
+        options = parse_options(
+            ["method=recovery", *(f"{name}={value}" for name, value in chosen.items())]
+        )
+        account = find_account(user or own_name())
+        keeper = find_servant("run_as", options.run_as) if options.run_as else account
+        path = expand_path(options.recovery_file, account)
+    except UserUnknown as error:
+        raise CommandError(f"{user}: {error}", "expected a name that `id NAME` knows") from None
+    except OptionError as error:
+        hint = "README.md, central mode: useradd --system ..." if chosen.get("run_as") else ""
+        raise CommandError(str(error), hint) from None
+    writer = ROOT if options.run_as else account
+    if os.geteuid() not in (0, writer.uid):
+        raise CommandError(f"only root or {writer.name} can do this", "sudo trex ...")
+    return Place(account, keeper, path, options)
+
+
+def _prepare_directory(place: Place) -> None:
+    """Make the keeper's directory in one of root's, where it is missing."""
+    directory = os.path.dirname(place.path)
+    if not place.options.run_as or os.path.lexists(directory):
+        return
+    try:
+        check_directories(os.path.dirname(directory), ROOT)
+        os.mkdir(directory, 0o700)
+        os.chown(directory, place.keeper.uid, place.keeper.gid, follow_symlinks=False)
+    except FileUnsafe as error:
+        raise CommandError(str(error), hint_for(error)) from None
+    except OSError as error:
+        told = f"{one_line(readable(directory))}: {error.strerror}"
+        raise CommandError(told, "README.md, central mode, has the directories") from None
+
+
+def _before(place: Place) -> str:
+    """Return what new codes would replace, "" for nothing.
+
+    Raises FileUnsafe for a file or directory that no login would take.
+    """
+    check_directories(os.path.dirname(place.path), place.keeper)
+    if is_absent(place.path, place.keeper):
+        return ""
+    content = read_secret(place.path, place.keeper)
+    try:
+        left = len(codes_for(place.user, content, readable(place.path)).left)
+    except TrexError as error:  # malformed, or of an account that is gone: new codes are the remedy
+        return f"recovery codes that no login takes ({error})"
+    return f"{left or 'no'} recovery code{'s' * (left != 1)} left"
+
+
+def _write(place: Place, content: bytes) -> None:
+    """Create or replace the file. A login that spends a code meanwhile is not overwritten."""
+    if is_absent(place.path, place.keeper):
+        create_secret(place.path, place.keeper, content)
+        return
+    for _ in tries():
+        with locked(place.path, place.keeper) as file, suppress(ChangedMeanwhile):
+            file.replace(content)
+            return
+    raise StateNotWritten(f"{place.shown} was changed by other logins")
+
+
+def _told(place: Place) -> dict[str, Any]:
+    if is_absent(place.path, place.keeper):
+        raise CommandError(f"{place.shown}: no such file", _make_again(place))
+    codes = codes_for(place.user, read_secret(place.path, place.keeper), readable(place.path))
+    return {"left": len(codes.left), "spent": sorted(codes.spent.values()), "made": codes.made}
+
+
+def _make_again(place: Place) -> str:
+    """Return the command that makes new codes there."""
+    from trex.recovery.notice import make_command
+
+    own = os.geteuid() == place.user.uid and not place.options.run_as
+    return make_command(place.options, "" if own else place.user.name)
+
+
+def _moment(at: int) -> str:
+    """Return a time (Unix time) as the clock on the wall shows it."""
+    return time.strftime("%Y-%m-%d at %H:%M", time.localtime(at))
+
+
+def _page(path: str, codes: list[str], place: Place) -> NewFile:
+    from trex.cli.setup.recoverypage import page_of
+
+    return NewFile(path, page_of(codes, place.user.name, os.uname().nodename).encode("utf-8"))
+
+
+def _stop(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,154 @@
+"""Recovery codes: how they are made and typed, and the file that keeps a hash of each.
+
+A code is 80 random bits in Crockford's base32 (www.crockford.com/base32.html), which has neither I,
+L, O nor U. Its hash is one SHA-256 with a salt. A slow hash makes guesses dear where a person has
+chosen the password; of 2^80 codes nobody tries enough, however cheap each is, and strangers at a
+login could make the host compute slow ones.
+"""
+
+import os
+import time
+
+from trex.errors import MAX_QUOTED, RecordError, cut
+from trex.recovery.errors import OtherAccount
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from trex.system.privilege import Account
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+BITS, PER_SYMBOL, PER_GROUP = 80, 5, 4
+SYMBOLS = BITS // PER_SYMBOL
+MISREAD = str.maketrans("OILU", "011V")
+HOW_MANY = 10
+SALT_BYTES = 16
+HASH_DIGITS, SALT_DIGITS = 64, 2 * SALT_BYTES
+MAX_NUMBER = 2**63 - 1
+HEAD = "# Recovery codes of Trex: a hash of each, and when it was spent (Unix time)."
+CODE = "code"
+
+
+def random_code() -> str:
+    """Return a new code from getrandom(2), without dashes."""
+    number = int.from_bytes(os.getrandom(BITS // 8), "big")
+    return "".join(
+        ALPHABET[number >> shift & (len(ALPHABET) - 1)]
+        for shift in range(BITS - PER_SYMBOL, -1, -PER_SYMBOL)
+    )
+
+
+def in_groups(code: str) -> str:
+    """Return a code as it is printed: `7K3M-QX9D-2HWC-V5TN`."""
+    return "-".join(code[start : start + PER_GROUP] for start in range(0, SYMBOLS, PER_GROUP))
+
+
+def as_made(typed: str) -> str:
+    """Return a code as `random_code` makes it, however it was typed; "" for nothing but signs.
+
+    Only letters and digits count. What no code has is taken for what it looks like.
+    """
+    return "".join(c for c in typed.upper() if c.isalnum()).translate(MISREAD)
+
+
+def hash_of(code: str, salt: bytes) -> str:
+    """Return the hash of a code as `random_code` makes it, in hex."""
+    from hashlib import sha256  # `trex.recovery.method` has loaded it before the prompt
+
+    return sha256(salt + code.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def new_file(codes: list[str], uid: int) -> bytes:
+    """Return a file for these codes, made now for the account of that uid."""
+    salt = os.getrandom(SALT_BYTES)
+    lines = [HEAD, f"uid {uid}", f"made {int(time.time())}", f"salt {salt.hex()}"]
+    lines += [f"{CODE} {hash_of(code, salt)}" for code in codes]
+    return "".join(f"{line}\n" for line in lines).encode("ascii")
+
+
+class RecoveryCodes:
+    """A file's codes. `left` are the hashes of those that are right, `spent` has when others were.
+
+    Times are Unix time; `uid` is that of the account that the codes are for.
+    """
+
+    def __init__(self, content: bytes, path: str) -> None:
+        """Read the file. Raises RecordError for whatever is not as docs/recovery.md says."""
+        self._path = path
+        self._lines = content.decode("latin-1").removesuffix("\n").split("\n")
+        self._places: dict[str, int] = {}  # which line has a hash
+        self.spent: dict[str, int] = {}
+        head: dict[str, str] = {}
+        for index, line in enumerate(self._lines):
+            name, *words = line.split(" ")
+            if name == CODE:
+                self._read_code(index, words)
+            elif name in ("uid", "made", "salt") and len(words) == 1 and name not in head:
+                head[name] = words[0]
+                self._check(index, name, words[0])
+            elif line and not line.startswith("#"):
+                raise self._error(index, f'"{cut(line, MAX_QUOTED)}"', "uid, made, salt or code")
+        for name in ("uid", "made", "salt"):
+            if name not in head:
+                raise self._error(len(self._lines) - 1, "the end", f"a line {name}")
+        self.uid, self.made = int(head["uid"]), int(head["made"])
+        self._salt = bytes.fromhex(head["salt"])
+
+    def __repr__(self) -> str:
+        return "<RecoveryCodes>"
+
+    @property
+    def left(self) -> list[str]:
+        """Return the hashes of the codes that are not spent."""
+        return [hashed for hashed in self._places if hashed not in self.spent]
+
+    @property
+    def content(self) -> bytes:
+        """Return the whole file."""
+        return "".join(f"{line}\n" for line in self._lines).encode("latin-1")
+
+    def hash_of(self, code: str) -> str:
+        """Return the hash that this file would have for a code."""
+        return hash_of(code, self._salt)
+
+    def spend(self, hashed: str, now: int) -> None:
+        """Mark the code of this hash as spent at `now`."""
+        self.spent[hashed] = now
+        self._lines[self._places[hashed]] = f"{CODE} {hashed} {now}"
+
+    def _read_code(self, index: int, words: list[str]) -> None:
+        hashed, *rest = words or [""]
+        known = hashed in self._places
+        if not _is_hex(hashed, HASH_DIGITS) or known or len(rest) > 1:
+            expected = "the hash of another code, and perhaps a time"
+            raise self._error(index, "a malformed line" if not known else "a code twice", expected)
+        self._places[hashed] = index
+        if rest:
+            self._check(index, "time", rest[0])
+            self.spent[hashed] = int(rest[0])
+
+    def _check(self, index: int, name: str, word: str) -> None:
+        plain = word.isascii() and word.isdigit() and len(word) <= len(str(MAX_NUMBER))
+        right = _is_hex(word, SALT_DIGITS) if name == "salt" else plain and int(word) <= MAX_NUMBER
+        if not right:
+            expected = f"{SALT_DIGITS} hex digits" if name == "salt" else "a number"
+            raise self._error(index, f'{name} "{cut(word)}"', expected)
+
+    def _error(self, index: int, found: str, expected: str) -> RecordError:
+        return RecordError(self._path, index + 1, found, expected)
+
+
+def codes_for(account: "Account", content: bytes, path: str) -> RecoveryCodes:
+    """Return the codes in a file, if they are the account's.
+
+    The next account of a name gets another uid, and does not inherit the codes of the one before.
+    Raises RecordError, OtherAccount.
+    """
+    codes = RecoveryCodes(content, path)
+    if codes.uid != account.uid:
+        told = f"made for uid {codes.uid}, and {account.name} has uid {account.uid}"
+        raise OtherAccount(f"{path}: these recovery codes were {told}")
+    return codes
+
+
+def _is_hex(text: str, digits: int) -> bool:
+    return len(text) == digits and set(text) <= set("0123456789abcdef")
