@@ -9,7 +9,7 @@ login could make the host compute slow ones.
 import os
 import time
 
-from trex.errors import MAX_QUOTED, RecordError, cut
+from trex.errors import RecordError
 from trex.recovery.errors import OtherAccount
 
 TYPE_CHECKING = False
@@ -23,9 +23,9 @@ MISREAD = str.maketrans("OILU", "011V")
 HOW_MANY = 10
 SALT_BYTES = 16
 HASH_DIGITS, SALT_DIGITS = 64, 2 * SALT_BYTES
-MAX_NUMBER = 2**63 - 1
-HEAD = "# Recovery codes of Trex: a hash of each, and when it was spent (Unix time)."
-CODE = "code"
+MAX_DIGITS = 10  # of a uid, and of Unix time until 2286
+FIRST_LINE = "# Recovery codes of Trex: a hash of each, and when it was spent (Unix time)."
+HEAD, CODE = ("uid", "made", "salt"), "code"
 
 
 def random_code() -> str:
@@ -60,7 +60,7 @@ def hash_of(code: str, salt: bytes) -> str:
 def new_file(codes: list[str], uid: int) -> bytes:
     """Return a file for these codes, made now for the account of that uid."""
     salt = os.getrandom(SALT_BYTES)
-    lines = [HEAD, f"uid {uid}", f"made {int(time.time())}", f"salt {salt.hex()}"]
+    lines = [FIRST_LINE, f"uid {uid}", f"made {int(time.time())}", f"salt {salt.hex()}"]
     lines += [f"{CODE} {hash_of(code, salt)}" for code in codes]
     return "".join(f"{line}\n" for line in lines).encode("ascii")
 
@@ -72,22 +72,19 @@ class RecoveryCodes:
     """
 
     def __init__(self, content: bytes, path: str) -> None:
-        """Read the file. Raises RecordError for whatever is not as docs/recovery.md says."""
+        """Read the file. Raises RecordError for whatever is not as docs/recovery.md says.
+
+        It quotes nothing: somebody may have noted a code in the file.
+        """
         self._path = path
         self._lines = content.decode("latin-1").removesuffix("\n").split("\n")
         self._places: dict[str, int] = {}  # which line has a hash
         self.spent: dict[str, int] = {}
         head: dict[str, str] = {}
         for index, line in enumerate(self._lines):
-            name, *words = line.split(" ")
-            if name == CODE:
-                self._read_code(index, words)
-            elif name in ("uid", "made", "salt") and len(words) == 1 and name not in head:
-                head[name] = words[0]
-                self._check(index, name, words[0])
-            elif line and not line.startswith("#"):
-                raise self._error(index, f'"{cut(line, MAX_QUOTED)}"', "uid, made, salt or code")
-        for name in ("uid", "made", "salt"):
+            if line and not line.startswith("#"):
+                self._read_line(index, head, *line.split(" "))
+        for name in HEAD:
             if name not in head:
                 raise self._error(len(self._lines) - 1, "the end", f"a line {name}")
         self.uid, self.made = int(head["uid"]), int(head["made"])
@@ -115,23 +112,24 @@ class RecoveryCodes:
         self.spent[hashed] = now
         self._lines[self._places[hashed]] = f"{CODE} {hashed} {now}"
 
-    def _read_code(self, index: int, words: list[str]) -> None:
-        hashed, *rest = words or [""]
-        known = hashed in self._places
-        if not _is_hex(hashed, HASH_DIGITS) or known or len(rest) > 1:
-            expected = "the hash of another code, and perhaps a time"
-            raise self._error(index, "a malformed line" if not known else "a code twice", expected)
-        self._places[hashed] = index
-        if rest:
-            self._check(index, "time", rest[0])
-            self.spent[hashed] = int(rest[0])
-
-    def _check(self, index: int, name: str, word: str) -> None:
-        plain = word.isascii() and word.isdigit() and len(word) <= len(str(MAX_NUMBER))
-        right = _is_hex(word, SALT_DIGITS) if name == "salt" else plain and int(word) <= MAX_NUMBER
-        if not right:
+    def _read_line(self, index: int, head: dict[str, str], name: str, *words: str) -> None:
+        if name == CODE and len(words) in (1, 2):
+            self._read_code(index, *words)
+        elif name in HEAD and name not in head and len(words) == 1:
             expected = f"{SALT_DIGITS} hex digits" if name == "salt" else "a number"
-            raise self._error(index, f'{name} "{cut(word)}"', expected)
+            if not (_is_hex(words[0], SALT_DIGITS) if name == "salt" else _is_number(words[0])):
+                raise self._error(index, f"another {name}", expected)
+            head[name] = words[0]
+        else:
+            raise self._error(index, "another line", "uid, made and salt once each, or a code")
+
+    def _read_code(self, index: int, hashed: str, at: str = "0") -> None:
+        if not _is_hex(hashed, HASH_DIGITS) or hashed in self._places or not _is_number(at):
+            expected = f"{HASH_DIGITS} hex digits, not twice, and after use a time"
+            raise self._error(index, "another code", expected)
+        self._places[hashed] = index
+        if self._lines[index].count(" ") > 1:
+            self.spent[hashed] = int(at)
 
     def _error(self, index: int, found: str, expected: str) -> RecordError:
         return RecordError(self._path, index + 1, found, expected)
@@ -152,3 +150,7 @@ def codes_for(account: "Account", content: bytes, path: str) -> RecoveryCodes:
 
 def _is_hex(text: str, digits: int) -> bool:
     return len(text) == digits and set(text) <= set("0123456789abcdef")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS

@@ -23,6 +23,7 @@ from trex.cli.doctor.line import Users, check_line, either, left_out, users_of
 from trex.cli.doctor.module import check_modules, check_others
 from trex.cli.doctor.ntp import check_offset
 from trex.cli.doctor.programs import check_program
+from trex.cli.doctor.recovery import check_place
 from trex.cli.doctor.service import check_pam_service, with_options
 from trex.cli.doctor.sshd import check_sshd, host_key_files, key_comes_first
 from trex.cli.doctor.stack import read_stack
@@ -85,7 +86,8 @@ def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool
     Nothing is changed. It checks pam_trex.so or pam_python.so with the files behind it, the PAM
     stack with its includes, which programs have root run code of their caller's, sshd's
     settings, the host keys that challenges name, each user's record and keys, the page with a QR
-    code, each user's secret for codes, the settings for sending a PIN, and the clock.
+    code, each user's secret for codes and recovery codes, the settings for sending a PIN, and
+    the clock.
 
     Without root's rights it checks what it can of the caller's own logins, and names what it
     leaves out. Where no PAM service names Trex, it checks what `trex ssh` needs instead.
@@ -161,6 +163,8 @@ def _check_lines(
                 findings += check_host_keys(
                     options, of_sshd, is_remote=not is_called_by_users(service)
                 )
+            if options.method == "recovery":
+                findings += check_place(stack, rule, options, lines)
             if options.method == "sms" and _strangers_come(service):
                 findings += check_strangers(stack, rule)
     asking = [(rule, options) for rule, options in lines if rule is not None]

@@ -7,7 +7,7 @@ import os
 import pwd
 from typing import TYPE_CHECKING
 
-from trex.cli.doctor import sms, totp
+from trex.cli.doctor import recovery, sms, totp
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.fleet import check_fleet
 from trex.cli.doctor.orphans import check_orphans
@@ -17,6 +17,7 @@ from trex.cli.errors import CommandError
 from trex.cli.location import location_of
 from trex.errors import FileUnsafe, TrexError
 from trex.login.method import is_absent
+from trex.recovery.notice import make_command
 from trex.sms.errors import SettingsError
 from trex.system.privilege import find_account, readable
 
@@ -35,6 +36,7 @@ SET_UP = {
     "openpgp": ("record", "a record", "trex enroll --user NAME"),
     "totp": ("totp", "a secret", "as NAME: trex totp enroll"),
     "sms": ("sms", "a telephone number", "/etc/trex/phones, docs/sms.md"),
+    "recovery": ("recovery", "recovery codes", "trex recovery make --user NAME"),
 }
 
 NOBODY = frozenset(f"{word}-nobody" for word, _, _ in SET_UP.values())
@@ -57,7 +59,9 @@ def users_of(options: Options) -> Users:
             return Users(sms.users(options))
         except (SettingsError, FileUnsafe):
             return Users([])
-    is_set_up = _has_record if options.method == "openpgp" else _has_secret
+    is_set_up = {"openpgp": _has_record, "totp": _has_secret, "recovery": _has_codes}[
+        options.method
+    ]
     names = [readable(entry.pw_name) for entry in pwd.getpwall()]
     survey = survey_homes(names, lambda name: is_set_up(name, options))
     return Users(survey.found, _untold(survey), check_orphans(options))
@@ -86,6 +90,8 @@ def check_line(options: Options, users: Users, service: str, *, online: bool) ->
     findings += users.orphans
     if options.method == "openpgp":
         return [*findings, *_each(names, lambda name: _check_openpgp(name, options, service))]
+    if options.method == "recovery":
+        return [*findings, *_each(names, lambda name: _check_recovery(name, options))]
     findings += check_fleet(options, names) if options.fleet else []
     return [*findings, *_each(names, lambda name: _check_totp(name, options))]
 
@@ -118,7 +124,10 @@ def _nobody(options: Options) -> Finding:
     why = f"Nobody can log in with method={options.method}."
     if options.method != "sms":  # its map names the users
         why += " Users that the account database does not list (getpwent(3)) need --user."
-    return Finding(f"{kind}-nobody", ERROR, f"no account has {what}", why, fix)
+    severity = ERROR
+    if options.method == "recovery":  # whoever has the key can log in
+        severity, fix = WARNING, make_command(options, "NAME")
+    return Finding(f"{kind}-nobody", severity, f"no account has {what}", why, fix)
 
 
 def _each(names: list[str], check_user: Check) -> list[Finding]:
@@ -142,6 +151,10 @@ def _has_secret(name: str, options: Options) -> bool:
     return totp.has_secret(find_account(name), options)
 
 
+def _has_codes(name: str, options: Options) -> bool:
+    return recovery.has_codes(find_account(name), options)
+
+
 def _check_openpgp(name: str, options: Options, service: str) -> list[Finding]:
     if options.run_as and os.geteuid() != 0:
         return [left_out(f"{name}: the record of run_as={options.run_as}", name)]
@@ -160,6 +173,12 @@ def _check_totp(name: str, options: Options) -> list[Finding]:
     if options.run_as and os.geteuid() not in (0, find_account(options.run_as).uid):
         return [left_out(f"{name}: the secret of run_as={options.run_as}", name)]
     return totp.check_secret(name, options)
+
+
+def _check_recovery(name: str, options: Options) -> list[Finding]:
+    if options.run_as and os.geteuid() not in (0, find_account(options.run_as).uid):
+        return [left_out(f"{name}: the recovery codes of run_as={options.run_as}", name)]
+    return recovery.check_codes(name, options)
 
 
 def _check_sms(options: Options, names: list[str], *, online: bool) -> list[Finding]:

@@ -24,13 +24,19 @@ BLIND = {
 OWN_RECORD = (*sudoers.SERVICES, "doas", "polkit-1")
 CENTRAL = "auth_file=/etc/trex/users/%u gnupg_home=/var/lib/trex/gnupg run_as=_trex"
 CENTRAL_CODES = "secret=/var/lib/trex/totp/%u run_as=_trex-totp"
+CENTRAL_FILES = {
+    "openpgp": CENTRAL,
+    "totp": CENTRAL_CODES,
+    "recovery": "recovery_file=/var/lib/trex/recovery/%u run_as=_trex",
+}
+TYPED_UNSEEN = ("totp", "recovery")  # whoever answers has to see no text for that
 # One line is enough for a PIN, which is sent when Trex is asked.
 ONE_LINE = ("xscreensaver",)
 
 
 def check_program(service: str, rule: Rule, options: Options) -> list[Finding]:
     """Return why nobody can answer this line of Trex's in this program."""
-    if service in BLIND and options.method != "totp":
+    if service in BLIND and options.method not in TYPED_UNSEEN:
         return _check_blind(service, rule, options)
     if service in OWN_RECORD:
         return [*_check_sudo(service, rule, options), *_check_own(service, rule, options)]
@@ -65,7 +71,7 @@ def _check_sudo(service: str, rule: Rule, options: Options) -> list[Finding]:
 def _check_own(service: str, rule: Rule, options: Options) -> list[Finding]:
     if options.method == "sms" or options.run_as:
         return []
-    arguments = CENTRAL if options.method == "openpgp" else CENTRAL_CODES
+    arguments = CENTRAL_FILES[options.method]
     what = f"{rule.where}: {service} asks Trex without run_as="
     why = "A program of the user's can replace the key or secret, or trace gpg, and so become root."
     fix = f"sudoedit {rule.path}, line {rule.line}: {arguments} (README.md, central mode)"

@@ -26,6 +26,7 @@ STRANGERS = {
     "openpgp": "strangers can make the server run gpg",
     "totp": "strangers can guess codes",
     "sms": "strangers can have messages sent",
+    "recovery": "strangers can try codes",
 }
 Settings = dict[str, str]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shlex
 import time
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from trex.cli.delegate import FILE_SECONDS, hint_for, run_as
 from trex.cli.doctor.clock import until
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
+from trex.cli.doctor.room import why_no_room
 from trex.errors import OWNER, READABLE, FileUnsafe, NoRecord, OtherAccount, RecordError, TrexError
 from trex.login.method import expand_path, find_record, find_servant, is_absent
 from trex.system.packages import PackageMissing, from_debian
 from trex.system.privilege import find_account, readable
-from trex.system.rewriting import name_beside
 from trex.system.secretfile import read_secret
 from trex.totp.method import check_uid
 from trex.totp.rules import blocked_until
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 FEW = 2  # emergency codes left, of five
 WHY = "Every login of this user is refused."
-NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # open(2), O_TMPFILE
 FIXES: dict[type[TrexError], str] = {
     NoRecord: "as {user}: trex totp enroll",
     PackageMissing: "apt install python3-pyotp",
@@ -77,7 +75,7 @@ def _examine(account: Account, reader: Account, options: Options) -> dict[str, A
         told["limited"] = bool(state.rate_limit)
         told["blocked"] = blocked_until(state, now) - now
         _read_rest(state)
-        told["room"] = _why_no_room(path, len(content))
+        told["room"] = why_no_room(path, len(content))
     except TrexError as error:
         told["fault"] = {
             "check": f"totp-{type(error).__name__}",
@@ -110,38 +108,6 @@ def _read_rest(state: OtpState) -> None:
     HOTP(state.secret).at(0)
     for _ in (state.step, state.window, state.skew, state.used_steps, state.resetting):
         pass
-
-
-def _why_no_room(path: str, size: int) -> str:
-    """Return why no file can be created beside `path`, "" if one can.
-
-    An unnamed file is created (open(2), O_TMPFILE): nobody sees it, and closing it removes it.
-    Where the file system has no such files, statvfs(3) is asked.
-    """
-    directory = os.path.dirname(path)
-    try:
-        beside = os.path.join(directory, name_beside(path))
-        if os.path.lexists(beside) and (os.path.islink(beside) or not os.path.isdir(beside)):
-            return f"{readable(beside)}: expected a directory"
-        descriptor = os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, bytes(size))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        return _ask_numbers(directory) if error.errno in NO_TMPFILE else str(error.strerror)
-    return ""
-
-
-def _ask_numbers(directory: str) -> str:
-    numbers = os.statvfs(directory)
-    if numbers.f_flag & os.ST_RDONLY:
-        return os.strerror(errno.EROFS)
-    if not os.access(directory, os.W_OK | os.X_OK):
-        return os.strerror(errno.EACCES)
-    full = numbers.f_bavail == 0 or (numbers.f_files and numbers.f_favail == 0)
-    return os.strerror(errno.ENOSPC) if full else ""
 
 
 def _fault(name: str, fault: dict[str, Any], options: Options) -> Finding:
