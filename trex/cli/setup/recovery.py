@@ -148,7 +148,8 @@ def _find_place(
         raise CommandError(str(error), hint) from None
     writer = ROOT if options.run_as else account
     if os.geteuid() not in (0, writer.uid):
-        raise CommandError(f"only root or {writer.name} can do this", "sudo trex ...")
+        others = f" or {writer.name}" if writer.uid else ""
+        raise CommandError(f"only root{others} can do this", "sudo trex ...")
     return Place(account, keeper, path, options)
 
 
