@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import trex.openpgp.errors
+import trex.recovery.errors
 import trex.sms.errors
 import trex.system.packages
 import trex.system.secretfile
@@ -165,7 +166,7 @@ def classes(root: type[TrexError]) -> list[type[TrexError]]:
 
 # Each registers its branch.
 MODULES = (
-    trex.openpgp.errors, trex.sms.errors, trex.system.packages, trex.system.secretfile,
+    trex.openpgp.errors, trex.recovery.errors, trex.sms.errors, trex.system.packages, trex.system.secretfile,
     trex.totp.errors,
 )  # fmt: skip
 ARGUMENTS: dict[type[TrexError], list[Any]] = {

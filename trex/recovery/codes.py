@@ -1,9 +1,9 @@
 """Recovery codes: how they are made and typed, and the file that keeps a hash of each.
 
 A code is 80 random bits in Crockford's base32 (www.crockford.com/base32.html), which has neither I,
-L, O nor U. Its hash is one SHA-256 with a salt. A slow hash makes guesses dear where a person has
-chosen the password; of 2^80 codes nobody tries enough, however cheap each is, and strangers at a
-login could make the host compute slow ones.
+L, O nor U. Its hash is one SHA-256 with a salt. A slow hash is for what a person has chosen: of
+2^80 codes nobody tries enough, however fast each is, and strangers at a login could keep the host
+busy with a slow one.
 """
 
 import os

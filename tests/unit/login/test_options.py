@@ -29,6 +29,7 @@ OTHER_THAN_DEFAULT = {
     "web_host": ("web_host=login.example.org", "login.example.org"),
     "web_max": ("web_max=8", 8),
     "web_user": ("web_user=_trex-web", "_trex-web"),
+    "recovery_file": ("recovery_file=/var/lib/trex/recovery/%u", "/var/lib/trex/recovery/%u"),
     "secret": ("secret=/etc/trex/totp/%u", "/etc/trex/totp/%u"),
     "echo": ("echo", True),
     "try_first_pass": ("try_first_pass", True),
@@ -196,7 +197,12 @@ def test_a_page_s_port_is_one_or_a_range(ports: str, both: tuple[int, int]) -> N
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["method=otp"], "one of openpgp, totp, sms"),
+        (["method=otp"], "one of openpgp, totp, sms, recovery"),
+        (["method=totp", "recovery_file=/x"], "recovery_file is unknown to method=totp"),
+        (
+            ["method=recovery", "secret=/x"],
+            "secret is unknown to method=recovery, it is for method=totp",
+        ),
         (["method="], "one of openpgp, totp"),
         (["secret=/etc/x"], "secret is unknown to method=openpgp, it is for method=totp"),
         (["echo", "debug"], "echo is unknown to method=openpgp, it is for method=totp"),

@@ -28,8 +28,10 @@ def test_no_error_stands_for_success() -> None:
         return [root, *(leaf for branch in root.__subclasses__() for leaf in tree(branch))]
 
     import trex.openpgp.errors
+    import trex.recovery.errors
     import trex.sms.errors
     import trex.system.packages
+    import trex.system.secretfile
     import trex.totp.errors  # noqa: F401 (each registers its branch)
 
     classes = tree(TrexError)

@@ -86,8 +86,7 @@ def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool
     Nothing is changed. It checks pam_trex.so or pam_python.so with the files behind it, the PAM
     stack with its includes, which programs have root run code of their caller's, sshd's
     settings, the host keys that challenges name, each user's record and keys, the page with a QR
-    code, each user's secret for codes and recovery codes, the settings for sending a PIN, and
-    the clock.
+    code, each user's secret for codes, the settings for sending a PIN, and the clock.
 
     Without root's rights it checks what it can of the caller's own logins, and names what it
     leaves out. Where no PAM service names Trex, it checks what `trex ssh` needs instead.

@@ -24,7 +24,7 @@ ol {{ columns: 2; column-gap: 2rem; padding: 0; margin: 1.5rem 0; list-style: no
      counter-reset: code }}
 li {{ counter-increment: code; break-inside: avoid; padding: .5rem 0; white-space: nowrap;
      border-bottom: 1px solid #888; font: 14pt monospace }}
-li::before {{ content: counter(code); display: inline-block; width: 1.5em; color: #555 }}
+li::before {{ content: counter(code); display: inline-block; width: 2em; color: #555 }}
 @media (max-width: 36rem) {{ ol {{ columns: 1 }} }}
 @media print {{ .screen {{ display: none }} body {{ margin: 0 auto }} }}
 </style>
@@ -39,7 +39,7 @@ li::before {{ content: counter(code); display: inline-block; width: 1.5em; color
 <p>Each code lets you in once, without your key. Cross it out then.</p>
 <p>Log in as always. Press Enter where a response to the challenge is asked for. At
 <strong>Recovery code:</strong> type one of these. Capital letters, dashes and blanks make no
-difference, and there is no letter O or I among them.</p>
+difference. None has the letters I, L, O or U.</p>
 <p>Keep this sheet as you would keep a key to the house, and not beside the computer with your
 OpenPGP key. If it is lost, or if you are told of a code that you did not use, make new ones: all of
 these are void then.</p>
