@@ -15,6 +15,8 @@ from tests.support.gateways import Authority, Gateway
 from tests.support.keys import Holder
 from tests.support.page import make_certificate
 from tests.support.pins import NUMBER, PHONES, SETTINGS, by_http, free_mobile, sending_account
+from tests.support.recovery import CODES, hashed, recovery_file, write_codes
+from tests.support.recovery import text as recovery_text
 from tests.support.sandbox import MODULE, Account, trex_service
 from trex.errors import TrexError
 from trex.sms.counts import FileCounts
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 WITH_KEY = ("plain", "made", "files", "signed", "native")
 # A PIN is sent; and none is, because the limit is reached.
 WITH_PIN = ("pin", "limit")
-VARIANTS = (*WITH_KEY, "code", *WITH_PIN)
+VARIANTS = (*WITH_KEY, "code", "recovery", *WITH_PIN)
 EMERGENCY = "12345678"
 BEFORE, AFTER = (text('" RATE_LIMIT 3 30', '" TOTP_AUTH', *codes) for codes in ([EMERGENCY], []))
 LIMIT = 3  # messages in an hour: after one, both gateways may still be tried
@@ -90,6 +92,30 @@ class CodeCase(Case):
         content = re.sub(r'(" RATE_LIMIT 3 30)[ 0-9]*', r"\1", path.read_text())
         whole = {AFTER} if verdict == "PAM_SUCCESS" else {BEFORE, AFTER}
         shutil.rmtree(path.with_name(name_beside(FILE)), ignore_errors=True)
+        return [] if content in whole else [f"the file holds {content!r}"]
+
+
+class RecoveryCase(Case):
+    """A recovery code, which a login marks as spent in the user's file."""
+
+    alone = True
+
+    def __init__(self, user: Account) -> None:
+        service = trex_service("trex-faults-recovery", "method=recovery", "nullok")
+        super().__init__(service, user, f"--answer {CODES[0]}", "--answer AAAA-AAAA-AAAA-AAAA")
+
+    def prepare(self) -> None:
+        """See Case."""
+        write_codes(self.user)
+
+    def spoiled(self, verdict: str) -> list[str]:
+        """Whole is a file with the code spent, or not: it must be spent after a success."""
+        path = recovery_file(self.user)
+        content = re.sub(r"(?m)^(code \w{64}) \d{10}$", r"\1 spent", path.read_text())
+        before = recovery_text(self.user.uid)
+        after = before.replace(hashed(CODES[0]), f"{hashed(CODES[0])} spent")
+        whole = {after} if verdict == "PAM_SUCCESS" else {before, after}
+        shutil.rmtree(path.with_name(name_beside(path.name)), ignore_errors=True)
         return [] if content in whole else [f"the file holds {content!r}"]
 
 
@@ -177,6 +203,7 @@ class Cases:
             self._until_closed.callback(self.users[variant].remove)
         self._add_keys(place)
         self._free["code"].put(CodeCase(self.users["code"]))
+        self._free["recovery"].put(RecoveryCase(self.users["recovery"]))
         self._add_pins(place)
 
     def _add_keys(self, place: Path) -> None:

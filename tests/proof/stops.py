@@ -30,6 +30,8 @@ from tests.support.codes import ACCOUNT_LINES, FILE, text
 from tests.support.gateways import Authority, Gateway
 from tests.support.keys import Holder
 from tests.support.pins import NUMBER, PHONES, SETTINGS, by_http, sending_account
+from tests.support.recovery import CODES, spent_in, write_codes
+from tests.support.recovery import FILE as RECOVERY_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -216,6 +218,40 @@ class Code(Variant):
             yield f"left: {left}"
 
 
+class Recovery(Variant):
+    """A recovery code, with mallory knowing one of alice's."""
+
+    name = "recovery"
+    answer, others = CODES[0], CODES[1]
+
+    def arguments(self) -> list[str]:
+        """See Variant."""
+        return ["method=recovery"]
+
+    def prepare(self) -> None:
+        """See Variant."""
+        for name in ("alice", "carol"):
+            account = self.world.accounts[name]
+            shutil.rmtree(account.home / f".{RECOVERY_FILE}~", ignore_errors=True)
+            write_codes(account)
+
+    def log_in(self, name: str) -> str:
+        """See Variant."""
+        return self.ask(name, "--answer", self.others)
+
+    def spoiled(self, *, accepted: bool) -> Iterator[str]:
+        """See Variant."""
+        home = self.world.accounts["alice"].home
+        spent = spent_in(home / RECOVERY_FILE)
+        if self.others not in spent:
+            yield "a spent code is not spent any more"
+        if accepted and self.answer not in spent:
+            yield "mallory's code was not spent"
+        left = sorted(path.name for path in home.glob(f"*{RECOVERY_FILE}*"))
+        if left != [RECOVERY_FILE]:
+            yield f"left: {left}"
+
+
 class NativeSigned(Signed):
     """The same through pam_trex.so: the login is not in su's process."""
 
@@ -231,7 +267,7 @@ class NativeCode(Code):
 
 
 VARIANTS: dict[str, type[Variant]] = {
-    one.name: one for one in (Signed, Pin, Code, NativeSigned, NativeCode)
+    one.name: one for one in (Signed, Pin, Code, Recovery, NativeSigned, NativeCode)
 }
 
 

@@ -15,6 +15,7 @@ from tests.support import sandbox
 from tests.support.client import PASSPHRASE
 from tests.support.codes import ACCOUNT_LINES, FILE, text
 from tests.support.hostile import encrypt
+from tests.support.recovery import CODES, write_codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,3 +229,25 @@ def child_of(pid: int, name: str) -> int:
 def terminal_of(terminal: pexpect.spawn[str], laptop: Client) -> None:
     """Make the user own a pseudo-terminal: pinentry opens it by its name."""
     os.chown(os.readlink(f"/proc/{terminal.pid}/fd/0"), laptop.account.uid, -1)
+
+
+def test_whoever_has_lost_the_key_types_a_recovery_code_unseen(
+    alice: Account, laptop: Client, sshd: Callable[..., Sshd], holder: Holder, keys: Keys
+) -> None:
+    """Enter at the challenge, and then the code."""
+    alice.import_keys(holder.public(keys["cv25519-lost"]))
+    alice.write(f"{keys['cv25519-lost']} trust nosign\n")
+    write_codes(alice)
+    service = sandbox.pam_service(
+        "sshd", f"auth sufficient pam_python.so {sandbox.ENTRY} nullok",
+        f"auth required pam_python.so {sandbox.ENTRY} method=recovery", *ACCOUNT_LINES,
+    )  # fmt: skip
+    terminal = laptop.type("trex", "ssh", laptop.knows(sshd(service=service)), "id -un")
+    terminal.expect_exact("Response: ")
+    terminal.sendline("")
+    terminal.expect_exact("(alice@127.0.0.1) Recovery code: ")
+    wait_for_no_echo(terminal)
+    terminal.sendline(CODES[0])
+    terminal.expect_exact("alice\r\n")
+    assert CODES[0] not in (terminal.before or "")
+    terminal.expect(pexpect.EOF)

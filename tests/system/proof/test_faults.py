@@ -37,6 +37,7 @@ MOST = {
     "files": 20,
     "signed": 15,
     "code": 40,
+    "recovery": 40,
     "pin": 60,
     "limit": 15,
     "native": 60,
@@ -59,7 +60,7 @@ def test_whatever_fails_nobody_gets_in_and_nothing_stays(variant: str, world: Wo
     directory or umask.
     """
     calls = [call for call in world.calls(variant) if not call.early and not is_foreign(call)]
-    children = set() if variant == "code" else {"1"}
+    children = set() if variant in ("code", "recovery") else {"1"}
     assert {call.role for call in calls} >= {"login", *children}
     cells = [*plan(calls, variant, set()), *plan_lasting(calls, variant)]
     chosen = [cell for cell in cells if cell.call.name in REPLACING]
