@@ -118,6 +118,21 @@ def test_a_file_that_no_login_takes_is_replaced_after_a_question(
     assert lets_in("bob", codes_in(again.before)[0])
 
 
+def test_codes_are_removed_after_a_question(bob: Account, lets_in: Callable[..., bool]) -> None:
+    assert "no codes, nothing to remove" in trex("recovery", "remove", account=bob).stderr
+    write_codes(bob)
+    asking = on_terminal("recovery", "remove", account=bob)
+    asking.expect_exact("bob has 3 recovery codes left. Remove them? [y/N] ")
+    asking.sendline("n")
+    assert finish(asking) == 130
+    assert lets_in("bob", CODES[0])
+    removed = trex("recovery", "remove", "--user", "bob", "--yes")
+    assert (removed.returncode, removed.stdout) == (0, "")
+    assert removed.stderr == f"Removed: {recovery_file(bob)}\n"
+    assert not recovery_file(bob).exists()
+    assert not lets_in("bob", CODES[1])
+
+
 def test_root_makes_codes_for_a_user_as_that_user(
     bob: Account, lets_in: Callable[..., bool]
 ) -> None:

@@ -44,6 +44,7 @@ Examples:
   trex recovery make --page codes.html
   sudo trex recovery make --central --user alice
   trex recovery show
+  sudo trex recovery remove --user alice
 """
 
 
@@ -64,7 +65,7 @@ class Place:
 
 @click.group(epilog=EPILOG, short_help="Make one-time codes for the day that a key is lost.")
 def command() -> None:
-    """Recovery codes: make ten one-time codes for a lost key, say how many are left."""
+    """Recovery codes: ten one-time codes for a lost key; make them, count them, remove them."""
 
 
 def _place_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -125,6 +126,22 @@ def show_number(**arguments: Any) -> None:
         answer(f"Used on {_moment(at)}")
     if not left:
         raise CommandError("no recovery code is left", _make_again(place))
+
+
+@command.command()
+@_place_options
+@click.option("--yes", is_flag=True, help="Ask no questions.")
+def remove(*, yes: bool, **arguments: Any) -> None:
+    """Remove all codes, such as those of somebody who leaves. None of them is right any more."""
+    place = _find_place(**arguments)
+    before = run_as(place.keeper, lambda: _before(place), FILE_SECONDS)
+    if not before:
+        say(f"{place.shown}: no codes, nothing to remove.")
+        return
+    if not yes:
+        confirm(f"{place.user.name} has {before}. Remove them?")
+    run_as(place.keeper, lambda: os.unlink(place.path), FILE_SECONDS)
+    say(f"Removed: {place.shown}")
 
 
 def _find_place(
