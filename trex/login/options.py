@@ -250,7 +250,7 @@ METHODS = {
                 "host_keys", "web", "web_bind", "web_ports", "web_host", "web_max", "web_user",
                 "recovery_file"),
     "totp": ("secret", "run_as", "echo", "try_first_pass", "use_first_pass", "forward_pass",
-             "noskewadj", "no_increment_hotp", "fleet", "sms_file", "sms_user"),
+             "noskewadj", "no_increment_hotp", "fleet", "sms_file", "sms_user", "recovery_file"),
     "sms": ("echo", "digits", "phones", "gecos_phone", "sms_file", "sms_user"),
     "recovery": ("recovery_file", "run_as", "echo"),
 }  # fmt: skip

@@ -50,7 +50,7 @@ def look_back(options: "Options", gpg: "Gpg", account: "Account") -> str:
         return ""
     from trex.recovery.notice import after_use
 
-    return after_use(path, options, account, gpg.account)
+    return after_use(options, account, gpg.account)
 
 
 def look_at_left_out(options: "Options", gpg: "Gpg", account: "Account") -> str:

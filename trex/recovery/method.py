@@ -73,9 +73,8 @@ class RecoveryCode(Challenge):
         """Spend a right code in the file. Raises CodeGone, StateNotWritten and others."""
         if right is not None:
             self._spend(offered)
-            left = len(self._codes.left)
-            self._warn(f"a recovery code was used, {left} left")
-            self._login.reminder = lambda: at_use(left, self._options, self._account)
+            self._warn(f"a recovery code was used, {len(self._codes.left)} left")
+            self._login.reminder = lambda: at_use(self._codes, self._options, self._account)
         elif offered in self._codes.spent:
             self._warn("a recovery code was offered again after its use: someone may have seen it")
 

@@ -2,6 +2,7 @@
 
 import time
 
+from trex.login.method import expand_path, is_absent
 from trex.recovery.codes import codes_for
 from trex.system.privilege import readable
 from trex.system.secretfile import read_secret
@@ -9,37 +10,57 @@ from trex.system.secretfile import read_secret
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.login.options import Options
+    from trex.recovery.codes import RecoveryCodes
     from trex.system.privilege import Account
 
 # The first logins may be a program's, where nobody reads: so it is told at each for a month.
 TOLD_SECONDS = 30 * 24 * 3600
 
 
-def at_use(left: int, options: "Options", account: "Account") -> str:
-    """Return what to tell whoever has just used a code."""
-    return f"Trex: this recovery code is spent; {_left(left)}.\n{_new_ones(options, account)}"
+def at_use(codes: "RecoveryCodes", options: "Options", account: "Account") -> str:
+    """Return what to tell whoever has just used a code of these."""
+    *earlier, _ = sorted(recent(codes))
+    others = ""
+    if earlier:
+        others = f" Before, {_used(earlier)}. If that was not you, somebody has them."
+    left = _left(len(codes.left))
+    return f"Trex: this recovery code is spent; {left}.{others}\n{_new_ones(options, account)}"
 
 
-def after_use(path: str, options: "Options", account: "Account", reader: "Account") -> str:
-    """Return what to tell a user who logs in with the key, "" if no code was used in a month.
+def after_use(options: "Options", account: "Account", reader: "Account") -> str:
+    """Return what to tell a user who logs in without a code, "" if none was used in a month.
 
     It does not stop when it was told once: whoever has found the codes could otherwise log in
     first. New codes end it. Raises TrexError for a file that cannot be read or understood.
     """
-    codes = codes_for(account, read_secret(path, reader), readable(path))
-    now = time.time()
-    # The clock may have been set back since.
-    recent = [at for at in codes.spent.values() if abs(now - at) < TOLD_SECONDS]
-    if not recent:
+    path = expand_path(options.recovery_file, account)
+    if is_absent(path, reader):
         return ""
-    last = time.strftime("%Y-%m-%d at %H:%M", time.localtime(max(recent)))
-    used = f"{len(recent)} recovery codes were used, the last on"
-    if len(recent) == 1:
-        used = "a recovery code was used on"
-    return (
-        f"Trex: {used} {last}; {_left(len(codes.left))}. If that was not you, somebody has them.\n"
-        f"{_new_ones(options, account)}"
+    codes = codes_for(account, read_secret(path, reader), readable(path))
+    times = recent(codes)
+    if not times:
+        return ""
+    told = (
+        f"Trex: {_used(times)}; {_left(len(codes.left))}. If that was not you, somebody has them."
     )
+    return f"{told}\n{_new_ones(options, account)}"
+
+
+def recent(codes: "RecoveryCodes") -> list[int]:
+    """Return when codes were used within a month (Unix time); the clock may have been set back."""
+    now = time.time()
+    return [at for at in codes.spent.values() if abs(now - at) < TOLD_SECONDS]
+
+
+def moment(at: int) -> str:
+    """Return a time (Unix time) as the host's clock shows it."""
+    return time.strftime("%Y-%m-%d at %H:%M", time.localtime(at))
+
+
+def _used(times: list[int]) -> str:
+    if len(times) == 1:
+        return f"a recovery code was used on {moment(times[0])}"
+    return f"{len(times)} recovery codes were used, the last on {moment(max(times))}"
 
 
 def _left(number: int) -> str:

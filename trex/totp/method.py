@@ -11,6 +11,7 @@ from functools import partial
 from trex.errors import OtherAccount, ProgramFailed, TooManyAttempts
 from trex.login.challenge import Challenge, is_equal, random_text
 from trex.login.method import find_record, find_sender, find_servant
+from trex.recovery.notice import after_use
 from trex.system.packages import from_debian
 from trex.system.privilege import readable
 from trex.system.rewriting import tries
@@ -46,6 +47,7 @@ def prepare(
     if options.fleet:
         read_fleet(options)
         find_sender(options, account)
+    login.reminder = lambda: after_use(options, account, reader)
     return OneTimeCode(login, options, reader, path)
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import sandbox
+from tests.support.codes import FILE as OTP_FILE
+from tests.support.codes import text as otp_text
 from tests.support.recovery import CODES, FILE, write_codes
 
 if TYPE_CHECKING:
@@ -56,6 +58,19 @@ def test_a_use_of_long_ago_is_not_told_and_one_of_a_clock_that_was_ahead_is(
     assert told(log_in("alice")) == []
     write_codes(alice, spent={CODES[0]: now + 3 * DAY})
     assert "a recovery code was used on" in told(log_in("alice"))[0]
+
+
+def test_a_login_by_a_code_from_a_phone_tells_it_too(
+    bob: Account, trex_otp: Callable[..., Asked], place: Path
+) -> None:
+    bob.write(otp_text('" TOTP_AUTH', "12345678", "23456789"), OTP_FILE)
+    assert told(trex_otp("bob", "12345678")) == []
+    write_codes(bob, spent={CODES[0]: int(time.time())})
+    [text] = told(trex_otp("bob", "23456789"))
+    assert "a recovery code was used on" in text
+    bob.write(otp_text('" TOTP_AUTH', "12345678"), OTP_FILE)
+    bob.write("nonsense", FILE)
+    assert told(trex_otp("bob", "12345678")) == []
 
 
 def test_silent_logins_and_refusals_tell_nobody(

@@ -198,7 +198,7 @@ def test_a_page_s_port_is_one_or_a_range(ports: str, both: tuple[int, int]) -> N
     ("arguments", "reason"),
     [
         (["method=otp"], "one of openpgp, totp, sms, recovery"),
-        (["method=totp", "recovery_file=/x"], "recovery_file is unknown to method=totp"),
+        (["method=sms", "recovery_file=/x"], "recovery_file is unknown to method=sms"),
         (
             ["method=recovery", "secret=/x"],
             "secret is unknown to method=recovery, it is for method=totp",

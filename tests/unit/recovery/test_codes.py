@@ -158,9 +158,20 @@ def test_what_is_not_of_the_form_is_an_error_that_quotes_nothing(
     assert content != text(UID)
     with pytest.raises(RecordError) as caught:
         RecoveryCodes(content.encode(), PATH)
-    assert str(caught.value).startswith(f"{PATH}:{line}: expected ")
+    expected = {
+        "another uid": "a number", "another made": "a number", "another salt": "32 hex digits",
+        "another line": "uid, made and salt once each, or a code", "the end": "a line ",
+        "another code": "64 hex digits, not twice, and after use a time",
+    }  # fmt: skip
+    assert str(caught.value).startswith(f"{PATH}:{line}: expected {expected[found]}")
     assert str(caught.value).endswith(f", found {found}")
     assert not any(code in str(caught.value) for code in CODES)
+
+
+def test_a_digit_that_is_no_number_is_an_error() -> None:
+    content = text(UID).replace(f"uid {UID}", "uid \N{SUPERSCRIPT TWO}").encode("latin-1")
+    with pytest.raises(RecordError, match="found another uid$"):
+        RecoveryCodes(content, PATH)
 
 
 def test_a_file_without_codes_has_none_left() -> None:

@@ -17,7 +17,7 @@ from trex.login.method import Login
 from trex.login.options import parse_options
 from trex.recovery import method as recovery
 from trex.recovery.errors import CodeGone, NoCodeLeft, OtherAccount
-from trex.recovery.notice import after_use, make_command
+from trex.recovery.notice import after_use, make_command, moment
 from trex.system import rewriting, secretfile
 from trex.system.secretfile import StateNotWritten
 
@@ -104,8 +104,15 @@ def test_a_code_is_right_once_and_the_file_says_when(sheet: Sheet) -> None:
     assert sheet.login.reminder is None
     assert sheet.answer(CODES[0]) is ACCEPTED
     assert sheet.warnings == ["a recovery code was used, 1 left"]
+    assert sheet.login.reminder
+    assert (
+        f"; 1 is left. Before, a recovery code was used on {moment(NOW)}. If that was not you, "
+        in (sheet.login.reminder())
+    )
     assert sheet.answer(CODES[2]) is ACCEPTED
-    assert "; none is left.\n" in sheet.login.reminder()
+    assert f"; none is left. Before, 2 recovery codes were used, the last on {moment(NOW)}. " in (
+        sheet.login.reminder()
+    )
     with pytest.raises(NoCodeLeft, match=r"codes: no recovery code is left$"):
         sheet.answer(CODES[2], "nullok")
 
@@ -185,6 +192,43 @@ def test_a_login_that_is_always_overtaken_is_refused(
     assert (sheet.spent, sheet.warnings) == ([], [])
 
 
+def test_a_second_try_does_not_wait_for_its_own_lock(
+    sheet: Sheet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another writer may be about to replace the file, and end before it does."""
+    take_turn, attempts, granted = secretfile.take_turn, count(), []
+    replace_in = rewriting.replace_in
+
+    def replace(directory: int, name: str, read: os.stat_result, content: bytes) -> None:
+        if next(attempts) == 0:
+            raise rewriting.Overtaken
+        replace_in(directory, name, read, content)
+
+    monkeypatch.setattr(secretfile, "replace_in", replace)
+    monkeypatch.setattr(secretfile, "TURN_SECONDS", -1.0)
+    monkeypatch.setattr(
+        secretfile, "take_turn", lambda *of: granted.append(take_turn(*of)) or granted[-1]
+    )
+    assert sheet.answer(CODES[0]) is ACCEPTED
+    assert granted == [True, True]
+    assert sheet.warnings == ["a recovery code was used, 2 left"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "question"),
+    [
+        ([], ("Recovery code: ", False)),
+        (["echo"], ("Recovery code: ", True)),
+        (["prompt=Paper?"], ("Paper?", False)),
+    ],
+)
+def test_the_question(sheet: Sheet, arguments: list[str], question: tuple[str, bool]) -> None:
+    options = parse_options(["method=recovery", f"recovery_file={sheet.path}", *arguments])
+    with recovery.prepare(sheet.login, options, sheet.me, sheet.me) as challenge:
+        assert (challenge.question, challenge.echo) == question
+        assert challenge.information == ""
+
+
 def test_nothing_stays_open(sheet: Sheet) -> None:
     before = set(os.listdir("/proc/self/fd"))
     for answer in (CODES[0], "x", None):
@@ -206,13 +250,16 @@ def test_nothing_stays_open(sheet: Sheet) -> None:
 )
 def test_what_a_login_with_the_key_tells(sheet: Sheet, spent: dict[str, int], says: str) -> None:
     sheet.write(**spent)
-    told = after_use(str(sheet.path), parse_options([]), sheet.me, sheet.me)
+    options = parse_options([f"recovery_file={sheet.path}"])
+    told = after_use(options, sheet.me, sheet.me)
     assert told.startswith(f"Trex: {says}") if says else told == ""
     if says:
         moment = time.strftime("%Y-%m-%d at %H:%M", time.localtime(max(spent.values())))
         left = "1 is left" if len(spent) == 2 else "2 are left"
         assert f" {moment}; {left}. If that was not you, somebody has them.\n" in told
-        assert told.endswith("\nNew ones: trex recovery make")
+        assert told.endswith(f"\nNew ones: trex recovery make --recovery-file {sheet.path}")
+    sheet.path.unlink()
+    assert after_use(options, sheet.me, sheet.me) == ""
 
 
 @pytest.mark.parametrize(

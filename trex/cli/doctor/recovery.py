@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import time
 from typing import TYPE_CHECKING, Any
 
 from trex.cli.delegate import FILE_SECONDS, hint_for, run_as
@@ -14,7 +13,7 @@ from trex.cli.doctor.room import why_no_room
 from trex.errors import OWNER, FileUnsafe, NoRecord, TrexError
 from trex.login.method import expand_path, find_record, find_servant, is_absent
 from trex.recovery.codes import codes_for
-from trex.recovery.notice import TOLD_SECONDS, make_command
+from trex.recovery.notice import make_command, moment, recent
 from trex.system.privilege import find_account, readable
 from trex.system.secretfile import read_secret
 
@@ -39,16 +38,23 @@ def check_place(
         why = "Each login spends one of ten codes."
         fix = f"{where}: before it, auth sufficient pam_trex.so nullok (docs/recovery.md)"
         findings.append(Finding("recovery-always", WARNING, what, why, fix))
-    place = (options.recovery_file, options.run_as)
     for other, others in lines:
-        if other and others.method == "openpgp" and (others.recovery_file, others.run_as) != place:
-            what = f"{other.where}: it does not look for codes where {rule.where} does"
-            why = "Who logs in with the key is not told of recovery codes that were used."
-            arguments = f"recovery_file={options.recovery_file}"
-            arguments += f" run_as={options.run_as}" if options.run_as else ""
-            fix = f"sudoedit {other.path}, lines {other.line} and {rule.line}: {arguments} in both"
-            findings.append(Finding("recovery-untold", WARNING, what, why, fix))
+        if other and others.method in ("openpgp", "totp"):
+            findings += _check_same_place(other, others, rule, options)
     return findings
+
+
+def _check_same_place(other: Rule, others: Options, rule: Rule, options: Options) -> list[Finding]:
+    """Return whether another line of Trex's tells its users of codes that were used."""
+    if (others.recovery_file, others.run_as) == (options.recovery_file, options.run_as):
+        return []
+    what = f"{other.where}: it does not look for codes where {rule.where} does"
+    why = "Who logs in by that line is not told of recovery codes that were used."
+    fix = f"sudoedit {other.path}, line {other.line}: recovery_file={options.recovery_file}"
+    if others.run_as != options.run_as:
+        lines = f"lines {other.line} and {rule.line}"
+        fix = f"sudoedit {other.path}, {lines}: the same recovery_file= and run_as= in both"
+    return [Finding("recovery-untold", WARNING, what, why, fix)]
 
 
 def has_codes(account: Account, options: Options) -> bool:
@@ -97,7 +103,7 @@ def _examine(account: Account, reader: Account, options: Options) -> dict[str, A
             }
         }
     return {
-        "fault": None, "left": len(codes.left), "spent": list(codes.spent.values()),
+        "fault": None, "left": len(codes.left), "used": recent(codes),
         "room": why_no_room(path, len(content)),
     }  # fmt: skip
 
@@ -128,10 +134,10 @@ def _check_left(name: str, path: str, left: int, make: str) -> list[Finding]:
 
 def _check_used(name: str, told: dict[str, Any], make: str) -> list[Finding]:
     """Return a note about codes that were used lately, as long as some are left."""
-    recent = [at for at in told["spent"] if abs(time.time() - at) < TOLD_SECONDS]
-    if not recent or told["left"] <= FEW:
+    times = told["used"]
+    if not times or told["left"] <= FEW:
         return []
-    last = time.strftime("%Y-%m-%d at %H:%M", time.localtime(max(recent)))
-    what = f"{name}: {len(recent)} recovery code{'s' * (len(recent) != 1)} used, the last on {last}"
+    used = f"{len(times)} recovery code{'s' * (len(times) != 1)} used"
+    what = f"{name}: {used}, the last on {moment(max(times))}"
     why = "If that was not the user, somebody has the codes."
     return [Finding("recovery-used", NOTE, what, why, f"ask {name}; if it was not: {make}", name)]

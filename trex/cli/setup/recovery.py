@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -22,6 +21,7 @@ from trex.errors import FileUnsafe, OptionError, TrexError, UserUnknown, one_lin
 from trex.login.method import expand_path, find_servant, is_absent
 from trex.login.options import CENTRAL, CENTRAL_RECOVERY, Options, parse_options
 from trex.recovery.codes import HOW_MANY, codes_for, in_groups, new_file, random_code
+from trex.recovery.notice import make_command, moment
 from trex.system.privilege import find_account, readable
 from trex.system.rewriting import tries
 from trex.system.safefile import check_directories
@@ -121,17 +121,17 @@ def show_number(**arguments: Any) -> None:
     told = run_as(place.keeper, lambda: _told(place), FILE_SECONDS)
     left, spent = told["left"], told["spent"]
     answer(f"{place.user.name}: {place.shown}")
-    answer(f"Made on {_moment(told['made'])}: {left} of {left + len(spent)} codes left")
+    answer(f"Made on {moment(told['made'])}: {left} of {left + len(spent)} codes left")
     for at in spent:
-        answer(f"Used on {_moment(at)}")
+        answer(f"Used on {moment(at)}")
     if not left:
         raise CommandError("no recovery code is left", _make_again(place))
 
 
-@command.command()
+@command.command("remove")
 @_place_options
 @click.option("--yes", is_flag=True, help="Ask no questions.")
-def remove(*, yes: bool, **arguments: Any) -> None:
+def remove_codes(*, yes: bool, **arguments: Any) -> None:
     """Remove all codes, such as those of somebody who leaves. None of them is right any more."""
     place = _find_place(**arguments)
     before = run_as(place.keeper, lambda: _before(place), FILE_SECONDS)
@@ -223,15 +223,8 @@ def _told(place: Place) -> dict[str, Any]:
 
 def _make_again(place: Place) -> str:
     """Return the command that makes new codes there."""
-    from trex.recovery.notice import make_command
-
     own = os.geteuid() == place.user.uid and not place.options.run_as
     return make_command(place.options, "" if own else place.user.name)
-
-
-def _moment(at: int) -> str:
-    """Return a time (Unix time) as the clock on the wall shows it."""
-    return time.strftime("%Y-%m-%d at %H:%M", time.localtime(at))
 
 
 def _page(path: str, codes: list[str], place: Place) -> NewFile:
