@@ -9,11 +9,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 from unittest.mock import patch
 
-from trex.errors import ACCEPTED, MISSING, WRONG, RecordError
+from trex.errors import ACCEPTED, MISSING, WRONG, OtherAccount, RecordError
 from trex.login.options import parse_options
 from trex.recovery import method as recovery
 from trex.recovery.codes import RecoveryCodes
-from trex.recovery.errors import OtherAccount
 from trex.system.privilege import Account
 
 if TYPE_CHECKING:
@@ -31,7 +30,8 @@ ERROR = re.compile(
     r"found (another (line|uid|made|salt|code)|the end)"
 )
 OTHER = re.compile(
-    rf"{PATH}: these recovery codes were made for uid \d{{1,10}}, and alice has uid 1000"
+    rf"{PATH}: expected uid=1000, which is alice's, found uid=\d{{1,10}}: "
+    "it was made for another account"
 )
 WORD = re.compile(rb"(?m)^code ([0-9a-f]{64})(?: ([0-9]{1,10}))?$")
 SALT = re.compile(rb"(?m)^salt ([0-9a-f]{32})$")

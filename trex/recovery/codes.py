@@ -9,8 +9,7 @@ busy with a slow one.
 import os
 import time
 
-from trex.errors import RecordError
-from trex.recovery.errors import OtherAccount
+from trex.errors import OtherAccount, RecordError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,8 +142,7 @@ def codes_for(account: "Account", content: bytes, path: str) -> RecoveryCodes:
     """
     codes = RecoveryCodes(content, path)
     if codes.uid != account.uid:
-        told = f"made for uid {codes.uid}, and {account.name} has uid {account.uid}"
-        raise OtherAccount(f"{path}: these recovery codes were {told}")
+        raise OtherAccount(path, account.name, account.uid, codes.uid)
     return codes
 
 

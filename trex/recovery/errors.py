@@ -3,10 +3,6 @@
 from trex.errors import WRONG, TrexError
 
 
-class OtherAccount(TrexError):
-    """The codes were made for an account that has another uid, such as one that is gone."""
-
-
 class NoCodeLeft(TrexError):
     """All of the user's codes are spent."""
 

@@ -79,7 +79,7 @@ def _predecessor(user: Account) -> None:
         (_others, "recovery-FileUnsafe", "found "),
         (_open_home, "recovery-FileUnsafe", "/home/alice: expected writable by its owner only, found mode 0777"),
         (_malformed, "recovery-RecordError", f"{FILE}:1: expected a number, found another uid"),
-        (_predecessor, "recovery-OtherAccount", "these recovery codes were made for uid "),
+        (_predecessor, "recovery-OtherAccount", ": it was made for another account"),
     ],
 )  # fmt: skip
 def test_a_file_that_a_login_would_refuse_and_the_command_that_fixes_it(

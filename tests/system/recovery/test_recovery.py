@@ -137,7 +137,10 @@ def test_the_next_account_of_the_name_does_not_inherit_the_codes(
 ) -> None:
     bob.write(text(bob.uid + 1), FILE)
     assert recover("bob", CODES[0], "nullok").verdict == "PAM_AUTHINFO_UNAVAIL"
-    assert f"were made for uid {bob.uid + 1}, and bob has uid {bob.uid}" in log.verdict()
+    assert (
+        f"expected uid={bob.uid}, which is bob's, found uid={bob.uid + 1}: it was made for another"
+        in log.verdict()
+    )
     assert spent_in(recovery_file(bob)) == []
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.support.recovery import CODES, MADE, SALT, hashed, text
-from trex.errors import RecordError
+from trex.errors import OtherAccount, RecordError
 from trex.recovery import codes as codes_module
 from trex.recovery.codes import (
     HOW_MANY,
@@ -21,7 +21,6 @@ from trex.recovery.codes import (
     new_file,
     random_code,
 )
-from trex.recovery.errors import OtherAccount
 from trex.system.privilege import Account
 
 PATH = "/home/alice/.trex_recovery"
@@ -170,7 +169,7 @@ def test_what_is_not_of_the_form_is_an_error_that_quotes_nothing(
 
 def test_a_digit_that_is_no_number_is_an_error() -> None:
     content = text(UID).replace(f"uid {UID}", "uid \N{SUPERSCRIPT TWO}").encode("latin-1")
-    with pytest.raises(RecordError, match="found another uid$"):
+    with pytest.raises(RecordError, match=r"found another uid$"):
         RecoveryCodes(content, PATH)
 
 
@@ -180,7 +179,8 @@ def test_a_file_without_codes_has_none_left() -> None:
 
 @pytest.mark.parametrize("uid", [0, UID - 1, UID + 1, 10_010])
 def test_codes_of_another_account_are_refused(uid: int) -> None:
-    with pytest.raises(OtherAccount, match=rf"made for uid {uid}, and alice has uid {UID}$"):
+    told = rf"^{PATH}: expected uid={UID}, which is alice's, found uid={uid}: "
+    with pytest.raises(OtherAccount, match=told):
         codes_for(ALICE, text(uid).encode(), PATH)
 
 

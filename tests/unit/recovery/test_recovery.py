@@ -11,12 +11,12 @@ import pytest
 
 from tests.support.accounts import own_account
 from tests.support.recovery import CODES, hashed, spent_in, text
-from trex.errors import ACCEPTED, LATE, MISSING, WRONG, NoRecord, Outcome
+from trex.errors import ACCEPTED, LATE, MISSING, WRONG, NoRecord, OtherAccount, Outcome
 from trex.login import challenge as challenge_module
 from trex.login.method import Login
 from trex.login.options import parse_options
 from trex.recovery import method as recovery
-from trex.recovery.errors import CodeGone, NoCodeLeft, OtherAccount
+from trex.recovery.errors import CodeGone, NoCodeLeft
 from trex.recovery.notice import after_use, make_command, moment
 from trex.system import rewriting, secretfile
 from trex.system.secretfile import StateNotWritten

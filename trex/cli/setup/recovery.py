@@ -49,7 +49,7 @@ Examples:
 
 
 @dataclass(frozen=True)
-class Place:
+class KeptCodes:
     """Whose codes, where they are, and which account reads and writes them, as in the module."""
 
     user: Account
@@ -146,7 +146,7 @@ def remove_codes(*, yes: bool, **arguments: Any) -> None:
 
 def _find_place(
     user: str | None, *, central: bool, recovery_file: str | None, run_as: str | None
-) -> Place:
+) -> KeptCodes:
     """Return whose codes and where. Raises CommandError for a user not to be acted for."""
     given = {"recovery_file": recovery_file, "run_as": run_as}
     usual = {"recovery_file": CENTRAL_RECOVERY, "run_as": CENTRAL["run_as"]} if central else {}
@@ -167,10 +167,10 @@ def _find_place(
     if os.geteuid() not in (0, writer.uid):
         others = f" or {writer.name}" if writer.uid else ""
         raise CommandError(f"only root{others} can do this", "sudo trex ...")
-    return Place(account, keeper, path, options)
+    return KeptCodes(account, keeper, path, options)
 
 
-def _prepare_directory(place: Place) -> None:
+def _prepare_directory(place: KeptCodes) -> None:
     """Make the keeper's directory in one of root's, where it is missing."""
     directory = os.path.dirname(place.path)
     if not place.options.run_as or os.path.lexists(directory):
@@ -186,7 +186,7 @@ def _prepare_directory(place: Place) -> None:
         raise CommandError(told, "README.md, central mode, has the directories") from None
 
 
-def _before(place: Place) -> str:
+def _before(place: KeptCodes) -> str:
     """Return what new codes would replace, "" for nothing.
 
     Raises FileUnsafe for a file or directory that no login would take.
@@ -202,7 +202,7 @@ def _before(place: Place) -> str:
     return f"{left or 'no'} recovery code{'s' * (left != 1)} left"
 
 
-def _write(place: Place, content: bytes) -> None:
+def _write(place: KeptCodes, content: bytes) -> None:
     """Create or replace the file. A login that spends a code meanwhile is not overwritten."""
     if is_absent(place.path, place.keeper):
         create_secret(place.path, place.keeper, content)
@@ -214,20 +214,20 @@ def _write(place: Place, content: bytes) -> None:
     raise StateNotWritten(f"{place.shown} was changed by other logins")
 
 
-def _told(place: Place) -> dict[str, Any]:
+def _told(place: KeptCodes) -> dict[str, Any]:
     if is_absent(place.path, place.keeper):
         raise CommandError(f"{place.shown}: no such file", _make_again(place))
     codes = codes_for(place.user, read_secret(place.path, place.keeper), readable(place.path))
     return {"left": len(codes.left), "spent": sorted(codes.spent.values()), "made": codes.made}
 
 
-def _make_again(place: Place) -> str:
+def _make_again(place: KeptCodes) -> str:
     """Return the command that makes new codes there."""
     own = os.geteuid() == place.user.uid and not place.options.run_as
     return make_command(place.options, "" if own else place.user.name)
 
 
-def _page(path: str, codes: list[str], place: Place) -> NewFile:
+def _page(path: str, codes: list[str], place: KeptCodes) -> NewFile:
     from trex.cli.setup.recoverypage import page_of
 
     return NewFile(path, page_of(codes, place.user.name, os.uname().nodename).encode("utf-8"))
