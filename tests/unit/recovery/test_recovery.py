@@ -258,6 +258,11 @@ def test_what_a_login_with_the_key_tells(sheet: Sheet, spent: dict[str, int], sa
         left = "1 is left" if len(spent) == 2 else "2 are left"
         assert f" {moment}; {left}. If that was not you, somebody has them.\n" in told
         assert told.endswith(f"\nNew ones: trex recovery make --recovery-file {sheet.path}")
+        options.run_as = "_trex"
+        where = f"trex recovery make --central --recovery-file {sheet.path} --user {sheet.me.name}"
+        assert after_use(options, sheet.me, sheet.me).endswith(
+            f"\nNew ones, from whoever administers this machine: {where}"
+        )
     sheet.path.unlink()
     assert after_use(options, sheet.me, sheet.me) == ""
 
