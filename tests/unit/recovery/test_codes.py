@@ -10,7 +10,6 @@ import pytest
 
 from tests.support.recovery import CODES, MADE, SALT, hashed, text
 from trex.errors import OtherAccount, RecordError
-from trex.recovery import codes as codes_module
 from trex.recovery.codes import (
     HOW_MANY,
     RecoveryCodes,
@@ -50,7 +49,7 @@ def test_all_eighty_bits_are_in_a_code(
         assert size == len(drawn)
         return drawn
 
-    monkeypatch.setattr(codes_module.os, "getrandom", getrandom)
+    monkeypatch.setattr(os, "getrandom", getrandom)
     assert random_code() == code
 
 
@@ -182,9 +181,3 @@ def test_codes_of_another_account_are_refused(uid: int) -> None:
     told = rf"^{PATH}: expected uid={UID}, which is alice's, found uid={uid}: "
     with pytest.raises(OtherAccount, match=told):
         codes_for(ALICE, text(uid).encode(), PATH)
-
-
-def test_what_is_drawn_comes_from_the_kernel() -> None:
-    """The module has no other source: `random` is not for secrets."""
-    assert codes_module.os is os
-    assert not hasattr(codes_module, "random")

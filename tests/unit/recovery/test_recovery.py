@@ -58,6 +58,10 @@ class Sheet:
         return spent_in(self.path)
 
     @property
+    def told(self) -> str:
+        return self.login.reminder() if self.login.reminder else ""
+
+    @property
     def warnings(self) -> list[str]:
         return [warning.removeprefix(f"{self.path}: ") for warning in self.login.warnings]
 
@@ -92,8 +96,7 @@ def test_a_code_is_right_once_and_the_file_says_when(sheet: Sheet) -> None:
     assert sheet.answer(CODES[1]) is ACCEPTED
     assert sheet.path.read_text() == text(sheet.me.uid, spent={CODES[1]: NOW})
     assert sheet.path.stat().st_mode & 0o7777 == 0o600
-    assert sheet.login.reminder
-    assert sheet.login.reminder() == (
+    assert sheet.told == (
         "Trex: this recovery code is spent; 2 are left.\n"
         f"New ones: trex recovery make --recovery-file {sheet.path}"
     )
@@ -101,18 +104,14 @@ def test_a_code_is_right_once_and_the_file_says_when(sheet: Sheet) -> None:
     assert sheet.warnings == [
         "a recovery code was offered again after its use: someone may have seen it"
     ]
-    assert sheet.login.reminder is None
+    assert sheet.told == ""
     assert sheet.answer(CODES[0]) is ACCEPTED
     assert sheet.warnings == ["a recovery code was used, 1 left"]
-    assert sheet.login.reminder
-    assert (
-        f"; 1 is left. Before, a recovery code was used on {moment(NOW)}. If that was not you, "
-        in (sheet.login.reminder())
-    )
+    before = f"Before, a recovery code was used on {moment(NOW)}. If that was not you, "
+    assert f"; 1 is left. {before}" in sheet.told
     assert sheet.answer(CODES[2]) is ACCEPTED
-    assert f"; none is left. Before, 2 recovery codes were used, the last on {moment(NOW)}. " in (
-        sheet.login.reminder()
-    )
+    before = f"Before, 2 recovery codes were used, the last on {moment(NOW)}. "
+    assert f"; none is left. {before}" in sheet.told
     with pytest.raises(NoCodeLeft, match=r"codes: no recovery code is left$"):
         sheet.answer(CODES[2], "nullok")
 
@@ -196,7 +195,8 @@ def test_a_second_try_does_not_wait_for_its_own_lock(
     sheet: Sheet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another writer may be about to replace the file, and end before it does."""
-    take_turn, attempts, granted = secretfile.take_turn, count(), []
+    attempts = count()
+    granted: list[bool] = []
     replace_in = rewriting.replace_in
 
     def replace(directory: int, name: str, read: os.stat_result, content: bytes) -> None:
@@ -204,11 +204,13 @@ def test_a_second_try_does_not_wait_for_its_own_lock(
             raise rewriting.Overtaken
         replace_in(directory, name, read, content)
 
+    def take_turn(descriptor: int, deadline: float) -> bool:
+        granted.append(rewriting.take_turn(descriptor, deadline))
+        return granted[-1]
+
     monkeypatch.setattr(secretfile, "replace_in", replace)
     monkeypatch.setattr(secretfile, "TURN_SECONDS", -1.0)
-    monkeypatch.setattr(
-        secretfile, "take_turn", lambda *of: granted.append(take_turn(*of)) or granted[-1]
-    )
+    monkeypatch.setattr(secretfile, "take_turn", take_turn)
     assert sheet.answer(CODES[0]) is ACCEPTED
     assert granted == [True, True]
     assert sheet.warnings == ["a recovery code was used, 2 left"]

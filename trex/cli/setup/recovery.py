@@ -203,7 +203,7 @@ def _before(place: KeptCodes) -> str:
 
 
 def _write(place: KeptCodes, content: bytes) -> None:
-    """Create or replace the file. A login that spends a code meanwhile is not overwritten."""
+    """Create or replace the file as a whole, in this command's turn among the logins."""
     if is_absent(place.path, place.keeper):
         create_secret(place.path, place.keeper, content)
         return
