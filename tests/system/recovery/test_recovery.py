@@ -255,6 +255,20 @@ def test_a_lost_key_does_not_lock_its_owner_out(
     assert log_in(CODES[1], "asked").stdout == "logged in as alice\n", "and without a record"
 
 
+def test_the_example_asks_for_a_code_too(alice: Account, client: Path, native_door: Path) -> None:
+    """contrib/pam.d; tests/system/login/test_contrib.py has the key's part."""
+    write_codes(alice)
+    example = sandbox.PROJECT / "contrib/pam.d/sshd-key-or-recovery-code"
+    text = example.read_text(encoding="utf-8").replace("pam_trex.so", str(native_door))
+    name = sandbox.pam_service("trex-recovery-example", *text.splitlines())
+    answer = f"grep -q BEGIN && echo || echo {CODES[0]}"
+    for verdict in ("PAM_SUCCESS", "PAM_AUTH_ERR"):
+        assert sandbox.ask_pam(client, name, "alice", "--answer-with", answer).verdict == verdict
+    recovery_file(alice).unlink()
+    refused = sandbox.ask_pam(client, name, "alice", "--answer-with", answer)
+    assert refused.verdict == "PAM_AUTHINFO_UNAVAIL"
+
+
 def test_a_key_that_cannot_be_used_leaves_the_codes(
     alice: Account, holder: Holder, place: Path, sshd: Callable[..., Sshd], keys: dict[str, str]
 ) -> None:
