@@ -55,7 +55,7 @@ def test_on_a_client_the_help_needs_none_of_the_optional_ones(
 ) -> None:
     """What `pipx install .` brings is click and python-gnupg."""
     without("pyotp", "qrcode", "cryptography", "requests", "redis")
-    for command in (["--help"], ["totp", "--help"], ["doctor", "--help"]):
+    for command in (["--help"], *([name, "--help"] for name in ("totp", "recovery", "doctor"))):
         done = trex(*command, account=bob)
         assert (done.returncode, done.stderr) == (0, "")
     told = " ".join(trex("--help", account=bob).stdout.split())
