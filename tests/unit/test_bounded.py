@@ -170,7 +170,6 @@ MODULES = (
     trex.totp.errors,
 )  # fmt: skip
 ARGUMENTS: dict[type[TrexError], list[Any]] = {
-    OtherAccount: ["x" * LONG, "x" * LONG, 1, 2],
     RecordError: ["x" * LONG, 1, "x" * LONG, "x" * LONG],
     FileUnsafe: ["x" * LONG, "x" * LONG, "x" * LONG],
     OtherAccount: ["x" * LONG, "x" * LONG, MAX_UID, MAX_UID],
