@@ -34,6 +34,9 @@ COMMANDS: dict[str, str] = {
     "try": "setup.attempt:command",
     "totp": "setup.totp:command",
     "recovery": "setup.recovery:command",
+    "activate": "activation.activate:command",
+    "confirm": "activation.confirm:command",
+    "deactivate": "activation.deactivate:command",
     "manual": "manual:manual",
     "completion": "manual:completion",
 }

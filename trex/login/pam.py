@@ -24,6 +24,7 @@ from trex.errors import (
 )
 from trex.login.method import Login
 from trex.login.story import log_in
+from trex.login.witness import bear_witness
 from trex.system.sigchld import OwnChildren
 
 TYPE_CHECKING = False
@@ -109,6 +110,8 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
     from trex.login.audit import write_verdict
 
     write_verdict(login, outcome, detail, monotonic() - started)
+    if outcome is ACCEPTED:
+        bear_witness(login)
     silent = bool(flags & pamh.PAM_SILENT)
     if outcome not in NO_REFUSAL:
         _refuse(pamh, outcome, silent=silent)

@@ -1,0 +1,60 @@
+"""Who could log in through a service until now, and cannot afterwards."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from typing import TYPE_CHECKING
+
+from trex.cli.activation.lines import arguments_of
+from trex.cli.doctor.line import users_of
+from trex.login.options import parse_options
+from trex.system.privilege import readable
+
+if TYPE_CHECKING:
+    from trex.cli.activation.lines import Choice
+
+SHELLS = "/etc/shells"
+NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
+FIRST_UID = 1000  # of people's accounts: UID_MIN of login.defs(5), unless it says otherwise
+LOGIN_DEFS = "/etc/login.defs"
+
+
+def not_set_up(choice: Choice) -> list[str]:
+    """Return the accounts that may log in and are set up for none of the methods."""
+    able: set[str] = set()
+    for method in choice.methods:
+        able.update(users_of(parse_options(arguments_of(choice, method))).names)
+    return [name for name in _login_accounts() if name not in able]
+
+
+def _login_accounts() -> list[str]:
+    """Return root, and people's accounts with a shell."""
+    shells = _shells()
+    first = _first_uid()
+    return [
+        readable(entry.pw_name)
+        for entry in pwd.getpwall()
+        if (entry.pw_uid == 0 or first <= entry.pw_uid < 65534)
+        and entry.pw_shell not in NO_LOGIN
+        and (not shells or not entry.pw_shell or entry.pw_shell in shells)
+    ]
+
+
+def _shells() -> set[str]:
+    return {line for line in _lines(SHELLS) if line.startswith("/")}
+
+
+def _first_uid() -> int:
+    for line in _lines(LOGIN_DEFS):
+        words = line.split()
+        if words[:1] == ["UID_MIN"] and words[1:2] and words[1].isdecimal():
+            return int(words[1])
+    return FIRST_UID
+
+
+def _lines(path: str) -> list[str]:
+    if not os.path.isfile(path):
+        return []
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read().splitlines()

@@ -1,0 +1,168 @@
+"""What an activation changes, written down before it changes anything.
+
+STATE is root's own. One plan at most waits to be confirmed, `pending.ID`; whoever renames that file
+decides, so that of `trex confirm` and the way back only one can succeed, and neither waits for a lock
+that a stopped process holds. The way back renames it to `reverting.ID`, and confirming to `SERVICE`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+
+from trex.cli.errors import CommandError
+from trex.system.rewriting import sync_directory
+
+STATE = "/var/lib/trex/activation"
+PENDING, REVERTING, ACTIVE = "pending.", "reverting.", "active."
+UNWRITTEN = ".new"
+BOOT = "/proc/sys/kernel/random/boot_id"
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One file: its text (None: there is no file), and whose it is, with undecodable bytes as surrogates.
+
+    `original` is from before the first activation, `before` from before this one.
+    """
+
+    path: str  # where the file itself is, behind any link
+    original: str | None
+    before: str | None
+    after: str
+    mode: int
+    uid: int
+    gid: int
+
+    @property
+    def new(self) -> str:
+        """Where `after` waits; renaming this file is the change."""
+        return _beside(self.path, "new")
+
+    @property
+    def old(self) -> str:
+        """Where `before` waits: the way back needs no space on the disk."""
+        return _beside(self.path, "old")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An activation. `deadline` is seconds of CLOCK_BOOTTIME in the boot `boot`, `until` of time(2)."""
+
+    identity: str
+    service: str
+    services: list[str]  # those whose logins may confirm it
+    edits: list[Edit]
+    boot: str
+    deadline: float
+    until: float
+    ends: bool = False  # the way back ends the activation for good: trex deactivate
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is late to confirm: the time is over, or the host was started again."""
+        return self.boot != boot_id() or time.clock_gettime(time.CLOCK_BOOTTIME) >= self.deadline
+
+
+def with_original(edit: Edit, original: str | None) -> Edit:
+    """Return an edit that belongs to an earlier one."""
+    return replace(edit, original=original)
+
+
+def boot_id() -> str:
+    """Return what is another text after each start of the host."""
+    with open(BOOT, encoding="ascii") as file:
+        return file.read().strip()
+
+
+def make_state() -> None:
+    """Make STATE, if it is not there."""
+    os.makedirs(STATE, mode=0o755, exist_ok=True)
+    os.chmod(STATE, 0o700)
+    sync_directory(os.path.dirname(STATE))
+
+
+def write_plan(plan: Plan, kind: str) -> None:
+    """Write a plan so that it survives a power cut. Raises OSError with nothing written."""
+    path = _path(kind, plan)
+    made = os.path.join(STATE, f".{plan.identity}{UNWRITTEN}")
+    content = json.dumps(asdict(plan)).encode("ascii")
+    try:
+        with open(os.open(made, NEW, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(made, path)
+        sync_directory(STATE)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(made)
+        raise
+
+
+def remove_unwritten() -> None:
+    """Remove what a command has left that was killed while it wrote a plan."""
+    for name in os.listdir(STATE):
+        if name.startswith(".") and name.endswith(UNWRITTEN):
+            os.unlink(os.path.join(STATE, name))
+
+
+def read_plans(kind: str) -> list[Plan]:
+    """Return the plans of a kind. Raises CommandError for a file that is none."""
+    try:
+        names = sorted(os.listdir(STATE))
+    except FileNotFoundError:
+        return []
+    plans = (read_plan(os.path.join(STATE, name)) for name in names if name.startswith(kind))
+    return [plan for plan in plans if plan]
+
+
+def read_active(service: str) -> Plan | None:
+    """Return the confirmed plan of a service."""
+    return read_plan(os.path.join(STATE, ACTIVE + service))
+
+
+def read_plan(path: str) -> Plan | None:
+    """Return the plan in a file, None if that has gone."""
+    try:
+        with open(path, "rb") as file:
+            fields = json.load(file)
+        return Plan(**{**fields, "edits": [Edit(**edit) for edit in fields["edits"]]})
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = (
+            error.strerror if isinstance(error, OSError) else "this is no plan of trex activate"
+        )
+        raise CommandError(f"{path}: {reason}", f"is {STATE} root's own and whole?") from None
+
+
+def move(plan: Plan, before: str, after: str) -> bool:
+    """Have a plan be of another kind; False if somebody else has done so."""
+    try:
+        os.rename(_path(before, plan), _path(after, plan))
+    except FileNotFoundError:
+        return False
+    sync_directory(STATE)
+    return True
+
+
+def forget(plan: Plan, kind: str) -> None:
+    """Remove a plan."""
+    with suppress(FileNotFoundError):
+        os.unlink(_path(kind, plan))
+    sync_directory(STATE)
+
+
+def _path(kind: str, plan: Plan) -> str:
+    return os.path.join(STATE, kind + (plan.service if kind == ACTIVE else plan.identity))
+
+
+def _beside(path: str, kind: str) -> str:
+    """Return a name that neither libpam nor sshd's `*.conf` takes for a file of theirs."""
+    directory, name = os.path.split(path)
+    return os.path.join(directory, f".{name}.trex-{kind}")
