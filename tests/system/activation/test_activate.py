@@ -1,34 +1,254 @@
-"""`trex activate sshd` from a host as Debian has it to a confirmed one, and back by itself."""
+"""`trex activate` from a host as Debian has it to a confirmed one, and back."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.activation import DROP_IN, PAM, STATE, WITNESSES, run, until, watchers
+import pytest
+
+from tests.support.activation import DROP_IN, PAM, WITNESSES, run, until, watchers
+from tests.support.sshd import saying
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from tests.support.activation import HostSshd
     from tests.support.sandbox import Account
 
 ACTIVATE = ("trex", "activate", "sshd", "--yes", "--watcher-alone")
+BACKUP = Path("/etc/ssh/sshd_config.d/99-other.conf")
 
 
-def test_a_login_that_trex_lets_in_confirms_it(
-    machine: Account, server: HostSshd, responder: Path
+def tells(*command: str, status: int = 0) -> str:
+    """Run a command that ends so, and return all that it says."""
+    done = run(*command)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def old_session(server: HostSshd) -> Iterator[subprocess.Popen[str]]:
+    """A shell of alice's over ssh, from before: by her SSH key alone, as Debian has it."""
+    shell = subprocess.Popen(
+        [*server.command("alice"), "sh"], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, env={"PATH": "/usr/bin:/bin", "HOME": "/"},
+    )  # fmt: skip
+    assert in_session(shell, "echo here") == ["here"]
+    yield shell
+    shell.communicate("exit\n", timeout=30)
+
+
+def in_session(shell: subprocess.Popen[str], command: str) -> list[str]:
+    """Run a command there and return its lines."""
+    assert shell.stdin
+    assert shell.stdout
+    shell.stdin.write(f"{command} 2>&1; echo END\n")
+    shell.stdin.flush()
+    return list(iter(lambda: shell.stdout.readline().strip(), "END"))  # type: ignore[union-attr]
+
+
+def test_a_login_that_trex_lets_in_confirms_it_and_no_session_from_before(
+    machine: Account, server: HostSshd, responder: Path, old_session: subprocess.Popen[str]
 ) -> None:
-    before = PAM.read_text()
-    done = run(*ACTIVATE)
-    print(done.stdout, done.stderr)
-    assert done.returncode == 0
-    assert "pam_trex.so" in PAM.read_text()
+    before, mode = PAM.read_text(), PAM.stat()
+    told = tells(*ACTIVATE)
+    assert "+auth  required  pam_trex.so" in told
+    assert "-@include common-auth" in told
+    assert "no longer asked by sshd: pam_unix.so" in told
+    assert "bob" not in told
+    after = PAM.read_text()
+    assert after.splitlines()[5:] == before.splitlines()[4:]
+    assert (PAM.stat().st_mode, PAM.stat().st_uid) == (mode.st_mode, mode.st_uid)
+
+    refused = in_session(old_session, "sudo trex confirm")
+    assert "this is no login that Trex has let in through sshd since then" in refused[0]
+    assert server.log_in("alice", saying(server.directory, "no"), "true").returncode != 0
+    assert "no login" in tells("trex", "confirm", status=1)
+
     login = server.log_in("alice", responder, "sudo trex confirm")
-    print(login.stdout, login.stderr, server.log.read_text()[-3000:])
-    assert login.returncode == 0
+    assert login.returncode == 0, login.stderr
+    assert "Confirmed: sshd asks Trex." in login.stderr
     until(lambda: not watchers())
     assert not WITNESSES.exists()
-    done = run("trex", "deactivate", "sshd", "--yes")
-    print(done.stdout, done.stderr)
+    assert list(PAM.parent.glob(".*.trex-*")) == []
+    assert in_session(old_session, "echo still here") == ["still here"]
+
+    assert "asks Trex already" in tells("trex", "activate", "sshd", "--watcher-alone")
+    assert PAM.read_text() == after
+    assert "nothing waits" in tells("trex", "confirm", status=1)
+
+    assert "Restored" in tells("trex", "deactivate", "sshd", "--yes")
     assert PAM.read_text() == before
     assert not DROP_IN.exists()
+    assert "not switched sshd on" in tells("trex", "deactivate", "sshd", status=1)
+    assert in_session(old_session, "echo still here") == ["still here"]
+    until(lambda: server.log_in("alice", responder, "true").returncode == 0)
+
+
+def test_without_a_login_everything_is_as_before_after_the_time(
+    machine: Account, server: HostSshd, responder: Path
+) -> None:
+    before = PAM.read_bytes()
+    told = tells(*ACTIVATE, "--timeout", "10s")
+    assert "in 10 seconds" in told or "in 9 seconds" in told
+    assert PAM.read_bytes() != before
+    assert "waits to be confirmed until" in tells(*ACTIVATE, status=1)
+    until(lambda: not watchers())
+    assert PAM.read_bytes() == before
+    assert not DROP_IN.exists()
+    assert not WITNESSES.exists()
+    assert "nothing waits" in tells("trex", "confirm", status=1)
+    login = server.log_in("alice", responder, "echo in")  # by her SSH key alone
+    assert login.stdout == "in\n"
+
+
+def test_what_waits_can_be_taken_back_at_once(machine: Account, server: HostSshd) -> None:
+    before = PAM.read_bytes()
+    tells(*ACTIVATE)
+    assert "Taken back" in tells("trex", "deactivate", "sshd")
+    assert PAM.read_bytes() == before
+    until(lambda: not watchers())
+
+
+def test_a_dry_run_changes_nothing(machine: Account, server: HostSshd) -> None:
+    before = PAM.read_bytes()
+    told = tells(*ACTIVATE, "--dry-run")
+    assert "+AuthenticationMethods publickey,keyboard-interactive:pam" in told
+    assert "not set up, so these are refused: root" in told
+    assert PAM.read_bytes() == before
+    assert not DROP_IN.exists()
+    assert watchers() == []
+
+
+def test_where_nothing_would_act_after_a_reboot_it_has_to_be_accepted(machine: Account) -> None:
+    told = tells("trex", "activate", "sshd", "--yes", status=1)
+    assert "neither systemd nor cron runs here" in told
+    assert "--watcher-alone" in told
+
+
+def test_nothing_is_changed_where_nobody_could_log_in(machine: Account, server: HostSshd) -> None:
+    machine.record.unlink()
+    before = PAM.read_bytes()
+    told = tells(*ACTIVATE, status=1)
+    assert "nobody is set up: sshd would refuse everybody" in told
+    assert "not set up, so these are refused: root" in told
+    assert "alice" in told
+    assert PAM.read_bytes() == before
+
+
+@pytest.mark.parametrize("without", [(), ("setpriv", "--bounding-set", "-sys_admin")])
+def test_a_configuration_that_sshd_cannot_read_is_found_before_it_counts(
+    machine: Account, server: HostSshd, without: tuple[str, ...]
+) -> None:
+    """Also where no mount namespace can be made: then after the change, which is taken back."""
+    before = PAM.read_bytes()
+    BACKUP.write_text("NoSuchOption yes\n")
+    try:
+        told = tells(*without, *ACTIVATE, status=1)
+    finally:
+        BACKUP.unlink()
+    assert "NoSuchOption" in told
+    assert PAM.read_bytes() == before
+    assert not DROP_IN.exists()
+    until(lambda: not watchers())
+
+
+@pytest.mark.parametrize("without", [(), ("setpriv", "--bounding-set", "-sys_admin")])
+def test_what_the_doctor_would_find_is_found_before_it_counts(
+    machine: Account, server: HostSshd, without: tuple[str, ...]
+) -> None:
+    """sshd takes the first value that it finds."""
+    before = PAM.read_bytes()
+    first = BACKUP.with_name("00-first.conf")
+    first.write_text("UsePAM no\n")
+    try:
+        told = tells(*without, *ACTIVATE, status=1)
+        assert "error: sshd has UsePAM no" in told
+        assert "trex doctor --service sshd would find these errors" in told
+        assert PAM.read_bytes() == before
+        assert not DROP_IN.exists()
+        tells(*ACTIVATE, "--anyway")
+        tells("trex", "deactivate", "sshd")
+    finally:
+        first.unlink()
+    until(lambda: not watchers())
+
+
+def test_a_file_that_cannot_be_written_leaves_everything_as_it_was(
+    machine: Account, server: HostSshd
+) -> None:
+    before = PAM.read_bytes()
+    subprocess.run(["mount", "--bind", "/etc/pam.d", "/etc/pam.d"], check=True)
+    subprocess.run(["mount", "-o", "remount,ro,bind", "/etc/pam.d"], check=True)
+    try:
+        told = tells(*ACTIVATE, status=1)
+    finally:
+        subprocess.run(["umount", "/etc/pam.d"], check=True)
+    assert "Read-only file system" in told
+    assert "everything is as before" in told
+    assert PAM.read_bytes() == before
+    assert not DROP_IN.exists()
+
+
+def test_the_way_back_needs_no_space_on_the_disk(machine: Account, server: HostSshd) -> None:
+    before = PAM.read_bytes()
+    small = Path("/run/trex/small-pam.d")
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "small", small], check=True)
+    try:
+        subprocess.run(["cp", "-a", "/etc/pam.d/.", small], check=True)
+        subprocess.run(["mount", "--bind", small, "/etc/pam.d"], check=True)
+        tells(*ACTIVATE)
+        assert PAM.read_bytes() != before
+        filler = small / ".filler"
+        with pytest.raises(OSError, match="No space left"), filler.open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+        assert "Taken back" in tells("trex", "deactivate", "sshd")
+        assert PAM.read_bytes() == before
+    finally:
+        subprocess.run(["umount", "/etc/pam.d"], check=True)
+        subprocess.run(["umount", small], check=True)
+        small.rmdir()
+    until(lambda: not watchers())
+
+
+def test_a_stopped_activate_changes_nothing_once_it_was_taken_back(
+    machine: Account, server: HostSshd
+) -> None:
+    """Ctrl-Z at the worst moment: what it would still rename is gone."""
+    from trex.cli.activation import activate, back, change, plan, turn
+    from trex.cli.activation.lines import Choice
+    from trex.cli.errors import CommandError
+
+    before = PAM.read_bytes()
+    put = change.put
+
+    def put_late(edit: plan.Edit) -> None:
+        if edit.path == str(PAM):
+            [one] = plan.read_plans(plan.PENDING)
+            assert back.take_back(one.identity) == []
+        put(edit)
+
+    choice = Choice("sshd")
+    with turn.one_at_a_time(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(change, "put", put_late)
+        with pytest.raises(CommandError, match=r"\.trex-new: No such file"):
+            activate._switch_on(choice, activate._edits(choice), 60, anyway=True)
+    assert PAM.read_bytes() == before
+    assert not DROP_IN.exists()
+    until(lambda: not watchers())
+
+
+def test_only_root_can(machine: Account) -> None:
+    for words in (["activate", "sshd"], ["confirm"], ["deactivate", "sshd"]):
+        done = subprocess.run(
+            ["setpriv", "--reuid", str(machine.uid), "--clear-groups", "trex", *words],
+            capture_output=True, text=True, check=False, cwd="/",
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert "only root can do this" in done.stderr

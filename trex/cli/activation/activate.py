@@ -22,7 +22,7 @@ from trex.cli.activation.lines import (
     with_lines,
 )
 from trex.cli.activation.managed import no_longer_asked, notes_on, services_beside, services_of
-from trex.cli.activation.people import LOGIN_DEFS, not_set_up
+from trex.cli.activation.people import LOGIN_DEFS, set_up_and_not
 from trex.cli.activation.turn import clock_of, finish_earlier, one_at_a_time, waiting_plan
 from trex.cli.errors import CommandError
 from trex.cli.setup.questions import confirm
@@ -197,12 +197,15 @@ def _check(choice: Choice, edits: list[Edit], *, anyway: bool, watcher_alone: bo
     """Have sshd and the doctor judge, and say who is not enrolled yet. Raises CommandError."""
     if not arm.survives_reboot() and not watcher_alone:
         raise CommandError(arm.NO_REBOOT, f"{NOTHING_CHANGED}; --watcher-alone accepts that")
-    missing = not_set_up(choice)
+    able, missing = set_up_and_not(choice)
     if missing:
         named = ", ".join(missing[:MOST_NAMED])
         more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
         then = "go on as before" if choice.nullok else "are refused"
         say(f"not set up, so these {then}: {named}{more}")
+    if not able and not choice.nullok and not anyway:
+        hint = f"{NOTHING_CHANGED}; trex enroll --user NAME comes first, or --nullok"
+        raise CommandError(f"nobody is set up: {choice.service} would refuse everybody", hint)
     if not trial.can_be_tried():
         say("note: what the doctor would find is looked for afterwards: no mount namespace here.")
         return
@@ -263,7 +266,7 @@ def _put(edits: list[Edit]) -> None:
     of_sshd = [edit for edit in edits if edit.path.startswith(SSH)]
     for edit in of_sshd:
         change.put(edit)
-    if of_sshd and (told := reload.reload_sshd()):
+    if of_sshd and (told := reload.check_sshd() or reload.reload_sshd()):
         raise CommandError(f"sshd: {told}")
     for edit in edits:
         if edit not in of_sshd:

@@ -101,14 +101,9 @@ def arm(identity: str, seconds: int) -> None:
 
 def disarm(identity: str) -> None:
     """Take away what `arm` has made for `identity`; the process that waits ends by itself."""
-    made = [
-        CRON,
-        *(path for unit in (SERVICE, TIMER) for path in (_wanted(unit), f"{UNITS}/{unit}")),
-    ]
-    text = _text(CRON) + _text(f"{UNITS}/{SERVICE}")
-    if identity not in text:
+    if identity not in _text(CRON) + _text(f"{UNITS}/{SERVICE}"):
         return
-    for path in made:
+    for path in (CRON, WANTED, f"{UNITS}/{TIMER}", f"{UNITS}/{SERVICE}"):
         with suppress(FileNotFoundError):
             os.unlink(path)
     if has_systemd():

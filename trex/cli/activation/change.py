@@ -76,7 +76,7 @@ def unstage(plan: Plan, *, only_new: bool = False) -> None:
     """Remove what waits beside the files: a stopped `trex activate` has nothing to put any more."""
     for edit in plan.edits:
         for path in (edit.new,) if only_new else (edit.new, edit.old):
-            with suppress(FileNotFoundError):
+            if os.path.lexists(path):  # else a disk that cannot be written would be an error here
                 os.unlink(path)
 
 

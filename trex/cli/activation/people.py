@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 SHELLS = "/etc/shells"
 NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
 FIRST_UID = 1000  # of people's accounts: UID_MIN of login.defs(5), unless it says otherwise
+NOBODY = 65534
 LOGIN_DEFS = "/etc/login.defs"
 
 
-def not_set_up(choice: Choice) -> list[str]:
-    """Return the accounts that may log in and are set up for none of the methods."""
+def set_up_and_not(choice: Choice) -> tuple[set[str], list[str]]:
+    """Return who is set up for one of the methods, and the accounts that may log in and are not."""
     able: set[str] = set()
     for method in choice.methods:
         able.update(users_of(parse_options(arguments_of(choice, method))).names)
-    return [name for name in _login_accounts() if name not in able]
+    return able, [name for name in _login_accounts() if name not in able]
 
 
 def _login_accounts() -> list[str]:
@@ -35,7 +36,7 @@ def _login_accounts() -> list[str]:
     return [
         readable(entry.pw_name)
         for entry in pwd.getpwall()
-        if (entry.pw_uid == 0 or first <= entry.pw_uid < 65534)
+        if (entry.pw_uid == 0 or first <= entry.pw_uid < NOBODY)
         and entry.pw_shell not in NO_LOGIN
         and (not shells or not entry.pw_shell or entry.pw_shell in shells)
     ]

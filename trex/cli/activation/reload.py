@@ -9,6 +9,7 @@ import subprocess
 SSHD = "/usr/sbin/sshd"
 SYSTEMCTL = "/usr/bin/systemctl"
 SYSTEMD = "/run/systemd/system"  # sd_booted(3)
+SEPARATION = "/run/sshd"
 UNITS = ("ssh.service", "sshd.service")
 SECONDS = 30
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
@@ -19,6 +20,8 @@ def check_sshd(*before: str) -> str:
 
     `before` is put before the command.
     """
+    # What ssh.service makes when it starts, and sshd asks for even when it only tests.
+    os.makedirs(SEPARATION, mode=0o755, exist_ok=True)
     return run(*before, SSHD, "-t")
 
 
@@ -27,14 +30,13 @@ def reload_sshd() -> str:
 
     Return what went wrong, or "". Where none runs there is nothing to do.
     """
-    # sshd starts itself anew at a SIGHUP: with a configuration that it cannot read, it would end.
-    if problem := check_sshd():
-        return problem
     if os.path.isdir(SYSTEMD):
         for unit in UNITS:
             if not run(SYSTEMCTL, "--quiet", "is-active", unit):
-                return run(SYSTEMCTL, "reload", unit)
-    return _signal(_listening())
+                return check_sshd() or run(SYSTEMCTL, "reload", unit)
+    pid = _listening()
+    # sshd starts itself anew at a SIGHUP: with a configuration that it cannot read, it would end.
+    return (check_sshd() or _signal(pid)) if pid else ""
 
 
 def run(*command: str) -> str:
@@ -68,9 +70,8 @@ def _listening() -> int:
 
 
 def _signal(pid: int) -> str:
-    if pid:
-        try:
-            os.kill(pid, signal.SIGHUP)
-        except OSError as error:
-            return f"SIGHUP to sshd, process {pid}: {error.strerror}"
+    try:
+        os.kill(pid, signal.SIGHUP)
+    except OSError as error:
+        return f"SIGHUP to sshd, process {pid}: {error.strerror}"
     return ""

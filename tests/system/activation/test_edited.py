@@ -1,0 +1,128 @@
+"""What others have a say in: files edited since, packages, configuration tools, links."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.support.activation import DROP_IN, PAM, STATE, run, until, watchers
+from trex.cli.activation import confirm, plan, turn
+
+if TYPE_CHECKING:
+    from tests.support.activation import HostSshd
+    from tests.support.sandbox import Account
+
+ACTIVATE = ("trex", "activate", "sshd", "--yes", "--watcher-alone")
+
+
+def tells(*command: str, status: int = 0) -> str:
+    done = run(*command)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def keep() -> None:
+    """Confirm, as from a login that Trex has let in."""
+    with turn.one_at_a_time():
+        [one] = plan.read_plans(plan.PENDING)
+        confirm._keep(one, "alice")
+    until(lambda: not watchers())
+
+
+def test_deactivate_overwrites_nothing_that_somebody_else_has_written(
+    machine: Account, server: HostSshd
+) -> None:
+    before = PAM.read_text()
+    tells(*ACTIVATE)
+    keep()
+    ours = PAM.read_text()
+    PAM.write_text(ours + "session optional pam_echo.so hello\n")
+    drop_in = DROP_IN.read_text()
+    told = tells("trex", "deactivate", "sshd", "--yes", status=1)
+    assert "+session optional pam_echo.so hello" in told
+    assert "somebody else has edited /etc/pam.d/sshd since; nothing was changed" in told
+    assert "+@include common-auth" in told
+    assert "trex deactivate sshd --forget" in told
+    assert (PAM.read_text(), DROP_IN.read_text()) == (ours + "session optional pam_echo.so hello\n", drop_in)
+    assert "was edited after trex activate had written it" in tells(*ACTIVATE, "--nullok", status=1)
+    assert "Forgotten" in tells("trex", "deactivate", "sshd", "--forget")
+    assert plan.read_active("sshd") is None
+    PAM.write_text(before)
+
+
+def test_another_activation_of_the_same_service_still_leads_back_to_the_beginning(
+    machine: Account, server: HostSshd
+) -> None:
+    before = PAM.read_text()
+    tells(*ACTIVATE, "--nullok")
+    keep()
+    nullok = PAM.read_text()
+    tells(*ACTIVATE)
+    assert "nullok" not in PAM.read_text()
+    assert "Taken back" in tells("trex", "deactivate", "sshd")
+    until(lambda: not watchers())
+    assert PAM.read_text() == nullok
+    tells(*ACTIVATE)
+    keep()
+    assert "Restored" in tells("trex", "deactivate", "sshd", "--yes")
+    assert PAM.read_text() == before
+    assert not DROP_IN.exists()
+    assert sorted(path.name for path in STATE.iterdir()) == ["lock"]
+
+
+def test_what_somebody_edits_before_it_is_confirmed_is_kept_and_the_old_state_is_back(
+    machine: Account, server: HostSshd
+) -> None:
+    before = PAM.read_text()
+    tells(*ACTIVATE)
+    PAM.write_text("auth required pam_deny.so # mine\n")
+    assert "Taken back" in tells("trex", "deactivate", "sshd")
+    until(lambda: not watchers())
+    assert PAM.read_text() == before
+    assert (STATE / "edited-sshd").read_text() == "auth required pam_deny.so # mine\n"
+    assert (STATE / "edited-sshd").stat().st_mode & 0o777 == 0o600
+
+
+def test_who_else_writes_a_file_is_said_and_a_link_stays_a_link(
+    machine: Account, server: HostSshd
+) -> None:
+    text = "# Ansible managed: do not edit\n" + PAM.read_text()
+    there = Path("/etc/pam.d-of-ansible")
+    there.write_text(text)
+    PAM.unlink()
+    PAM.symlink_to(there)
+    try:
+        told = tells(*ACTIVATE)
+        assert f"/etc/pam.d/sshd leads to {there}: that file is changed, and the link stays" in told
+        assert 'says "# Ansible managed: do not edit": whoever writes it will undo this' in told
+        assert os.readlink(PAM) == str(there)
+        assert "pam_trex.so" in there.read_text()
+        tells("trex", "deactivate", "sshd")
+        until(lambda: not watchers())
+        assert there.read_text() == text
+        assert PAM.is_symlink()
+    finally:
+        PAM.unlink()
+        there.unlink()
+
+
+def test_a_package_s_configuration_file_is_said_to_be_one(machine: Account, server: HostSshd) -> None:
+    told = tells(*ACTIVATE, "--dry-run")
+    assert "/etc/pam.d/sshd is a configuration file of openssh-server, as the package has it" in told
+    PAM.write_text(PAM.read_text() + "# mine\n")
+    told = tells(*ACTIVATE, "--dry-run")
+    assert "openssh-server, which differs from the package's already" in told
+
+
+def test_a_file_that_others_can_replace_is_not_written(machine: Account, server: HostSshd) -> None:
+    there = machine.home / "sshd"
+    there.write_text(PAM.read_text())
+    PAM.unlink()
+    PAM.symlink_to(there)
+    try:
+        told = tells(*ACTIVATE, status=1)
+    finally:
+        PAM.unlink()
+    assert "expected owned by root" in told
+    assert "nothing was changed" in told

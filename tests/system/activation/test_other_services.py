@@ -1,0 +1,103 @@
+"""sudo, su and login: confirmed by their own challenge, and by nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import sandbox
+from tests.support.activation import run, until, watchers
+from tests.support.command import finish
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.keys import Holder
+    from tests.support.sandbox import Account
+    from tests.system.conftest import Keys
+
+import pexpect
+
+README = (sandbox.PROJECT / "README.md").read_text("utf-8")
+MESSAGE = r"-----BEGIN PGP MESSAGE-----.*-----END PGP MESSAGE-----"
+RULE = Path("/etc/sudoers.d/trex-activation")
+SERVICES = {"sudo": ["sudo", "sudo-i"], "su": ["su"], "login": ["login"]}
+
+
+@pytest.fixture
+def central(machine: Account, holder: Holder, keys: Keys) -> Iterator[Account]:
+    """Central mode by the commands of the README, with alice and root in it."""
+    section = README.partition("\n### Central mode\n")[2]
+    block = section.partition("As root:\n\n")[2].partition("\n\n")[0]
+    subprocess.run(["bash", "-e", "-c", block], check=True)
+    public = Path("/run/trex/login.asc")
+    public.write_bytes(holder.public(keys["cv25519"]))
+    for name in ("alice", "root"):
+        done = run("trex", "enroll", "--central", "--key-file", "--user", name, "--key", public, "--yes")
+        assert done.returncode == 0, done.stderr
+    RULE.write_text("alice ALL=(ALL) ALL\n")
+    yield machine
+    public.unlink()
+    subprocess.run(["rm", "-r", "/etc/trex"], check=True)
+    subprocess.run(["userdel", "--force", "_trex"], check=True, capture_output=True)
+
+
+def as_alice(account: Account, *command: str) -> pexpect.spawn:
+    """Start a command of alice's on a terminal of its own."""
+    return pexpect.spawn(
+        "setpriv", ["--reuid", str(account.uid), "--regid", str(account.gid), "--clear-groups", *command],
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(account.home), "TERM": "dumb",
+             "LC_ALL": "C.UTF-8"},
+        encoding="utf-8", timeout=60, echo=False, dimensions=(60, 200), cwd=str(account.home),
+    )  # fmt: skip
+
+
+def respond(terminal: pexpect.spawn, holder: Holder) -> None:
+    terminal.expect("You have 10 minutes")
+    message = terminal.before[terminal.before.index("-----BEGIN") :]
+    terminal.expect("Response: ")
+    terminal.sendline(str(holder.decrypt(message)).strip())
+
+
+@pytest.mark.parametrize(
+    ("service", "command"),
+    [("sudo", ["sudo", "trex", "confirm"]), ("su", ["su", "-c", "trex confirm"])],
+)
+def test_the_challenge_of_the_service_itself_confirms_it(
+    central: Account, holder: Holder, service: str, command: list[str]
+) -> None:
+    files = [sandbox.PAM_SERVICES / name for name in SERVICES[service]]
+    before = [path.read_text() for path in files]
+    done = run("trex", "activate", service, "--yes", "--watcher-alone")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for path in files:
+        assert "pam_trex.so auth_file=/etc/trex/users/%u" in path.read_text()
+    assert run("trex", "confirm").returncode == 1
+    terminal = as_alice(central, *command)
+    respond(terminal, holder)
+    terminal.expect("Confirmed")
+    assert finish(terminal) == 0
+    until(lambda: not watchers())
+    assert run("trex", "deactivate", service, "--yes").returncode == 0
+    assert [path.read_text() for path in files] == before
+
+
+def test_su_s_other_service_is_named_as_it_reads_the_same_lines(central: Account) -> None:
+    done = run("trex", "activate", "su", "--dry-run", "--watcher-alone")
+    assert done.returncode == 0, done.stderr
+    assert "the same lines are read by su-l" in done.stderr
+    assert "sudo" not in done.stderr
+
+
+def test_login_waits_as_long_as_a_challenge_is_valid(machine: Account) -> None:
+    limits = Path("/etc/login.defs")
+    before = limits.read_text()
+    done = run("trex", "activate", "login", "--yes", "--watcher-alone")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "LOGIN_TIMEOUT\t\t600" in limits.read_text()
+    assert run("trex", "deactivate", "login").returncode == 0
+    assert limits.read_text() == before
+    until(lambda: not watchers())
