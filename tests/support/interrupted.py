@@ -69,7 +69,8 @@ def _in_child(work: Callable[[], Any], number: int, action: Callable[[], None]) 
     if pid == 0:
         status = FAILED
         try:
-            sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(sys.stdout.fileno(), sys.stderr.fileno())
             left = [number]
 
             def heed(event: str, arguments: tuple[Any, ...]) -> None:

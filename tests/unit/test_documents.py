@@ -75,7 +75,7 @@ def test_the_record_s_form_is_given_as_the_messages_give_it() -> None:
 
 
 def test_the_values_for_sshd_are_those_that_the_doctor_advises() -> None:
-    for name in ("README.md", "script/install"):
+    for name in ("docs/configuration.md", "script/install"):
         assert f"    MaxStartups {STARTUPS}\n    PerSourceMaxStartups {PER_SOURCE}\n" in text(name)
 
 

@@ -1,8 +1,8 @@
 """While an activation waits to be confirmed: which processes have been answered to Trex.
 
 `trex confirm` believes only a process below one of these, so that no session from before confirms
-what it has not tried. PLACE is there for these minutes alone, with a directory for each service that
-is being switched on; at any other time a login looks once whether it is there.
+what it has not tried. PLACE is there for these minutes alone, with a directory for each service
+that is being switched on; at any other time a login looks once whether it is there.
 """
 
 import os
@@ -57,7 +57,7 @@ def _note(place: str, pid: int, started: int, user: str) -> None:
 
 
 def _is_session_of(parent: int, caller: int) -> bool:
-    """Tell whether `parent` is sshd's process for one connection, and so not the one that listens."""
+    """Tell whether `parent` is sshd's process for one connection, and not the one that listens."""
     with open(f"/proc/{parent}/cmdline", "rb") as file:
         is_privileged = PRIVILEGED in file.read()
     return (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
@@ -11,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import activation
-from tests.support.installed import LOWER
 from tests.support.installation import install
+from tests.support.installed import LOWER
 from tests.support.mounts import mounted, overlaid
 from tests.support.sshd import answering
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.support.keys import Holder
     from tests.support.sandbox import Account
@@ -54,7 +53,11 @@ def machine(installed: None, alice: Account) -> Iterator[Account]:
     shutil.rmtree(activation.WITNESSES, ignore_errors=True)
     for name in CHANGED:
         path = Path(name)
-        for left in (path, path.with_name(f".{path.name}.trex-new"), path.with_name(f".{path.name}.trex-old")):
+        for left in (
+            path,
+            path.with_name(f".{path.name}.trex-new"),
+            path.with_name(f".{path.name}.trex-old"),
+        ):
             left.unlink(missing_ok=True)
         if path in kept:
             path.write_bytes(kept[path])

@@ -120,7 +120,7 @@ def test_the_way_back_killed_before_any_step_gets_back_at_the_next_try(
     old = state_of_files()
     one = switch_on()
     steps = 0
-    for step in interrupted.killed(lambda: back.take_back(one.identity)):
+    for step in interrupted.killed(lambda: back.take_back(one.identity)):  # noqa: B023
         steps += 1
         by_the_timer()
         assert state_of_files() == old, step

@@ -36,7 +36,9 @@ def central(machine: Account, holder: Holder, keys: Keys) -> Iterator[Account]:
     public = Path("/run/trex/login.asc")
     public.write_bytes(holder.public(keys["cv25519"]))
     for name in ("alice", "root"):
-        done = run("trex", "enroll", "--central", "--key-file", "--user", name, "--key", public, "--yes")
+        done = run(
+            "trex", "enroll", "--central", "--key-file", "--user", name, "--key", public, "--yes"
+        )
         assert done.returncode == 0, done.stderr
     RULE.write_text("alice ALL=(ALL) ALL\n")
     yield machine

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trex.cli.activation import arm, back, change, plan, reload, sshdfile, trial
-from trex.cli.activation.edits import NOTHING_CHANGED, difference, edit_of
+from trex.cli.activation.edits import NOTHING_CHANGED, edit_of, unified_difference
 from trex.cli.activation.lines import (
     KNOWN_METHODS,
     SERVICES,
@@ -82,7 +82,8 @@ class _Duration(click.ParamType):
     "methods",
     multiple=True,
     type=click.Choice(KNOWN_METHODS),
-    help="What is asked for; of several, any one is enough.  [default: openpgp]",
+    metavar="NAME",
+    help="As the module's method=; of several, any one is enough.  [default: openpgp]",
 )
 @click.option("--central", is_flag=True, help="Records of root's; always so with sudo and su.")
 @click.option("--nullok", is_flag=True, help="Who has no record goes on with a password.")
@@ -127,7 +128,7 @@ def command(  # noqa: PLR0913 (one for each option)
         if all(edit.before == edit.after for edit in edits):
             say(f"{service} asks Trex already, in just this way. Nothing was changed.")
             return
-        answer(difference(edits))
+        answer(unified_difference(edits))
         _tell(choice, edits)
         _check(choice, edits, anyway=anyway, watcher_alone=watcher_alone)
         if dry_run:
@@ -218,9 +219,6 @@ def _check(choice: Choice, edits: list[Edit], *, anyway: bool, watcher_alone: bo
 def _judge(choice: Choice, findings: list[dict[str, Any]], *, anyway: bool) -> None:
     """Raise CommandError for what would refuse everybody, or let in without an answer."""
     errors = [finding for finding in findings if finding["severity"] == "error"]
-    if errors:
-        known = [finding["what"] for finding in trial.doctor_would_say(choice.service, [])]
-        errors = [finding for finding in errors if finding["what"] not in known]
     for finding in errors:
         say(f"error: {finding['what']}\n  why: {finding['why']}\n  fix: {finding['fix']}")
     if not anyway and any(not finding["subject"] for finding in errors):
@@ -260,13 +258,11 @@ def _switch_on(choice: Choice, edits: list[Edit], seconds: int, *, anyway: bool)
 
 
 def _put(edits: list[Edit]) -> None:
-    """Change the files: sshd's first, which count once it has read them, so that it never asks the
-    new stack with the old settings for longer than that takes.
-    """
+    """Change the files: sshd's first, so that it never asks the new stack with the old settings."""
     of_sshd = [edit for edit in edits if edit.path.startswith(SSH)]
     for edit in of_sshd:
         change.put(edit)
-    if of_sshd and (told := reload.check_sshd() or reload.reload_sshd()):
+    if of_sshd and (told := reload.complaint_of_sshd() or reload.reload_sshd()):
         raise CommandError(f"sshd: {told}")
     for edit in edits:
         if edit not in of_sshd:

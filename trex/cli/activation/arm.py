@@ -1,7 +1,7 @@
 """What runs the way back when the time is over, whatever becomes of `trex activate`.
 
-With systemd: a timer, and a service that is run at the next start of the host, before anything lets
-somebody log in. Else a process that waits, and cron, which looks every minute and at the next start.
+With systemd: a timer, and a service that is run at the next start of the host, before anything
+lets somebody log in. Else a process that waits, and cron, which looks at the start and each minute.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def arm(identity: str, seconds: int) -> None:
         return
     if _cron_runs():
         command, due = command_of(identity), command_of("--due", identity)
-        write_whole(CRON, CRON_TEXT.format(command=" ".join(command), due=" ".join(due)))
+        write_durably(CRON, CRON_TEXT.format(command=" ".join(command), due=" ".join(due)))
     _start_watching(identity)
 
 
@@ -107,8 +107,8 @@ def disarm(identity: str) -> None:
         with suppress(FileNotFoundError):
             os.unlink(path)
     if has_systemd():
-        reload.run(reload.SYSTEMCTL, "--no-block", "stop", TIMER)
-        reload.run(reload.SYSTEMCTL, "daemon-reload")
+        reload.failure_of(reload.SYSTEMCTL, "--no-block", "stop", TIMER)
+        reload.failure_of(reload.SYSTEMCTL, "daemon-reload")
 
 
 def unit_texts(identity: str, seconds: int) -> dict[str, str]:
@@ -122,12 +122,12 @@ def unit_texts(identity: str, seconds: int) -> dict[str, str]:
 
 def _arm_systemd(identity: str, seconds: int) -> None:
     for unit, text in unit_texts(identity, seconds).items():
-        write_whole(f"{UNITS}/{unit}", text)
+        write_durably(f"{UNITS}/{unit}", text)
     for action in (
         ("--quiet", "enable", SERVICE), ("daemon-reload",), ("restart", TIMER),
         ("--quiet", "is-active", TIMER), ("--quiet", "is-enabled", SERVICE),
     ):  # fmt: skip
-        if problem := reload.run(reload.SYSTEMCTL, *action):
+        if problem := reload.failure_of(reload.SYSTEMCTL, *action):
             raise CommandError(f"systemctl {' '.join(action)}: {problem}", "systemctl status")
     sync_directory(os.path.dirname(WANTED))
 
@@ -163,7 +163,7 @@ def _cron_runs() -> bool:
     return False
 
 
-def write_whole(path: str, text: str) -> None:
+def write_durably(path: str, text: str) -> None:
     """Write a file of root's in one step, so that it survives a power cut. Raises OSError."""
     made = f"{path}.new~"
     with suppress(FileNotFoundError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trex.cli.activation import arm, change, plan
-from trex.cli.activation.edits import between, difference
+from trex.cli.activation.edits import between, unified_difference
 from trex.cli.activation.lines import SERVICES
 from trex.cli.activation.turn import end_now, finish_earlier, one_at_a_time, waiting_plan
 from trex.cli.errors import CommandError
@@ -38,6 +38,8 @@ def command(service: str, *, forget: bool, yes: bool) -> None:
         if (waiting := waiting_plan()) and waiting.service == service:
             end_now(waiting)
             say(f"Taken back: {service} is as it was.")
+            if plan.read_active(service):
+                say(f"An earlier activation counts again; trex deactivate {service} ends that one.")
             return
         active = plan.read_active(service)
         if active is None:
@@ -79,7 +81,7 @@ def _refuse_edited(edits: list[Edit], service: str) -> None:
         current = change.read_text(edit.path)
         answer(between(f"{edit.path} as trex activate wrote it", edit.after, edit.path, current))
     say("\nTo undo by hand, of what trex activate has changed:")
-    answer(difference([replace(e, before=e.after, after=e.original or "") for e in edited]))
+    answer(unified_difference([replace(e, before=e.after, after=e.original or "") for e in edited]))
     raise CommandError(
         f"somebody else has edited {', '.join(e.path for e in edited)} since; nothing was changed",
         f"undo it by hand, and then: trex deactivate {service} --forget",

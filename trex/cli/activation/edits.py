@@ -55,7 +55,7 @@ def _check(real: str, status: os.stat_result) -> None:
         )
 
 
-def difference(edits: Iterable[Edit]) -> str:
+def unified_difference(edits: Iterable[Edit]) -> str:
     """Return what the edits change, as `diff -u` shows it."""
     return "\n".join(between(edit.path, edit.before, edit.path, edit.after) for edit in edits)
 

@@ -1,4 +1,7 @@
-"""Which lines ask Trex in a PAM service, and where in its file they go. The lines are those of docs/configuration.md."""
+"""Which lines ask Trex in a PAM service, and where in its file they go.
+
+The lines are those of docs/configuration.md.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +109,7 @@ def usual_door(service: str) -> str:
 
 
 def lines_of(choice: Choice, replaced: str) -> list[str]:
-    """Return the lines that stand in the place of the line `replaced`, which asks for a password."""
+    """Return the lines in the place of the line `replaced`, which asks for a password."""
     trex = [" ".join([door_words(choice.door), *arguments_of(choice, m)]) for m in choice.methods]
     if choice.with_faillock:
         return [
@@ -153,7 +156,7 @@ def with_lines(text: str, choice: Choice, path: str) -> str:
 
 
 def files_to_change(service: str) -> list[str]:
-    """Return which of the service's files ask for a password themselves, and do not include another."""
+    """Return which of the service's files ask for a password themselves, not by another one."""
     found = []
     for name in SERVICES[service]:
         path = os.path.join(DIRECTORY, name)

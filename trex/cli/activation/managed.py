@@ -1,4 +1,4 @@
-"""Who else has a say in a file: packages, configuration tools, links, and the services that include it."""
+"""Who else has a say in a file: packages, configuration tools, links, services that include it."""
 
 from __future__ import annotations
 

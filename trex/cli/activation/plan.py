@@ -1,8 +1,8 @@
 """What an activation changes, written down before it changes anything.
 
-STATE is root's own. One plan at most waits to be confirmed, `pending.ID`; whoever renames that file
-decides, so that of `trex confirm` and the way back only one can succeed, and neither waits for a lock
-that a stopped process holds. The way back renames it to `reverting.ID`, and confirming to `SERVICE`.
+STATE is root's own. One plan at most waits to be confirmed, `pending.ID`. The way back renames it
+to `reverting.ID`, and confirming to `active.SERVICE`: of the two only one can succeed, and neither
+waits for a lock that a stopped process holds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True)
 class Edit:
-    """One file: its text (None: there is no file), and whose it is, with undecodable bytes as surrogates.
+    """One file: its text and whose it is. None is no file; bytes that are not UTF-8 are surrogates.
 
     `original` is from before the first activation, `before` from before this one.
     """
@@ -51,7 +51,10 @@ class Edit:
 
 @dataclass(frozen=True)
 class Plan:
-    """An activation. `deadline` is seconds of CLOCK_BOOTTIME in the boot `boot`, `until` of time(2)."""
+    """An activation.
+
+    `deadline` is seconds of CLOCK_BOOTTIME in the boot `boot`, and `until` the same of time(2).
+    """
 
     identity: str
     service: str

@@ -15,14 +15,14 @@ SECONDS = 30
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
-def check_sshd(*before: str) -> str:
+def complaint_of_sshd(*before: str) -> str:
     """Return what sshd says against its configuration, "" if it starts with it.
 
     `before` is put before the command.
     """
     # What ssh.service makes when it starts, and sshd asks for even when it only tests.
     os.makedirs(SEPARATION, mode=0o755, exist_ok=True)
-    return run(*before, SSHD, "-t")
+    return failure_of(*before, SSHD, "-t")
 
 
 def reload_sshd() -> str:
@@ -32,14 +32,14 @@ def reload_sshd() -> str:
     """
     if os.path.isdir(SYSTEMD):
         for unit in UNITS:
-            if not run(SYSTEMCTL, "--quiet", "is-active", unit):
-                return check_sshd() or run(SYSTEMCTL, "reload", unit)
+            if not failure_of(SYSTEMCTL, "--quiet", "is-active", unit):
+                return complaint_of_sshd() or failure_of(SYSTEMCTL, "reload", unit)
     pid = _listening()
     # sshd starts itself anew at a SIGHUP: with a configuration that it cannot read, it would end.
-    return (check_sshd() or _signal(pid)) if pid else ""
+    return (complaint_of_sshd() or _signal(pid)) if pid else ""
 
 
-def run(*command: str) -> str:
+def failure_of(*command: str) -> str:
     """Run a program; return "" if it succeeds, or else what it says."""
     try:
         done = subprocess.run(  # noqa: S603 (absolute paths and a list)

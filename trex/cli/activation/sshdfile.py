@@ -35,7 +35,7 @@ def with_settings(text: str | None) -> str:
     head = [line for line in head if _keyword(line) not in {name.lower() for name in wrong}]
     while head and not head[-1].strip():
         head.pop()
-    return "\n".join([*head, COMMENT, *_said(lacking), *(rest if rest else [""])])
+    return "\n".join([*head, COMMENT, *_said(lacking), *(rest or [""])])
 
 
 def _said(settings: dict[str, str]) -> list[str]:

@@ -1,6 +1,6 @@
 """The host as it would be, for a moment and for one process: a mount namespace with the new files.
 
-So sshd and the doctor themselves judge what is not there yet, and nothing of it is written again here.
+So sshd and the doctor themselves judge what is not there yet, and none of it is written anew here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from trex.cli.activation.reload import ENVIRONMENT, check_sshd, run
+from trex.cli.activation.reload import ENVIRONMENT, complaint_of_sshd, failure_of
 from trex.cli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ DOCTOR = "import sys; sys.path.insert(0, sys.argv.pop(1)); from trex.cli.main im
 
 def can_be_tried() -> bool:
     """Tell whether this process may make a mount namespace: in some containers it may not."""
-    return not run(*UNSHARE, "/bin/true")
+    return not failure_of(*UNSHARE, "/bin/true")
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def tried(edits: list[Edit]) -> Iterator[list[str]]:
 
 def sshd_would_say(before: list[str]) -> str:
     """Return what sshd says against the configuration, "" for nothing."""
-    return check_sshd(*before)
+    return complaint_of_sshd(*before)
 
 
 def doctor_would_say(service: str, before: list[str]) -> list[dict[str, Any]]:
