@@ -110,8 +110,6 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
     from trex.login.audit import write_verdict
 
     write_verdict(login, outcome, detail, monotonic() - started)
-    if outcome is ACCEPTED:
-        bear_witness(login)
     silent = bool(flags & pamh.PAM_SILENT)
     if outcome not in NO_REFUSAL:
         _refuse(pamh, outcome, silent=silent)
@@ -119,6 +117,8 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
         _tell(pamh, reminder)
     _keep_libpython()
     code: int = getattr(pamh, PAM_CODES[outcome])
+    if code == pamh.PAM_SUCCESS:
+        bear_witness(login)
     return code
 
 

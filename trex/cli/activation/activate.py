@@ -149,7 +149,7 @@ def _edits(choice: Choice) -> list[Edit]:
     if choice.service == "login":
         edits.append(_edit(LOGIN_DEFS, made, lambda text: _with_timeout(text or "")))
     edits += [
-        _edit(path, made, lambda text, path=path: with_lines(text or "", choice, path))  # type: ignore[misc]
+        _edit(path, made, lambda text, path=path: with_lines(text or "", choice, path))
         for path in files_to_change(choice.service)
     ]
     return [edit for edit in edits if edit.original != edit.after]
