@@ -186,6 +186,8 @@ def _tell(choice: Choice, edits: list[Edit]) -> None:
         path = next((path for path in paths if os.path.realpath(path) == edit.path), edit.path)
         for note in notes_on(edit, path):
             say(f"note: {note}")
+    if any(edit.path.startswith(SSH) for edit in edits):
+        say("note: sshd asks for an SSH key first: whoever has none can no longer log in.")
     pam = [edit.path for edit in edits if edit.path != sshdfile.PATH]
     if also := services_beside(choice.service, pam):
         say(f"note: the same lines are read by {', '.join(also)}.")
