@@ -11,6 +11,9 @@ import pytest
 
 from tests.support.activation import DROP_IN, PAM, WITNESSES, run, until, watchers
 from tests.support.sshd import saying
+from trex.cli.activation import activate, back, change, plan, turn
+from trex.cli.activation.lines import Choice
+from trex.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -219,10 +222,6 @@ def test_a_stopped_activate_changes_nothing_once_it_was_taken_back(
     machine: Account, server: HostSshd
 ) -> None:
     """Ctrl-Z at the worst moment: what it would still rename is gone."""
-    from trex.cli.activation import activate, back, change, plan, turn
-    from trex.cli.activation.lines import Choice
-    from trex.cli.errors import CommandError
-
     before = PAM.read_bytes()
     put = change.put
 
@@ -237,6 +236,32 @@ def test_a_stopped_activate_changes_nothing_once_it_was_taken_back(
         patch.setattr(change, "put", put_late)
         with pytest.raises(CommandError, match=r"\.trex-new: No such file"):
             activate._switch_on(choice, activate._edits(choice), 60, anyway=True)
+    assert PAM.read_bytes() == before
+    assert not DROP_IN.exists()
+    until(lambda: not watchers())
+
+
+def test_an_activate_that_goes_on_while_it_is_taken_back_has_nothing_to_put(
+    machine: Account, server: HostSshd
+) -> None:
+    """What it would rename is gone before the first file is put back."""
+    before = PAM.read_bytes()
+    put_back = change.put_back
+    late = []
+
+    def put_back_and_go_on(edit: plan.Edit) -> None:
+        put_back(edit)
+        with pytest.raises(FileNotFoundError):
+            change.put(edit)
+        late.append(edit.path)
+
+    choice = Choice("sshd")
+    with turn.one_at_a_time(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(activate, "_put", lambda _: None)  # stopped before
+        one = activate._switch_on(choice, activate._edits(choice), 60, anyway=True)
+        patch.setattr(change, "put_back", put_back_and_go_on)
+        assert back.take_back(one.identity) == []
+    assert len(late) == len(one.edits)
     assert PAM.read_bytes() == before
     assert not DROP_IN.exists()
     until(lambda: not watchers())
