@@ -78,6 +78,11 @@ def test_the_challenge_of_the_service_itself_confirms_it(
     for path in files:
         assert "pam_trex.so auth_file=/etc/trex/users/%u" in path.read_text()
     assert run("trex", "confirm").returncode == 1
+    RULE.write_text("alice ALL=(ALL) NOPASSWD: ALL\n")  # as with an answer that sudo remembers
+    terminal = as_alice(central, "sudo", "trex", "confirm")
+    terminal.expect(f"this is no login that Trex has let in through {service}")
+    assert finish(terminal) == 1
+    RULE.write_text("alice ALL=(ALL) ALL\n")
     terminal = as_alice(central, *command)
     respond(terminal, holder)
     terminal.expect("Confirmed")
@@ -103,3 +108,22 @@ def test_login_waits_as_long_as_a_challenge_is_valid(machine: Account) -> None:
     assert run("trex", "deactivate", "login").returncode == 0
     assert limits.read_text() == before
     until(lambda: not watchers())
+
+
+def test_a_login_at_a_console_confirms_login(machine: Account, holder: Holder, keys: Keys) -> None:
+    before = (sandbox.PAM_SERVICES / "login").read_text()
+    done = run("trex", "activate", "login", "--yes", "--watcher-alone")
+    assert done.returncode == 0, done.stdout + done.stderr
+    console = pexpect.spawn(
+        "login", ["-p", "alice"], env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TERM": "dumb"},
+        encoding="utf-8", timeout=60, dimensions=(60, 200), cwd="/",
+    )  # fmt: skip
+    respond(console, holder)
+    console.expect(r"\$ ")
+    console.sendline("sudo trex confirm")
+    console.expect("Confirmed: login asks Trex")
+    console.sendline("exit")
+    finish(console)
+    until(lambda: not watchers())
+    assert run("trex", "deactivate", "login", "--yes").returncode == 0
+    assert (sandbox.PAM_SERVICES / "login").read_text() == before
