@@ -54,6 +54,7 @@ class Choice:
         """The command that makes this choice."""
         words = ["trex activate", self.service]
         words += [f"--method {method}" for method in self.methods if self.methods != ("openpgp",)]
+        words += ["--door python"] if self.door == "python" else []
         for name in ("central", "nullok", "with_faillock"):
             if getattr(self, name) and not (name == "central" and self.service in GIVING_ROOT):
                 words.append("--" + name.replace("_", "-"))
