@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,3 +134,25 @@ def test_a_file_that_others_can_replace_is_not_written(machine: Account, server:
         PAM.unlink()
     assert "expected owned by root" in told
     assert "nothing was changed" in told
+
+
+def test_a_file_keeps_its_owner_mode_and_access_list(machine: Account, server: HostSshd) -> None:
+    def access() -> str:
+        return subprocess.run(
+            ["getfacl", "--numeric", PAM], capture_output=True, text=True, check=True
+        ).stdout
+
+    PAM.chmod(0o640)
+    os.chown(PAM, 0, 33)
+    subprocess.run(["setfacl", "--modify", f"user:{machine.uid}:r", PAM], check=True)
+    before = access()
+    assert f"user:{machine.uid}:r--" in before
+    tells(*ACTIVATE)
+    assert access() == before
+    keep()
+    tells("trex", "deactivate", "sshd", "--yes")
+    assert access() == before
+    until(lambda: not watchers())
+    subprocess.run(["setfacl", "--remove-all", PAM], check=True)
+    PAM.chmod(0o644)
+    os.chown(PAM, 0, 0)

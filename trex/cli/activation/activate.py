@@ -193,7 +193,10 @@ def _tell(choice: Choice, edits: list[Edit]) -> None:
         say(f"note: the same lines are read by {', '.join(also)}.")
     gone = [] if choice.nullok else no_longer_asked(choice.service)
     if gone:
-        say(f"note: no longer asked by {choice.service}: {', '.join(gone)}.")
+        say(
+            f"note: no longer asked by {choice.service}: {', '.join(gone)}; nor what "
+            "pam-auth-update or a package adds there later."
+        )
 
 
 def _check(choice: Choice, edits: list[Edit], *, anyway: bool, watcher_alone: bool) -> None:
