@@ -16,7 +16,7 @@ import pytest
 from tests.support.activation import PAM, run, until, watchers
 from tests.support.command import finish
 from tests.support.mounts import mounted
-from tests.support.sandbox import PROJECT
+from tests.support.sandbox import PROJECT, processes_here
 from tests.support.servers import end
 from trex.cli.activation import arm
 
@@ -47,6 +47,7 @@ def cron(machine: Account) -> Iterator[None]:
     until(lambda: Path("/run/crond.pid").exists() and arm.survives_reboot())
     yield
     end(process)
+    until(lambda: not any("cron" in name.lower() for name in processes_here().values()))  # nor a job's
     for path in ("/run/crond.pid", "/run/crond.reboot"):
         Path(path).unlink(missing_ok=True)
     for one in reversed(covered):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +26,7 @@ import pexpect
 README = (sandbox.PROJECT / "README.md").read_text("utf-8")
 MESSAGE = r"-----BEGIN PGP MESSAGE-----.*-----END PGP MESSAGE-----"
 RULE = Path("/etc/sudoers.d/trex-activation")
+TIOCGPTPEER = 0x5441  # ioctl_tty(2)
 SERVICES = {"sudo": ["sudo", "sudo-i"], "su": ["su"], "login": ["login"]}
 
 
@@ -118,7 +121,10 @@ def test_a_login_at_a_console_confirms_login(machine: Account, holder: Holder, k
         "login", ["-p", "alice"], env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TERM": "dumb"},
         encoding="utf-8", timeout=60, dimensions=(60, 200), cwd="/",
     )  # fmt: skip
+    # As in test_programs.py: util-linux's login closes its terminal for a moment.
+    held = fcntl.ioctl(console.child_fd, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
     respond(console, holder)
+    os.close(held)
     console.expect(r"\$ ")
     console.sendline("sudo trex confirm")
     console.expect("Confirmed: login asks Trex")

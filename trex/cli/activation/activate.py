@@ -279,8 +279,8 @@ def _ended(problems: list[str]) -> str:
 
 
 def _say_next(one: plan.Plan) -> None:
-    minutes = round(one.until - time.time())
+    seconds = round(one.until - time.time())
     say(
-        f"Changed. At {clock_of(one)}, in {minutes} seconds, it is taken back unless it is "
+        f"Changed. At {clock_of(one)}, in {seconds} seconds, it is taken back unless it is "
         f"confirmed.\nIn another terminal, {NEXT[one.service]}"
     )
