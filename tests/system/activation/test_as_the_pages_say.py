@@ -47,7 +47,9 @@ def cron(machine: Account) -> Iterator[None]:
     until(lambda: Path("/run/crond.pid").exists() and arm.survives_reboot())
     yield
     end(process)
-    until(lambda: not any("cron" in name.lower() for name in processes_here().values()))  # nor a job's
+    until(
+        lambda: not any("cron" in name.lower() for name in processes_here().values())
+    )  # nor a job's
     for path in ("/run/crond.pid", "/run/crond.reboot"):
         Path(path).unlink(missing_ok=True)
     for one in reversed(covered):

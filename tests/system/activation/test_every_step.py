@@ -24,7 +24,7 @@ CHOICE = Choice("sshd")
 SECONDS = 300
 
 
-def switch_on() -> plan.Plan:
+def switch_on() -> plan.Activation:
     with turn.one_at_a_time():
         turn.finish_earlier()
         return activate._switch_on(CHOICE, activate._edits(CHOICE), SECONDS, anyway=True)

@@ -233,9 +233,9 @@ def _judge(choice: Choice, findings: list[dict[str, Any]], *, anyway: bool) -> N
         )
 
 
-def _switch_on(choice: Choice, edits: list[Edit], seconds: int, *, anyway: bool) -> plan.Plan:
+def _switch_on(choice: Choice, edits: list[Edit], seconds: int, *, anyway: bool) -> plan.Activation:
     """Write the plan down, prepare the way back, and only then change something."""
-    one = plan.Plan(
+    one = plan.Activation(
         secrets.token_hex(8), choice.service, services_of(choice.service, [e.path for e in edits]),
         edits, plan.boot_id(), time.clock_gettime(time.CLOCK_BOOTTIME) + seconds,
         time.time() + seconds,
@@ -278,7 +278,7 @@ def _ended(problems: list[str]) -> str:
     return f"not taken back yet: {'; '.join(problems)}" if problems else "everything is as before"
 
 
-def _say_next(one: plan.Plan) -> None:
+def _say_next(one: plan.Activation) -> None:
     seconds = round(one.until - time.time())
     say(
         f"Changed. At {clock_of(one)}, in {seconds} seconds, it is taken back unless it is "

@@ -52,7 +52,7 @@ def _tidy_up(identity: str) -> None:
     arm.disarm(identity)
 
 
-def _restore(one: plan.Plan) -> list[str]:
+def _restore(one: plan.Activation) -> list[str]:
     problems = []
     try:
         change.unstage(one, only_new=True)
@@ -113,7 +113,7 @@ def main(words: list[str]) -> int:
     return 1 if problems else 0
 
 
-def _waiting(identity: str) -> list[plan.Plan]:
+def _waiting(identity: str) -> list[plan.Activation]:
     found = [*plan.read_plans(plan.PENDING), *plan.read_plans(plan.REVERTING)]
     return [one for one in found if one.identity == identity]
 

@@ -16,7 +16,7 @@ from trex.cli.errors import CommandError
 from trex.system.rewriting import sync_directory
 
 if TYPE_CHECKING:
-    from trex.cli.activation.plan import Edit, Plan
+    from trex.cli.activation.plan import Activation, Edit
 
 MAX_SIZE = 1 << 20  # bytes
 FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -72,7 +72,7 @@ def put_back(edit: Edit) -> None:
     sync_directory(os.path.dirname(edit.path))
 
 
-def unstage(plan: Plan, *, only_new: bool = False) -> None:
+def unstage(plan: Activation, *, only_new: bool = False) -> None:
     """Remove what waits beside the files: a stopped `trex activate` has nothing to put any more."""
     for edit in plan.edits:
         for path in (edit.new,) if only_new else (edit.new, edit.old):

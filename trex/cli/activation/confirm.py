@@ -53,7 +53,7 @@ def command() -> None:
         say(f"Confirmed: {one.service} asks Trex. trex deactivate {one.service} takes it back.")
 
 
-def _keep(one: plan.Plan, user: str) -> None:
+def _keep(one: plan.Activation, user: str) -> None:
     """Confirm it: from the rename on, the way back has nothing to take back."""
     if not plan.move(one, plan.PENDING, plan.ACTIVE):
         raise CommandError("it has just been taken back", f"trex activate {one.service}")
@@ -63,7 +63,7 @@ def _keep(one: plan.Plan, user: str) -> None:
     back.log(f"{one.service}: confirmed by a login of {one_line(user)}")
 
 
-def _witness(one: plan.Plan) -> str | None:
+def _witness(one: plan.Activation) -> str | None:
     """Return whose login this process belongs to, None if it is none of those that count."""
     for pid, started in _ancestors():
         for service in one.services:

@@ -88,7 +88,7 @@ def _refuse_edited(edits: list[Edit], service: str) -> None:
     )
 
 
-def _restore(active: plan.Plan, edits: list[Edit]) -> None:
+def _restore(active: plan.Activation, edits: list[Edit]) -> None:
     one = replace(
         active, identity=secrets.token_hex(8), edits=edits, boot=plan.boot_id(), ends=True,
         deadline=time.clock_gettime(time.CLOCK_BOOTTIME) + SECONDS, until=time.time() + SECONDS,

@@ -50,8 +50,8 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """An activation.
+class Activation:
+    """What `trex activate` changes, for how long, and for whom.
 
     `deadline` is seconds of CLOCK_BOOTTIME in the boot `boot`, and `until` the same of time(2).
     """
@@ -89,7 +89,7 @@ def make_state() -> None:
     sync_directory(os.path.dirname(STATE))
 
 
-def write_plan(plan: Plan, kind: str) -> None:
+def write_plan(plan: Activation, kind: str) -> None:
     """Write a plan so that it survives a power cut. Raises OSError with nothing written."""
     path = _path(kind, plan)
     made = os.path.join(STATE, f".{plan.identity}{UNWRITTEN}")
@@ -114,7 +114,7 @@ def remove_unwritten() -> None:
             os.unlink(os.path.join(STATE, name))
 
 
-def read_plans(kind: str) -> list[Plan]:
+def read_plans(kind: str) -> list[Activation]:
     """Return the plans of a kind. Raises CommandError for a file that is none."""
     try:
         names = sorted(os.listdir(STATE))
@@ -124,17 +124,17 @@ def read_plans(kind: str) -> list[Plan]:
     return [plan for plan in plans if plan]
 
 
-def read_active(service: str) -> Plan | None:
+def read_active(service: str) -> Activation | None:
     """Return the confirmed plan of a service."""
     return read_plan(os.path.join(STATE, ACTIVE + service))
 
 
-def read_plan(path: str) -> Plan | None:
+def read_plan(path: str) -> Activation | None:
     """Return the plan in a file, None if that has gone."""
     try:
         with open(path, "rb") as file:
             fields = json.load(file)
-        return Plan(**{**fields, "edits": [Edit(**edit) for edit in fields["edits"]]})
+        return Activation(**{**fields, "edits": [Edit(**edit) for edit in fields["edits"]]})
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -144,7 +144,7 @@ def read_plan(path: str) -> Plan | None:
         raise CommandError(f"{path}: {reason}", f"is {STATE} root's own and whole?") from None
 
 
-def move(plan: Plan, before: str, after: str) -> bool:
+def move(plan: Activation, before: str, after: str) -> bool:
     """Have a plan be of another kind; False if somebody else has done so."""
     try:
         os.rename(_path(before, plan), _path(after, plan))
@@ -154,14 +154,14 @@ def move(plan: Plan, before: str, after: str) -> bool:
     return True
 
 
-def forget(plan: Plan, kind: str) -> None:
+def forget(plan: Activation, kind: str) -> None:
     """Remove a plan."""
     with suppress(FileNotFoundError):
         os.unlink(_path(kind, plan))
     sync_directory(STATE)
 
 
-def _path(kind: str, plan: Plan) -> str:
+def _path(kind: str, plan: Activation) -> str:
     return os.path.join(STATE, kind + (plan.service if kind == ACTIVE else plan.identity))
 
 

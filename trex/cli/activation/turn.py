@@ -54,23 +54,23 @@ def finish_earlier() -> None:
             say(f"An earlier attempt for {one.service} was not finished: it is taken back.")
 
 
-def has_begun(one: plan.Plan) -> bool:
+def has_begun(one: plan.Activation) -> bool:
     """Tell whether an activation has changed a file."""
     return any(read_text(edit.path) != edit.before for edit in one.edits)
 
 
-def waiting_plan() -> plan.Plan | None:
+def waiting_plan() -> plan.Activation | None:
     """Return the activation that can still be confirmed."""
     return next((one for one in plan.read_plans(plan.PENDING) if not one.is_due), None)
 
 
-def end_now(one: plan.Plan) -> None:
+def end_now(one: plan.Activation) -> None:
     """Take an activation back. Raises CommandError for what cannot be restored."""
     if problems := back.take_back(one.identity):
         hint = f"trex deactivate {one.service} tries again; is the disk writable?"
         raise CommandError(f"not taken back: {'; '.join(problems)}", hint)
 
 
-def clock_of(one: plan.Plan) -> str:
+def clock_of(one: plan.Activation) -> str:
     """Return when an activation is taken back."""
     return time.strftime("%H:%M:%S", time.localtime(one.until))
