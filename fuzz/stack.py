@@ -8,7 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
-from trex.cli.doctor import dispatch, doors, service, stack
+from trex.cli.doctor import closing, dispatch, doors, service, stack
 from trex.cli.doctor.finding import ERROR, WARNING
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def check_ways(rules: list[Rule], trex: list[Rule], found: set[str]) -> None:
         }
         results |= dict(zip(free, answers, strict=True))
         right |= succeeds(rules, results | dict.fromkeys(ours, SUCCESS))
-        around |= any(succeeds(rules, results | dict.fromkeys(ours, no)) for no in service.REFUSALS)
+        around |= any(succeeds(rules, results | dict.fromkeys(ours, no)) for no in closing.REFUSALS)
     assert ("pam-closed" in found) == (not right)
     assert ("pam-around" in found) == (around and right)
 

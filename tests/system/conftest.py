@@ -16,6 +16,7 @@ from tests.support.examination import SERVICE, SSHD, write_public_keys, write_se
 from tests.support.gateways import Authority, Gateway, RedisServer
 from tests.support.keys import Holder
 from tests.support.page import OpenPrompt
+from tests.support.remedies import Stage
 from tests.support.sshd import Sshd
 
 if TYPE_CHECKING:
@@ -337,3 +338,11 @@ def central(place: Path) -> Iterator[list[str]]:
     yield [f"auth_file={directory}/users/%u", f"gnupg_home={directory}/gnupg", "run_as=_trex"]
     subprocess.run(["rm", "-r", directory], check=True)
     subprocess.run(["userdel", "--force", "_trex"], check=True, capture_output=True)
+
+
+@pytest.fixture
+def stage(holder: Holder, keys: Keys, place: Path, request: pytest.FixtureRequest) -> Stage:
+    """What a case of `tests.support.remedies` has to break, on the host that it names."""
+    case = request.node.callspec.params["case"]
+    user = request.getfixturevalue(case.host)
+    return Stage(user, holder, keys, place, request.getfixturevalue)

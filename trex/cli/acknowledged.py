@@ -17,9 +17,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from trex.cli.delegate import hint_for
 from trex.cli.errors import CommandError
 from trex.cli.location import ROOT
-from trex.errors import FileUnsafe, NoRecord, cut, one_line
+from trex.errors import OWNER, WRITABLE, FileUnsafe, NoRecord, cut, one_line
 from trex.system.rewriting import sync_directory
 from trex.system.safefile import read_safely
 
@@ -33,11 +34,19 @@ KEYS = {"ignore": ("check", "reason", "subject"), "exempt": ("user", "group", "r
 
 
 class AcknowledgementError(CommandError):
-    """The file cannot be used. `entry` is as `[[ignore]] 2`, `key` as `reason`; both may be ""."""
+    """The file cannot be used. `entry` is as `[[ignore]] 2`, `key` as `reason`; both may be "".
 
-    def __init__(self, path: str, told: str, entry: str = "", key: str = "") -> None:
+    `is_unsafe` is whether others can have written it; the hint is then the command against that.
+    """
+
+    exit_code = 2  # of `trex doctor` and `trex list`, an error: 1 would be a warning
+
+    def __init__(
+        self, path: str, told: str, entry: str = "", key: str = "", hint: str = ""
+    ) -> None:
         where = "".join([f"{entry}: " if entry else "", f"{key}: " if key else ""])
-        super().__init__(f"{path}: {where}{told}", f"sudoedit {path}")
+        super().__init__(f"{path}: {where}{told}", hint or f"sudoedit {path}")
+        self.is_unsafe = bool(hint)
         self.path = path
         self.entry = entry
         self.key = key
@@ -163,7 +172,8 @@ def _read(path: str) -> str | None:
         return None
     except FileUnsafe as error:
         told = f"expected {error.expected}, found {error.found}"
-        raise AcknowledgementError(error.path, told) from None
+        hint = hint_for(error) if error.kind in (OWNER, WRITABLE) else ""
+        raise AcknowledgementError(error.path, told, hint=hint) from None
     except UnicodeDecodeError:
         raise AcknowledgementError(path, "expected UTF-8 text, found other bytes") from None
 

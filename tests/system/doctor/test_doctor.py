@@ -8,12 +8,15 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support import sandbox
 from tests.support.command import trex
 from tests.support.examination import examine, only, write_service
 from tests.support.mounts import mounted
 from trex.cli.doctor.doors import PAM_PYTHON
 from trex.cli.doctor.module import MODULES
+from trex.cli.doctor.sshd import _unreadable
 
 if TYPE_CHECKING:
     from tests.support.sandbox import Account
@@ -27,6 +30,30 @@ def test_a_sound_host_has_no_findings_and_nothing_is_changed(host: Account) -> N
     assert [sandbox.listing(place) for place in places] == before
 
 
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_healthy_host_in_a_container_is_green(host: Account, runs: bool) -> None:
+    """Without systemd, without a service for the clock, and with or without an sshd that runs."""
+    sockets = Path("/run/sshd")
+    assert not Path("/run/systemd/system").exists()
+    if not runs:
+        sockets.rmdir()
+    try:
+        report = examine(with_host_keys=True, with_clock=True)
+        assert {finding["severity"] for finding in report["findings"]} <= {"note"}
+        assert ("sshd-absent" in [finding["check"] for finding in report["findings"]]) != runs
+        done = trex("doctor")
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "Nothing wrong was found.")
+    finally:
+        sockets.mkdir(mode=0o755, exist_ok=True)
+
+
+def test_an_sshd_that_is_not_installed_is_a_note() -> None:
+    finding = _unreadable(FileNotFoundError(2, "No such file or directory", "/usr/sbin/sshd"))
+    assert (finding.check, finding.severity) == ("sshd-absent", "note")
+    finding = _unreadable(ValueError("/etc/ssh/sshd_config: line 1: Bad configuration option: x"))
+    assert (finding.check, finding.severity) == ("sshd-config", "error")
+
+
 def test_what_is_printed_and_the_exit_status(host: Account) -> None:
     write_service("nullok")
     done = trex("doctor")
@@ -36,7 +63,7 @@ def test_what_is_printed_and_the_exit_status(host: Account) -> None:
     done = trex("doctor")
     assert done.returncode == 2
     assert 'error: /etc/pam.d/sshd:1: argument "nulok" is unknown, did you mean' in done.stdout
-    assert "  fix: sudoedit /etc/pam.d/sshd, line 1\n" in done.stdout
+    assert "  fix: # correct the arguments in /etc/pam.d/sshd, line 1\n" in done.stdout
 
 
 def test_who_is_not_root_sees_what_can_be_seen(host: Account) -> None:

@@ -139,10 +139,37 @@ def test_a_clock_that_is_behind() -> None:
 def test_what_keeps_the_clock_right_is_switched_on_or_installed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(clock, "is_booted", lambda: True)
+    monkeypatch.setattr(clock, "may_be_set", lambda: True)
     monkeypatch.setattr(clock, "SERVICES", (str(tmp_path),))
     assert clock._fix() == "timedatectl set-ntp true"
     monkeypatch.setattr(clock, "SERVICES", (str(tmp_path / "chronyd"),))
     assert clock._fix() == "apt install chrony"
+
+
+@pytest.mark.parametrize(("booted", "capable"), [(False, True), (True, False), (True, True)])
+def test_in_a_container_the_clock_is_not_its_affair(
+    monkeypatch: pytest.MonkeyPatch, booted: bool, capable: bool
+) -> None:
+    monkeypatch.setattr(clock, "is_booted", lambda: booted)
+    monkeypatch.setattr(clock, "may_be_set", lambda: capable)
+    [finding] = clock.judge(time.time(), 0, synchronized=False)
+    assert finding.severity == ("warning" if booted and capable else "note")
+    assert finding.is_by_hand != (booted and capable)
+    assert "timedatectl" not in finding.fix or booted
+
+
+def test_who_may_set_the_clock_is_known_from_the_capabilities() -> None:
+    program = (
+        f"import sys; sys.path.insert(0, {str(sandbox.MODULE)!r}); "
+        "from trex.cli.doctor.clock import may_be_set; print(may_be_set())"
+    )
+    for bound, expected in (([], "True"), (["--bounding-set", "-sys_time"], "False")):
+        done = subprocess.run(
+            ["setpriv", *bound, "/usr/bin/python3", "-B", "-c", program],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.strip() == expected
 
 
 def test_a_file_from_the_future(host: Account) -> None:

@@ -90,7 +90,7 @@ def test_what_online_lacks_is_named(sender: Account) -> None:
     assert finding["what"].endswith(
         "could not be connected to: Debian's package python3-requests is missing"
     )
-    assert finding["fix"] == "apt install python3-requests; trex doctor --online"
+    assert finding["fix"] == "apt install python3-requests  # then: trex doctor --online"
 
 
 def test_an_authority_that_is_a_directory(

@@ -53,33 +53,6 @@ def test_settings_of_sshd(host: Account, setting: str, value: str, check: str, s
     ]
 
 
-@pytest.mark.parametrize(
-    ("setting", "value", "check"),
-    [
-        ("UsePAM", "no", "sshd-usepam"),
-        ("PasswordAuthentication", "yes", "sshd-password"),
-        ("AuthenticationMethods", "publickey", "sshd-methods"),
-        ("AuthenticationMethods", "keyboard-interactive", "sshd-strangers"),
-        ("LoginGraceTime", "120", "sshd-grace"),
-        ("MaxAuthTries", "1", "sshd-tries"),
-        ("MaxStartups", "10:30:100", "sshd-startups"),
-        ("PerSourceMaxStartups", "none", "sshd-source"),
-    ],
-)
-def test_the_line_that_is_advised_takes_the_finding_away(
-    host: Account, setting: str, value: str, check: str
-) -> None:
-    write_sshd(**{setting: value})
-    place, _, line = found(check)["fix"].partition(": ")
-    assert place.startswith(str(SSHD))
-    assert line.split()[0] == setting
-    kept = SSHD.read_text().splitlines()
-    if "nowhere else" in place:
-        kept = [other for other in kept if other.split()[0] != setting]
-    SSHD.write_text("\n".join([line, *kept]))  # of others sshd takes the first value
-    assert examine()["findings"] == []
-
-
 def test_what_sshd_does_unless_it_is_told_otherwise_is_found(host: Account) -> None:
     without = [line for line in SSHD.read_text().splitlines() if "Startups" not in line]
     SSHD.write_text("\n".join(without) + "\n")

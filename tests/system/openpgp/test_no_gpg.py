@@ -41,4 +41,4 @@ def test_doctor_s_remedy_is_not_the_command_that_fails_in_the_same_way(
     host: Account, no_gpg: None
 ) -> None:
     found = [one for one in examine("--user", host.name)["findings"] if "gpg" in one["what"]]
-    assert [one["fix"] for one in found] == ["apt install gnupg; or set gpg= to its path"]
+    assert [one["fix"] for one in found] == ["apt install gnupg  # or correct gpg= in the PAM line"]

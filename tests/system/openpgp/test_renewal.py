@@ -107,7 +107,7 @@ def test_what_is_said_after_the_day(
     expired = found(name, "--user", "alice")
     assert said in expired["what"]
     assert hint
-    assert f"where the secret key is, {hint[1]}; then trex enroll" in expired["fix"]
+    assert f"# where the secret key is: {hint[1]}; then, for FILE: gpg" in expired["fix"]
     run_as_printed(owner, hint[1])
     assert days_left(owner) > 700
     host.import_keys(owner.public())

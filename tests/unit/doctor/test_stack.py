@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from trex.cli.doctor import stack as stack_module
 from trex.cli.doctor.dispatch import lets_in
-from trex.cli.doctor.doors import NATIVE, PAM_PYTHON, asked_by, native_line, trex_rules
+from trex.cli.doctor.doors import NATIVE, PAM_PYTHON, asked_by, trex_rules
+from trex.cli.doctor.remedy import line_of
 from trex.cli.doctor.service import check_pam_service
 from trex.cli.doctor.stack import Rule, assemble, parse_control, read_stack, tokens
 
@@ -230,7 +231,7 @@ def test_the_line_for_pam_trex_so_says_the_same(
 ) -> None:
     write("x", f"auth {control} {TREX}{arguments}")
     [old] = trex_rules(read_stack("x"))
-    write("x", native_line(old))
+    write("x", line_of(old, old.arguments[1:], NATIVE))
     [new] = trex_rules(read_stack("x"))
     assert (new.control, new.actions) == (old.control, old.actions)
     assert asked_by(new) == (NATIVE, old.arguments[1:])

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 from trex.cli.doctor import stack as pam
 from trex.cli.doctor import sudoers
-from trex.cli.doctor.doors import PAM_PYTHON, asked_by, native_line, trex_rules
+from trex.cli.doctor.doors import NATIVE, PAM_PYTHON, asked_by, trex_rules
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
+from trex.cli.doctor.lockers import check_lockers
+from trex.cli.doctor.module import files_of
+from trex.cli.doctor.remedy import bootstrap, by_hand, take_out, through_native
 
 if TYPE_CHECKING:
     from trex.cli.doctor.stack import Rule
@@ -36,11 +39,13 @@ class Line:
         self.rule = rule
         self.services: list[str] = []
         self.guarded: list[str] = []
+        self.guards: list[Rule] = []
 
     @property
     def fix(self) -> str:
-        """The same through pam_trex.so."""
-        return f"sudoedit {self.rule.path}, line {self.rule.line}: {native_line(self.rule)}"
+        """The same through pam_trex.so, once that is installed."""
+        change = "; ".join([through_native(self.rule), *map(take_out, self.guards)])
+        return change if files_of(NATIVE) else bootstrap("native", f"{{ {change}; }}")
 
 
 def check_callers() -> list[Finding]:
@@ -50,7 +55,7 @@ def check_callers() -> list[Finding]:
         asked = asked_by(line.rule)
         if asked and asked.door == PAM_PYTHON:
             findings += [*_check_set_user_id(line), *_check_sudo(line)]
-        findings += _check_shared(line)
+        findings += [*_check_shared(line), *check_lockers(line.rule, line.services)]
     return findings
 
 
@@ -63,8 +68,9 @@ def _lines() -> list[Line]:
             line = lines.setdefault((rule.path, rule.line), Line(rule))
             line.services.append(service)
             before = stack.rules[: stack.rules.index(rule)]
-            if any(other.name == OLD_GUARD for other in before):
+            if guards := [other for other in before if other.name == OLD_GUARD]:
                 line.guarded.append(service)
+                line.guards += [guard for guard in guards if guard not in line.guards]
     return list(lines.values())
 
 
@@ -103,18 +109,15 @@ def _check_set_user_id(line: Line) -> list[Finding]:
         findings.append(_through_python(line, bare, ERROR, RUNS_AS_ROOT))
     if guarded := [service for service in started if service in line.guarded]:
         why = f"{OLD_GUARD} keeps the caller's PATH from Python, but is no longer part of Trex."
-        fix = f"remove the line of {OLD_GUARD}, and: {line.fix}"
-        findings.append(_through_python(line, guarded, WARNING, why, fix))
+        findings.append(_through_python(line, guarded, WARNING, why))
     return findings
 
 
-def _through_python(
-    line: Line, services: list[str], severity: str, why: str, fix: str = ""
-) -> Finding:
+def _through_python(line: Line, services: list[str], severity: str, why: str) -> Finding:
     names = ", ".join(SPOKEN.get(service, service) for service in services)
     ask = "asks" if len(services) == 1 else "ask"
     what = f"{line.rule.where}: {names} {ask} Trex through {PAM_PYTHON}"
-    return Finding("caller-path", severity, what, why, fix or line.fix)
+    return Finding("caller-path", severity, what, why, line.fix)
 
 
 def _check_sudo(line: Line) -> list[Finding]:
@@ -123,8 +126,8 @@ def _check_sudo(line: Line) -> list[Finding]:
     if not asking or set(asking) <= set(line.guarded):
         return []
     if not sudoers.can_be_read():
-        what, fix = "/etc/sudoers was not checked for secure_path", "sudo trex doctor"
-        return [Finding("sudo-path", NOTE, what, RUNS_AS_ROOT, fix)]
+        what = "/etc/sudoers was not checked for secure_path"
+        return [Finding("sudo-path", NOTE, what, RUNS_AS_ROOT, "sudo trex doctor")]
     if sudoers.has_secure_path():
         why = "Nothing but secure_path in /etc/sudoers keeps the caller's PATH from Python."
         return [_through_python(line, asking, NOTE, why)]
@@ -140,5 +143,5 @@ def _check_shared(line: Line) -> list[Finding]:
     names = ", ".join(SPOKEN.get(service, service) for service in line.services)
     what = f"{line.rule.where}: Trex is asked by every service that has this file: {names}"
     why = "A user who is not set up for Trex is refused by all of them."
-    fix = "if that is too many: the line in the file of each service that should ask"
+    fix = by_hand("if that is too many, put the line into the file of each service that should ask")
     return [Finding("pam-shared", NOTE, what, why, fix)]

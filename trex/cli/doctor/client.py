@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import glob
 import os
-import re
-import stat
-import subprocess
+import shlex
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from trex.cli.client.connection import RECORDER, SETTING
 from trex.cli.client.gpg import UserGpg
 from trex.cli.client.handover import ASKPASS, FORCE, OWN_REQUIRE, REQUIRE, is_ours
 from trex.cli.client.keyed import Keyed
-from trex.cli.client.launch import find_ssh
 from trex.cli.client.loginkeys import NOT_HERE, LoginKeys
 from trex.cli.client.names import Names
 from trex.cli.client.pins import Pins
 from trex.cli.client.services import Services
-from trex.cli.client.target import PREFIXED_SINCE
+from trex.cli.delegate import hint_for
+from trex.cli.doctor.clientssh import SETUP, check_known_hosts, check_ssh, run_own
 from trex.cli.doctor.doors import ENTRY
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.module import SECURITY
+from trex.cli.doctor.remedy import by_hand
 from trex.cli.doctor.stack import DIRECTORIES, MAX_SIZE
 from trex.cli.programs import find_program
-from trex.errors import TrexError, one_line
+from trex.errors import OWNER, WRITABLE, FileUnsafe, TrexError, one_line
 from trex.openpgp.keylist import DAY, NEVER, day, parse_listing
 from trex.openpgp.renewal import commands, what_ends
 
@@ -40,22 +38,7 @@ WARN_DAYS = 30
 HERE = ("", "+")  # `Subkey.secret` of a key whose secret part is in a file
 PINENTRY = "pinentry"
 PROGRAM_OK = 3  # index in a row of gpgconf --check-programs
-SECONDS = 20
 MODULE = b"pam_trex"  # in a line for pam_python.so, or for pam_trex.so
-NOWHERE = "trex.invalid"  # RFC 2606: no host; its settings are those of every host
-SETUP = "trex setup"
-# What ssh's settings for every host must not be: in `ssh -G`, why, and how to fix it.
-SETTINGS = {
-    "kbdinteractiveauthentication no": (
-        ERROR, "A challenge comes as a keyboard-interactive question.", "remove that line"),
-    "batchmode yes": (ERROR, "ssh then asks nothing, and no challenge comes.", "remove that line"),
-    "numberofpasswordprompts 0": (ERROR, "ssh then asks nothing.", "remove that line"),
-    "stricthostkeychecking false": (
-        WARNING, "A server in between is taken for the right one, and passes challenges on.",
-        "set it to `ask`"),
-    "userknownhostsfile /dev/null": (
-        WARNING, "No host is recognized: one in between is not noticed.", "remove that line"),
-}  # fmt: skip
 
 
 def check_client() -> list[Finding]:
@@ -63,8 +46,8 @@ def check_client() -> list[Finding]:
     return [
         *_check_files(),
         *_check_gpg(),
-        *_check_ssh(),
-        *_check_known_hosts(os.path.expanduser("~/.ssh/known_hosts")),
+        *check_ssh(),
+        *check_known_hosts(os.path.expanduser("~/.ssh/known_hosts")),
         *check_session(dict(os.environ)),
     ]
 
@@ -91,10 +74,10 @@ def check_session(environment: dict[str, str]) -> list[Finding]:
     if OWN_REQUIRE in environment and require == FORCE:
         what = f"trex setup set {REQUIRE}={FORCE}, and since then {ASKPASS} is {askpass or 'unset'}"
         why = "ssh asks that program everything, and no challenge is answered."
-        return [Finding("client-askpass", ERROR, what, why, f"remove what sets {ASKPASS}")]
+        return [Finding("client-askpass", ERROR, what, why, by_hand(f"remove what sets {ASKPASS}"))]
     what = f"in this session ssh does not ask trex-askpass ({ASKPASS} is {askpass or 'unset'})"
     why = "`trex ssh` answers challenges; ssh, git and scp by themselves do not."
-    return [Finding("client-askpass", NOTE, what, why, f"{SETUP}, and a new session")]
+    return [Finding("client-askpass", NOTE, what, why, f"{SETUP}  # and a new session")]
 
 
 def _check_files() -> list[Finding]:
@@ -106,7 +89,10 @@ def _check_files() -> list[Finding]:
             read_table()
         except TrexError as error:
             why = "Nothing is answered while a file is damaged, or others can write it."
-            fix = getattr(error, "hint", "") or "correct that line"
+            fix = by_hand(getattr(error, "hint", "") or "correct that line")
+            unsafe = error.__context__
+            if isinstance(unsafe, FileUnsafe) and unsafe.kind in (OWNER, WRITABLE):
+                fix = hint_for(unsafe)
             findings.append(Finding("client-file", ERROR, str(error), why, fix))
     return findings
 
@@ -116,7 +102,7 @@ def _check_gpg() -> list[Finding]:
         gpg = UserGpg()
         keys = parse_listing(gpg.listed(gpg.start_listing()))
     except TrexError as error:
-        fix = getattr(error, "hint", "") or "gpg --list-secret-keys"
+        fix = by_hand(getattr(error, "hint", "") or "gpg --list-secret-keys says more")
         return [Finding("client-gpg", ERROR, str(error), "Nothing can be decrypted.", fix)]
     return [*_check_keys(keys), *_check_pinentry(), *_check_terminal(), *_check_pins()]
 
@@ -126,7 +112,7 @@ def _check_keys(keys: list[Key]) -> list[Finding]:
     if not able:
         what = "there is no secret key here that a challenge can be encrypted to"
         why = "No challenge can be answered on this machine."
-        return [Finding("client-key", ERROR, what, why, "trex keygen, or insert the card")]
+        return [Finding("client-key", ERROR, what, why, "trex keygen  # or insert the card")]
     return [finding for key in able for finding in _check_key(key)]
 
 
@@ -136,34 +122,48 @@ def _check_key(key: Key) -> Iterable[Finding]:
     if key.lasts_until != NEVER and left < WARN_DAYS:
         what = f"the {what_ends(key)} {key.fingerprint} ({name}) expires on {day(key.lasts_until)}"
         why = "From then on every server refuses it."
-        fix = f"{commands(key)}; then trex copy-id to each server"
+        fix = f"{commands(key)}  # then trex copy-id to each server"
         yield Finding("client-expires", WARNING, what, why, fix)
     where = {one.secret for one in key.encrypting if one.usable}
     if where == {NOT_HERE}:
         what = f"the secret part of {key.fingerprint} ({name}) is not here"
         why = "Challenges for this key cannot be answered on this machine."
-        yield Finding("client-absent", NOTE, what, why, "insert its card, if it is on one")
+        yield Finding("client-absent", NOTE, what, why, by_hand("insert its card, if it is on one"))
     for card in sorted(where - {NOT_HERE, *HERE}):
         what = f"the key {key.fingerprint} ({name}) is on the card {card}"
         why = "It has to be in the reader when a challenge comes."
-        yield Finding("client-card", NOTE, what, why, "nothing to do")
+        yield Finding("client-card", NOTE, what, why, by_hand("nothing to do"))
 
 
 def _check_pinentry() -> list[Finding]:
     """Return whether the agent and its pinentry, also the one that its file names, can be run."""
     gpgconf = find_program("gpgconf") or "gpgconf"
-    rows = [line.split(":") for line in _run([gpgconf, "--check-programs"]).splitlines()]
+    rows = [line.split(":") for line in run_own([gpgconf, "--check-programs"]).splitlines()]
     programs = {row[0]: (row[2], row[PROGRAM_OK] == "1") for row in rows if len(row) > PROGRAM_OK}
-    home = _run([gpgconf, "--list-dirs", "homedir"]).strip()
-    if path := _named_pinentry(f"{unquote(home)}/gpg-agent.conf"):
+    if path := _named_pinentry(_agent_conf()):
         programs[PINENTRY] = (path, os.access(path, os.X_OK))
     return [
         Finding("client-pinentry", ERROR, f"{name} cannot be run: {one_line(path)}",
                 "No passphrase and no PIN can be asked for.",
-                f"Debian: apt install {name}; or correct gpg-agent.conf")
+                _runnable(name, path))
         for name, (path, works) in programs.items()
         if name in ("gpg-agent", PINENTRY) and not works
     ]  # fmt: skip
+
+
+def _runnable(name: str, path: str) -> str:
+    """Return the command that brings a program, or has gpg-agent forget the one it names."""
+    conf = _agent_conf()
+    if path and path == _named_pinentry(conf):
+        script = f"s/^[[:blank:]]*{PINENTRY}-program/# &/"
+        return f"sed -i {shlex.quote(script)} {shlex.quote(conf)}; gpgconf --reload gpg-agent"
+    package = "pinentry-curses" if name == PINENTRY else name
+    return f"sudo apt install {package}"
+
+
+def _agent_conf() -> str:
+    gpgconf = find_program("gpgconf") or "gpgconf"
+    return f"{unquote(run_own([gpgconf, '--list-dirs', 'homedir']).strip())}/gpg-agent.conf"
 
 
 def _check_terminal() -> list[Finding]:
@@ -202,70 +202,6 @@ def _check_pins() -> list[Finding]:
             state = "not in your keyring" if validity is None else "expired or revoked"
             what = f"the key that is pinned for {host} is {state}: {fingerprint}"
             why = "Its signatures cannot be checked, so no challenge of that host is answered."
-            fix = "gpg --import the key of the host"
+            fix = f"gpg --import FILE  # FILE: the public key of {one_line(host)}"
             findings.append(Finding("client-pin", ERROR, what, why, fix))
     return findings
-
-
-def _check_ssh() -> list[Finding]:
-    try:
-        ssh = find_ssh(dict(os.environ))
-    except TrexError as error:
-        return [Finding("client-ssh", ERROR, str(error), "Nothing logs in.", "install OpenSSH")]
-    version = re.match(r"OpenSSH_(\d+)\.(\d+)", _run([ssh, "-V"]))
-    if not version or (int(version[1]), int(version[2])) < PREFIXED_SINCE:
-        what = f"{ssh} is not OpenSSH {'.'.join(map(str, PREFIXED_SINCE))} or later"
-        why = "It does not name the host that asks, so nothing is answered."
-        return [Finding("client-ssh", ERROR, what, why, "update OpenSSH, or use trex respond")]
-    settings = _run([ssh, "-G", NOWHERE]).splitlines()
-    findings = [
-        Finding("client-setting", severity, f"ssh's setting for every host: {line}", why, fix)
-        for line, (severity, why, fix) in SETTINGS.items()
-        if line in settings
-    ]
-    methods = [line for line in settings if line.startswith("preferredauthentications ")]
-    findings += _check_recording(settings)
-    if methods and "keyboard-interactive" not in methods[0]:
-        what = f"ssh's setting for every host: {methods[0]}"
-        severity, why, _ = SETTINGS["kbdinteractiveauthentication no"]
-        findings.append(Finding("client-setting", severity, what, why, "add keyboard-interactive"))
-    return findings
-
-
-def _check_recording(settings: list[str]) -> list[Finding]:
-    """Return whether plain ssh, where it answers, records the host key to compare."""
-    commands = [line for line in settings if line.startswith(f"{SETTING} ")]
-    if not is_ours(os.environ.get(ASKPASS, "")) or any(RECORDER in line for line in commands):
-        return []
-    what = "plain ssh does not record the host keys of its connections"
-    why = "Challenges are answered without comparing them: a server in between may pass one on."
-    fix = f"{SETUP}; a KnownHostsCommand of your own takes its place" if commands else SETUP
-    return [Finding("client-recording", WARNING, what, why, fix)]
-
-
-def _check_known_hosts(path: str) -> list[Finding]:
-    try:
-        mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        what, why = f"there is no {path}", "The first login to each host asks about its key."
-        return [Finding("client-hosts", NOTE, what, why, "compare it with the administrator's")]
-    except OSError as error:
-        why = "No host's key can be checked."
-        return [Finding("client-hosts", ERROR, f"{path}: {error.strerror}", why, f"ls -l {path}")]
-    if mode & (stat.S_IWGRP | stat.S_IWOTH):
-        why = "Others could make a server of theirs known as another."
-        what = f"{path} can be written by others"
-        return [Finding("client-hosts", ERROR, what, why, f"chmod go-w {path}")]
-    return []
-
-
-def _run(arguments: list[str]) -> str:
-    """Return what a program of the user's prints, "" if it cannot be run."""
-    try:
-        done = subprocess.run(  # noqa: S603 (a list of arguments; the user's own programs)
-            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=SECONDS, check=False, env={**os.environ, "LC_ALL": "C"},
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode("utf-8", "replace")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import ctypes
 import os
 import time
+from contextlib import suppress
 
-from trex.cli.doctor.finding import ERROR, WARNING, Finding
+from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
+from trex.cli.doctor.remedy import by_hand, is_booted
 from trex.openpgp.keylist import day
 
 TIME_ERROR = 5  # adjtimex(2): the clock is not synchronized
 # The services of Debian's packages for it; each starts when its package is installed.
 SERVICES = ("/usr/lib/systemd/systemd-timesyncd", "/usr/sbin/chronyd", "/usr/sbin/ntpd")
+CAP_SYS_TIME = 25
 TIMEX_BYTES = 512  # larger than struct timex on any platform
 
 
@@ -31,14 +34,30 @@ def judge(now: float, written: float, *, synchronized: bool) -> list[Finding]:
     if not synchronized:
         what = "the kernel reports that the clock is not synchronized"
         why = "Keys and certificates expire by it, and prompts say until when they are valid."
-        return [Finding("clock-unsynchronized", WARNING, what, why, fix)]
+        severity = (
+            WARNING if may_be_set() and is_booted() else NOTE
+        )  # in a container, not its affair
+        return [Finding("clock-unsynchronized", severity, what, why, fix)]
     return []
 
 
 def _fix() -> str:
     """Return how to synchronize the clock; timedatectl(1) enables only what is installed."""
+    if not may_be_set():
+        return by_hand("set it on the machine that runs this container: the clock is one for all")
+    if not is_booted():
+        return by_hand("have an NTP service started here, or on the machine around")
     installed = any(map(os.path.exists, SERVICES))
     return "timedatectl set-ntp true" if installed else "apt install chrony"
+
+
+def may_be_set() -> bool:
+    """Return whether root may set the clock here: capabilities(7), CAP_SYS_TIME."""
+    with suppress(OSError), open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        for line in file:
+            if line.startswith("CapBnd:"):
+                return bool(int(line.split()[1], 16) >> CAP_SYS_TIME & 1)
+    return True
 
 
 def until(seconds: float) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.doctor.dispatch import is_asked, lets_in, played
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
+from trex.cli.doctor.remedy import put_after, put_before, without_argument
 
 if TYPE_CHECKING:
     from trex.cli.doctor.stack import Rule, Stack
@@ -21,6 +22,7 @@ SILENT = (
     "pam_succeed_if.so", "pam_tally.so", "pam_tally2.so", "pam_time.so", "pam_trex_path.so",
     "pam_umask.so", "pam_usertype.so", "pam_warn.so", "pam_wheel.so",
 )  # fmt: skip
+PASSWORD = "auth requisite pam_unix.so"  # noqa: S105 (a line, no password)
 TAKES = ("use_first_pass", "try_first_pass")
 # Modules that take an earlier module's password by default, unless this argument forbids it.
 TAKES_UNASKED = {"pam_unix.so": "", "pam_sss.so": "prompt_always"}
@@ -28,9 +30,8 @@ TAKES_UNASKED = {"pam_unix.so": "", "pam_sss.so": "prompt_always"}
 
 def check_combination(stack: Stack, rule: Rule, options: Options) -> list[Finding]:
     """Return what is wrong with the position of a line of Trex's, for its method."""
-    fix = f"sudoedit {rule.path}, line {rule.line}"
     if options.method == "totp":
-        return _check_passwords(stack, rule, options, fix)
+        return _check_passwords(stack, rule, options)
     return []
 
 
@@ -42,7 +43,7 @@ def check_strangers(stack: Stack, rule: Rule) -> list[Finding]:
         return []
     what = f"{rule.where}: a PIN is sent before anything else is proved"
     why = "Whoever knows a user name can send messages to that telephone, and use up its limit."
-    fix = "before it: auth requisite pam_unix.so; with sshd, the SSH key first (docs/sms.md)"
+    fix = f"{put_before(rule, PASSWORD)}  # or, with sshd, ask for the SSH key first"
     return [Finding("pam-sms-first", WARNING, what, why, fix)]
 
 
@@ -61,20 +62,20 @@ def check_unasked(stack: Stack, lines: list[tuple[Rule, Options]]) -> list[Findi
         return []
     what = f"{nullok[0].where}: nullok, and a user without a record is asked nothing else"
     why = "Whoever knows the name of an account that is not set up gets in; system accounts too."
-    fix = "after it: auth requisite pam_unix.so; or remove nullok (docs/configuration.md)"
+    fix = f"{put_after(nullok[0], PASSWORD)}  # or take nullok away"
     return [Finding("pam-unasked", ERROR, what, why, fix)]
 
 
-def _check_passwords(stack: Stack, rule: Rule, options: Options, fix: str) -> list[Finding]:
+def _check_passwords(stack: Stack, rule: Rule, options: Options) -> list[Finding]:
     index = stack.rules.index(rule)
     if options.use_first_pass and not any(_asks(other) for other in stack.rules[:index]):
         what = f"{rule.where}: use_first_pass, and no earlier module asks for a password"
         why = "There is no password to take a code from: this line refuses every login."
-        return [Finding("pam-password", ERROR, what, why, fix)]
+        return [Finding("pam-password", ERROR, what, why, without_argument(rule, "use_first_pass"))]
     if options.forward_pass and not any(_takes(other) for other in stack.rules[index + 1 :]):
         what = f"{rule.where}: forward_pass, and no later module takes the password"
         why = "What is typed before the code has no effect."
-        fix = "after it: auth required pam_unix.so use_first_pass"
+        fix = put_after(rule, "auth required pam_unix.so use_first_pass")
         return [Finding("pam-password", WARNING, what, why, fix)]
     return []
 

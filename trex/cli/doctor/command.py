@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import pwd
 from typing import TYPE_CHECKING
@@ -17,19 +16,19 @@ from trex.cli.doctor.clock import check_clock
 from trex.cli.doctor.combination import check_combination, check_strangers, check_unasked
 from trex.cli.doctor.confinement import check_confinement
 from trex.cli.doctor.doors import asked_by, trex_rules
-from trex.cli.doctor.finding import ERROR, NOTE, STATUS, Finding, status_of
+from trex.cli.doctor.finding import ERROR, NOTE, STATUS, Finding
+from trex.cli.doctor.gateways import ONLINE
 from trex.cli.doctor.hostkeys import check_host_keys, keys_of_sshd
-from trex.cli.doctor.line import Users, check_line, either, left_out, users_of
+from trex.cli.doctor.line import AS_ROOT, Users, check_line, either, left_out, users_of
 from trex.cli.doctor.module import check_modules, check_others
 from trex.cli.doctor.ntp import check_offset
 from trex.cli.doctor.programs import check_program
 from trex.cli.doctor.recovery import check_place
+from trex.cli.doctor.report import Report, acknowledge, check_words
 from trex.cli.doctor.service import check_pam_service, with_options
 from trex.cli.doctor.sshd import check_sshd, host_key_files, key_comes_first
 from trex.cli.doctor.stack import read_stack
 from trex.cli.errors import CommandError
-from trex.cli.terminal import answer
-from trex.errors import one_line
 from trex.login.options import Options
 from trex.system.privilege import readable
 
@@ -43,6 +42,7 @@ Examples:
   sudo trex doctor
   sudo trex doctor --service sudo --user alice
   sudo trex doctor --online
+  sudo trex doctor --ignore pam-nullok --reason "until all are enrolled"
   sudo trex doctor --json | jq '.findings[].what'
 
 \b
@@ -56,9 +56,8 @@ SSHD = "sshd"
 NO_SERVICE = ""
 SERVERS = Finding(
     "client-only", NOTE, "no PAM service here names Trex, so this is taken for a user's machine",
-    "What a server needs was not checked.", "on a server: sudo trex doctor",
+    "What a server needs was not checked.", "sudo trex doctor  # on a server",
 )  # fmt: skip
-COLOURS = {ERROR: "red", NOTE: "cyan"}
 
 
 @click.command(epilog=EPILOG, short_help="Look for whatever would make a login fail.")
@@ -80,21 +79,47 @@ COLOURS = {ERROR: "red", NOTE: "cyan"}
 )
 @click.option("--online", is_flag=True, help="Connect to the gateways for SMS; nothing is sent.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool) -> int:
+@click.option(
+    "--ignore",
+    "ignored",
+    metavar="CHECK",
+    multiple=True,
+    help="Leave this finding out from now on, of --user or of all; may be repeated.",
+)
+@click.option("--reason", metavar="TEXT", default="", help="Why; goes with --ignore.")
+def command(  # noqa: PLR0913 (one for each option)
+    service: str, users: tuple[str, ...], ignored: tuple[str, ...], reason: str, *,
+    online: bool, as_json: bool,
+) -> int:  # fmt: skip
     """Find what would make a login fail, or let in somebody without a right response.
 
     Nothing is changed. It checks pam_trex.so or pam_python.so with the files behind it, the PAM
     stack with its includes, which programs have root run code of their caller's, sshd's
     settings, the host keys that challenges name, each user's record and keys, the page with a QR
-    code, each user's secret for codes, the settings for sending a PIN, and the clock.
+    code, each user's secret for codes, the settings for sending a PIN, and the clock. With
+    --ignore it writes to /etc/trex/doctor.toml what it leaves out from then on.
 
     Without root's rights it checks what it can of the caller's own logins, and names what it
     leaves out. Where no PAM service names Trex, it checks what `trex ssh` needs instead.
     """
+    check_words(ignored, reason)
+    doors: list[tuple[str, str]] = []
     if not users and service == SSHD and os.geteuid() != 0 and not is_server():
-        return _report(NO_SERVICE, [*check_client(), SERVERS], [], as_json=as_json)
-    names = _names(users)
-    stack = read_stack(service)
+        service, found = NO_SERVICE, [*check_client(), SERVERS]
+    else:
+        names = _names(users)
+        stack = read_stack(service)
+        found = _again(_check(service, stack, names, online=online), service, names)
+        doors = [(rule.where, ask.door) for rule in stack.rules if (ask := asked_by(rule))]
+    if ignored:
+        acknowledge(ignored, reason, found, whose=bool(users))
+    report = Report(found)
+    (report.write_json if as_json else report.write)(service, doors)
+    return report.status
+
+
+def _check(service: str, stack: Stack, names: list[str], *, online: bool) -> list[Finding]:
+    """Return all findings about a service and its users."""
     rules = trex_rules(stack)
     findings = [*check_modules(rules), *check_others(stack.rules)]
     findings += [*check_pam_service(service, stack), *check_callers()]
@@ -104,25 +129,15 @@ def command(service: str, users: tuple[str, ...], *, online: bool, as_json: bool
     findings += check_clock([__file__])
     if any(options.method == "totp" for _, options in lines):
         findings += check_offset()
-    doors = [(rule.where, asked.door) for rule in rules if (asked := asked_by(rule))]
-    return _report(service, findings, doors, as_json=as_json)
+    return findings
 
 
-def _report(
-    service: str, findings: list[Finding], doors: list[tuple[str, str]], *, as_json: bool
-) -> int:
-    """Print which door each line has, and the findings; return the exit status."""
-    status = status_of(findings)
-    if as_json:
-        told = [dataclasses.asdict(finding) for finding in findings]
-        used = [{"where": where, "door": door} for where, door in doors]
-        report = {"service": service, "lines": used, "status": status, "findings": told}
-        answer(json.dumps(report, indent=2))
-    else:
-        for where, door in doors:
-            answer(f"{one_line(where)}: {one_line(service)} asks Trex through {door}")
-        print_findings(findings)
-    return status
+def _again(findings: list[Finding], service: str, names: list[str]) -> list[Finding]:
+    """Have the advice to run the doctor in another way keep what it was asked."""
+    words = [f" --service {service}"] if service != SSHD else []
+    asked = "".join([*words, *(f" --user {name}" for name in names)])
+    again = {AS_ROOT: f"{AS_ROOT}{asked}", ONLINE: f"{ONLINE}{asked}"}
+    return [dataclasses.replace(one, fix=again.get(one.fix, one.fix)) for one in findings]
 
 
 def _names(users: tuple[str, ...]) -> list[str]:
@@ -160,7 +175,7 @@ def _check_lines(
             findings += check_program(service, rule, options)
             if options.method == "openpgp":
                 findings += check_host_keys(
-                    options, of_sshd, is_remote=not is_called_by_users(service)
+                    rule, options, of_sshd, is_remote=not is_called_by_users(service)
                 )
             if options.method == "recovery":
                 findings += check_place(stack, rule, options, lines)
@@ -185,13 +200,3 @@ def _strangers_come(service: str) -> bool:
     Without root's rights sshd's settings are unknown, which a note says.
     """
     return service != "sshd" or (os.geteuid() == 0 and not key_comes_first())
-
-
-def print_findings(findings: list[Finding]) -> None:
-    """Print findings for people."""
-    for finding in findings:
-        what = f"{finding.severity}: {one_line(finding.what)}"
-        answer(what, COLOURS.get(finding.severity, "yellow"))
-        answer(f"  why: {one_line(finding.why)}\n  fix: {one_line(finding.fix)}")
-    if status_of(findings) == 0:
-        answer("Nothing wrong was found." if findings else "Nothing was found.")

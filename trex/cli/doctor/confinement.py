@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.doctor.finding import NOTE, Finding
 from trex.cli.doctor.module import root_of
+from trex.cli.doctor.remedy import by_hand, from_sources
 from trex.errors import MAX_PATH, cut
 from trex.openpgp.keyring import CONFINER
 from trex.system import landlock, seccomp
@@ -35,7 +36,7 @@ def check_confinement(lines: Lines) -> list[Finding]:
     return [
         Finding("confinement", NOTE, "; ".join(dict.fromkeys(lacking)),
                 "Whoever takes over gpg or a page's process can do there what its account can.",
-                "docs/security.md#what-gpg-may-do")
+                by_hand("nothing: logins do without"))
     ]  # fmt: skip
 
 
@@ -45,7 +46,9 @@ def _lacking_to_gpg(rule: Rule, options: Options) -> list[str]:
         return []  # other checks say so
     program = os.path.join(root, os.path.basename(CONFINER))
     if not os.path.exists(program):
-        return [f"gpg is not confined: {program} is missing (gcc, libc6-dev; sudo script/install)"]
+        return [
+            f"gpg is not confined: {program} is missing (gcc, libc6-dev; then {from_sources()})"
+        ]
     return [f"gpg={cut(options.gpg, MAX_PATH)} is a script"] if _is_script(options.gpg) else []
 
 

@@ -31,17 +31,3 @@ def asked_by(rule: Rule) -> Asked | None:
 def trex_rules(stack: Stack) -> list[Rule]:
     """Return the rules that ask Trex."""
     return [rule for rule in stack.rules if asked_by(rule)]
-
-
-def native_line(rule: Rule) -> str:
-    """Return the line that asks Trex the same through pam_trex.so."""
-    asked = asked_by(rule)
-    control = f"[{rule.control}]" if "=" in rule.control else rule.control
-    words = ["auth", control, NATIVE, *map(_bracketed, asked.arguments if asked else [])]
-    return " ".join(words)
-
-
-def _bracketed(argument: str) -> str:
-    if not argument or argument.startswith("[") or any(blank in argument for blank in " \t"):
-        return "[" + argument.replace("]", "\\]") + "]"
-    return argument

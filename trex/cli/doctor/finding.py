@@ -14,7 +14,8 @@ STATUS = {NOTE: 0, WARNING: 1, ERROR: 2}
 class Finding:
     """What was found, why it matters, and how to fix it.
 
-    `check` is a name for programs, `subject` the user it is about, "" for the whole host.
+    `check` is a name for programs, `subject` the user it is about, "" for the whole host. `fix` is
+    for bash, as trex.cli.doctor.remedy has it.
     """
 
     check: str
@@ -23,6 +24,11 @@ class Finding:
     why: str
     fix: str
     subject: str = ""
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Return whether no command fixes it: then `fix` is a comment."""
+        return self.fix.startswith("#")
 
 
 def status_of(findings: list[Finding]) -> int:

@@ -6,7 +6,15 @@ import os
 from typing import TYPE_CHECKING
 
 from trex.cli.doctor.finding import ERROR, NOTE, Finding
-from trex.cli.doctor.state import check_packages, make_servant, reached, servant_of, unreachable
+from trex.cli.doctor.remedy import by_hand
+from trex.cli.doctor.state import (
+    check_packages,
+    make_servant,
+    reached,
+    servant_of,
+    settings_fix,
+    unreachable,
+)
 from trex.errors import FileUnsafe, OptionError, UserUnknown
 from trex.sms.errors import SettingsError, StateUnusable
 from trex.system.privilege import find_account
@@ -30,17 +38,17 @@ def check_fleet(options: Options, names: list[str]) -> list[Finding]:
     try:
         state = read_fleet(options)
     except (SettingsError, FileUnsafe) as error:
-        fix = f"sudoedit {options.sms_file}; docs/totp.md"
+        fix = settings_fix(error, options.sms_file)
         return [Finding("totp-fleet", ERROR, str(error), ALL, fix)]
     if missing := check_packages(state, sending=False):
         return missing
     try:
         reached(servant, {"state": state, "limits": {"host_hour": 1}}, "", 0, "host")
     except StateUnusable as error:
-        return [unreachable(state, error)]
+        return [unreachable(state, servant, error)]
     return [
         Finding("totp-fleet", ERROR, f"{name}: sms_user= is the account that logs in",
-                "This user is refused.", "another account", name)
+                "This user is refused.", by_hand("another account in sms_user="), name)
         for name in names if _uid_of(name) == servant.uid
     ]  # fmt: skip
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from trex.cli.delegate import FILE_SECONDS, run_as
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
+from trex.cli.doctor.remedy import by_hand
 from trex.errors import ProgramFailed
 from trex.system.packages import is_packaged
 from trex.system.servant import have_done
@@ -29,7 +30,7 @@ def check_gateways(
     if not gateways:
         what = f"{path}: expected at least one [[gateway]], found no gateway"
         why = "Nothing can be sent: every login is refused."
-        return [Finding("sms-gateway", ERROR, what, why, f"sudoedit {path}; docs/sms.md")]
+        return [Finding("sms-gateway", ERROR, what, why, by_hand(f"write one into {path}"))]
     findings = [
         finding
         for number, gateway in enumerate(gateways, start=1)
@@ -41,7 +42,7 @@ def check_gateways(
         return [*findings, Finding("sms-online", NOTE, what, why, ONLINE)]
     if not is_packaged("requests"):
         what = f"{path}: the gateways could not be connected to: {LACKING}"
-        fix = f"apt install python3-requests; {ONLINE}"
+        fix = f"apt install python3-requests  # then: {ONLINE}"
         return [*findings, Finding("sms-online", NOTE, what, why, fix)]
     return [*findings, *_reach_all(gateways, path, servant)]
 
@@ -61,7 +62,7 @@ def _check_authority(where: str, gateway: dict[str, Any], servant: Account) -> l
         return []
     what = f"{where}: ca: {authority}: {reason}, as {servant.name}"
     why = "No certificate can be verified, so nothing is sent."
-    fix = "name a file: docs/sms.md"
+    fix = by_hand("name a file with the certificates of the authorities that you trust")
     if os.path.isfile(authority):
         fix = f"chmod a+r {shlex.quote(authority)}"
     return [Finding("sms-ca", ERROR, what, why, fix)]
@@ -87,7 +88,7 @@ def _reach_all(gateways: list[dict[str, Any]], path: str, servant: Account) -> l
                 f"{path}: [[gateway]] {number}, {gateway['kind']}: {reason}",
                 "Nothing can be sent: every login is refused." if lost
                 else "The next gateway is tried, but part of the ten seconds is gone.",
-                "see the gateway's status page, a firewall, ca, or the name in the URL")
+                by_hand("see the gateway's status page, a firewall, ca, or the name in the URL"))
         for number, (gateway, reason) in enumerate(zip(gateways, reasons, strict=True), start=1)
         if reason
     ]  # fmt: skip

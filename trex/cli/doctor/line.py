@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import pwd
+import shlex
 from typing import TYPE_CHECKING
 
 from trex.cli.doctor import recovery, sms, totp
+from trex.cli.doctor.enrolment import enrolling
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.fleet import check_fleet
 from trex.cli.doctor.orphans import check_orphans
 from trex.cli.doctor.record import check_record
+from trex.cli.doctor.remedy import by_hand
 from trex.cli.doctor.survey import survey_homes
 from trex.cli.errors import CommandError
 from trex.cli.location import location_of
@@ -33,10 +36,10 @@ AS_ROOT = "sudo trex doctor"
 SILENT = "the home's file system does not answer"
 # By method: the first word of its checks, what its users have, and how they get it.
 SET_UP = {
-    "openpgp": ("record", "a record", "trex enroll --user NAME"),
-    "totp": ("totp", "a secret", "as NAME: trex totp enroll"),
-    "sms": ("sms", "a telephone number", "/etc/trex/phones, docs/sms.md"),
-    "recovery": ("recovery", "recovery codes", "trex recovery make --user NAME"),
+    "openpgp": ("record", "a record", "{enroll} --key FILE --yes"),
+    "totp": ("totp", "a secret", "runuser -u NAME -- trex totp enroll"),
+    "sms": ("sms", "a telephone number", "echo 'NAME NUMBER' >> {phones}"),
+    "recovery": ("recovery", "recovery codes", "{codes}"),
 }
 
 NOBODY = frozenset(f"{word}-nobody" for word, _, _ in SET_UP.values())
@@ -69,13 +72,13 @@ def users_of(options: Options) -> Users:
 
 def _untold(survey: Survey) -> list[Finding]:
     why = "Every login of this user hangs, and so does every command of root's on these files."
-    fix = "does the server of that file system run? see mount, umount --force"
+    fix = by_hand("does the server of that file system run? see mount, umount --force")
     findings = [
         Finding("user-silent", ERROR, f"{name}: {SILENT}", why, fix, name) for name in survey.silent
     ]
     if survey.left_out:
         what = f"{len(survey.left_out)} accounts were not checked: too many homes do not answer"
-        findings.append(Finding("user-silent", ERROR, what, why, f"{AS_ROOT} --user NAME; {fix}"))
+        findings.append(Finding("user-silent", ERROR, what, why, fix))
     return findings
 
 
@@ -124,9 +127,10 @@ def _nobody(options: Options) -> Finding:
     why = f"Nobody can log in with method={options.method}."
     if options.method != "sms":  # its map names the users
         why += " Users that the account database does not list (getpwent(3)) need --user."
-    severity = ERROR
-    if options.method == "recovery":  # whoever has the key can log in
-        severity, fix = WARNING, make_command(options, "NAME")
+    severity = WARNING if options.method == "recovery" else ERROR  # whoever has the key can log in
+    fix = fix.format(
+        enroll=enrolling(options, "NAME"), phones=options.phones, codes=make_command(options, "NAME")
+    )
     return Finding(f"{kind}-nobody", severity, f"no account has {what}", why, fix)
 
 
@@ -137,7 +141,9 @@ def _each(names: list[str], check_user: Check) -> list[Finding]:
             findings += check_user(name)
         except (CommandError, TrexError) as error:
             why = "PAM refuses a user who is not in the account database, or whose files hang."
-            fix = f"getent passwd {name}"
+            fix = by_hand(f"is the name right? getent passwd {shlex.quote(name)}")
+            if isinstance(error, CommandError) and error.hint:
+                fix = by_hand(error.hint)
             findings.append(Finding("user", ERROR, f"{name}: {error}", why, fix, name))
     return findings
 

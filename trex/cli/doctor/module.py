@@ -9,8 +9,9 @@ import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
-from trex.cli.doctor.doors import NATIVE, PAM_PYTHON, native_line
+from trex.cli.doctor.doors import NATIVE, PAM_PYTHON
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
+from trex.cli.doctor.remedy import bootstrap, by_hand, from_sources, through_native
 from trex.cli.location import ROOT
 from trex.errors import MAX_PATH, FileUnsafe, cut
 from trex.system.safefile import check_writers
@@ -34,8 +35,7 @@ def check_modules(rules: list[Rule]) -> list[Finding]:
     findings = []
     for rule in rules:
         if rule.module.startswith("/") and not files_of(rule.module):
-            fix = f"sudoedit {rule.path}, line {rule.line}: {native_line(rule)}"
-            findings += _missing(rule.module, fix)
+            findings += _missing(rule.module, through_native(rule))
         elif rule.name == NATIVE:
             findings += _check_native(rule.module)
         else:
@@ -46,8 +46,16 @@ def check_modules(rules: list[Rule]) -> list[Finding]:
         if files_of(NATIVE):
             findings += _check_native(NATIVE)
         elif not files_of(PAM_PYTHON):
-            findings += _missing(NATIVE, "sudo script/install")
+            findings += _missing(NATIVE, _native())
     return list(dict.fromkeys(findings))
+
+
+def _native() -> str:
+    """Return what brings pam_trex.so to where libpam looks: a link, if it is installed."""
+    there = glob.glob(f"{LIBPAM}/pam_unix.so")
+    if there and os.path.exists(f"{CURRENT}/{NATIVE}"):
+        return f"ln -sf {CURRENT}/{NATIVE} {os.path.dirname(there[0])}/{NATIVE}"
+    return bootstrap("native")
 
 
 def _missing(module: str, fix: str) -> list[Finding]:
@@ -59,7 +67,7 @@ def _missing(module: str, fix: str) -> list[Finding]:
 def _check_pam_python(module: str, script: str = "") -> list[Finding]:
     found = files_of(module)
     if not found:
-        return _missing(module, "sudo script/bootstrap runtime")
+        return _missing(module, bootstrap("python"))
     findings, version = _check_library(found[0])
     if script:
         package = os.path.join(os.path.dirname(os.path.realpath(script)), "trex")
@@ -70,25 +78,25 @@ def _check_pam_python(module: str, script: str = "") -> list[Finding]:
 def _check_native(module: str) -> list[Finding]:
     found = files_of(module)
     if not found:
-        return _missing(module, "sudo script/bootstrap native; sudo script/install")
+        return _missing(module, _native())
     path = found[0]
     python, helper = _built_with(path)
     if not helper:
         what = f"{path} is a module of another project"
         why = "Trex has no say in these logins."
-        return [Finding("module-foreign", ERROR, what, why, "remove it, and: sudo script/install")]
+        return [Finding("module-foreign", ERROR, what, why, f"rm {shlex.quote(path)}; {_native()}")]
     version = _version_of(python)
     findings = _check_files([path, python] if version else [path])
     if not version:
         what = f"{path} runs {python}, which does not work"
         why = "No login through it can be checked, and all are refused."
-        findings.append(Finding("module-python", ERROR, what, why, "sudo script/install"))
+        findings.append(Finding("module-python", ERROR, what, why, from_sources()))
     there = os.path.realpath(helper)
     findings += _check_package(helper, os.path.dirname(os.path.dirname(there)), version)
     if there.startswith(INSTALLED) and not there.startswith(f"{os.path.realpath(CURRENT)}/"):
         what = f"{path} runs {helper}, and not the version that is installed"
         why = "It is no link to the installed module. The next upgrade may remove what it runs."
-        fix = f"rm {shlex.quote(path)}; sudo script/install"
+        fix = f"rm {shlex.quote(path)}; {_native()}"
         findings.append(Finding("module-version", WARNING, what, why, fix))
     return findings
 
@@ -134,7 +142,9 @@ def check_others(rules: list[Rule]) -> list[Finding]:
         if not files_of(rule.module):
             what = f"{rule.where}: the module {cut(rule.module, MAX_PATH)} is not installed"
             why = "PAM refuses every login that reaches this line."
-            fix = f"sudoedit {rule.path}, line {rule.line}, or install the module's package"
+            fix = by_hand(
+                f"install the package that has it, or take line {rule.line} out of {rule.path}"
+            )
             findings.append(Finding("pam-missing", ERROR, what, why, fix))
     return findings
 
@@ -168,7 +178,7 @@ def _check_package(entry: str, package: str, version: str) -> list[Finding]:
     if not os.path.isfile(entry) or not os.path.isfile(os.path.join(package, "login/pam.py")):
         return [
             Finding("module-script", ERROR, f"{entry}: the module is missing or incomplete",
-                    "It cannot run, and PAM refuses.", "sudo script/install")
+                    "It cannot run, and PAM refuses.", from_sources())
         ]  # fmt: skip
     files = [entry, package, *glob.glob(os.path.join(glob.escape(package), "**"), recursive=True)]
     findings = _check_files(files)
@@ -176,7 +186,7 @@ def _check_package(entry: str, package: str, version: str) -> list[Finding]:
     if compiled and not os.path.exists(f"{package}/login/__pycache__/pam.cpython-{compiled}.pyc"):
         findings.append(
             Finding("module-compiled", WARNING, f"{package}: not compiled for Python {version}",
-                    "Each login compiles it again, and takes longer.", "sudo script/install")
+                    "Each login compiles it again, and takes longer.", from_sources())
         )  # fmt: skip
     return findings
 
@@ -198,5 +208,5 @@ def _check_files(paths: list[str]) -> list[Finding]:
         except OSError as error:
             why = "It cannot be read."
             what = f"{path}: {error.strerror}"
-            return [Finding("module-script", ERROR, what, why, "sudo script/install")]
+            return [Finding("module-script", ERROR, what, why, from_sources())]
     return []

@@ -7,6 +7,7 @@ import re
 import subprocess
 
 from trex.cli.doctor.finding import NOTE, WARNING, Finding
+from trex.cli.doctor.remedy import by_hand
 
 CHRONYC = "/usr/bin/chronyc"
 TIMEDATECTL = "/usr/bin/timedatectl"
@@ -34,15 +35,14 @@ def check_offset() -> list[Finding]:
             offset = ask()
         except Unsure as error:
             what = f"{name} runs, but does not know whether the clock is right: {error}"
-            fix = "chronyc sources" if name == "chrony" else "timedatectl timesync-status"
+            status = "chronyc sources" if name == "chrony" else "timedatectl timesync-status"
+            fix = by_hand(f"{status} says which servers do not answer")
             return [Finding("clock-unknown", WARNING, what, why, fix)]
         if offset is not None:
             return [_judge(name, offset, why)]
     what = "neither chrony nor systemd-timesyncd runs: the clock may be wrong"
     return [
-        Finding(
-            "clock-unknown", NOTE, what, why, "apt install chrony; or compare the clock by hand"
-        )
+        Finding("clock-unknown", NOTE, what, why, by_hand("compare the clock with the phone's"))
     ]
 
 
@@ -50,7 +50,7 @@ def _judge(name: str, offset: float, why: str) -> Finding:
     side = "behind" if offset > 0 else "ahead"
     what = f"{name} reports that the clock is {abs(offset):.6f} seconds {side}"
     if abs(offset) < WRONG:
-        return Finding("clock-offset", NOTE, what, why, "nothing to do")
+        return Finding("clock-offset", NOTE, what, why, by_hand("nothing to do"))
     fix = "chronyc makestep" if name == "chrony" else "systemctl restart systemd-timesyncd"
     return Finding("clock-offset", WARNING, what, why, fix)
 

@@ -11,6 +11,7 @@ from cryptography import x509
 from trex.cli.delegate import FILE_SECONDS, run_as
 from trex.cli.doctor.finding import WARNING, Finding
 from trex.cli.doctor.record import WARN_DAYS
+from trex.cli.doctor.remedy import by_hand
 from trex.cli.errors import CommandError
 from trex.cli.location import ROOT
 from trex.errors import MAX_PATH, PageUnavailable, cut
@@ -42,7 +43,7 @@ def check_page(location: Location, record: AuthRecord, message: str, service: st
         warnings = [str(error)]
     return [
         Finding("page", WARNING, f"{location.user.name}: {warning}",
-                "Logins work, but show the message as text only.", "docs/troubleshooting.md",
+                "Logins work, but show the message as text only.", by_hand("as the message says"),
                 location.user.name)
         for warning in warnings
     ]  # fmt: skip
@@ -65,7 +66,8 @@ def _check_certificate(location: Location, record: AuthRecord) -> list[Finding]:
     if told["until"] - time.time() < WARN_DAYS * DAY:
         findings.append(
             Finding("page-expires", WARNING, f"{path}: valid until {day(told['until'])}",
-                    "From then on there is no page.", "renew the certificate", location.user.name)
+                    "From then on there is no page.", by_hand("renew the certificate"),
+                    location.user.name)
         )  # fmt: skip
     host = location.options.web_host or full_name()
     if not any(_is_for(name, host) for name in told["names"]):
@@ -73,7 +75,7 @@ def _check_certificate(location: Location, record: AuthRecord) -> list[Finding]:
         findings.append(
             Finding("page-name", WARNING,
                     f"{path}: expected a certificate for {host}, found one for {names}",
-                    "Browsers warn about it.", "set web_host= to a name in the certificate",
+                    "Browsers warn about it.", by_hand("set web_host= to a name in it"),
                     location.user.name)
         )  # fmt: skip
     return findings

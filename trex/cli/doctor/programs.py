@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.doctor import sudoers
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
+from trex.cli.doctor.remedy import line_of, set_line, with_arguments, without_argument
 
 if TYPE_CHECKING:
     from trex.cli.doctor.stack import Rule
@@ -43,8 +44,7 @@ def check_program(service: str, rule: Rule, options: Options) -> list[Finding]:
     if options.message == "info" and service == "sshd":
         what = f"{rule.where}: message=info"
         why = "From 10.3 on, sshd shows the message apart from the prompt, and ssh may garble it."
-        fix = f"sudoedit {rule.path}, line {rule.line}: remove message=info"
-        return [Finding("program-info", WARNING, what, why, fix)]
+        return [Finding("program-info", WARNING, what, why, without_argument(rule, "message"))]
     return []
 
 
@@ -53,7 +53,7 @@ def _check_blind(service: str, rule: Rule, options: Options) -> list[Finding]:
         return []
     what = f"{rule.where}: {service} cannot show what method={options.method} asks"
     why = f"It {BLIND[service]}: every response is wrong."
-    fix = f"sudoedit {rule.path}, line {rule.line}: method=totp"
+    fix = f"{set_line(rule, line_of(rule, ['method=totp']))}  # then: trex totp enroll"
     return [Finding("program-blind", ERROR, what, why, fix)]
 
 
@@ -64,7 +64,7 @@ def _check_sudo(service: str, rule: Rule, options: Options) -> list[Finding]:
         return []
     what = f"{sudoers.SUDOERS[0]} sets passprompt_override"
     why = f"{service} shows its own prompt instead of the challenge: nobody can answer it."
-    fix = f"sudoedit {rule.path}, line {rule.line}: message=info"
+    fix = with_arguments(rule, "message=info")
     return [Finding("sudo-prompt", ERROR, what, why, fix)]
 
 
@@ -74,5 +74,6 @@ def _check_own(service: str, rule: Rule, options: Options) -> list[Finding]:
     arguments = CENTRAL_FILES[options.method]
     what = f"{rule.where}: {service} asks Trex without run_as="
     why = "A program of the user's can replace the key or secret, or trace gpg, and so become root."
-    fix = f"sudoedit {rule.path}, line {rule.line}: {arguments} (README.md, central mode)"
+    enrol = "trex enroll --central --user NAME" if options.method == "openpgp" else "each user"
+    fix = f"{with_arguments(rule, *arguments.split())}  # before that, enrol: {enrol}"
     return [Finding("own-record", WARNING, what, why, fix)]

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-from trex.cli.delegate import PATH, hint_for, run_as
+from trex.cli.delegate import PATH, run_as
+from trex.cli.doctor.enrolment import enroll_again, evened, extended, extra_lines, fix_for, without
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
+from trex.cli.doctor.home import check_home, examine_home
 from trex.cli.doctor.hostkeys import named_keys
+from trex.cli.doctor.remedy import as_user, by_hand
 from trex.cli.errors import CommandError
-from trex.cli.location import words_of
 from trex.cli.setup.keyring import copies_in
-from trex.errors import FileUnsafe, GpgTimedOut, NoRecord, NotStarted, OtherAccount, TrexError
+from trex.errors import NoRecord, OtherAccount, TrexError
 from trex.login.challenge import RandomText
 from trex.login.method import is_absent
-from trex.openpgp.errors import (
-    KeyExpired,
-    KeyNotFound,
-    KeyNotTrusted,
-    KeyRevoked,
-    KeyUnusable,
-    NoEncryptionSubkey,
-    SigningKeyLocked,
-    SigningKeyUnusable,
-    SubkeyExpired,
-)
 from trex.openpgp.gpg import Gpg
 from trex.openpgp.keylist import DAY, NEVER, day, parse_listing
 from trex.openpgp.keyring import Keyring
 from trex.openpgp.prompt import context
 from trex.openpgp.recipients import ENCRYPT, SIGN, as_named, verdict
-from trex.openpgp.record import ONE_SUBKEY, check_account, is_file, parse_record
+from trex.openpgp.record import check_account, is_file, parse_record
 from trex.openpgp.renewal import commands as commands_for
 from trex.openpgp.renewal import what_ends
 from trex.system.privilege import readable
@@ -51,22 +41,8 @@ VERSION_SECONDS = 5.0
 MAX_NAME = 200
 QR_BYTES = 2953  # ISO/IEC 18004, table 7: version 40, level L, bytes
 WHY = "Every login of this user is refused."
-EXTEND = "where the secret key is, {commands}; then {enroll} --key FILE"
 LAST = "From then on every login of this user is refused."
 SPARE = "From then on it is left out."
-FIXES: dict[type[TrexError], str] = {
-    OtherAccount: "{remove}",
-    KeyNotFound: "{enroll} --key FILE",
-    KeyExpired: EXTEND,
-    SubkeyExpired: EXTEND,
-    KeyRevoked: "make a new key; {enroll} --key FILE",
-    KeyNotTrusted: "gpg --check-trustdb as {reader}, or write trust in the record",
-    NoEncryptionSubkey: "gpg --quick-add-key {key} cv25519 encr; then {enroll} --key FILE",
-    SigningKeyLocked: "set an empty passphrase: gpg --passwd {key}, as {reader}",
-    SigningKeyUnusable: "{enroll} --from-keyring --sign-as KEY",
-    NotStarted: "apt install gnupg; or set gpg= to its path",
-    GpgTimedOut: "raise gpg_timeout=; how long does gpg --list-keys take, as {reader}?",
-}
 
 
 class Examined:
@@ -86,10 +62,13 @@ def check_record(location: Location) -> Examined:
     for warning in told["warnings"]:
         examined.findings.append(
             Finding("record-odd", WARNING, f"{subject}: {warning}",
-                    "Part of the record has no effect.", _enroll(location), subject)
+                    "Part of the record has no effect.", evened(location, told["extra"]), subject)
         )  # fmt: skip
     if told["gpg"] and not GNUPG.match(told["gpg"]):
         examined.findings.append(_foreign(location.options.gpg, told["gpg"]))
+        return examined
+    examined.findings += (homes := check_home(location, told["home"]))
+    if any(finding.severity == ERROR for finding in homes) and told["fault"]:
         return examined
     if told["fault"]:
         examined.findings.append(_fault(location, told["fault"]))
@@ -115,7 +94,7 @@ def check_record(location: Location) -> Examined:
     if examined.record.web_qr and location.options.web and len(examined.message) > QR_BYTES:
         what = f"{subject}: a message of {len(examined.message)} bytes"
         why = f"One QR code takes {QR_BYTES}: the page shows the text alone."
-        fix = "fewer or smaller keys: cv25519 instead of RSA"
+        fix = by_hand("fewer or smaller keys: cv25519 instead of RSA")
         examined.findings.append(Finding("record-qr", WARNING, what, why, fix, subject))
     return examined
 
@@ -123,7 +102,7 @@ def check_record(location: Location) -> Examined:
 def _examine(location: Location) -> dict[str, Any]:
     """Do what a login does up to its prompt, in a process of the reader's."""
     told: dict[str, Any] = {"fault": None, "warnings": [], "listings": {}, "copies": [], "gpg": ""}
-    told["left_out"] = []
+    told |= {"extra": [], "home": {}, "left_out": []}
     try:
         if is_absent(location.record, location.reader):
             raise NoRecord(f"{location.shown}: no such file")
@@ -131,11 +110,14 @@ def _examine(location: Location) -> dict[str, Any]:
         record = parse_record(content, location.record, readable(location.user.home))
         check_account(record, location.record, location.user)
         told["warnings"] = record.warnings
+        told["extra"] = extra_lines(content.decode("utf-8", "replace"), record.line)
         told["content"] = content.decode()
         told["gpg"] = _first_words(location.options.gpg)
+        if record.sign_as or not all(map(is_file, record.recipients)):
+            told["home"] = examine_home(location.gnupg_home)
         told["message"], left_out = _message(location, record)
         left = [name for name in record.recipients if name not in left_out]
-        told["left_out"] = [(str(why), _without(location, why, left)) for why in left_out.values()]
+        told["left_out"] = [(str(why), without(location, why, left)) for why in left_out.values()]
         options = location.options
         with Keyring(
             options.gpg, location.reader, location.gnupg_home, options.gpg_timeout
@@ -152,7 +134,7 @@ def _examine(location: Location) -> dict[str, Any]:
             "check": f"record-{type(error).__name__}",
             "absent": isinstance(error, NoRecord),
             "text": str(error),
-            "fix": _fix(location, error),
+            "fix": fix_for(location, error),
         }
     return told
 
@@ -160,7 +142,7 @@ def _examine(location: Location) -> dict[str, Any]:
 def _fault(location: Location, fault: dict[str, Any]) -> Finding:
     severity, why = ERROR, WHY
     if fault["check"] == f"record-{OtherAccount.__name__}":
-        why += f" If this is the same person: {_enroll(location)} --same-person"
+        why += f" If this is the same person: {enroll_again(location)} --same-person"
     if fault["absent"] and location.options.nullok:
         severity, why = WARNING, "Because of nullok this user is not asked."
     name = location.user.name
@@ -173,7 +155,7 @@ def _unbound(location: Location) -> Finding:
         "record-unbound", NOTE, f"{location.shown} does not say for which uid it was made",
         "If this account is deleted and the record stays, the next account of this name belongs to "
         "its key.",
-        f"{_enroll(location)} --same-person --yes", name,
+        f"{enroll_again(location)} --same-person --yes", name,
     )  # fmt: skip
 
 
@@ -194,26 +176,29 @@ def _foreign(gpg: str, name: str) -> Finding:
         "gpg-foreign", ERROR, f"{gpg}: expected GnuPG, found {name}",
         "It may ignore Trex's options, and make a message that nobody can answer: then every "
         "login is refused.",
-        "apt-get remove gpg-from-sq, if that replaced it; or gpg= with GnuPG's path",
+        "apt-get remove gpg-from-sq  # if that replaced it; or gpg= with GnuPG's path",
     )  # fmt: skip
 
 
 def _copied(location: Location, carrier: str, copy: str, owner: str, is_primary: bool) -> Finding:  # noqa: FBT001
     """Return the finding for a key in the keyring that carries a copy of another's key."""
     home = readable(location.gnupg_home)
-    whose = f"{carrier}, then enrol its owner again" if is_primary else f"{carrier} or {owner}"
-    delete = (
-        f"gpg --homedir {shlex.quote(home)} --batch --yes --no-autostart --delete-keys {carrier}"
+    whose = (
+        f"{carrier}; then enrol its owner again"
+        if is_primary
+        else f"{carrier}; was {owner} the copy, remove that, and enrol again"
     )
-    if os.geteuid() != location.reader.uid:
-        delete = f"runuser -u {location.reader.name} -- {delete}"
+    delete = as_user(
+        location.reader.name,
+        f"gpg --homedir {shlex.quote(home)} --batch --yes --no-autostart --delete-keys {carrier}",
+    )
     return Finding(
         "key-copied", ERROR if is_primary else WARNING,
         f"{home}: the key {carrier} carries {copy}, which is "
         + ("another person's key" if is_primary else f"also in {owner}"),
         "Anybody can put another's key into their own. Trex does not mistake one for the other; "
         "gpg does, and may refuse to import the owner's key.",
-        f"remove {whose}: {delete}",
+        f"{delete}  # removes {whose}",
     )  # fmt: skip
 
 
@@ -228,36 +213,6 @@ def _message(location: Location, record: AuthRecord) -> tuple[str, dict[str, Ope
         return gpg.message().armored, gpg.left_out
 
 
-def _fix(location: Location, error: TrexError) -> str:
-    if isinstance(error, FileUnsafe):
-        return hint_for(error)
-    key = error.key if isinstance(error, KeyUnusable) else ""
-    fix = FIXES.get(type(error), "{enroll}")
-    commands = error.commands if isinstance(error, KeyExpired) else ""
-    return fix.format(
-        enroll=_enroll(location), remove=_command("remove", location),
-        reader=location.reader.name, key=key, commands=commands,
-    )  # fmt: skip
-
-
-def _without(location: Location, why: OpenPGPError, left: list[str]) -> str:
-    """Return how a key that is left out can answer again, or leaves the record to the others."""
-    if isinstance(why, KeyExpired):
-        return f"where the secret key is, {why.commands}; then {_enroll(location)} --add --key FILE"
-    if any(is_file(name) or "@" in name or name.endswith(ONE_SUBKEY) for name in left):
-        return f"take it out of {location.shown}"
-    fingerprints = " ".join(f"--fingerprint {name}" for name in left)
-    return f"{_enroll(location)} --from-keyring {fingerprints} --yes"
-
-
-def _enroll(location: Location) -> str:
-    return _command("enroll", location)
-
-
-def _command(name: str, location: Location) -> str:
-    return f"trex {name}{words_of(location.options)} --user {shlex.quote(location.user.name)}"
-
-
 def _check_key(
     location: Location, name: str, listing: str, then: str, *, is_signer: bool
 ) -> list[Finding]:
@@ -268,7 +223,8 @@ def _check_key(
             Finding("key-ambiguous", WARNING,
                     f"{location.user.name}: {len(keys)} keys carry the address {name}",
                     "gpg chooses one of them, perhaps a key that another person has added.",
-                    f"name the fingerprint: {_enroll(location)} --from-keyring",
+                    f"{enroll_again(location)} --from-keyring --fingerprint "
+                    f"{keys[0].fingerprint} --yes  # if that is the right one of them",
                     location.user.name)
         )  # fmt: skip
     named, _ = verdict(name, keys, trust=True, use=SIGN if is_signer else ENCRYPT)
@@ -281,7 +237,7 @@ def _check_key(
                         f"{location.user.name}: the {what_ends(key)} {key.fingerprint} expires on "
                         f"{day(until)}",
                         then,
-                        EXTEND.format(commands=commands_for(key), enroll=_enroll(location)),
+                        extended(location, commands_for(key), key.fingerprint),
                         location.user.name)
             )  # fmt: skip
     return findings

@@ -7,11 +7,19 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from trex.cli.doctor.callers import is_called_by_users
+from trex.cli.doctor.closing import REFUSALS, closing, opening
 from trex.cli.doctor.dispatch import MAX_PLAYED, is_all_played, lets_in, played
 from trex.cli.doctor.doors import ENTRY, NATIVE, PAM_PYTHON, asked_by, trex_rules
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
 from trex.cli.doctor.module import files_of, root_alone
 from trex.cli.doctor.programs import CENTRAL, OWN_RECORD
+from trex.cli.doctor.remedy import (
+    by_hand,
+    instead_of_common,
+    take_out,
+    with_control,
+    without_argument,
+)
 from trex.cli.location import ROOT
 from trex.errors import FileUnsafe, OptionError
 from trex.login.method import find_servant
@@ -20,8 +28,6 @@ from trex.system.safefile import check_writers
 
 if TYPE_CHECKING:
     from trex.cli.doctor.stack import Rule, Stack
-
-REFUSALS = ("auth_err", "authinfo_unavail", "user_unknown", "conv_err", "system_err")
 
 
 def options_of(rule: Rule) -> Options:
@@ -49,7 +55,8 @@ def check_pam_service(service: str, stack: Stack) -> list[Finding]:
     path = f"/etc/pam.d/{service}"
     findings = [
         Finding("pam-syntax", ERROR, problem,
-                "libpam refuses what it cannot read, or ignores it.", f"sudoedit {path}")
+                "libpam refuses what it cannot read, or ignores it.",
+                by_hand(f"correct that line of {path}, or of what it includes"))
         for problem in stack.problems
     ]  # fmt: skip
     findings += _check_writers(stack)
@@ -64,20 +71,25 @@ def check_pam_service(service: str, stack: Stack) -> list[Finding]:
     for method in sorted({method for method in methods if methods.count(method) > 1}):
         what = f"{path}: Trex is asked {methods.count(method)} times with method={method}"
         why = "A login may have to answer several challenges of the same kind."
-        findings.append(Finding("pam-twice", WARNING, what, why, f"sudoedit {rules[1].path}"))
+        findings.append(Finding("pam-twice", WARNING, what, why, take_out(_second(rules, method))))
     if not any(finding.check == "pam-optional" for finding in findings):
-        findings += _check_ways(stack, rules)
+        findings += _check_ways(stack, rules, path)
     return findings
 
 
 def _fix_absent(service: str, path: str) -> str:
     """Return how to add Trex to the service: beside common-auth, both would be asked."""
     if not os.path.exists(path):
-        return f"{path} does not exist: name the service with --service"
+        return by_hand(f"there is no {path}: name another with --service; ls /etc/pam.d")
     by_python = files_of(PAM_PYTHON) and not is_called_by_users(service)
     door = f"{PAM_PYTHON} {ENTRY}" if by_python else NATIVE
     central = f" {CENTRAL}" if service in OWN_RECORD else ""
-    return f"in {path}, replace @include common-auth by: auth  required  {door}{central}"
+    line = f"auth  required  {door}{central}"
+    return instead_of_common(path, line)
+
+
+def _second(rules: list[Rule], method: str) -> Rule:
+    return [rule for rule, options in with_options(rules) if options.method == method][1]
 
 
 def _check_writers(stack: Stack) -> list[Finding]:
@@ -97,19 +109,19 @@ def _check_writers(stack: Stack) -> list[Finding]:
 
 def _check_rule(rule: Rule, following: Rule | None) -> list[Finding]:
     """Return what is wrong with one of Trex's lines; `following` is Trex's next line."""
-    fix = f"sudoedit {rule.path}, line {rule.line}"
     findings = []
     if rule.control.lower() == "optional":
         findings.append(
             Finding("pam-optional", ERROR, f"{rule.where}: Trex is optional",
                     "If any other module succeeds, a wrong response has no effect.",
-                    f"{fix}: required")
+                    with_control(rule, "required"))
         )  # fmt: skip
     decided = following is not None and following.control.lower() in ("required", "requisite")
     if rule.control.lower() == "sufficient" and not decided:
         findings.append(
             Finding("pam-sufficient", WARNING, f"{rule.where}: Trex is sufficient",
-                    "A user who fails here is asked by the next module.", f"{fix}: required")
+                    "A user who fails here is asked by the next module.",
+                    with_control(rule, "required"))
         )  # fmt: skip
     either = rule.control.lower() == "sufficient" and decided  # there a refusal has no effect
     try:
@@ -117,17 +129,18 @@ def _check_rule(rule: Rule, following: Rule | None) -> list[Finding]:
             findings.append(
                 Finding("pam-nullok", WARNING, f"{rule.where}: nullok",
                         "A user whose record is missing, deleted or not mounted, is not asked.",
-                        f"{fix}: remove nullok when everybody is enrolled")
+                        f"{without_argument(rule, 'nullok')}  # when everybody is enrolled")
             )  # fmt: skip
     except OptionError as error:
         findings.append(
             Finding("pam-arguments", ERROR, f"{rule.where}: {error}",
-                    "Every login through this service is refused.", fix)
+                    "Every login through this service is refused.",
+                    by_hand(f"correct the arguments in {rule.path}, line {rule.line}"))
         )  # fmt: skip
     return findings
 
 
-def _check_ways(stack: Stack, rules: list[Rule]) -> list[Finding]:
+def _check_ways(stack: Stack, rules: list[Rule], path: str) -> list[Finding]:
     """Play all combinations of the modules' results through the stack."""
     where = [i for i, rule in enumerate(stack.rules) if rule in rules]
     first = rules[0]
@@ -141,7 +154,7 @@ def _check_ways(stack: Stack, rules: list[Rule]) -> list[Finding]:
                 ERROR,
                 what,
                 why,
-                "at the end of the stack: auth required pam_permit.so",
+                opening(stack, path),
             )
         ]
     for refusal in REFUSALS:
@@ -153,7 +166,8 @@ def _check_ways(stack: Stack, rules: list[Rule]) -> list[Finding]:
         return []
     what = f"{first.where}: there are more than {MAX_PLAYED} modules beside Trex"
     why = "Not all combinations of their results were tried: a way in may have been missed."
-    return [Finding("pam-long", WARNING, what, why, "a separate service with fewer modules")]
+    fix = by_hand("fewer modules: a file of its own for this service, without includes")
+    return [Finding("pam-long", WARNING, what, why, fix)]
 
 
 def _way_around(stack: Stack, results: list[str], first: Rule) -> Finding:
@@ -166,5 +180,5 @@ def _way_around(stack: Stack, results: list[str], first: Rule) -> Finding:
     return Finding(
         "pam-around", ERROR, f"{first.where}: there is a way in around Trex: {by}",
         "A user who succeeds there gets in without a right response.",
-        f"put Trex first and required, or remove what is sufficient: sudoedit {first.path}",
+        closing(stack, first),
     )  # fmt: skip

@@ -8,28 +8,21 @@ import shlex
 import stat
 from typing import TYPE_CHECKING, Any
 
-from trex.cli.delegate import hint_for
 from trex.cli.doctor.clock import until
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.gateways import check_gateways, for_user
+from trex.cli.doctor.remedy import as_pattern, by_hand
 from trex.cli.doctor.state import (
-    INSTALL,
+    CLOSE,
     check_directory,
     check_packages,
     make_servant,
     reached,
     servant_of,
+    settings_fix,
     unreachable,
 )
-from trex.errors import (
-    ABSENT,
-    FileUnsafe,
-    NoRecord,
-    OptionError,
-    OtherAccount,
-    TrexError,
-    UserUnknown,
-)
+from trex.errors import FileUnsafe, NoRecord, OptionError, OtherAccount, UserUnknown
 from trex.sms.errors import SettingsError, StateUnusable
 from trex.sms.phones import number_from_gecos, numbers_from_map, users_in_map
 from trex.sms.settings import read_settings
@@ -40,7 +33,6 @@ if TYPE_CHECKING:
     from trex.system.privilege import Account
 
 ALL = "Every login is refused."
-CLOSE = "chown root:root {path}; chmod 600 {path}"
 LOGIN_DEFS = "/etc/login.defs"
 OFFICE_PHONE = "w"
 OLD_WORDS = {"yes": "rwh", "no": "frwh"}  # login.defs(5), CHFN_RESTRICT
@@ -67,7 +59,7 @@ def check_sender(options: Options, *, online: bool) -> tuple[list[Finding], Send
     try:
         settings = read_settings(options.sms_file)
     except (SettingsError, FileUnsafe) as error:
-        fix = _fix(error, f"sudoedit {options.sms_file}; docs/sms.md")
+        fix = settings_fix(error, options.sms_file)
         findings.append(Finding("sms-settings", ERROR, str(error), ALL, fix))
     if servant is None or settings is None:
         return findings, None
@@ -83,7 +75,7 @@ def _check_host(servant: Account, settings: dict[str, Any]) -> list[Finding]:
     try:
         limits = reached(servant, settings, "", 1, "host")
     except StateUnusable as error:
-        return [unreachable(settings["state"], error)]
+        return [unreachable(settings["state"], servant, error)]
     return _limits("this host", "Until then no PIN is sent to anybody.", settings, limits)
 
 
@@ -112,7 +104,7 @@ def check_numbers(options: Options) -> list[Finding]:
     try:
         named = users_in_map(options.phones)
     except (SettingsError, FileUnsafe) as error:
-        fix = _fix(error, f"sudoedit {options.phones}; docs/sms.md")
+        fix = settings_fix(error, options.phones)
         return [Finding("sms-phones", ERROR, str(error), ALL, fix)]
     findings = _check_readers(options.phones)
     for name in named:
@@ -121,7 +113,8 @@ def check_numbers(options: Options) -> list[Finding]:
         except UserUnknown as error:
             what = f"{options.phones}: {name}: {error}"
             why = "Whoever gets an account of this name later also gets this number."
-            fix = f"sudoedit {options.phones}"
+            script = rf"\|^[[:blank:]]*{as_pattern(name)}[[:blank:]]|s/^/# /"
+            fix = f"sed -i {shlex.quote(script)} {shlex.quote(options.phones)}"
             findings.append(Finding("sms-phones", WARNING, what, why, fix, name))
     return findings
 
@@ -149,7 +142,9 @@ def _check_gecos() -> list[Finding]:
         return []
     what = f"{LOGIN_DEFS}: CHFN_RESTRICT {said[-1]}, and gecos_phone"
     why = "Users, and whoever takes over their session, can have PINs sent to another number."
-    fix = f"use a map, not gecos_phone; or remove w from CHFN_RESTRICT: sudoedit {LOGIN_DEFS}"
+    allowed = OLD_WORDS.get(said[-1], said[-1]).replace(OFFICE_PHONE, "")
+    script = f"s/^[[:blank:]]*CHFN_RESTRICT.*/CHFN_RESTRICT {allowed}/"
+    fix = f"sed -i {shlex.quote(script)} {LOGIN_DEFS}  # or use a map, not gecos_phone"
     return [Finding("sms-gecos", WARNING, what, why, fix)]
 
 
@@ -162,7 +157,9 @@ def check_user(name: str, options: Options, sender: Sender | None) -> list[Findi
     try:
         numbers = _numbers(account, options)
     except NoRecord as error:
-        fix = f"sudoedit {options.phones}" if not options.gecos_phone else f"chfn -w NUMBER {name}"
+        fix = f"echo '{name} NUMBER' >> {shlex.quote(options.phones)}"
+        if options.gecos_phone:
+            fix = f"chfn -w NUMBER {shlex.quote(name)}"
         severity, why = ERROR, "This user is refused."
         if options.nullok:
             severity, why = WARNING, "Because of nullok this user is not asked."
@@ -174,9 +171,10 @@ def check_user(name: str, options: Options, sender: Sender | None) -> list[Findi
     except (SettingsError, FileUnsafe):  # check_numbers has reported it
         return []
     ends = " and ".join(f"..{number[-2:]}" for number in numbers)
+    source = "it with chfn" if options.gecos_phone else options.phones
     findings = [
         Finding("sms-number", NOTE, f"{name}: a PIN goes to {ends}", "Is this the right telephone?",
-                f"if not: {'chfn' if options.gecos_phone else f'sudoedit {options.phones}'}", name)
+                by_hand(f"if not, correct {source}"), name)
     ]  # fmt: skip
     return [*findings, *_check_sending(account, len(numbers), sender)]
 
@@ -194,17 +192,23 @@ def _check_sending(account: Account, messages: int, sender: Sender | None) -> li
     findings = []
     if sender.servant.uid == account.uid:
         what = f"{name}: sms_user= is the account that logs in"
-        findings.append(Finding("sms-account", ERROR, what, refused, "another account", name))
+        findings.append(
+            Finding(
+                "sms-account", ERROR, what, refused, by_hand("another account in sms_user="), name
+            )
+        )
     if sender.settings["gateways"] and not for_user(sender.settings, name):
         what = f"{name}: no gateway is for {name}"
-        findings.append(Finding("sms-gateway", ERROR, what, refused, "only, in sms.toml", name))
+        findings.append(
+            Finding("sms-gateway", ERROR, what, refused, by_hand("correct only, in sms.toml"), name)
+        )
     if not sender.counts:
         return findings
     try:
         limits = reached(sender.servant, sender.settings, name, messages, "user")
     except StateUnusable as error:  # it failed after check_sender asked
         sender.counts = False  # the next user would wait as long
-        return [*findings, unreachable(sender.settings["state"], error)]
+        return [*findings, unreachable(sender.settings["state"], sender.servant, error)]
     why = "Until then nothing is sent to this user."
     return [*findings, *_limits(name, why, sender.settings, limits, name)]
 
@@ -217,16 +221,6 @@ def _limits(
     for name, seconds in limits.items():
         end = "and never ends" if seconds is None else f"until {until(seconds)}"
         what = f"{whose}: the limit {name} = {settings['limits'][name]} is reached, {end}"
-        fix = f"wait, or raise {name} in sms.toml; find out who used it up"
+        fix = by_hand(f"wait, or raise {name} in sms.toml; find out who used it up")
         findings.append(Finding("sms-limit", ERROR, what, why, fix, subject))
     return findings
-
-
-def _fix(error: TrexError, edit: str) -> str:
-    if not isinstance(error, FileUnsafe):
-        return edit
-    if error.kind == ABSENT:
-        return INSTALL
-    if os.path.isfile(error.path):
-        return CLOSE.format(path=shlex.quote(error.path))
-    return hint_for(error)

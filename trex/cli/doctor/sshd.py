@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
+from trex.cli.doctor.remedy import by_hand
+from trex.cli.doctor.sshdfile import PRIVILEGE_SEPARATION, setting
 
 SSHD = "/usr/sbin/sshd"
 SECONDS = 20
 SERVICE = "sshd"
-FILE = "/etc/ssh/sshd_config.d/01-trex.conf"
-# For these two OpenSSH 9.2 uses the last line that it finds, for others the first.
-ALONE = f"{FILE}, and nowhere else in /etc/ssh"
 DEFAULT_GRACE = 120  # seconds; sshd's own MaxStartups was chosen for it
 # Connections before login: from where on some are dropped, their percentage, the maximum.
 STARTUPS = "100:30:200"
@@ -20,7 +20,10 @@ PER_SOURCE = 20
 FEWEST_TRIES = 3  # an agent offers several keys, and each counts as a try
 METHOD = "keyboard-interactive"
 ASKS_PAM = (METHOD, "password")
+# PermitRootLogin, and what root's SSH login is then.
+NEVER = "no"
 ROOT_MAY = ("yes",)
+INSTEAD = "leave it, log in as yourself, and use su or sudo: trex doctor --service su --user root"
 # What people without an SSH key can do, by method.
 STRANGERS = {
     "openpgp": "strangers can make the server run gpg",
@@ -41,12 +44,25 @@ def check_sshd(users: list[str], method: str, timeout: int) -> list[Finding]:
         try:
             settings = _effective(user)
         except (OSError, subprocess.TimeoutExpired, ValueError) as error:
-            why = "sshd does not start with a configuration that it cannot read."
-            return [Finding("sshd-config", ERROR, f"sshd -T: {error}", why, "sudo sshd -t")]
+            return [_unreadable(error)]
         for finding in _judge(settings, user, method, timeout):
             if finding not in findings:
                 findings.append(finding)
     return findings
+
+
+def _unreadable(error: Exception) -> Finding:
+    """Return the finding for an sshd that does not say its settings."""
+    what = f"sshd -T: {error}"
+    if isinstance(error, FileNotFoundError):
+        what, why = "sshd is not installed", "Its settings were not checked."
+        return Finding("sshd-absent", NOTE, what, why, "apt install openssh-server")
+    if PRIVILEGE_SEPARATION in what and not os.path.isdir(PRIVILEGE_SEPARATION):
+        what = f"sshd does not run: there is no {PRIVILEGE_SEPARATION}"
+        why = "Without it sshd does not say its settings, so they were not checked."
+        return Finding("sshd-absent", NOTE, what, why, f"mkdir -m 0755 {PRIVILEGE_SEPARATION}")
+    why = "sshd does not start with a configuration that it cannot read."
+    return Finding("sshd-config", ERROR, what, why, by_hand("correct what sshd -t names"))
 
 
 def key_comes_first() -> bool:
@@ -104,34 +120,36 @@ def _judge_asking(settings: Settings) -> list[Finding]:
         if settings.get(name) != "yes":
             findings.append(
                 Finding(f"sshd-{name}", ERROR, f"sshd has {written} {settings.get(name, 'no')}",
-                        "PAM cannot ask a question.", f"{FILE}: {written} yes")
+                        "PAM cannot ask a question.",
+                        setting(written, "yes", settings.get(name, "no")))
             )  # fmt: skip
     service = settings.get("pamservicename", SERVICE)  # from OpenSSH 9.8 on
     if service != SERVICE:
         findings.append(
             Finding("sshd-service", ERROR, f"sshd has PAMServiceName {service}",
                     f"sshd asks that service, but {SERVICE} was checked.",
-                    f"trex doctor --service {service}; or {FILE}: PAMServiceName {SERVICE}")
+                    setting("PAMServiceName", SERVICE, service)
+                    + f"  # or: trex doctor --service {service}")
         )  # fmt: skip
     if settings.get("passwordauthentication") == "yes":
         findings.append(
             Finding("sshd-password", WARNING, "sshd has PasswordAuthentication yes",
                     "Such a login uses the same PAM service, but cannot show a challenge.",
-                    f"{FILE}: PasswordAuthentication no")
+                    setting("PasswordAuthentication", "no", "yes"))
         )  # fmt: skip
     tries = settings.get("maxauthtries", "6")
     if tries.isdecimal() and int(tries) < FEWEST_TRIES:
         findings.append(
             Finding("sshd-tries", WARNING, f"sshd has MaxAuthTries {tries}",
                     "A client whose agent offers several SSH keys is cut off before it is asked.",
-                    f"{FILE}: MaxAuthTries 6")
+                    setting("MaxAuthTries", "6", tries))
         )  # fmt: skip
     return findings
 
 
 def _judge_methods(settings: Settings, strangers: str) -> list[Finding]:
     written = settings.get("authenticationmethods", "any")
-    fix = f"{FILE}: AuthenticationMethods publickey,keyboard-interactive:pam"
+    fix = setting("AuthenticationMethods", "publickey,keyboard-interactive:pam", written)
     if written == "any":
         return [
             Finding("sshd-methods", WARNING, "sshd has no AuthenticationMethods",
@@ -166,7 +184,7 @@ def _judge_time(settings: Settings, timeout: int) -> list[Finding]:
         Finding("sshd-grace", WARNING,
                 f"sshd has LoginGraceTime {grace}, but a challenge is valid for {timeout} seconds",
                 "sshd closes the connection while the challenge can still be answered.",
-                f"{FILE}: LoginGraceTime {timeout}")
+                setting("LoginGraceTime", str(timeout), grace))
     ]  # fmt: skip
 
 
@@ -185,13 +203,13 @@ def _judge_startups(settings: Settings, timeout: int) -> list[Finding]:
                     f"MaxStartups of sshd: expected {FEWEST_STARTUPS} or more as its first number, "
                     f"found {written}; a prompt may be open for {patience} seconds",
                     f"From {begin} open prompts on, sshd drops some of the new connections.",
-                    f"{ALONE}: MaxStartups {STARTUPS}")
+                    setting("MaxStartups", STARTUPS, written))
         )  # fmt: skip
     if settings.get("persourcemaxstartups", "none") == "none":
         findings.append(
             Finding("sshd-source", NOTE, "sshd has no PerSourceMaxStartups",
                     "One address can take all connections of MaxStartups, without a key.",
-                    f"{ALONE}: PerSourceMaxStartups {PER_SOURCE}")
+                    setting("PerSourceMaxStartups", str(PER_SOURCE), "none"))
         )  # fmt: skip
     return findings
 
@@ -200,8 +218,11 @@ def _judge_root(settings: Settings, user: str) -> list[Finding]:
     permitted = settings.get("permitrootlogin", "")
     if user != "root" or permitted in ROOT_MAY:
         return []
-    return [
-        Finding("sshd-root", ERROR, f"sshd has PermitRootLogin {permitted}",
-                "sshd then asks root nothing, so root cannot answer.",
-                f"{FILE}: PermitRootLogin yes")
-    ]  # fmt: skip
+    what = f"sshd has PermitRootLogin {permitted}"
+    if permitted == NEVER:
+        why = "Root does not log in over SSH, whatever record there is."
+        return [Finding("sshd-root", NOTE, what, why, by_hand(INSTEAD))]
+    why = "sshd then asks root nothing, so root cannot log in where an answer is required."
+    opens = setting("PermitRootLogin", "yes", permitted)
+    fix = f"{opens}  # this opens root's login to the network; or {INSTEAD}"
+    return [Finding("sshd-root", ERROR, what, why, fix)]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shlex
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from trex.cli.delegate import hint_for
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
-from trex.errors import FileUnsafe, ProgramFailed
+from trex.cli.doctor.remedy import by_hand
+from trex.errors import ABSENT, OWNER, WRITABLE, FileUnsafe, ProgramFailed, TrexError
 from trex.login.method import find_servant
-from trex.login.options import Options
 from trex.sms.counts import FILE
 from trex.sms.errors import StateUnusable
 from trex.system.packages import is_packaged
@@ -19,10 +22,11 @@ from trex.system.safefile import check_directories
 from trex.system.servant import have_done
 
 if TYPE_CHECKING:
+    from trex.login.options import Options
     from trex.system.privilege import Account
 
-INSTALL = "sudo script/install --sms"
 OTHERS = 0o077
+CLOSE = "chown root:root {path}; chmod 600 {path}"
 
 
 def servant_of(options: Options) -> Account:
@@ -32,9 +36,41 @@ def servant_of(options: Options) -> Account:
 
 def make_servant(options: Options) -> str:
     """Return the command that creates the account."""
-    if options.sms_user == Options.sms_user:
-        return INSTALL
-    return f"useradd --system --user-group --shell /usr/sbin/nologin {options.sms_user}"
+    with suppress(KeyError):
+        pwd.getpwnam(options.sms_user)  # it is there, and cannot be used
+        return by_hand("name another account in sms_user=")
+    shell = "--no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin"
+    return f"useradd --system --user-group {shell} {shlex.quote(options.sms_user)}"
+
+
+def directory_made(state: str, servant: Account) -> str:
+    """Return the command that makes the directory of a `file:` state."""
+    directory = shlex.quote(os.path.dirname(state.removeprefix(FILE)))
+    return f"install -d -m 0700 -o {servant.name} -g {servant.gid} {directory}"
+
+
+def settings_fix(error: TrexError, path: str) -> str:
+    """Return how the settings, or the map of numbers, become what a login can use."""
+    quoted = shlex.quote(path)
+    if not isinstance(error, FileUnsafe):
+        return by_hand(f"correct {quoted} as the message says")
+    if error.kind == ABSENT:
+        directory = shlex.quote(os.path.dirname(path))
+        return f"mkdir -p {directory}; install -m 0600 /dev/null {quoted}  # then fill it"
+    if os.path.isfile(error.path):
+        return CLOSE.format(path=shlex.quote(error.path))
+    return hint_for(error) if error.kind in (OWNER, WRITABLE) else by_hand(hint_for(error))
+
+
+def _file_made(state: str, servant: Account) -> str:
+    """Return the command after which the servant can count in a `file:` state."""
+    path = state.removeprefix(FILE)
+    quoted, command = shlex.quote(path), directory_made(state, servant)
+    if not os.path.lexists(path):
+        return command
+    if os.lstat(path).st_uid != servant.uid:
+        return f"{command}; chown -h {servant.name}: {quoted}"
+    return f"{command}; mv -T {quoted} {quoted}.old  # all limits then begin anew"
 
 
 def check_directory(state: str, servant: Account) -> list[Finding]:
@@ -43,7 +79,7 @@ def check_directory(state: str, servant: Account) -> list[Finding]:
         return []
     directory = os.path.dirname(state.removeprefix(FILE))
     quoted = shlex.quote(directory)
-    fix = f"install -d -m 0700 -o {servant.name} -g {servant.name} {quoted}"
+    fix = directory_made(state, servant)
     try:
         check_directories(directory, servant)
         status = os.stat(directory)
@@ -94,8 +130,10 @@ def reached(
     return answer
 
 
-def unreachable(state: str, error: StateUnusable) -> Finding:
+def unreachable(state: str, servant: Account, error: StateUnusable) -> Finding:
     """Return the finding for a state that does not answer."""
     why = "Without it no message is sent and no code is accepted."
-    fix = INSTALL if state.startswith(FILE) else "does the Redis run? see state in sms.toml"
+    fix = by_hand("does the Redis run, and does it take this? see state in sms.toml")
+    if state.startswith(FILE):
+        fix = _file_made(state, servant)
     return Finding("sms-state", ERROR, f"state: {error}", why, fix)

@@ -10,8 +10,19 @@ from typing import TYPE_CHECKING, Any
 from trex.cli.delegate import FILE_SECONDS, hint_for, run_as
 from trex.cli.doctor.clock import until
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
+from trex.cli.doctor.remedy import as_user, by_hand, is_of_another
 from trex.cli.doctor.room import why_no_room
-from trex.errors import OWNER, READABLE, FileUnsafe, NoRecord, OtherAccount, RecordError, TrexError
+from trex.errors import (
+    OTHER,
+    OWNER,
+    READABLE,
+    WRITABLE,
+    FileUnsafe,
+    NoRecord,
+    OtherAccount,
+    RecordError,
+    TrexError,
+)
 from trex.login.method import expand_path, find_record, find_servant, is_absent
 from trex.system.packages import PackageMissing, from_debian
 from trex.system.privilege import find_account, readable
@@ -27,7 +38,7 @@ if TYPE_CHECKING:
 FEW = 2  # emergency codes left, of five
 WHY = "Every login of this user is refused."
 FIXES: dict[type[TrexError], str] = {
-    NoRecord: "as {user}: trex totp enroll",
+    NoRecord: "runuser -u {user} -- trex totp enroll",
     PackageMissing: "apt install python3-pyotp",
 }
 
@@ -61,7 +72,7 @@ def _reader(account: Account, options: Options) -> Account:
 
 def _examine(account: Account, reader: Account, options: Options) -> dict[str, Any]:
     """Do what a login does up to its prompt, and check what its verdict needs."""
-    told: dict[str, Any] = {"fault": None}
+    told: dict[str, Any] = {"fault": None, "owner": reader.name}
     path = ""
     try:
         path = find_record(options.secret, account, reader)
@@ -81,24 +92,29 @@ def _examine(account: Account, reader: Account, options: Options) -> dict[str, A
             "check": f"totp-{type(error).__name__}",
             "absent": isinstance(error, NoRecord),
             "text": str(error),
-            "fix": _fix(error, account, readable(path)),
+            "fix": _fix(error, account, reader, readable(path)),
         }
     return told
 
 
-def _fix(error: TrexError, account: Account, path: str) -> str:
+def _fix(error: TrexError, account: Account, reader: Account, path: str) -> str:
     if isinstance(error, OtherAccount):
         return f"rm {shlex.quote(path)}"
     if isinstance(error, RecordError):
-        return f"correct line {error.line} of {error.path}"
+        return by_hand(f"correct line {error.line} of {error.path}, or make a new secret")
     if not isinstance(error, FileUnsafe):
-        return FIXES.get(type(error), "docs/totp.md").format(user=account.name)
+        fix = FIXES.get(type(error), by_hand("as the message says"))
+        return fix.format(user=shlex.quote(account.name))
+    if error.path == path and error.kind == OTHER and is_of_another(path, reader.uid):
+        return f"chown -h {reader.name}: {shlex.quote(path)}"
     hint = hint_for(error)
-    if error.path != path or error.kind not in (OWNER, READABLE):
+    if error.kind not in (OWNER, READABLE, WRITABLE):
+        return by_hand(hint)
+    if error.path != path or error.kind == WRITABLE:
         return hint
     if error.kind == OWNER:  # its mode may be wrong as well
         hint += f"; chmod 600 {shlex.quote(path)}"
-    return f"{hint}; if others could read it, make a new secret"
+    return f"{hint}  # if others could read it, make a new secret"
 
 
 def _read_rest(state: OtpState) -> None:
@@ -123,24 +139,33 @@ def _check_codes(name: str, path: str, told: dict[str, Any]) -> list[Finding]:
     if not told["counts"] and not told["time"]:
         what = f'{name}: {path}: expected " TOTP_AUTH or " HOTP_COUNTER, found neither'
         why = "Only emergency codes are right." if left else WHY
-        return [Finding("totp-kind", WARNING if left else ERROR, what, why, f"edit {path}", name)]
+        fix = _with_option(told["owner"], path, "TOTP_AUTH")
+        return [Finding("totp-kind", WARNING if left else ERROR, what, why, fix, name)]
     if left > FEW:
         return []
     what = f"{name}: {path}: {left or 'no'} emergency code{'' if left == 1 else 's'} left"
     why = "Without them, a user who loses the phone cannot log in."
-    return [Finding("totp-emergency", WARNING, what, why, f"as {name}: trex totp codes", name)]
+    fix = as_user(told["owner"], f"trex totp codes --file {shlex.quote(path)}")
+    return [Finding("totp-emergency", WARNING, what, why, fix, name)]
+
+
+def _with_option(owner: str, path: str, option: str) -> str:
+    """Return the command that adds an option behind the secret."""
+    script = shlex.quote(f'1a " {option}')
+    return as_user(owner, f"sed -i {script} {shlex.quote(path)}")
 
 
 def _check_rate(name: str, path: str, told: dict[str, Any]) -> list[Finding]:
     if not told["limited"]:
         what = f"{name}: {path}: no RATE_LIMIT"
         why = "Whoever gets this question may guess without a limit."
-        return [Finding("totp-rate", WARNING, what, why, f'add to {path}: " RATE_LIMIT 3 30', name)]
+        fix = _with_option(told["owner"], path, "RATE_LIMIT 3 30")
+        return [Finding("totp-rate", WARNING, what, why, fix, name)]
     if told["blocked"] <= 0:
         return []
     what = f"{name}: {path}: the RATE_LIMIT is reached, until {until(told['blocked'])}"
     why = "Until then every attempt is refused, even a right code, and counts as another attempt."
-    fix = "wait; if it was not the user, find out who it was"
+    fix = by_hand("wait; if it was not the user, find out who it was")
     return [Finding("totp-limit", ERROR, what, why, fix, name)]
 
 
@@ -149,5 +174,5 @@ def _check_room(name: str, path: str, told: dict[str, Any]) -> list[Finding]:
         return []
     what = f"{name}: {path} could not be rewritten: {told['room']}"
     why = "A used code is recorded before the login succeeds, or the login is refused."
-    fix = f"make room; ls -ld {shlex.quote(os.path.dirname(path))}; mount"
+    fix = by_hand(f"make room; ls -ld {shlex.quote(os.path.dirname(path))}; mount")
     return [Finding("totp-room", ERROR, what, why, fix, name)]

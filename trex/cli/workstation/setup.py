@@ -17,8 +17,8 @@ from trex.cli.client.handover import (
 )
 from trex.cli.client.launch import find_ssh
 from trex.cli.doctor.client import check_client
-from trex.cli.doctor.command import print_findings
 from trex.cli.doctor.finding import status_of
+from trex.cli.doctor.report import print_findings
 from trex.cli.setup.questions import confirm
 from trex.cli.terminal import answer, say
 from trex.cli.workstation import session, sshconfig
