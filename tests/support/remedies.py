@@ -80,7 +80,7 @@ def filled(case: Case, stage: Stage, fix: str) -> str:
     """Return the fix as its reader types it."""
     for word, value in case.fill.items():
         text = value if isinstance(value, str) else value(stage)
-        fix = re.sub(rf"\b{word}\b", lambda _, text=text: text, fix)
+        fix = text.join(re.split(rf"\b{word}\b", fix))
     command = fix.partition("  # ")[0]
     assert not PLACES.search(command), command
     return command

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,7 +32,7 @@ def config(line: str) -> Callable[[Stage], object]:
 
 def _no_config(_stage: Stage) -> None:
     """The administrator's file says it, and the user has none."""
-    (sandbox.Path("/etc/ssh/ssh_config.d") / "trex.conf").write_text("BatchMode yes\n")
+    (Path("/etc/ssh/ssh_config.d") / "trex.conf").write_text("BatchMode yes\n")
 
 
 def _known_hosts(stage: Stage) -> None:
@@ -127,7 +128,7 @@ def laptop_account(prepared: Client) -> Iterator[sandbox.Account]:
     yield prepared.account
     for path, content in kept.items():
         path.write_bytes(content)
-    for path in sandbox.Path("/etc/ssh/ssh_config.d").glob("trex*"):
+    for path in Path("/etc/ssh/ssh_config.d").glob("trex*"):
         path.unlink()
 
 

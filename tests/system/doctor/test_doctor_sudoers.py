@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,6 +78,32 @@ def test_passprompt_override_counts_as_sudo_reads_it(
     said = subprocess.run(["sudo", "-V"], capture_output=True, text=True, check=True).stdout
     assert ("passprompt will override" in said) == hides
     assert (("sudo-prompt", "error") in checks("--service", "sudo")) == hides
+
+
+@pytest.mark.parametrize(
+    ("line", "hides"),
+    [
+        ("@include /etc/trex-sudoers", True), ('#include "trex-sudoers"', True),
+        ("@includedir /etc/trex-sudoers.d", True), ("# include /etc/trex-sudoers", False),
+        ("@include /etc/trex-sudoers\nDefaults !passprompt_override", False),
+    ],
+)  # fmt: skip
+def test_files_that_sudoers_includes_are_read_where_sudo_reads_them(
+    sudo: None, tmp_path: Path, line: str, hides: bool
+) -> None:
+    directory = Path("/etc/trex-sudoers.d")
+    directory.mkdir(mode=0o750)
+    for path in (Path("/etc/trex-sudoers"), directory / "one"):
+        path.write_text("Defaults passprompt_override\n")
+        path.chmod(0o440)
+    try:
+        SUDOERS.write_text(f"{SECURE}{line}\nroot ALL=(ALL:ALL) ALL\n")
+        said = subprocess.run(["sudo", "-V"], capture_output=True, text=True, check=True).stdout
+        assert ("passprompt will override" in said) == hides
+        assert (("sudo-prompt", "error") in checks("--service", "sudo")) == hides
+    finally:
+        Path("/etc/trex-sudoers").unlink()
+        shutil.rmtree(directory)
 
 
 def test_passprompt_override_for_one_user(sudo: None) -> None:

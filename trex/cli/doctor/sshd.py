@@ -198,11 +198,13 @@ def _judge_startups(settings: Settings, timeout: int) -> list[Finding]:
     written = settings.get("maxstartups", "10:30:100")
     begin = written.partition(":")[0]
     if begin.isdecimal() and int(begin) < FEWEST_STARTUPS:
+        _, rate, full = [*written.split(":"), "100", begin][:3]
+        part = "all" if rate == "100" or full == begin else f"{rate}%, and soon more,"
         findings.append(
             Finding("sshd-startups", WARNING,
                     f"MaxStartups of sshd: expected {FEWEST_STARTUPS} or more as its first number, "
                     f"found {written}; a prompt may be open for {patience} seconds",
-                    f"From {begin} open prompts on, sshd drops some of the new connections.",
+                    f"From {begin} open prompts on, sshd drops {part} of the new connections.",
                     setting("MaxStartups", STARTUPS, written))
         )  # fmt: skip
     if settings.get("persourcemaxstartups", "none") == "none":

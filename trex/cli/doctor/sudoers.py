@@ -10,6 +10,8 @@ SUDOERS = ("/etc/sudoers", "/etc/sudoers.d")
 SERVICES = ("sudo", "sudo-i")
 QUOTED = re.compile(r'"[^"]*"')
 COMMENT = re.compile("(?<![:,!>@])#.*")  # `Defaults:#1000` names a uid
+INCLUDE = re.compile(r'[ \t]*[@#]include(dir)?[ \t]+(?:"([^"]+)"|(\S+))')
+MAX_FILES, MAX_SIZE = 128, 1 << 20  # sudo's own limit: 128 nested files
 Setting = tuple[str, str]  # a scope, `Defaults` or `Defaults:alice`; a setting, `!pam_silent`
 
 
@@ -49,12 +51,40 @@ def _settings() -> list[Setting]:
 
 
 def _lines() -> list[str]:
-    """Return all lines; sudo ignores file names with a dot, or with a ~ at the end."""
+    """Return all lines, in the order in which sudo reads them.
+
+    A file that does not include SUDOERS' directory is read as if it did at its end: a setting is
+    rather found than overlooked.
+    """
     file, directory = SUDOERS
+    seen: list[str] = []
+    lines = _read(file, seen)
+    if not any(os.path.dirname(path) == directory for path in seen):
+        lines += [line for path in _files_in(directory) for line in _read(path, seen)]
+    return lines
+
+
+def _read(path: str, seen: list[str]) -> list[str]:
+    """Return a file's lines, with those of the files that it includes in their place."""
+    lines: list[str] = []
+    if path in seen or len(seen) >= MAX_FILES:
+        return lines
+    seen.append(path)
+    with suppress(OSError), open(path, encoding="utf-8", errors="replace") as text:
+        for line in text.read(MAX_SIZE).splitlines():
+            found = INCLUDE.match(line)
+            if not found:
+                lines.append(line)
+                continue
+            named = (found[2] or found[3]).replace("%h", os.uname().nodename.partition(".")[0])
+            named = os.path.join(os.path.dirname(path), named)
+            for other in _files_in(named) if found[1] else [named]:
+                lines += _read(other, seen)
+    return lines
+
+
+def _files_in(directory: str) -> list[str]:
+    """Return the files of a directory; sudo ignores names with a dot, or with a ~ at the end."""
     names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
     read = [name for name in names if "." not in name and not name.endswith("~")]
-    lines: list[str] = []
-    for path in [file, *(os.path.join(directory, name) for name in read)]:
-        with suppress(OSError), open(path, encoding="utf-8", errors="replace") as text:
-            lines += text.read().splitlines()
-    return lines
+    return [os.path.join(directory, name) for name in read]
