@@ -104,6 +104,7 @@ CASES = [
     Case("pam-around", written("sufficient pam_unix.so", "required {trex}")),
     Case("pam-around", written("[success=1 default=ignore] pam_unix.so", "required {trex}",
                                "required pam_permit.so")),
+    Case("pam-around", written("optional pam_env.so", "sufficient pam_unix.so", "required {trex}")),
     Case("pam-around", text("@include common-auth\nauth sufficient {trex}\n")),
     Case("pam-unasked", text("auth required {trex} nullok\nauth required pam_permit.so\n",
                              OPEN), ("--service", OPEN.name)),

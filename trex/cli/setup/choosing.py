@@ -50,7 +50,7 @@ def choose_keys(
         else:
             chosen = usable if len(usable) == 1 else [_asked(usable, silently=silently)]
     if not chosen:
-        raise CommandError("the keyring holds no key", "trex enroll --key FILE")
+        raise CommandError("the keyring holds no key", "the same command with --key FILE")
     for key in chosen:
         if not key.lasts_until:
             raise unusable(key)
