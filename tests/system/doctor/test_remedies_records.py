@@ -298,7 +298,7 @@ def test_the_command_takes_the_finding_away(case: Case, stage: Stage) -> None:
 
 def test_root_is_told_to_touch_no_file_in_a_home_as_root(stage_of_alice: Stage) -> None:
     """Their user may put a link there before the command is typed."""
-    for breaks in (_a_link, _two_lines):
+    for breaks in (_a_link, _two_lines, _mode):
         breaks(stage_of_alice)
         [finding] = examine(*HERS)["findings"]
         assert finding["fix"].startswith("runuser -u alice -- ")

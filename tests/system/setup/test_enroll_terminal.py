@@ -39,4 +39,7 @@ def test_a_path_that_a_user_has_chosen_is_shown_escaped_and_quoted(alice: Accoun
         done = trex(command, "--user", "alice", *options)
         assert done.returncode == 1
         assert not {"\x1b", "\x07"} & set(done.stderr)
-        assert f"trex: hint: chmod go-w '{alice.home}/x;id \\x1b]0;title\\x07'\n" in done.stderr
+        assert (
+            f"trex: hint: runuser -u alice -- chmod go-w '{alice.home}/x;id \\x1b]0;title\\x07'\n"
+            in done.stderr
+        )

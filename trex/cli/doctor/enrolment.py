@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from trex.cli.delegate import hint_for
-from trex.cli.doctor.remedy import as_user, by_hand, is_of_another
+from trex.cli.delegate import as_user, hint_for
+from trex.cli.doctor.remedy import by_hand, is_of_another
 from trex.cli.location import words_of
 from trex.errors import (
     OWNER,

@@ -10,8 +10,8 @@ import shlex
 import stat
 from typing import TYPE_CHECKING, Any
 
+from trex.cli.delegate import as_user
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
-from trex.cli.doctor.remedy import as_user
 from trex.openpgp.keyring import PRIVATE
 from trex.system.privilege import readable
 

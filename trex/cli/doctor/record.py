@@ -8,12 +8,19 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-from trex.cli.delegate import PATH, run_as
-from trex.cli.doctor.enrolment import enroll_again, evened, extended, extra_lines, fix_for, without
+from trex.cli.delegate import PATH, as_user, run_as
+from trex.cli.doctor.enrolment import (
+    enroll_again,
+    evened,
+    extended,
+    extra_lines,
+    fix_for,
+    without,
+)
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.home import check_home, examine_home
 from trex.cli.doctor.hostkeys import named_keys
-from trex.cli.doctor.remedy import as_user, by_hand
+from trex.cli.doctor.remedy import by_hand
 from trex.cli.errors import CommandError
 from trex.cli.setup.keyring import copies_in
 from trex.errors import NoRecord, OtherAccount, TrexError

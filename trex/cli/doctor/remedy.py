@@ -23,7 +23,6 @@ SYSTEMD = "/run/systemd/system"  # sd_booted(3)
 SPECIAL = frozenset(r"\.[]*^$|")  # in a basic regular expression, and the separator
 COMMON = re.compile(r"@include[ \t]+common-auth\b|auth[ \t]+(include|substack)[ \t]+common-auth\b")
 MAX_SIZE = 1 << 20
-IS_ROOT = os.geteuid() == 0  # the doctor; some of its work runs as the user whom it is about
 
 
 def by_hand(text: str) -> str:
@@ -145,13 +144,6 @@ def bracketed(argument: str) -> str:
     if not argument or argument.startswith("[") or any(blank in argument for blank in " \t"):
         return "[" + argument.replace("]", "\\]") + "]"
     return argument
-
-
-def as_user(name: str, command: str) -> str:
-    """Return a command as root types it for another account: root touches no file of a user's."""
-    if name == "root" or not IS_ROOT:
-        return command
-    return f"runuser -u {shlex.quote(name)} -- {command}"
 
 
 def _arguments(rule: Rule) -> list[str]:

@@ -7,10 +7,10 @@ import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
-from trex.cli.delegate import FILE_SECONDS, hint_for, run_as
+from trex.cli.delegate import FILE_SECONDS, as_user, hint_for, run_as
 from trex.cli.doctor.clock import until
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
-from trex.cli.doctor.remedy import as_user, by_hand, is_of_another
+from trex.cli.doctor.remedy import by_hand, is_of_another
 from trex.cli.doctor.room import why_no_room
 from trex.errors import (
     OTHER,
@@ -39,6 +39,7 @@ FEW = 2  # emergency codes left, of five
 WHY = "Every login of this user is refused."
 FIXES: dict[type[TrexError], str] = {
     NoRecord: "runuser -u {user} -- trex totp enroll",
+    OtherAccount: "rm {path}",
     PackageMissing: "apt install python3-pyotp",
 }
 
@@ -98,13 +99,11 @@ def _examine(account: Account, reader: Account, options: Options) -> dict[str, A
 
 
 def _fix(error: TrexError, account: Account, reader: Account, path: str) -> str:
-    if isinstance(error, OtherAccount):
-        return f"rm {shlex.quote(path)}"
     if isinstance(error, RecordError):
         return by_hand(f"correct line {error.line} of {error.path}, or make a new secret")
     if not isinstance(error, FileUnsafe):
         fix = FIXES.get(type(error), by_hand("as the message says"))
-        return fix.format(user=shlex.quote(account.name))
+        return fix.format(user=shlex.quote(account.name), path=shlex.quote(path))
     if error.path == path and error.kind == OTHER and is_of_another(path, reader.uid):
         return f"chown -h {reader.name}: {shlex.quote(path)}"
     hint = hint_for(error)
@@ -113,7 +112,7 @@ def _fix(error: TrexError, account: Account, reader: Account, path: str) -> str:
     if error.path != path or error.kind == WRITABLE:
         return hint
     if error.kind == OWNER:  # its mode may be wrong as well
-        hint += f"; chmod 600 {shlex.quote(path)}"
+        hint += f"; {as_user(reader.name, f'chmod 600 {shlex.quote(path)}')}"
     return f"{hint}  # if others could read it, make a new secret"
 
 
