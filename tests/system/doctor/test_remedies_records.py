@@ -225,6 +225,17 @@ def _nobody(stage: Stage) -> None:
     stage.user.record.unlink()
 
 
+def _of_the_account_before(stage: Stage) -> None:
+    stage.user.write(f"# trex: uid=1\n{stage.user.record.read_text()}")
+
+
+def _one_expired(stage: Stage) -> None:
+    made = stage.holder.make("spare-gone@example.org", expire="1d", at="20200101T000000")
+    stage.user.import_keys(stage.holder.public(made))
+    record_line = f"{stage.keys['cv25519']},{made} trust nosign"
+    stage.user.write(f"# trex: leave-out-unusable\n{record_line}\n")
+
+
 def at_home(stage: Stage, fix: str) -> None:
     """Do what the fix says is to be done where the secret key is; what it exports is FILE."""
     told = re.search(r"where the secret key is: (.*?); then, for FILE: (.*)$", fix)
@@ -265,6 +276,10 @@ CASES = [
          unrun="gpg asks the old passphrase at a terminal, by a pinentry"),
     Case("record-NotStarted", _no_gpg, HERS, unrun="it would install a package on this machine"),
     Case("record-GpgTimedOut", _slow_gpg, HERS, by_hand="how long gpg may take is a decision"),
+    Case("record-OtherAccount", _of_the_account_before, HERS),
+    Case("key-left-out", _one_expired, HERS, FROM_HOME, before=at_home),
+    Case("record-unbound", unrun="a note: it says what a record made before lacks, and enrols again"),
+    Case("record-orphan", unrun="test_remove types it for an account that is gone"),
     Case("record-odd", _two_lines),
     Case("record-odd", record("{cv25519} trust nosign webqrauthtls")),
     Case("record-qr", _large, by_hand="which keys can go is their owner's to say"),

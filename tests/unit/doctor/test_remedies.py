@@ -31,7 +31,7 @@ MADE = {
     "record-": [error.__name__ for error in enrolment.FIXES] + ["FileUnsafe"],
     "totp-": [error.__name__ for error in totp.FIXES] + ["FileUnsafe", "RecordError"],
     "sshd-": ["usepam", "kbdinteractiveauthentication"],
-    "": [f"{kind}-nobody" for kind, _, _ in SET_UP.values()],
+    "": [f"{kind}-{end}" for kind, _, _ in SET_UP.values() for end in ("nobody", "orphan")],
 }
 LEAST = 20  # characters of a reason
 

@@ -44,7 +44,7 @@ EXTEND = (
 )
 NEW_KEY = "{enroll} --key FILE --yes  # FILE: the user's public key"
 FIXES: dict[type[TrexError], str] = {
-    OtherAccount: "trex remove{words} --user {user}",
+    OtherAccount: "trex remove{words} --user {user} --yes",
     KeyNotFound: NEW_KEY,
     NoRecord: NEW_KEY,
     RecordError: NEW_KEY,

@@ -38,7 +38,7 @@ def examine_home(path: str) -> dict[str, Any]:
     }
 
 
-def check_home(location: Location, told: dict[str, Any]) -> list[Finding]:
+def check_keyring_home(location: Location, told: dict[str, Any]) -> list[Finding]:
     """Return what is wrong with what `examine_home` has told as the reader."""
     if not told:
         return []

@@ -18,7 +18,7 @@ from trex.cli.doctor.enrolment import (
     without,
 )
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
-from trex.cli.doctor.home import check_home, examine_home
+from trex.cli.doctor.home import check_keyring_home, examine_home
 from trex.cli.doctor.hostkeys import named_keys
 from trex.cli.doctor.remedy import by_hand
 from trex.cli.errors import CommandError
@@ -74,7 +74,7 @@ def check_record(location: Location) -> Examined:
     if told["gpg"] and not GNUPG.match(told["gpg"]):
         examined.findings.append(_foreign(location.options.gpg, told["gpg"]))
         return examined
-    examined.findings += (homes := check_home(location, told["home"]))
+    examined.findings += (homes := check_keyring_home(location, told["home"]))
     if any(finding.severity == ERROR for finding in homes) and told["fault"]:
         return examined
     if told["fault"]:
