@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from trex.cli.doctor.sshd import FILE, PER_SOURCE, STARTUPS
+from trex.cli.doctor.sshd import PER_SOURCE, STARTUPS
+from trex.cli.doctor.sshdfile import FILE
 
 # What Trex cannot do without, whatever the file said before.
 NEEDED = {

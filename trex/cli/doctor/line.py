@@ -128,9 +128,8 @@ def _nobody(options: Options) -> Finding:
     if options.method != "sms":  # its map names the users
         why += " Users that the account database does not list (getpwent(3)) need --user."
     severity = WARNING if options.method == "recovery" else ERROR  # whoever has the key can log in
-    fix = fix.format(
-        enroll=enrolling(options, "NAME"), phones=options.phones, codes=make_command(options, "NAME")
-    )
+    enroll, codes = enrolling(options, "NAME"), make_command(options, "NAME")
+    fix = fix.format(enroll=enroll, codes=codes, phones=options.phones)
     return Finding(f"{kind}-nobody", severity, f"no account has {what}", why, fix)
 
 
