@@ -53,7 +53,7 @@ def test_what_gives_more_than_the_user_is_not_asked_by_a_file_of_the_user_s(
     host: Account, stack: Callable[..., Path], service: str, method: str, *, found: bool
 ) -> None:
     stack(service, f"method={method}")
-    assert (("own-record", "warning") in checks("--service", service)) == found
+    assert (("own-record", "error") in checks("--service", service)) == found
 
 
 def test_sudo_in_central_mode_is_sound(
@@ -163,3 +163,28 @@ def test_one_of_two_ways_is_enough(coder: Account) -> None:
     assert checks("--user", "alice") == [("record-NoRecord", "error")]
     write_stack("sufficient {trex}", *["required {trex} method=totp"] * 2)
     assert ("record-NoRecord", "error") in checks("--user", "alice")
+
+
+@pytest.mark.parametrize(
+    ("lines", "module"),
+    [
+        (["required pam_env.so", "sufficient pam_unix.so", "required {trex}"], "pam_unix.so"),
+        (["required pam_env.so", "[success=2 default=ignore] pam_unix.so", "required {trex}",
+          "requisite pam_deny.so", "required pam_permit.so"], "pam_unix.so"),
+        (["requisite pam_nologin.so", "required pam_env.so",
+          "[success=1 default=ignore] pam_ldap.so", "required {trex}", "required pam_faildelay.so"],
+         "pam_ldap.so"),
+        (["required pam_env.so", "sufficient pam_succeed_if.so user = alice", "required {trex}"],
+         "pam_succeed_if.so"),
+        (["optional pam_env.so", "[default=ignore] {trex}", "required pam_unix.so"], "pam_unix.so"),
+        (["[default=ignore] {trex}", "required pam_env.so"], "pam_env.so"),
+        (["[default=ignore] {trex}", "required pam_permit.so"], "pam_permit.so"),
+    ],
+)  # fmt: skip
+def test_the_module_that_lets_in_is_named_and_where_it_is(
+    host: Account, lines: list[str], module: str
+) -> None:
+    write_stack(*lines)
+    finding = found("pam-around")
+    where = next(number for number, line in enumerate(lines, start=1) if module in line)
+    assert finding["what"].endswith(f"around Trex: {module} at {SERVICE}:{where}")

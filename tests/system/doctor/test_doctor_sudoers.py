@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.support.sandbox import Account
 
 SUDOERS, MORE = Path("/etc/sudoers"), Path("/etc/sudoers.d")
-OWN = ("own-record", "warning")  # these tests are not about whose the record is
+OWN = ("own-record", "error")  # these tests are not about whose the record is
 SECURE = 'Defaults secure_path="/usr/sbin:/usr/bin:/sbin:/bin"\n'
 
 

@@ -11,6 +11,7 @@ from trex.cli.doctor import stack as stack_module
 from trex.cli.doctor import sudoers
 from trex.cli.doctor.callers import SET_USER_ID, check_callers
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING
+from trex.cli.doctor.programs import CENTRAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +116,7 @@ def test_sudo_through_pam_python_depends_on_secure_path(
     (tmp_path / ".sudoers").write_text("Defaults !secure_path\n")
     [finding] = check_callers()
     assert (finding.check, finding.severity) == ("sudo-path", ERROR)
-    assert "|auth required pam_trex.so|" in finding.fix
+    assert f"|auth required pam_trex.so {CENTRAL}|" in finding.fix
     (tmp_path / ".sudoers").unlink()
     assert checks() == [("sudo-path", NOTE)]
     write("sudo", "auth required pam_trex.so")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from trex.cli.doctor import stack as pam
@@ -12,7 +13,10 @@ from trex.cli.doctor.doors import NATIVE, PAM_PYTHON, asked_by, trex_rules
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.lockers import check_lockers
 from trex.cli.doctor.module import files_of
+from trex.cli.doctor.programs import OWN_RECORD, central_arguments
 from trex.cli.doctor.remedy import bootstrap, by_hand, take_out, through_native
+from trex.errors import OptionError
+from trex.login.options import parse_options
 
 if TYPE_CHECKING:
     from trex.cli.doctor.stack import Rule
@@ -43,9 +47,21 @@ class Line:
 
     @property
     def fix(self) -> str:
-        """The same through pam_trex.so, once that is installed."""
-        change = "; ".join([through_native(self.rule), *map(take_out, self.guards)])
+        """The same through pam_trex.so, once that is installed.
+
+        In central mode, if a program gives its user more rights.
+        """
+        change = "; ".join([through_native(self.rule, self._lacking), *map(take_out, self.guards)])
         return change if files_of(NATIVE) else bootstrap("native", f"{{ {change}; }}")
+
+    @property
+    def _lacking(self) -> list[str]:
+        if not any(service in OWN_RECORD for service in self.services):
+            return []
+        asked = asked_by(self.rule)
+        with suppress(OptionError):  # which another check reports
+            return central_arguments(parse_options(asked.arguments if asked else [])).split()
+        return []
 
 
 def check_callers() -> list[Finding]:

@@ -37,7 +37,7 @@ def check_combination(stack: Stack, rule: Rule, options: Options) -> list[Findin
 
 def check_strangers(stack: Stack, rule: Rule) -> list[Finding]:
     """Return whether a PIN is sent before anything is proved; `rule` has method=sms."""
-    refused = {i: "auth_err" for i, other in enumerate(stack.rules) if _asks(other)}
+    refused = {i: "auth_err" for i, other in enumerate(stack.rules) if asks(other)}
     runs = played(stack.rules, refused)  # the others may succeed
     if not any(is_asked(stack.rules, results, rule) for results in runs):
         return []
@@ -56,7 +56,7 @@ def check_unasked(stack: Stack, lines: list[tuple[Rule, Options]]) -> list[Findi
     answers = {
         i: "ignore" if rule in nullok else "auth_err"
         for i, rule in enumerate(stack.rules)
-        if rule in nullok or _asks(rule)
+        if rule in nullok or asks(rule)
     }
     if not nullok or not any(lets_in(stack.rules, run) for run in played(stack.rules, answers)):
         return []
@@ -68,7 +68,7 @@ def check_unasked(stack: Stack, lines: list[tuple[Rule, Options]]) -> list[Findi
 
 def _check_passwords(stack: Stack, rule: Rule, options: Options) -> list[Finding]:
     index = stack.rules.index(rule)
-    if options.use_first_pass and not any(_asks(other) for other in stack.rules[:index]):
+    if options.use_first_pass and not any(asks(other) for other in stack.rules[:index]):
         what = f"{rule.where}: use_first_pass, and no earlier module asks for a password"
         why = "There is no password to take a code from: this line refuses every login."
         return [Finding("pam-password", ERROR, what, why, without_argument(rule, "use_first_pass"))]
@@ -87,7 +87,7 @@ def _takes(rule: Rule) -> bool:
     )
 
 
-def _asks(rule: Rule) -> bool:
+def asks(rule: Rule) -> bool:
     """Return whether a module asks something; an unknown module counts as one that does."""
     if rule.name == "pam_exec.so":
         return "expose_authtok" in rule.arguments

@@ -68,12 +68,19 @@ def _check_sudo(service: str, rule: Rule, options: Options) -> list[Finding]:
     return [Finding("sudo-prompt", ERROR, what, why, fix)]
 
 
-def _check_own(service: str, rule: Rule, options: Options) -> list[Finding]:
+def central_arguments(options: Options) -> str:
+    """Return what a line lacks that is to give a user more rights; "" if it lacks nothing."""
     if options.method == "sms" or options.run_as:
+        return ""
+    return CENTRAL_FILES[options.method]
+
+
+def _check_own(service: str, rule: Rule, options: Options) -> list[Finding]:
+    arguments = central_arguments(options)
+    if not arguments:
         return []
-    arguments = CENTRAL_FILES[options.method]
     what = f"{rule.where}: {service} asks Trex without run_as="
     why = "A program of the user's can replace the key or secret, or trace gpg, and so become root."
     enrol = "trex enroll --central --user NAME" if options.method == "openpgp" else "each user"
     fix = f"{with_arguments(rule, *arguments.split())}  # before that, enrol: {enrol}"
-    return [Finding("own-record", WARNING, what, why, fix)]
+    return [Finding("own-record", ERROR, what, why, fix)]

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from trex.cli.doctor.doors import ENTRY, NATIVE, asked_by
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trex.cli.doctor.stack import Rule
 
 SOURCES = "TREX: its sources"
@@ -134,9 +136,12 @@ def line_of(rule: Rule, arguments: list[str], door: str = "") -> str:
     return " ".join(["auth", _control(rule), door, *map(bracketed, arguments)])
 
 
-def through_native(rule: Rule) -> str:
-    """Return the command after which a line asks Trex the same through pam_trex.so."""
-    return set_line(rule, line_of(rule, _arguments(rule), NATIVE))
+def through_native(rule: Rule, more: Sequence[str] = ()) -> str:
+    """Return the command after which a line asks Trex the same through pam_trex.so.
+
+    `more` are arguments that it is to have besides.
+    """
+    return set_line(rule, line_of(rule, [*_arguments(rule), *more], NATIVE))
 
 
 def bracketed(argument: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.doctor.callers import is_called_by_users
 from trex.cli.doctor.closing import REFUSALS, closing, opening
+from trex.cli.doctor.combination import asks
 from trex.cli.doctor.dispatch import MAX_PLAYED, is_all_played, lets_in, played
 from trex.cli.doctor.doors import ENTRY, NATIVE, PAM_PYTHON, asked_by, trex_rules
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
@@ -159,9 +160,9 @@ def _check_ways(stack: Stack, rules: list[Rule], path: str) -> list[Finding]:
         ]
     for refusal in REFUSALS:
         wrong = dict.fromkeys(where, refusal)
-        for results in played(stack.rules, wrong):
-            if lets_in(stack.rules, results):
-                return [_way_around(stack, results, first)]
+        runs = [run for run in played(stack.rules, wrong) if lets_in(stack.rules, run)]
+        if runs:
+            return [_way_around(stack, min(runs, key=_successes), first)]
     if is_all_played(stack.rules, right):
         return []
     what = f"{first.where}: there are more than {MAX_PLAYED} modules beside Trex"
@@ -170,15 +171,30 @@ def _check_ways(stack: Stack, rules: list[Rule], path: str) -> list[Finding]:
     return [Finding("pam-long", WARNING, what, why, fix)]
 
 
+def _successes(results: list[str]) -> int:
+    return results.count("success")
+
+
 def _way_around(stack: Stack, results: list[str], first: Rule) -> Finding:
-    other = [
+    """Name the module that lets in: one without whose success this run would refuse.
+
+    Of several, one that asks somebody something; else the last, which ends the stack.
+    """
+    needed = [
         rule
-        for rule, result in zip(stack.rules, results, strict=True)
-        if result == "success" and rule.actions and rule.actions.get("success") != "ignore"
+        for index, rule in enumerate(stack.rules)
+        if rule.actions and results[index] == "success" and _is_needed(stack, results, index)
     ]
-    by = f"{other[0].name} at {other[0].where}" if other else "no module at all"
+    asking = [rule for rule in needed if asks(rule)]
+    by = [*asking, *reversed(needed)][:1]
+    module = f"{by[0].name} at {by[0].where}" if by else "no module at all"
     return Finding(
-        "pam-around", ERROR, f"{first.where}: there is a way in around Trex: {by}",
+        "pam-around", ERROR, f"{first.where}: there is a way in around Trex: {module}",
         "A user who succeeds there gets in without a right response.",
         closing(stack, first),
     )  # fmt: skip
+
+
+def _is_needed(stack: Stack, results: list[str], index: int) -> bool:
+    without = [*results[:index], "auth_err", *results[index + 1 :]]
+    return not lets_in(stack.rules, without)
