@@ -87,7 +87,7 @@ def check_actions(rule: Rule) -> None:
             actions = {name: actions.get(name, action) for name in stack.RESULTS}
         else:
             actions[result] = action
-    for result in stack.RESULTS - {"default"}:
+    for result in set(stack.RESULTS) - {"default"}:
         action = rule.actions.get(result, rule.actions.get("default", "bad"))
         assert action == actions.get(result, "bad")
 

@@ -32,6 +32,7 @@ SOUND = {
 }
 TREX = f"pam_python.so {sandbox.ENTRY}"
 OPTIONS = '" RATE_LIMIT 3 30\n" WINDOW_SIZE 3\n" DISALLOW_REUSE\n" TOTP_AUTH\n'
+SSH_KEY = f"ssh-ed25519 {'A' * 68} nobody's\n"
 CODES = [f"1234567{n}" for n in range(5)]
 
 
@@ -61,6 +62,14 @@ def write_public_keys() -> list[Path]:
     return made
 
 
+def write_ssh_key(account: Account, public: str = SSH_KEY) -> None:
+    """Give an account the SSH key that sshd asks for first."""
+    directory = account.home / ".ssh"
+    directory.mkdir(exist_ok=True)
+    account.own(directory, 0o700)
+    account.write(public, ".ssh/authorized_keys")
+
+
 def examine(
     *arguments: str, account: Account | None = None, with_host_keys: bool = False,
     with_clock: bool = False,
@@ -70,7 +79,7 @@ def examine(
     Nor with the note that says which host keys challenges name, unless it is asked for.
     """
     done = trex("doctor", "--json", *arguments, account=account)
-    assert done.stderr == ""
+    assert done.stderr == "", done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     assert done.returncode == report["status"]
     for finding in report["findings"]:

@@ -12,7 +12,14 @@ import pytest
 
 from tests.support import native, sandbox
 from tests.support.codes import write_services
-from tests.support.examination import SERVICE, SSHD, write_public_keys, write_service, write_sshd
+from tests.support.examination import (
+    SERVICE,
+    SSHD,
+    write_public_keys,
+    write_service,
+    write_ssh_key,
+    write_sshd,
+)
 from tests.support.gateways import Authority, Gateway, RedisServer
 from tests.support.keys import Holder
 from tests.support.page import OpenPrompt
@@ -224,6 +231,7 @@ def host(alice: Account) -> Iterator[Account]:
     SSHD.parent.mkdir(exist_ok=True)
     write_sshd()
     made = write_public_keys()
+    write_ssh_key(alice)
     yield alice
     SERVICE.write_bytes(kept)
     SSHD.unlink()

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from tests.support import tools
 from trex import __version__
 from trex.cli.delegate import END_SECONDS, FILE_SECONDS, KILL_SECONDS, WORK_SECONDS
+from trex.cli.doctor.asking import SECONDS as MODULES_SECONDS
 from trex.cli.doctor.page import OPEN_SECONDS
 from trex.cli.doctor.programs import BLIND
 from trex.cli.doctor.sshd import PER_SOURCE, STARTUPS
@@ -173,6 +174,8 @@ def test_how_long_root_s_commands_wait_is_as_the_page_says() -> None:
         f"| `show` | {FILE_SECONDS:.0f}, and `gpg_timeout=` ({Options.gpg_timeout}) |",
         f"{OPEN_SECONDS:.0f} for a page, {FILE_SECONDS:.0f} for its certificate |",
         f"| {SURVEY_SECONDS:.0f} for each home that does not answer",
+        f"{FILE_SECONDS:.0f} for SSH keys, {FILE_SECONDS:.0f} for a directory for chroot;",
+        f"| `doctor`, for what other PAM modules say | {MODULES_SECONDS:.0f} for each phase",
         f"| `enroll`, to import, to write, to ask a Web Key Directory | {WORK_SECONDS:.0f} |",
     ):
         assert row in page

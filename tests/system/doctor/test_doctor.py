@@ -71,7 +71,9 @@ def test_who_is_not_root_sees_what_can_be_seen(host: Account) -> None:
     before = sandbox.listing(host.home)
     report = examine(account=host)
     assert [(f["check"], f["severity"]) for f in report["findings"]] == [("left-out", "note")]
-    assert report["findings"][0]["what"] == "sshd's settings: not checked"
+    assert report["findings"][0]["what"] == (
+        "sshd's settings, and whom other modules refuse: not checked"
+    )
     assert sandbox.listing(host.home) == before
     host.record.chmod(0o666)
     checks = [finding["check"] for finding in examine(account=host)["findings"]]
@@ -90,7 +92,7 @@ def test_sudo_and_central_mode_as_somebody_else_than_root(host: Account) -> None
     finally:
         service.write_bytes(kept)
     assert [(f["check"], f["severity"]) for f in found] == [
-        ("sudo-path", "note"), ("left-out", "note"),
+        ("sudo-path", "note"), ("left-out", "note"), ("left-out", "note"),
     ]  # fmt: skip
 
 

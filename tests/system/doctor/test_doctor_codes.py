@@ -22,6 +22,7 @@ from tests.support.examination import (
     examine,
     found,
     secret,
+    write_ssh_key,
     write_stack,
 )
 from tests.support.mounts import mounted, without_package
@@ -180,6 +181,7 @@ def test_a_home_in_which_the_file_could_not_be_rewritten(coder: Account) -> None
     with mounted(home, "-t", "tmpfs", "-o", "mode=755,size=64k", "full"):
         os.chown(home, coder.uid, coder.gid)
         coder.write(content, FILE)
+        write_ssh_key(coder)
         assert checks() == []
         fill = home / "fill"
         subprocess.run(["dd", "if=/dev/zero", f"of={fill}"], check=False, capture_output=True)

@@ -24,6 +24,7 @@ from tests.support.examination import (
     found,
     secret,
     send,
+    write_ssh_key,
     write_stack,
 )
 from tests.support.gateways import TOKEN, Gateway, RedisServer
@@ -177,14 +178,16 @@ def test_no_code_is_spent_by_who_logs_in(
 ) -> None:
     """That process knows the URL of Redis, and so does every process of the same account."""
     configure(by_http(gateway), state=redis_server.url)
-    for name in ("alice", "bob"):
-        (sender if name == "alice" else account(name)).write(secret(), FILE)
+    bob = account("bob")
+    for user in (sender, bob):
+        user.write(secret(), FILE)
     line = f"auth required {TREX} method=totp fleet sms_user=alice"
     service = sandbox.pam_service("doctor-servant", line, *ACCOUNT_LINES)
     for name, verdict in (("alice", "PAM_AUTHINFO_UNAVAIL"), ("bob", "PAM_SUCCESS")):
         asked = sandbox.ask_pam(client, service, name, "--answer", code(here()))
         assert asked.verdict == verdict
     write_stack("required {trex} method=totp fleet sms_user=alice")
+    write_ssh_key(bob)
     [finding] = defects("--user", "alice", "--user", "bob")
     assert (finding["check"], finding["severity"]) == ("totp-fleet", "error")
     assert finding["what"] == "alice: sms_user= is the account that logs in"

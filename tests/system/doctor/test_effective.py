@@ -103,6 +103,35 @@ def test_thousands_of_users_cost_no_more_than_match_lines_tell_apart(write: Writ
     assert len(sshd._answers) == 3
 
 
+@pytest.mark.parametrize(
+    ("origin", "criterion", "patterns", "fit"),
+    [
+        (HERE, "user", ["bob", "al*", "?lice", "ALICE"], ["al*", "?lice"]),
+        (HERE, "user", ["alice@127.0.0.0/8", "alice@10.0.0.0/8", "*@127.*"],
+         ["alice@127.0.0.0/8", "*@127.*"]),
+        (Origin(PUBLIC, "x.example.org"), "user", ["alice@*.example.org", "bob@*.example.org"],
+         ["alice@*.example.org"]),
+        (HERE, "user", ["!bob", "alice,bob", "*,!bob"], []),
+        (HERE, "group", ["alice", "root", "domain users"], ["alice"]),
+        (HERE, "group", ["!root"], []),
+    ],
+)  # fmt: skip
+def test_sshd_says_which_patterns_of_its_lists_fit(
+    alice: Account, write: Write, origin: Origin, criterion: str, patterns: list[str],
+    fit: list[str],
+) -> None:  # fmt: skip
+    """test_doctor_refusals.py has the same lists in sshd's own configuration, and logs in."""
+    assert write("PermitTTY no").fitting("alice", origin, criterion, patterns) == fit
+
+
+def test_lists_of_thousands_of_users_cost_no_more_than_patterns_tell_apart(write: Write) -> None:
+    sshd = write("AllowGroups root")
+    names = ["root", *(f"user{number}" for number in range(10_000))]
+    fit = [bool(sshd.fitting(name, HERE, "user", ["root", "user1@10.0.0.0/8"])) for name in names]
+    assert fit == [True, *[False] * 10_000]
+    assert len(sshd._fitting) == 3
+
+
 def test_what_sshd_does_not_read_is_raised_with_its_message(write: Write) -> None:
     sshd = write("Match User", "  PermitTTY no")
     with pytest.raises(ValueError, match="sshd_config"):

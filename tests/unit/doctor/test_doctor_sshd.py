@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from trex.cli.doctor.effective import Effective
 from trex.cli.doctor.sshd import _judge_asking
 
 ASKS = {"usepam": "yes", "kbdinteractiveauthentication": "yes", "passwordauthentication": "no"}
@@ -17,4 +18,5 @@ def test_another_service_than_the_one_that_is_looked_at(
     service: dict[str, str], checks: list[str]
 ) -> None:
     """OpenSSH has the setting from 9.8 on; tests/system asks the real one where it is there."""
-    assert [finding.check for finding in _judge_asking({**ASKS, **service})] == checks
+    settings = Effective({name: [value] for name, value in {**ASKS, **service}.items()})
+    assert [finding.check for finding in _judge_asking(settings)] == checks

@@ -10,11 +10,14 @@ from tests.system.client import test_remedies_client
 from tests.system.doctor import (
     test_remedies_codes,
     test_remedies_records,
+    test_remedies_refusals,
     test_remedies_sshd,
     test_remedies_stack,
 )
 from tests.system.install import test_remedies_install
 from trex.cli.doctor import enrolment, totp
+from trex.cli.doctor.admission import MEANT
+from trex.cli.doctor.barred import LISTS
 from trex.cli.doctor.line import SET_UP
 
 if TYPE_CHECKING:
@@ -24,13 +27,25 @@ ROOT = Path(__file__).resolve().parents[3]
 TABLES = (
     test_remedies_stack, test_remedies_sshd, test_remedies_records, test_remedies_codes,
     test_remedies_client, test_remedies_install,
+    test_remedies_refusals,
 )  # fmt: skip
 CASES: list[Case] = [case for table in TABLES for case in table.CASES]
 # What a name made at run time can be: by its part before the value.
 MADE = {
     "record-": [error.__name__ for error in enrolment.FIXES] + ["FileUnsafe"],
     "totp-": [error.__name__ for error in totp.FIXES] + ["FileUnsafe", "RecordError"],
-    "sshd-": ["usepam", "kbdinteractiveauthentication"],
+    "sshd-": [
+        "usepam",
+        "kbdinteractiveauthentication",
+        *(name.lower() for name, _ in LISTS),
+        "shell",
+        "chroot",
+        "disabled",
+        "key",
+        "key-unsafe",
+        "revoked",
+        "keys-command",
+    ],
     "": [f"{kind}-{end}" for kind, _, _ in SET_UP.values() for end in ("nobody", "orphan")],
 }
 LEAST = 20  # characters of a reason
@@ -61,6 +76,9 @@ def names_of(expression: ast.expr) -> set[str]:
         first = expression.values[0]
         begin = str(first.value) if isinstance(first, ast.Constant) else ""
         return {begin + end for end in MADE[begin]}
+    if isinstance(expression, ast.Name):
+        assert expression.id == "check"  # trex.cli.doctor.admission
+        return {"account-refused", *(check for check, _ in MEANT.values())}
     assert isinstance(expression, ast.Subscript), ast.dump(expression)  # fault["check"]
     return set()
 

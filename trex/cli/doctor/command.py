@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from trex.cli.completing import accounts, services
+from trex.cli.doctor.admission import account_stack, check_account_stack, check_admission
 from trex.cli.doctor.callers import check_callers, is_called_by_users
 from trex.cli.doctor.client import check_client, is_server
 from trex.cli.doctor.clock import check_clock
 from trex.cli.doctor.combination import check_combination, check_strangers, check_unasked
 from trex.cli.doctor.confinement import check_confinement
 from trex.cli.doctor.doors import asked_by, trex_rules
+from trex.cli.doctor.effective import Sshd
 from trex.cli.doctor.finding import ERROR, NOTE, STATUS, Finding
 from trex.cli.doctor.gateways import ONLINE
 from trex.cli.doctor.hostkeys import check_host_keys, keys_of_sshd
@@ -26,8 +28,15 @@ from trex.cli.doctor.programs import check_program
 from trex.cli.doctor.recovery import check_place
 from trex.cli.doctor.report import Report, acknowledge, check_words
 from trex.cli.doctor.service import check_pam_service, with_options
-from trex.cli.doctor.sshd import check_sshd, host_key_files, key_comes_first
+from trex.cli.doctor.sshd import (
+    addresses_of,
+    check_sshd,
+    every_account,
+    host_key_files,
+    key_comes_first,
+)
 from trex.cli.doctor.stack import read_stack
+from trex.cli.doctor.wrappers import check_wrappers
 from trex.cli.errors import CommandError
 from trex.login.options import Options
 from trex.system.privilege import readable
@@ -159,16 +168,22 @@ def _check_lines(
     findings = []
     of_sshd: dict[str, str] = {}
     who = [Users(names) if names else users_of(options) for _, options in lines]
-    if service == "sshd" and os.geteuid() == 0:
-        # If no line can be understood: for the named users, as if it had no arguments.
-        named = [users.names for users in who] or [names]
-        everybody = list(dict.fromkeys(name for some in named for name in some))
+    sshd = Sshd()
+    # If no line can be understood: for the named users, as if it had no arguments.
+    named = [users.names for users in who] or [names]
+    everybody = list(dict.fromkeys(name for some in named for name in some))
+    if os.geteuid() != 0:
+        settings = "sshd's settings, and " if service == SSHD else ""
+        findings.append(left_out(f"{settings}whom other modules refuse"))
+    elif service == SSHD:
         understood = [options for _, options in lines] or [Options()]
         timeout = max(options.timeout for options in understood)
-        findings += check_sshd(everybody, understood[0].method, timeout)
-        of_sshd = keys_of_sshd(host_key_files())
-    elif service == "sshd":
-        findings.append(left_out("sshd's settings"))
+        others = names or every_account(sshd)
+        findings += check_sshd(sshd, everybody, others, understood[0].method, timeout)
+        findings += check_wrappers(addresses_of(sshd))
+        of_sshd = keys_of_sshd(host_key_files(sshd))
+    if os.geteuid() == 0:
+        findings += _check_admission(service, stack, everybody, sshd)
     for rule, options in lines:
         if rule is not None:
             findings += check_combination(stack, rule, options)
@@ -179,10 +194,10 @@ def _check_lines(
                 )
             if options.method == "recovery":
                 findings += check_place(stack, rule, options, lines)
-            if options.method == "sms" and _strangers_come(service):
+            if options.method == "sms" and _strangers_come(service, sshd):
                 findings += check_strangers(stack, rule)
     asking = [(rule, options) for rule, options in lines if rule is not None]
-    if any(options.nullok for _, options in asking) and _strangers_come(service):
+    if any(options.nullok for _, options in asking) and _strangers_come(service, sshd):
         findings += check_unasked(stack, asking)
     found = [
         check_line(options, users, service, online=online)
@@ -194,9 +209,17 @@ def _check_lines(
     return list(dict.fromkeys([*findings, *(finding for some in found for finding in some)]))
 
 
-def _strangers_come(service: str) -> bool:
+def _check_admission(service: str, stack: Stack, users: list[str], sshd: Sshd) -> list[Finding]:
+    """Return whom a module beside Trex refuses, in either phase."""
+    account = account_stack(service)
+    findings = check_account_stack(service, account)
+    addresses = [] if is_called_by_users(service) else addresses_of(sshd)
+    return [*findings, *check_admission(service, [stack, account], users, addresses)]
+
+
+def _strangers_come(service: str, sshd: Sshd) -> bool:
     """Return whether PAM asks people who have proved nothing yet; sshd may ask for a key first.
 
     Without root's rights sshd's settings are unknown, which a note says.
     """
-    return service != "sshd" or (os.geteuid() == 0 and not key_comes_first())
+    return service != SSHD or (os.geteuid() == 0 and not key_comes_first(sshd))

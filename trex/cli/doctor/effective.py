@@ -21,6 +21,7 @@ from trex.cli.doctor.matching import (
     PUBLIC,
     Match,
     Origin,
+    fits,
     matches_in,
     origins,
     traits,
@@ -37,6 +38,8 @@ ALIASES = {
 REPROCESS = "reprocess config"  # what sshd calls its file where it evaluates Match lines
 SET = re.compile(r"debug3: (.+):(\d+) setting (\S+) (.*)")
 INCLUDED = re.compile(r"debug2: (.+) line (\d+): including (.+)")
+FOUND = re.compile("debug3: match (found|not found)")
+LIST = re.compile('[,!"\\\\]')
 BEGINNING = re.compile(rf"debug2: parse_server_config\w*: config {REPROCESS} ")
 
 
@@ -85,11 +88,13 @@ class Sshd:
     def __init__(self, config: str = CONFIG) -> None:
         self.config = config
         self._answers: dict[tuple[tuple[bool, ...] | str, Origin], Effective] = {}
+        self._fitting: dict[tuple[str, tuple[str, ...], tuple[bool, ...], Origin], list[str]] = {}
         self._lines: dict[str, list[str]] = {}
 
     def ask(self, user: str, origin: Origin) -> Effective:
         """Return the settings for a user; "" stands for somebody who has no account."""
-        key = (traits(self.matches, user, _groups(user)) if user else "", origin)
+        groups = _groups(user) if self._asks_groups else []
+        key = (traits(self.matches, user, groups) if user else "", origin)
         if key not in self._answers:
             self._answers[key] = self._ask(user, origin)
         return self._answers[key]
@@ -103,6 +108,10 @@ class Sshd:
     def matches(self) -> list[Match]:
         """The Match lines of all files."""
         return [match for path in self.files for match in matches_in(path, self._read(path))]
+
+    @cached_property
+    def _asks_groups(self) -> bool:
+        return any("group" in match.patterns for match in self.matches)
 
     @cached_property
     def files(self) -> list[str]:
@@ -152,17 +161,32 @@ class Sshd:
             words += ["-C", OF_NOBODY]
         return self._parse(*self._run(words))
 
+    def fitting(self, user: str, origin: Origin, criterion: str, patterns: list[str]) -> list[str]:
+        """Return which patterns of AllowUsers (`user`) or AllowGroups (`group`) fit a login.
+
+        sshd(8) says it of a configuration that has a Match line for each: the same patterns. Users
+        whose names the patterns do not tell apart share an answer.
+        """
+        names = [user] if criterion == "user" else _groups(user)
+        parts = [one.rpartition("@")[0] if criterion == "user" and "@" in one else one
+                 for one in patterns]  # fmt: skip
+        alike = tuple(any(fits(name, part) for name in names) for part in parts)
+        key = (criterion, tuple(patterns), alike, origin)
+        if key not in self._fitting:
+            self._fitting[key] = self._fit(user, origin, criterion, patterns)
+        return self._fitting[key]
+
+    def _fit(self, user: str, origin: Origin, criterion: str, patterns: list[str]) -> list[str]:
+        asked = [(one, line) for one in patterns for line in _match_lines(criterion, one)]
+        keys = [f"HostKey {path}" for path in self.usual.every("hostkey") if os.path.exists(path)]
+        config = "\n".join([*keys, *(line for _, line in asked), ""])
+        told = _run("/dev/stdin", _words(user, origin), config)[1]
+        answers = FOUND.findall(told[told.rfind(REPROCESS) :])
+        fit = [one for (one, _), answer in zip(asked, answers, strict=True) if answer == "found"]
+        return list(dict.fromkeys(fit))
+
     def _run(self, words: list[str]) -> tuple[str, str]:
-        """Return the settings, and what sshd says about how it came to them."""
-        done = subprocess.run(  # noqa: S603 (an absolute path and a list)
-            [SSHD, "-T", "-ddd", "-f", self.config, *words], capture_output=True, text=True,
-            check=False, errors="replace", timeout=SECONDS, stdin=subprocess.DEVNULL,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-        )  # fmt: skip
-        if done.returncode != 0:
-            told = [line for line in done.stderr.splitlines() if not line.startswith("debug")]
-            raise ValueError(" ".join(" ".join(told).split()) or f"exit status {done.returncode}")
-        return done.stdout, done.stderr
+        return _run(self.config, words)
 
     def _parse(self, printed: str, told: str) -> Effective:
         values: dict[str, list[str]] = {}
@@ -209,6 +233,32 @@ class Sshd:
     def line(self, place: Place) -> str:
         """Return a line's text."""
         return self._read(place.path)[place.line - 1]
+
+
+def _run(config: str, words: list[str], given: str = "") -> tuple[str, str]:
+    """Return the settings, and what sshd says about how it came to them."""
+    done = subprocess.run(  # noqa: S603 (an absolute path and a list)
+        [SSHD, "-T", "-ddd", "-f", config, *words], capture_output=True, text=True, input=given,
+        check=False, errors="replace", timeout=SECONDS,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+    )  # fmt: skip
+    if done.returncode != 0:
+        told = [line for line in done.stderr.splitlines() if not line.startswith("debug")]
+        raise ValueError(" ".join(" ".join(told).split()) or f"exit status {done.returncode}")
+    return done.stdout, done.stderr
+
+
+def _match_lines(criterion: str, pattern: str) -> list[str]:
+    """Return Match lines one of which applies where the pattern fits; none where none can.
+
+    AllowUsers and its kin know neither lists nor negation, as Match does: no name fits `!bob`.
+    """
+    if LIST.search(pattern):
+        return []
+    name, at, host = pattern.rpartition("@")
+    if criterion == "group" or not at:
+        return [f'Match {criterion} "{pattern}"']
+    return [f'Match User "{name}" {where} "{host}"' for where in ("Address", "Host")]
 
 
 def _words(user: str, origin: Origin) -> list[str]:

@@ -1,16 +1,26 @@
-"""sshd's settings as sshd itself reports them (`sshd -T`), for each user."""
+"""What sshd's settings mean for Trex, for each user and wherever a login may come from."""
 
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
+from typing import TYPE_CHECKING
 
+from trex.cli.acknowledged import Acknowledged, read_acknowledged
+from trex.cli.doctor.barred import check_barred, is_barred
+from trex.cli.doctor.blocks import WAY, Told
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
+from trex.cli.doctor.matching import LOOPBACK, MAX_ORIGINS, PUBLIC, bare
 from trex.cli.doctor.remedy import by_hand
 from trex.cli.doctor.sshdfile import PRIVILEGE_SEPARATION, setting
+from trex.cli.doctor.ways import ways_around
+from trex.cli.errors import CommandError
 
-SSHD = "/usr/sbin/sshd"
-SECONDS = 20
+if TYPE_CHECKING:
+    from trex.cli.doctor.effective import Effective, Sshd
+    from trex.cli.doctor.matching import Origin
+
 SERVICE = "sshd"
 DEFAULT_GRACE = 120  # seconds; sshd's own MaxStartups was chosen for it
 # Connections before login: from where on some are dropped, their percentage, the maximum.
@@ -31,24 +41,22 @@ STRANGERS = {
     "sms": "strangers can have messages sent",
     "recovery": "strangers can try codes",
 }
-Settings = dict[str, str]
+UNREADABLE = (OSError, subprocess.TimeoutExpired, ValueError)  # what `Sshd` raises
+INTENDED = "If that is intended: [[exempt]] in /etc/trex/doctor.toml."
 
 
-def check_sshd(users: list[str], method: str, timeout: int) -> list[Finding]:
-    """Return what keeps sshd from asking, or from waiting as long as a challenge is valid.
+def check_sshd(sshd: Sshd, users: list[str], others: list[str], method: str, timeout: int
+               ) -> list[Finding]:  # fmt: skip
+    """Return what keeps sshd from asking `users`, refuses them, or lets anybody in beside Trex.
 
-    `method` is the first that is asked, `timeout` the longest of all, in seconds.
+    `others` are accounts for which only the last is checked. `method` is the first that is asked,
+    `timeout` the longest of all, in seconds.
     """
-    findings: list[Finding] = []
-    for user in users or [""]:
-        try:
-            settings = _effective(user)
-        except (OSError, subprocess.TimeoutExpired, ValueError) as error:
-            return [_unreadable(error)]
-        for finding in _judge(settings, user, method, timeout):
-            if finding not in findings:
-                findings.append(finding)
-    return findings
+    try:
+        findings = _check_settings(sshd, users, others, method, timeout)
+        return [*findings, *check_barred(sshd, users)]
+    except UNREADABLE as error:
+        return [_unreadable(error)]
 
 
 def _unreadable(error: Exception) -> Finding:
@@ -65,43 +73,114 @@ def _unreadable(error: Exception) -> Finding:
     return Finding("sshd-config", ERROR, what, why, by_hand("correct what sshd -t names"))
 
 
-def key_comes_first() -> bool:
-    """Return whether something else, such as an SSH key, is required before PAM asks."""
+def key_comes_first(sshd: Sshd) -> bool:
+    """Return whether something else, such as an SSH key, is required before PAM asks anybody."""
     try:
-        written = _effective("").get("authenticationmethods", "any")
-    except (OSError, subprocess.TimeoutExpired, ValueError):
+        told = [sshd.ask("", origin) for origin in sshd.origins]
+    except UNREADABLE:
         return False
+    return all(_asks_later(effective.get("authenticationmethods", "any")) for effective in told)
+
+
+def _asks_later(written: str) -> bool:
     return written != "any" and not any(way.startswith(ASKS_PAM) for way in written.split())
 
 
-def host_key_files() -> list[str]:
+def host_key_files(sshd: Sshd) -> list[str]:
     """Return the paths of sshd's host keys, as HostKey has them; [] if that cannot be found out."""
     try:
-        printed = _printed("")
-    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return sshd.usual.every("hostkey")
+    except UNREADABLE:
         return []
-    pairs = (line.partition(" ") for line in printed.splitlines())
-    return [value.strip() for name, _, value in pairs if name.lower() == "hostkey"]
 
 
-def _effective(user: str) -> Settings:
-    """Return the settings for `user`. Raises ValueError with sshd's message."""
-    pairs = (line.partition(" ") for line in _printed(user).splitlines())
-    return {name.lower(): value.strip() for name, _, value in pairs}
+def addresses_of(sshd: Sshd) -> list[str]:
+    """Return the addresses that logins may come from: examples of what Match lines name too."""
+    try:
+        return list(dict.fromkeys(origin.address for origin in sshd.origins))
+    except UNREADABLE:
+        return [LOOPBACK, PUBLIC]
 
 
-def _printed(user: str) -> str:
-    match = ["-C", f"user={user},host=localhost,addr=127.0.0.1"] if user else []
-    done = subprocess.run(  # noqa: S603 (an absolute path and a list)
-        [SSHD, "-T", *match], capture_output=True, text=True, check=False, timeout=SECONDS,
-        stdin=subprocess.DEVNULL, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-    )  # fmt: skip
-    if done.returncode != 0:
-        raise ValueError(" ".join(done.stderr.split()) or f"exit status {done.returncode}")
-    return done.stdout
+def every_account(sshd: Sshd) -> list[str]:
+    """Return all accounts, those that only Match lines name too (getpwent(3) need not list all)."""
+    names = [entry.pw_name for entry in pwd.getpwall()]
+    try:
+        named = [bare(text) for match in sshd.matches for text in match.patterns.get("user", ())]
+    except UNREADABLE:
+        named = []
+    return list(dict.fromkeys([*names, *filter(_is_known, named)]))
 
 
-def _judge(settings: Settings, user: str, method: str, timeout: int) -> list[Finding]:
+def _is_known(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except (KeyError, ValueError):
+        return False
+    return True
+
+
+def _check_settings(
+    sshd: Sshd, users: list[str], others: list[str], method: str, timeout: int
+) -> list[Finding]:
+    told = Told(sshd.config, sshd.origins)
+    notes: dict[Finding, None] = {}
+    acknowledged = _acknowledged()
+    for origin in sshd.origins:
+        for user in users or [""]:
+            effective = sshd.ask(user, origin)
+            for finding in _judge(effective, user, method, timeout):
+                told.add(finding, effective, user, origin)
+        for user in dict.fromkeys([*users, *others]):
+            if not _is_way_around(sshd, user, origin):
+                continue
+            if note := _exempt(acknowledged, user, origin.address):
+                notes.setdefault(note)
+                continue
+            effective = sshd.ask(user, origin)
+            for finding in _judge_around(effective, STRANGERS[method]):
+                told.add(finding, effective, user, origin)
+    return [*told.findings(), *_other_origins(sshd), *notes]
+
+
+def _acknowledged() -> Acknowledged:
+    try:
+        return read_acknowledged()
+    except CommandError:  # the file has a check of its own
+        return Acknowledged()
+
+
+def _is_way_around(sshd: Sshd, user: str, origin: Origin) -> bool:
+    """Return whether sshd lets this user in without Trex, although PAM is used."""
+    effective = sshd.ask(user, origin)
+    if effective.get("usepam") != "yes" or not _is_known(user):  # of which there are findings
+        return False
+    around = ways_around(effective, pwd.getpwnam(user).pw_uid)
+    return bool(around) and not is_barred(sshd, user, origin)
+
+
+def _exempt(acknowledged: Acknowledged, user: str, address: str) -> Finding | None:
+    """Return the note for an account that logs in without Trex by intention."""
+    entry = acknowledged.why_exempt(user, pwd.getpwnam(user).pw_gid, address)
+    if entry is None:
+        return None
+    what = f"{user} logs in without Trex, as /etc/trex/doctor.toml has it"
+    return Finding(
+        "exempt", NOTE, what, entry.reason, by_hand("nothing, as long as that is true"), user
+    )
+
+
+def _other_origins(sshd: Sshd) -> list[Finding]:
+    if sshd.has_all_origins:
+        return []
+    what = f"sshd's Match lines tell more than {MAX_ORIGINS} origins apart"
+    why = "Not all combinations of their addresses, ports and hosts were tried."
+    return [
+        Finding("sshd-origins", WARNING, what, why, by_hand(f"fewer Match lines in {sshd.config}"))
+    ]
+
+
+def _judge(settings: Effective, user: str, method: str, timeout: int) -> list[Finding]:
     return [
         *_judge_asking(settings),
         *_judge_methods(settings, STRANGERS[method]),
@@ -111,7 +190,7 @@ def _judge(settings: Settings, user: str, method: str, timeout: int) -> list[Fin
     ]
 
 
-def _judge_asking(settings: Settings) -> list[Finding]:
+def _judge_asking(settings: Effective) -> list[Finding]:
     findings = []
     for name, written in (
         ("usepam", "UsePAM"),
@@ -147,36 +226,40 @@ def _judge_asking(settings: Settings) -> list[Finding]:
     return findings
 
 
-def _judge_methods(settings: Settings, strangers: str) -> list[Finding]:
+def _judge_methods(settings: Effective, strangers: str) -> list[Finding]:
+    """Return what is wrong with AuthenticationMethods for somebody whom Trex is to ask."""
     written = settings.get("authenticationmethods", "any")
-    fix = setting("AuthenticationMethods", "publickey,keyboard-interactive:pam", written)
+    what = f"sshd has AuthenticationMethods {written}"
+    fix = setting("AuthenticationMethods", WAY, written)
+    if written != "any" and not any(METHOD in way for way in written.split()):
+        why = f"None of these ways asks PAM, so Trex is not asked.{_intended(settings)}"
+        return [Finding("sshd-methods", ERROR, what, why, fix)]
+    if any(way.startswith(METHOD) for way in written.split()):
+        why = f"{strangers.capitalize()}, and learn who is enrolled."
+        return [Finding("sshd-strangers", WARNING, what, why, fix)]
+    return []
+
+
+def _judge_around(settings: Effective, strangers: str) -> list[Finding]:
+    """Return what it is that lets somebody in without Trex."""
+    written = settings.get("authenticationmethods", "any")
+    what = f"sshd has AuthenticationMethods {written}"
+    severity, why = WARNING, "One of these ways does not ask Trex."
     if written == "any":
-        return [
-            Finding("sshd-methods", WARNING, "sshd has no AuthenticationMethods",
-                    f"An SSH key alone is enough, and {strangers}.", fix)
-        ]  # fmt: skip
-    ways = [way.split(",") for way in written.split()]
-    asking = [way for way in ways if any(method.startswith(METHOD) for method in way)]
-    if not asking:
-        return [
-            Finding("sshd-methods", ERROR, f"sshd has AuthenticationMethods {written}",
-                    "None of these ways asks PAM, so Trex is not asked.", fix)
-        ]  # fmt: skip
-    findings = []
-    if len(asking) < len(ways):
-        findings.append(
-            Finding("sshd-methods", WARNING, f"sshd has AuthenticationMethods {written}",
-                    "One of these ways does not ask Trex.", fix)
-        )  # fmt: skip
-    if any(way[0].startswith(METHOD) for way in asking):
-        findings.append(
-            Finding("sshd-strangers", WARNING, f"sshd has AuthenticationMethods {written}",
-                    f"{strangers.capitalize()}, and learn who is enrolled.", fix)
-        )  # fmt: skip
-    return findings
+        what = "sshd has no AuthenticationMethods"
+        why = f"An SSH key alone is enough, and {strangers}."
+    elif not any(METHOD in way for way in written.split()):
+        severity, why = ERROR, "None of these ways asks PAM, so Trex is not asked."
+    why += _intended(settings)
+    fix = setting("AuthenticationMethods", WAY, written)
+    return [Finding("sshd-methods", severity, what, why, fix)]
 
 
-def _judge_time(settings: Settings, timeout: int) -> list[Finding]:
+def _intended(settings: Effective) -> str:
+    return f" {INTENDED}" if settings.block("authenticationmethods") else ""
+
+
+def _judge_time(settings: Effective, timeout: int) -> list[Finding]:
     grace = settings.get("logingracetime", "120")
     if not grace.isdecimal() or not 0 < int(grace) < timeout:
         return []
@@ -188,7 +271,7 @@ def _judge_time(settings: Settings, timeout: int) -> list[Finding]:
     ]  # fmt: skip
 
 
-def _judge_startups(settings: Settings, timeout: int) -> list[Finding]:
+def _judge_startups(settings: Effective, timeout: int) -> list[Finding]:
     """Check whether open prompts, each a connection before login, keep others out."""
     grace = settings.get("logingracetime", "120")
     patience = max(int(grace) if grace.isdecimal() else 0, timeout)
@@ -216,7 +299,7 @@ def _judge_startups(settings: Settings, timeout: int) -> list[Finding]:
     return findings
 
 
-def _judge_root(settings: Settings, user: str) -> list[Finding]:
+def _judge_root(settings: Effective, user: str) -> list[Finding]:
     permitted = settings.get("permitrootlogin", "")
     if user != "root" or permitted in ROOT_MAY:
         return []

@@ -26,7 +26,8 @@ WORDS = {
     "sufficient": {"success": "done", "new_authtok_reqd": "done", "default": "ignore"},
     "optional": {"success": "ok", "new_authtok_reqd": "ok", "default": "ignore"},
 }
-RESULTS = frozenset((
+# In the order of their numbers (_pam_types.h), and what stands for the rest of them.
+RESULTS = (
     "success", "open_err", "symbol_err", "service_err", "system_err", "buf_err",
     "perm_denied", "auth_err", "cred_insufficient", "authinfo_unavail", "user_unknown",
     "maxtries", "new_authtok_reqd", "acct_expired", "session_err", "cred_unavail",
@@ -34,7 +35,7 @@ RESULTS = frozenset((
     "authtok_recover_err", "authtok_lock_busy", "authtok_disable_aging", "try_again",
     "ignore", "abort", "authtok_expired", "module_unknown", "bad_item", "conv_again",
     "incomplete", "default",
-))  # fmt: skip
+)  # fmt: skip
 ACTIONS = frozenset(("ignore", "bad", "die", "ok", "done", "reset"))
 
 
@@ -63,16 +64,20 @@ class Rule:
 
 @dataclass
 class Stack:
-    """The `auth` rules of a service with its includes; problems are `path:line: text`."""
+    """The rules of one type, with includes; problems are `path:line: text`."""
 
+    kind: str = "auth"
     rules: list[Rule] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     files: int = 0  # number of files read
 
 
-def read_stack(service: str) -> Stack:
-    """Return the stack that libpam uses for `service`: `other` for a service without a file."""
-    stack = Stack()
+def read_stack(service: str, kind: str = "auth") -> Stack:
+    """Return the stack that libpam uses for `service`: `other` for a service without a file.
+
+    `kind` is one of TYPES.
+    """
+    stack = Stack(kind)
     path = _find(service.lower()) or _find("other")
     if path is None or "/" in service or service.startswith("."):
         stack.problems.append(f"{DIRECTORIES[0]}/{cut(service)}: no such service")
@@ -182,7 +187,7 @@ def _read_line(stack: Stack, path: str, number: int, text: str, level: int, dept
     kind = kind.removeprefix("-").lower()
     if kind not in TYPES:
         raise ValueError(f'expected one of {", ".join(TYPES)}, found "{cut(kind)}"')
-    if kind != "auth":
+    if kind != stack.kind:
         return
     if len(words) < 2:  # noqa: PLR2004 (a control and a module)
         raise ValueError("expected a control and a module")
