@@ -223,6 +223,10 @@ def test_an_account_that_failures_have_locked(
     tally = Path("/run/faillock/alice").read_bytes()
     assert checks() == []
     assert Path("/run/faillock/alice").read_bytes() == tally
+    stack("auth optional pam_faillock.so authfail", "auth optional pam_faillock.so authsucc")
+    assert checks() == []
+    assert Path("/run/faillock/alice").read_bytes() == tally
+    stack("auth requisite pam_faillock.so preauth deny=2", "account required pam_faillock.so")
     sandbox.ask_pam(client, fails, "alice")
     assert "too many failures" in cured(server, host, "account-locked")
 
