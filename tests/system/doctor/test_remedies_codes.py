@@ -198,7 +198,22 @@ def _limit(stage: Stage) -> None:
 
 
 NEW = {"NAME": "alice", "NUMBER": NUMBER}
+TYPED = "typed by test_doctor_recovery, from the same printed command"
+RECOVERY = [
+    Case("recovery-FileUnsafe", unrun=TYPED),
+    Case("recovery-NoRecord", unrun=TYPED),
+    Case("recovery-nobody", unrun=TYPED),
+    Case("recovery-RecordError", unrun=TYPED),
+    Case("recovery-OtherAccount", unrun=TYPED),
+    Case("recovery-left", unrun=TYPED),
+    Case("recovery-used", by_hand="only the user knows whether it was they who used a code"),
+    Case("recovery-room", by_hand="what takes the room is the administrator's to remove"),
+    Case("recovery-always", by_hand="which line is to come first is the administrator's to say"),
+    Case("recovery-untold", by_hand="an argument of another line: which, its text says"),
+    Case("recovery-orphan", unrun="not made for recovery codes: they carry their account's uid"),
+]
 CASES = [
+    *RECOVERY,
     Case("totp-NoRecord", _gone, HERS, host="coder",
          unrun="it asks at a terminal what the phone shows: test_totp_command has it"),
     Case("totp-nobody", _gone, (), host="coder",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from trex.cli.doctor.finding import ERROR, Finding
 from trex.cli.doctor.remedy import by_hand, edit
-from trex.cli.doctor.sshdfile import reload_sshd
+from trex.cli.doctor.sshdfile import reloading
 
 if TYPE_CHECKING:
     import pwd
@@ -70,4 +70,4 @@ def set_at(effective: Effective, name: str, line: str, config: str) -> str:
     places = effective.places.get(name, [])
     if not places:
         return by_hand(f"in {config}: {line}")
-    return "; ".join([edit(places[0].path, places[0].line, f"  {line}"), *reload_sshd()])
+    return "; ".join([edit(places[0].path, places[0].line, f"  {line}"), *reloading()])

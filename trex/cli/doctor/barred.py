@@ -20,7 +20,7 @@ from trex.cli.doctor.blocks import listed
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.module import root_alone
 from trex.cli.doctor.remedy import by_hand
-from trex.cli.doctor.sshdfile import reload_sshd
+from trex.cli.doctor.sshdfile import reloading
 from trex.cli.doctor.sshkeys import check_keys
 from trex.cli.doctor.ways import KEY, asks_trex, ways
 from trex.cli.errors import CommandError
@@ -139,7 +139,7 @@ def _edit_list(logins: list[Arrival], written: str, fit: list[str]) -> str:
             return f"gpasswd --add {first.name} GROUP  # one that AllowGroups has"
         edit = f"{places[0].line}s/{written}[[:blank:]=]*/&{escaped(name)} /I"
         change = f"sed -i {shlex.quote(edit)} {shlex.quote(places[0].path)}"
-        return "; ".join([change, *reload_sshd()])
+        return "; ".join([change, *reloading()])
     commands = []
     for place in places:
         words = {word.strip('"') for word in first.sshd.line(place).replace("=", " ").split()}
@@ -148,7 +148,7 @@ def _edit_list(logins: list[Arrival], written: str, fit: list[str]) -> str:
             commands.append(f"sed -i -E {edit} {shlex.quote(place.path)}")
     if not commands:
         return by_hand(f"correct {written} in {first.sshd.config}, or in what it includes")
-    return "; ".join([*commands, *reload_sshd()])
+    return "; ".join([*commands, *reloading()])
 
 
 def _without(line: int, written: str, gone: list[str]) -> str:

@@ -184,19 +184,14 @@ def _check_lines(
         of_sshd = keys_of_sshd(host_key_files(sshd))
     if os.geteuid() == 0:
         findings += _check_admission(service, stack, everybody, sshd)
-    for rule, options in lines:
-        if rule is not None:
-            findings += check_combination(stack, rule, options)
-            findings += check_program(service, rule, options)
-            if options.method == "openpgp":
-                findings += check_host_keys(
-                    rule, options, of_sshd, is_remote=not is_called_by_users(service)
-                )
-            if options.method == "recovery":
-                findings += check_place(stack, rule, options, lines)
-            if options.method == "sms" and _strangers_come(service, sshd):
-                findings += check_strangers(stack, rule)
     asking = [(rule, options) for rule, options in lines if rule is not None]
+    for rule, options in asking:
+        findings += _check_rule(service, stack, rule, options, sshd)
+        if options.method == "openpgp":
+            is_remote = not is_called_by_users(service)
+            findings += check_host_keys(rule, options, of_sshd, is_remote=is_remote)
+        if options.method == "recovery":
+            findings += check_place(stack, rule, options, lines)
     if any(options.nullok for _, options in asking) and _strangers_come(service, sshd):
         findings += check_unasked(stack, asking)
     found = [
@@ -207,6 +202,16 @@ def _check_lines(
     if controls in EITHER:
         found = either(found)
     return list(dict.fromkeys([*findings, *(finding for some in found for finding in some)]))
+
+
+def _check_rule(
+    service: str, stack: Stack, rule: Rule, options: Options, sshd: Sshd
+) -> list[Finding]:
+    """Check one line of Trex's beside the other modules, and the program that asks it."""
+    findings = [*check_combination(stack, rule, options), *check_program(service, rule, options)]
+    if options.method == "sms" and _strangers_come(service, sshd):
+        findings += check_strangers(stack, rule)
+    return findings
 
 
 def _check_admission(service: str, stack: Stack, users: list[str], sshd: Sshd) -> list[Finding]:

@@ -78,7 +78,7 @@ def check_codes(name: str, options: Options) -> list[Finding]:
     if told["room"]:
         what = f"{name}: {path} could not be rewritten: {told['room']}"
         why = "A used code is recorded before the login succeeds, or the login is refused."
-        fix = f"make room; ls -ld {shlex.quote(os.path.dirname(path))}; mount"
+        fix = f"ls -ld {shlex.quote(os.path.dirname(path))}; mount  # make room there"
         findings.append(Finding("recovery-room", ERROR, what, why, fix, name))
     return findings
 
@@ -140,4 +140,4 @@ def _check_used(name: str, told: dict[str, Any], make: str) -> list[Finding]:
     used = f"{len(times)} recovery code{'s' * (len(times) != 1)} used"
     what = f"{name}: {used}, the last on {moment(max(times))}"
     why = "If that was not the user, somebody has the codes."
-    return [Finding("recovery-used", NOTE, what, why, f"ask {name}; if it was not: {make}", name)]
+    return [Finding("recovery-used", NOTE, what, why, f"# ask {name}; if it was not them: {make}", name)]

@@ -53,7 +53,7 @@ def setting(name: str, value: str, found: str) -> str:
     else:
         chosen = matched
     commands = [edit(line.path, line.number, _indented(line, name, value)) for line in chosen]
-    return "; ".join([*(commands or [_added(f"{name} {value}", directories)]), *reload_sshd()])
+    return "; ".join([*(commands or [_added(f"{name} {value}", directories)]), *reloading()])
 
 
 def _indented(line: Written, name: str, value: str) -> str:
@@ -68,7 +68,7 @@ def _added(line: str, directories: set[str]) -> str:
     return f"echo {shlex.quote(line)} >> {path}"
 
 
-def reload_sshd() -> list[str]:
+def reloading() -> list[str]:
     """Return what has a running sshd take its settings again."""
     if is_booted():
         return ["sshd -t && systemctl reload ssh"]
