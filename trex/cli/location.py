@@ -59,6 +59,12 @@ class Location:
         """The record's path, for messages."""
         return one_line(readable(self.record))
 
+    @property
+    def typed(self) -> str:
+        """The options that name this record for a command, each after a space."""
+        user = f" --user {self.user.name}" if os.geteuid() != self.user.uid else ""
+        return f"{words_of(self.options)}{user}"
+
 
 def location_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that name the record's user, and where the record is."""

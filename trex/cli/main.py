@@ -17,6 +17,7 @@ from trex.errors import TrexError
 COMMANDS: dict[str, str] = {
     "setup": "workstation.setup:command",
     "keygen": "workstation.keygen:command",
+    "renew": "workstation.renew:command",
     "copy-id": "workstation.copyid:command",
     "respond": "client.respond:command",
     "ssh": "client.ssh:command",
@@ -30,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "enroll": "setup.enroll:command",
     "show": "setup.show:command",
     "remove": "setup.remove:command",
+    "revoke": "accounts.revoke:command",
     "doctor": "doctor.command:command",
     "try": "setup.attempt:command",
     "totp": "setup.totp:command",

@@ -67,7 +67,7 @@ class Line:
 def check_callers() -> list[Finding]:
     """Return what is wrong with who starts a service of Trex's, and the lines that are shared."""
     findings = []
-    for line in _lines():
+    for line in lines_in_services():
         asked = asked_by(line.rule)
         if asked and asked.door == PAM_PYTHON:
             findings += [*_check_set_user_id(line), *_check_sudo(line)]
@@ -75,7 +75,7 @@ def check_callers() -> list[Finding]:
     return findings
 
 
-def _lines() -> list[Line]:
+def lines_in_services() -> list[Line]:
     """Return Trex's lines in all services that libpam can be asked for."""
     lines: dict[tuple[str, int], Line] = {}
     for service in _services():

@@ -119,6 +119,28 @@ def _check_own(location: Location, path: str) -> None:
         )
 
 
+def put_revoked(location: Location, path: str, key: bytes) -> None:
+    """Replace a key by the same one, revoked: for every record that names the file."""
+    before = read(location, path)
+    run_as(location.writer, lambda: _write(location, path, key, before))
+
+
+def remove_key(location: Location, path: str) -> None:
+    """Remove the key file, keeping a copy. Raises CommandError."""
+    before = read(location, path)
+    if before is None:
+        return
+
+    def take_away() -> None:
+        recordfile.check_parents(path, location.writer)
+        try:
+            recordfile.remove(path, before, MODE, location.writer.gid)
+        except OSError as error:
+            raise CommandError(f"{readable(path)}: {error.strerror}", "") from None
+
+    run_as(location.writer, take_away)
+
+
 def _write(location: Location, path: str, key: bytes, before: bytes | None) -> None:
     recordfile.check_parents(path, location.writer)
     try:

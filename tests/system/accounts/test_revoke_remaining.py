@@ -1,0 +1,157 @@
+"""What `trex revoke` says of who can still log in, and the end of open sessions."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.command import PYTHON, environment, trex
+from tests.support.examination import write_sshd
+from tests.support.owner import Owner, enrolled
+from trex.cli.accounts.elsewhere import ways_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.sandbox import Account
+
+IN, REFUSED = "PAM_SUCCESS", "PAM_AUTHINFO_UNAVAIL"
+
+
+def revoke(owner: Owner, *options: str) -> str:
+    done = trex("revoke", "--user", "alice", "--yes", *options, "-", stdin=owner.certificate())
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_same_key_in_sudo_s_record_is_named_and_the_command_printed_ends_it(
+    host: Account, robbed: Account, owner: Owner, central: list[str],
+    stack: Callable[..., Path], answer: Callable[..., str],
+) -> None:  # fmt: skip
+    """A key has to go everywhere: sshd's record in the home, and sudo's of root's."""
+    stack("sudo", *central)
+    users = enrolled(central, owner, "alice", f"{owner.stolen} trust nosign\n")
+    said = revoke(owner)
+    [line] = [line for line in said.splitlines() if "the same key" in line]
+    assert re.match("  the same key, at sudo.*: trex revoke --central --auth-file ", line)
+    command = line.partition(": trex ")[2].removesuffix("- < FILE").split()
+    assert answer(*central) == IN
+    done = trex(*command, "--yes", "-", stdin=owner.certificate())
+    assert done.returncode == 0, done.stderr
+    assert answer(*central) == REFUSED
+    assert f"{users}/alice stays, and refuses every login" in done.stdout
+    assert "the same key" not in trex(*command, "--yes", "-", stdin=owner.certificate()).stdout
+
+
+def test_another_user_s_record_in_a_home_is_named_with_its_command(
+    robbed: Account, owner: Owner, bob: Account, answer: Callable[..., str]
+) -> None:
+    bob.import_keys(owner.public(owner.stolen))
+    bob.write(f"{owner.stolen} trust nosign\n")
+    said = revoke(owner)
+    assert "bob has the same key in a record: trex revoke --user bob - < FILE" in said
+    assert answer(user="bob") == IN
+    assert "has the same key" not in trex(
+        "revoke", "--user", "bob", "--yes", "-", stdin=owner.certificate()
+    ).stdout.replace("alice has", "alice, whose record names the spare alone, has")
+    assert answer(user="bob") == REFUSED
+
+
+def test_codes_and_ssh_keys_are_other_ways_and_are_told(
+    host: Account, robbed: Account, owner: Owner, stack: Callable[..., Path]
+) -> None:
+    stack("login", "method=totp")
+    assert "method=totp" not in revoke(owner)
+    robbed.write("SECRET\n", ".google_authenticator")
+    (robbed.home / ".ssh").mkdir()
+    robbed.own(robbed.home / ".ssh", 0o700)
+    robbed.write("# mine\nssh-ed25519 AAAA laptop\n", ".ssh/authorized_keys")
+    write_sshd(AuthenticationMethods="publickey keyboard-interactive:pam")
+    said = trex("revoke", "--user", "alice", "--yes", owner.spare).stdout
+    assert re.search(r"(?m)^  a code from a phone \(method=totp\): .*\blogin$", said)
+    assert "  an SSH key alone: sshd\n" in said
+    assert "  1 SSH key in ~/.ssh/authorized_keys, for what asks for one\n" in said
+
+
+@pytest.mark.parametrize(
+    ("methods", "ways"),
+    [
+        ("any", ["an SSH key alone: sshd"]),
+        ("publickey,keyboard-interactive:pam", []),
+        ("publickey,password keyboard-interactive", ["an SSH key and a password alone: sshd"]),
+    ],
+)
+def test_ways_past_pam_are_those_of_sshd_s_settings(methods: str, ways: list[str]) -> None:
+    settings = {"authenticationmethods": methods, "pubkeyauthentication": "yes",
+                "passwordauthentication": "no"}  # fmt: skip
+    assert ways_of(settings) == ways
+
+
+# ------------------------------------------------------------------ sessions
+
+STUBBORN = "trap '' TERM HUP; while :; do read line < /dev/zero; done"
+SESSIONS = """
+as() {{ setpriv --reuid {uid} --regid {gid} --clear-groups -- "$@" & }}
+as sleep 600
+as sh -c "{stubborn}"
+as sleep 600; stopped=$!
+as sleep 600
+until [ "$(pgrep -c -u {uid} 'sleep|sh')" = 4 ]; do [ $((n+=1)) -lt 2000 ] || exit 9; done
+kill -STOP $stopped
+setpriv --reuid {other} --regid {other} --clear-groups sleep 600 &
+{command}
+status=$?
+echo "left: $(pgrep -c -u {uid}), of others: $(pgrep -c -u {other} sleep)"
+exit $status
+"""
+
+
+def in_a_pid_namespace(script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script where no process is but its own: an account of the host may have the same uid."""
+    return subprocess.run(
+        ["unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "bash", "-c",
+         script], env=environment(None), capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def test_all_processes_of_the_user_are_ended_also_stopped_and_stubborn_ones(
+    alice: Account, bob: Account
+) -> None:
+    command = " ".join([*PYTHON, "revoke --user alice --end-sessions --yes"])
+    done = in_a_pid_namespace(SESSIONS.format(uid=alice.uid, gid=alice.gid, other=bob.uid,
+                                              stubborn=STUBBORN, command=command))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Ended: 4 processes (sh, sleep) of alice\n" in done.stdout
+    assert "left: 0, of others: 1\n" in done.stdout
+
+
+def test_open_sessions_are_told_and_stay_unless_they_are_to_end(
+    robbed: Account, owner: Owner, bob: Account
+) -> None:
+    robbed.write(owner.certificate(), "alice.rev")
+    command = " ".join([*PYTHON, "revoke --user alice --yes /home/alice/alice.rev"])
+    done = in_a_pid_namespace(SESSIONS.format(uid=robbed.uid, gid=robbed.gid, other=bob.uid,
+                                              stubborn=STUBBORN, command=command))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Open: 4 processes (sh, sleep) of alice. To end them:\n" in done.stdout
+    assert "  sudo trex revoke --user alice --end-sessions\n" in done.stdout
+    assert "left: 4, of others: 1\n" in done.stdout
+
+
+def test_who_may_end_sessions_and_whose(alice: Account) -> None:
+    done = trex("revoke", "--end-sessions", "--yes", account=alice)
+    assert done.returncode == 1
+    assert "only root can end sessions" in done.stderr
+    done = trex("revoke", "--user", "root", "--end-sessions", "--yes")
+    assert done.returncode == 1
+    assert "root's sessions cannot be told from the system's own processes" in done.stderr
+
+
+def test_without_a_process_there_is_nothing_to_end(alice: Account) -> None:
+    command = " ".join([*PYTHON, "revoke --user alice --end-sessions"])
+    done = in_a_pid_namespace(command)
+    assert (done.returncode, done.stdout) == (0, "alice has no processes: no session is open.\n")

@@ -1,0 +1,1 @@
+"""Whoever runs a host: everybody who may log in to it."""

@@ -1,0 +1,74 @@
+"""What can still log in after a key has come to its end."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+from trex.cli.accounts import elsewhere, sessions
+from trex.cli.accounts.ending import read_record
+from trex.cli.terminal import answer
+from trex.errors import one_line
+
+if TYPE_CHECKING:
+    from trex.cli.accounts.named import Named
+    from trex.cli.location import Location
+
+
+def tell_what_is_left(location: Location, ended: list[Named], what: str) -> None:
+    """Say what can still log in as this user, and with these keys; `what` was typed to end them."""
+    named = read_record(location).named
+    faults = [one_line(str(one.fault)) for one in named if one.fault]
+    if faults:
+        answer(f"{location.shown} stays, and refuses every login: {'; '.join(faults)}.")
+        answer(f"With another key: trex enroll{location.typed} --key FILE")
+    ways = [] if faults else [one.described for one in named]
+    ways += _other_ways(location, ended, what)
+    if ways:
+        answer(f"What can still log in as {location.user.name}:")
+    for way in ways:
+        answer(f"  {way}")
+    if os.geteuid() == 0:
+        _say_who_else(location, ended, what)
+    _say_what_is_open(location)
+
+
+def _other_ways(location: Location, ended: list[Named], what: str) -> list[str]:
+    """Return the ways beside the record, in words: the same key elsewhere comes first."""
+    user = location.user
+    records, methods = elsewhere.lines_of(user.name)
+    ways = [
+        f"the same key, at {services}: {_again(other, what)}"
+        for services, other in records
+        if other.record != location.record
+        for one in ended
+        if elsewhere.still_takes(other, one)
+    ]
+    ways += methods
+    ways += elsewhere.sshd_alone(user.name) if os.geteuid() == 0 else []
+    count = elsewhere.ssh_keys(user)
+    if count:
+        keys = "1 SSH key" if count == 1 else f"{count} SSH keys"
+        ways.append(f"{keys} in ~/.ssh/authorized_keys, for what asks for one")
+    return ways
+
+
+def _say_who_else(location: Location, ended: list[Named], what: str) -> None:
+    for one in ended:
+        for other in elsewhere.others_with(location, one.key) if one.key else []:
+            answer(f"{other.user.name} has the same key in a record: {_again(other, what)}")
+
+
+def _again(location: Location, what: str) -> str:
+    """Return the command that does the same for another record."""
+    typed = "- < FILE" if what == "-" else shlex.quote(what)
+    return f"trex revoke{location.typed} {typed}"
+
+
+def _say_what_is_open(location: Location) -> None:
+    user = location.user
+    running = sessions.processes_of(user)
+    if running:
+        answer(f"Open: {sessions.described(running)} of {user.name}. To end them:")
+        answer(f"  sudo trex revoke --user {user.name} --end-sessions")
