@@ -59,6 +59,12 @@ class KeyRevoked(KeyUnusable):
     reason = "was revoked"
 
 
+class KeyEnded(KeyUnusable):
+    """The key no longer counts: a challenge was made for it, and was answered."""
+
+    reason = "was revoked, expired or left the record while its prompt was open"
+
+
 class KeyNotTrusted(KeyUnusable):
     """The record says `notrust`, and gpg's trust model does not vouch for the key."""
 

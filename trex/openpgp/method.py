@@ -4,6 +4,7 @@ from trex.login.method import expand_path, find_record, find_servant
 from trex.login.options import Options
 from trex.openpgp.gpg import Gpg
 from trex.openpgp.record import check_account, parse_record
+from trex.openpgp.standing import Standing
 from trex.system.privilege import acting_as, readable
 from trex.system.safefile import read_safely
 
@@ -24,10 +25,12 @@ def prepare(login: "Login", options: Options, account: "Account", reader: "Accou
         find_servant("web_user", options.web_user)
     path = find_record(options.auth_file, account, reader)
     home = expand_path(options.gnupg_home, account)
+    standing = Standing(options, account, reader, path, home)
     with acting_as(reader):
         content = read_safely(path, reader)
     record = parse_record(content, path, readable(account.home))
     check_account(record, path, account)
+    standing.watch(record)
     challenge = None
     try:
         with Gpg(options.gpg, reader, home, options.gpg_timeout) as gpg:
@@ -37,6 +40,7 @@ def prepare(login: "Login", options: Options, account: "Account", reader: "Accou
 
             note(login, record)
             challenge = Encrypted(options.timeout)
+            challenge.standing = standing
             if record.web_qr and options.web:
                 from trex.page.start import Page
 
@@ -44,6 +48,7 @@ def prepare(login: "Login", options: Options, account: "Account", reader: "Accou
                 challenge.page.open(reader, account, challenge.deadline)
             _encrypt(challenge, gpg, login, options, account.name)
             login.reminder = lambda: remind(options, gpg, account)
+            standing.keys = [one.asked for one in gpg.chosen]
     except BaseException:
         if challenge:
             challenge.end()

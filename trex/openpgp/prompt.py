@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trex.openpgp.standing import Standing
     from trex.page.start import Page
 
 MAX_CONTEXT = 255  # the file name in a literal data packet has one byte of length (RFC 4880, 5.9)
@@ -21,6 +22,12 @@ class Encrypted(RandomText):
     """A text that gpg encrypts, and the page that shows the message until the judgement."""
 
     page: "Page | None" = None
+    standing: "Standing | None" = None  # of its keys
+
+    def settle(self, offered: str, right: int | None) -> None:  # noqa: ARG002 (whatever was offered)
+        """Let a right response count only if its keys still do. Raises a TrexError."""
+        if right is not None and self.standing:
+            self.standing.check()
 
     def end(self) -> None:
         """End the page."""

@@ -18,7 +18,7 @@ OWN = {
     "trex", "trex.bundle", "trex.login", "trex.openpgp", "trex.page", "trex.recovery", "trex.sms", "trex.system", "trex.totp", "trex.login.audit", "trex.openpgp.record", "trex.login.challenge", "trex.system.child", "trex.errors",
     "trex.login.story", "trex.login.method", "trex.openpgp.method", "trex.openpgp.gpg", "trex.login.options", "trex.login.pam", "trex.login.witness", "trex.system.privilege", "trex.openpgp.prompt",
     "trex.openpgp.hostkeys", "trex.openpgp.keyblock", "trex.openpgp.keylist", "trex.openpgp.keyring", "trex.openpgp.recipients", "trex.system.safefile",
-    "trex.system.filter", "trex.system.program", "trex.system.sigchld",
+    "trex.system.filter", "trex.system.program", "trex.openpgp.standing", "trex.system.sigchld",
 }  # fmt: skip
 BUILT_IN = {
     "_contextvars",
