@@ -30,6 +30,10 @@ HINTS = {
 }
 
 
+class RevokedKey(CommandError):
+    """A key that was chosen was revoked."""
+
+
 def choose_keys(
     listing: str, wanted: tuple[str, ...], *, silently: bool, shared: bool
 ) -> list[Key]:
@@ -61,7 +65,8 @@ def unusable(key: Key) -> CommandError:
     """Return the error for a key that cannot be encrypted to, with a hint."""
     fault = fault_of(key.fingerprint, key) or KeyUnusable(key.fingerprint)
     hint = HINTS.get(type(fault), "see gpg --list-keys")
-    return CommandError(str(fault), hint.format(commands=commands(key), key=key.fingerprint))
+    kind = RevokedKey if isinstance(fault, KeyRevoked) else CommandError
+    return kind(str(fault), hint.format(commands=commands(key), key=key.fingerprint))
 
 
 def describe_key(key: Key) -> str:

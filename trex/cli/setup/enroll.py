@@ -13,6 +13,7 @@ from trex.cli.location import find_location, location_options
 from trex.cli.setup import keyfile
 from trex.cli.setup.choosing import describe_key
 from trex.cli.setup.enrolment import LEAVE_OUT, REFUSE, EnrollOptions
+from trex.cli.setup.handin import say_who_else_decides, write_hand_in
 from trex.cli.setup.keysource import find_keys
 from trex.cli.setup.many import enroll_many
 from trex.cli.setup.piped import Pipe, prove_over_pipe
@@ -119,6 +120,9 @@ def command(**arguments: Any) -> int:
         raise click.UsageError("expected only one of --prove and --no-proof")
     if options.source is not None:
         return enroll_many(options.source, options)
+    if options.central and os.geteuid() != 0:
+        write_hand_in(options)
+        return 0
     location = find_location(
         options.user, central=options.central, auth_file=options.auth_file,
         gnupg_home=options.gnupg_home, run_as=options.run_as,
@@ -138,6 +142,7 @@ def command(**arguments: Any) -> int:
         confirm(_question(plan))
     carry_out(plan, lambda content: _prove(location, content, options, pipe))
     _say_what_changed(plan)
+    say_who_else_decides(location)
     return 0
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
 from trex.cli.setup import keyfile, recordfile
-from trex.cli.setup.choosing import choose_keys
+from trex.cli.setup.choosing import RevokedKey, choose_keys
 from trex.cli.setup.enrolment import compose_record, kept_recipients
 from trex.cli.setup.keysource import Blocks, clean_chosen, imported
 from trex.cli.setup.others import named_elsewhere
+from trex.cli.setup.renewed import names_for_record, with_way_to_revoke
 from trex.openpgp.keyblock import blocks
 from trex.system.privilege import readable
 
@@ -69,9 +70,9 @@ def make_plan(location: Location, options: EnrollOptions, find: Callable[[], Fou
     if not names:
         found = find()
         chosen = _chosen(location, options, found)
-        path = keyfile.path_of(options.key_file, location) if options.key_file else ""
+        is_new = bool(found.armored)
+        path, names = names_for_record(location, before, chosen, options, is_new=is_new)
         clean = clean_chosen(location, found.armored, chosen, path)
-        names = [path] if path else [key.fingerprint for key in chosen]
     has_keys = clean.is_known
     if path:
         kept = keyfile.read(location, path)
@@ -86,7 +87,11 @@ def make_plan(location: Location, options: EnrollOptions, find: Callable[[], Fou
 
 def _chosen(location: Location, options: EnrollOptions, found: FoundKeys) -> list[Key]:
     shared = location.shares_keyring and not found.armored
-    return choose_keys(found.listing, options.wanted, silently=options.silently, shared=shared)
+    silently = options.silently
+    try:
+        return choose_keys(found.listing, options.wanted, silently=silently, shared=shared)
+    except RevokedKey as error:
+        raise with_way_to_revoke(error, location, options.file) from None
 
 
 def carry_out(plan: Plan, prove: Callable[[bytes], None]) -> None:

@@ -90,7 +90,12 @@ def command(
     say(f"The key {names}")
     if not yes:
         confirm(f"Enrol it on {', '.join(hosts)}?")
-    exported = _export(keys)
+    return bring(hosts, keys, program, replace=replace)
+
+
+def bring(hosts: tuple[str, ...], keys: list[Held], program: str, *, replace: bool = False) -> int:
+    """Enrol keys on hosts, one after the other; return the exit status. Raises CommandError."""
+    exported = export(keys)
     remote = " ".join([program, "enroll", "--piped", *(["--add"] if not replace else [])])
     remote += "".join(f" --fingerprint {key.fingerprint}" for key in keys)
     failed = []
@@ -122,7 +127,8 @@ def _keys(wanted: tuple[str, ...], *, yes: bool) -> list[Held]:
     return chosen
 
 
-def _export(keys: list[Held]) -> bytes:
+def export(keys: list[Held]) -> bytes:
+    """Return the public keys, armored. Raises CommandError."""
     gpg = UserGpg().program
     options = ["--armor", "--export-options", "export-minimal", "--export", "--"]
     child = RunningProgram([gpg, "--batch", *options, *(key.fingerprint for key in keys)])

@@ -27,8 +27,9 @@ Examples:
   trex keygen --expires 1y 'alice login at example.org'
 """
 HOW = """\
-To revoke this key when it is lost or stolen: take the colon off the line with BEGIN below, and
-`gpg --import` what you get. Then `trex copy-id` it to each server, or have it removed there.
+To revoke this key when it is lost or stolen: write what is below into FILE, and give it to each
+server that knows the key: ssh SERVER trex revoke --yes - < FILE. Records of root's, for sudo for
+example, are the administrator's: sudo trex revoke --central --user YOU - < FILE.
 """
 
 
@@ -72,23 +73,27 @@ def make_key(name: str, expires: str) -> Key:
     gpg = find_program("gpg")
     if not gpg:
         raise CommandError("there is no gpg on PATH", "install GnuPG (Debian: gnupg)")
-    environment = dict(os.environ)
-    name_terminal(environment)
     say(f"Making a key for {name!r}; gpg asks for its passphrase.")
-    command = [gpg, "--batch", "--status-fd", "1", "--quick-generate-key", "--", name]
-    try:
-        done = subprocess.run(  # noqa: S603 (a list of arguments, an absolute path)
-            [*command, ALGORITHM, "default", expires], stdin=subprocess.DEVNULL, check=False,
-            capture_output=True, timeout=SECONDS, env=environment,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise CommandError("no passphrase was chosen in time") from None
+    done = change_keys(gpg, "--quick-generate-key", "--", name, ALGORITHM, "default", expires)
     rows = [line.split() for line in done.stdout.decode("utf-8", "replace").splitlines()]
     made = [row[3] for row in rows if row[1:2] == [CREATED] and len(row) > 3]  # noqa: PLR2004 (the fingerprint)
     if done.returncode != 0 or not made:
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise CommandError(f"gpg made no key: {''.join(last)}", "gpg --list-secret-keys")
     return parse_listing(UserGpg().list_public(made[0]))[0]
+
+
+def change_keys(gpg: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """Run gpg on the user's keys; gpg-agent may ask for a passphrase. Raises CommandError."""
+    environment = dict(os.environ)
+    name_terminal(environment)
+    try:
+        return subprocess.run(  # noqa: S603 (a list of arguments, an absolute path)
+            [gpg, "--batch", "--status-fd", "1", *words], stdin=subprocess.DEVNULL, check=False,
+            capture_output=True, timeout=SECONDS, env=environment,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise CommandError("no passphrase was typed in time") from None
 
 
 def print_sheet(key: Key) -> None:
