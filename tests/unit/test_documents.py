@@ -133,6 +133,7 @@ def test_headings_that_links_name_exist() -> None:
         "unname",
         "setup",
         "keygen",
+        "renew",
         "copy-id",
     ],
 )
@@ -159,7 +160,7 @@ def shown_helps() -> dict[str, str]:
 
 def test_the_documents_show_each_command_s_help() -> None:
     shown = shown_helps()
-    assert set(shown) >= {"", "enroll", "show", "remove", "doctor", "try"}
+    assert set(shown) >= {"", "enroll", "show", "remove", "revoke", "doctor", "try"}
     assert set(shown) <= {"", *COMMANDS}
     for command, block in shown.items():
         words = [command, "--help"] if command else ["--help"]

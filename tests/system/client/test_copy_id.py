@@ -305,6 +305,21 @@ def test_a_key_is_made_with_a_passphrase_an_end_and_a_revocation(
     assert "\npub:r:" in f"\n{listed}", "what was printed revokes it"
 
 
+def test_what_is_printed_revokes_the_key_on_a_server_by_its_own_command(
+    asked: Client, bob: Account, name: str
+) -> None:
+    """The sheet is typed off or scanned, words and colon and all: ssh SERVER trex revoke --yes - < FILE."""
+    made = asked.run("trex", "keygen", "laptop login")
+    found = re.search(r"Fingerprint +([0-9A-F]{40})", made.stdout)
+    assert found, made.stderr
+    assert "server that knows the key: ssh SERVER trex revoke --yes - < FILE." in made.stdout
+    assert copy_id(asked, "--key", found[1], name).returncode == 0
+    done = asked.run("ssh", name, TREX, "revoke", "--yes", "-", stdin=made.stdout.encode())
+    assert done.returncode == 0, done.stderr
+    assert f"Revoked: {found[1]}" in done.stdout
+    assert "stays, and refuses every login" in done.stdout
+
+
 def test_who_has_no_key_gets_one(
     account: Callable[[str], Account], asked: Client, bob: Account, name: str
 ) -> None:

@@ -70,7 +70,7 @@ def _keys(location: Location, armored: str, chosen: list[Key]) -> bytes:
         armored = run_as(
             location.reader, lambda: "".join(keyring.exported(home, name) for name in names)
         )
-    return bytes.fromhex("".join(clean_chosen(location, armored, chosen, "")))
+    return bytes.fromhex("".join(clean_chosen(location, armored, chosen, "").keys))
 
 
 def _write(path: str, content: bytes) -> None:
