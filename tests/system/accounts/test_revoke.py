@@ -194,6 +194,8 @@ def test_a_copy_of_the_key_in_another_key_is_named_and_never_removed_in_its_plac
     told = re.search(r"trex: hint: as alice: (gpg .*?); then trex revoke again", done.stderr)
     assert told, done.stderr
     assert answer() == IN
+    listed = robbed.run("gpg", "--batch", "--with-colons", "--list-keys").decode()
+    assert keys["cv25519"] in listed, "what belongs to somebody else is still there"
     robbed.run(*told[1].replace("gpg ", "gpg --batch --yes ").split())
     robbed.run("gpgconf", "--kill", "all")
     done = trex(*arguments, stdin=owner.certificate())

@@ -135,22 +135,25 @@ def _examined(record: Record, one: Named, revocations: Revocations) -> Revoked:
 
 
 def _revoke_key(record: Record, revoked: Revoked) -> CommandError | None:
-    """Replace a key by the revoked one, and look again; return why a login still takes it."""
+    """Replace a key by the revoked one, and look again; return why a login still takes it.
+
+    Where another key carries this one nothing is imported: GnuPG 2.4 was seen to write it over that
+    other key, which may be another user's.
+    """
     location = record.location
-    name, parts = revoked.one.name, revoked.parts
+    if copied := _copied(location, revoked.one):
+        return copied
     try:
         _put_back(location, revoked)
-        now = next(
-            one for one in keys_named_in(location, parsed(location, record.content))
-            if one.name == name
-        )  # fmt: skip
     except CommandError as error:
-        return _copied(location, revoked.one) or error
-    there = now.key.subkeys if now.key else []
+        return error
+    named = keys_named_in(location, parsed(location, record.content))
+    now = next(one for one in named if one.name == revoked.one.name)
+    there, parts = now.key.subkeys if now.key else [], revoked.parts
     still = [sub.fingerprint for sub in there if sub.fingerprint in parts and sub.usable]
     if not still:
         return None
-    return _copied(location, revoked.one) or CommandError(
+    return CommandError(
         f"gpg did not take the revocation of {', '.join(still)}, which still logs in",
         f"trex revoke{location.typed} {revoked.one.fingerprint}",
     )
@@ -170,10 +173,11 @@ def _put_back(location: Location, revoked: Revoked) -> None:
 
 def _copied(location: Location, one: Named) -> CommandError | None:
     """Return the error where another key carries this one: gpg finds that, and not its owner's."""
+    if is_file(one.name):
+        return None
     home = location.gnupg_home
-    found = run_as(location.reader, lambda: keyring.copies_in(home))
-    for carrier, _, owner, _ in found:
-        if one.fingerprint in (owner, carrier) and not is_file(one.name):
+    for carrier, _, owner, _ in run_as(location.reader, lambda: keyring.copies_in(home)):
+        if one.fingerprint in (owner, carrier):
             other = owner if carrier == one.fingerprint else carrier
             return CommandError(
                 f"{readable(home)}: the key {other} carries a copy of {one.fingerprint} or of its "
