@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.accounts.named import keys_named_in, parsed
 from trex.cli.delegate import PATH, run_as
-from trex.cli.doctor import sms, totp
+from trex.cli.doctor import recovery, sms, totp
 from trex.cli.doctor.callers import lines_in_services
 from trex.cli.doctor.service import options_of
 from trex.cli.doctor.survey import survey_homes
@@ -23,7 +23,7 @@ from trex.openpgp.keyring import read_key_file
 from trex.openpgp.recipients import from_file, verdict
 from trex.openpgp.record import is_file
 from trex.sms.errors import SettingsError
-from trex.system.privilege import acting_as, readable
+from trex.system.privilege import acting_as, find_account, readable
 from trex.system.safefile import read_safely
 
 if TYPE_CHECKING:
@@ -93,16 +93,14 @@ def lines_of(user: str) -> tuple[list[tuple[str, Location]], list[str]]:
 
 
 def _is_set_up(user: str, options: Options) -> bool:
-    """Tell whether a method can let the user in; of one that is not known here, yes."""
-    if options.method == "totp":
-        return survey_homes(
-            [user], lambda name: totp.has_secret(location_of(name, options).user, options)
-        ).found == [user]
+    """Tell whether a method can let the user in."""
     if options.method == "sms":
         with suppress(SettingsError, FileUnsafe):
             return user in sms.users(options)
         return False
-    return True
+    has_any = totp.has_secret if options.method == "totp" else recovery.has_codes
+    survey = survey_homes([user], lambda name: has_any(find_account(name), options))
+    return survey.found == [user]
 
 
 def still_takes(location: Location, ended: Named) -> bool:
