@@ -73,7 +73,7 @@ def _is_named(name: str, key: Key, reader: Account) -> bool:
     return False
 
 
-def lines_of(user: str) -> tuple[list[tuple[str, Location]], list[str]]:
+def lines_with_trex(user: str) -> tuple[list[tuple[str, Location]], list[str]]:
     """Return the user's other ways through PAM: records by service, and other methods in words."""
     records: dict[tuple[str, ...], tuple[list[str], Location]] = {}
     methods: dict[str, list[str]] = {}

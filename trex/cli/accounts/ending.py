@@ -87,7 +87,7 @@ def import_revocations(
     return keys
 
 
-def take_out(record: Record, fingerprint: str, *, silently: bool) -> list[Named]:
+def take_away(record: Record, fingerprint: str, *, silently: bool) -> list[Named]:
     """Take a key out of the record, and from where logins take it; return its names there.
 
     A record that names no other key stays as it is. Raises CommandError if it names no such key,

@@ -37,7 +37,7 @@ def tell_what_is_left(location: Location, ended: list[Named], what: str) -> None
 def _other_ways(location: Location, ended: list[Named], what: str) -> list[str]:
     """Return the ways beside the record, in words: the same key elsewhere comes first."""
     user = location.user
-    records, methods = elsewhere.lines_of(user.name)
+    records, methods = elsewhere.lines_with_trex(user.name)
     ways = [
         f"the same key, at {services}: {_again(other, what)}"
         for services, other in records

@@ -10,7 +10,7 @@ import click
 
 from trex.cli.accounts import sessions
 from trex.cli.accounts.certificate import read_revocations
-from trex.cli.accounts.ending import import_revocations, read_record, take_out
+from trex.cli.accounts.ending import import_revocations, read_record, take_away
 from trex.cli.accounts.remaining import tell_what_is_left
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
@@ -59,7 +59,7 @@ def command(*, what: str | None, end_sessions: bool, yes: bool, **arguments: Any
         revocations = [] if fingerprint else _read(location, what)
         record = read_record(location)
         ended = (
-            take_out(record, fingerprint, silently=yes)
+            take_away(record, fingerprint, silently=yes)
             if fingerprint
             else import_revocations(record, revocations, what, silently=yes)
         )

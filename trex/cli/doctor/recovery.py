@@ -140,4 +140,5 @@ def _check_used(name: str, told: dict[str, Any], make: str) -> list[Finding]:
     used = f"{len(times)} recovery code{'s' * (len(times) != 1)} used"
     what = f"{name}: {used}, the last on {moment(max(times))}"
     why = "If that was not the user, somebody has the codes."
-    return [Finding("recovery-used", NOTE, what, why, f"# ask {name}; if it was not them: {make}", name)]
+    fix = f"# ask {name}; if it was not them: {make}"
+    return [Finding("recovery-used", NOTE, what, why, fix, name)]
