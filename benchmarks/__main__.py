@@ -3,7 +3,7 @@
     sudo script/bootstrap benchmarks
     sudo /usr/bin/python3 -m benchmarks [NAME]... [--rounds 150] [--write]
 
-The names are prompt, earlier, ssh, work, memory, load and central. Without any everything is
+The names are prompt, earlier, ssh, work, memory, load, central and list. Without any everything is
 measured, which takes about an hour. What is compared is measured in turns, in one run. The exit
 status is 1 if something is above its limit.
 """
@@ -14,7 +14,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from benchmarks import central, earlier, load, memory, prompt, ssh, work
+from benchmarks import central, earlier, listing, load, memory, prompt, ssh, work
 from benchmarks.host import Host
 from benchmarks.report import Report
 
@@ -29,6 +29,7 @@ PARTS: dict[str, Callable[[Host, int, Report], bool]] = {
     "memory": memory.measure,
     "load": load.measure,
     "central": central.measure,
+    "list": listing.measure,
 }
 
 

@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from tests.support import tools
 from trex import __version__
+from trex.cli.accounts.gathering import CENTRAL_SECONDS, CHUNK, HOMES_SECONDS
+from trex.cli.accounts.verdicts import SECONDS as LOG_SECONDS
 from trex.cli.delegate import END_SECONDS, FILE_SECONDS, KILL_SECONDS, WORK_SECONDS
 from trex.cli.doctor.asking import SECONDS as MODULES_SECONDS
 from trex.cli.doctor.page import OPEN_SECONDS
@@ -177,6 +179,10 @@ def test_how_long_root_s_commands_wait_is_as_the_page_says() -> None:
         f"| {SURVEY_SECONDS:.0f} for each home that does not answer",
         f"{FILE_SECONDS:.0f} for SSH keys, {FILE_SECONDS:.0f} for a directory for chroot;",
         f"| `doctor`, for what other PAM modules say | {MODULES_SECONDS:.0f} for each phase",
+        f"then {WORK_SECONDS:.0f} for {CHUNK} homes, where that fails",
+        f"{FILE_SECONDS + 2 * Options.gpg_timeout:.0f} for each of them, and {HOMES_SECONDS} for",
+        f"; {CENTRAL_SECONDS} for a central directory",
+        f"{LOG_SECONDS:.0f} for the journal |",
         f"| `enroll`, to import, to write, to ask a Web Key Directory | {WORK_SECONDS:.0f} |",
     ):
         assert row in page

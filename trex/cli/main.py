@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "enroll": "setup.enroll:command",
     "show": "setup.show:command",
     "remove": "setup.remove:command",
+    "list": "accounts.listing:command",
     "revoke": "accounts.revoke:command",
     "doctor": "doctor.command:command",
     "try": "setup.attempt:command",

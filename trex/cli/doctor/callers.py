@@ -78,7 +78,7 @@ def check_callers() -> list[Finding]:
 def lines_in_services() -> list[Line]:
     """Return Trex's lines in all services that libpam can be asked for."""
     lines: dict[tuple[str, int], Line] = {}
-    for service in _services():
+    for service in services_here():
         stack = pam.read_stack(service)
         for rule in trex_rules(stack):
             line = lines.setdefault((rule.path, rule.line), Line(rule))
@@ -90,7 +90,8 @@ def lines_in_services() -> list[Line]:
     return list(lines.values())
 
 
-def _services() -> list[str]:
+def services_here() -> list[str]:
+    """Return the names of the services that libpam can be asked for."""
     names: set[str] = set()
     for directory in pam.DIRECTORIES:
         if os.path.isdir(directory):

@@ -1,0 +1,67 @@
+"""A journald of the sandbox's own, with what a test gives it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.support import sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.sandbox import Account
+
+JOURNALD = "/lib/systemd/systemd-journald"
+CGROUPS = "/sys/fs/cgroup"
+SOCKET = "/run/systemd/journal/dev-log"
+
+
+def wait_for(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+class Journal:
+    """A journald of the sandbox's own."""
+
+    def __init__(self) -> None:
+        if not os.path.ismount(CGROUPS):  # from systemd 257 on it ends without one
+            sandbox.mount("-t", "cgroup2", "trex-test", CGROUPS)
+        Path(SOCKET).parent.mkdir(parents=True)
+        Path("/run/log").mkdir()
+        self._server = subprocess.Popen([JOURNALD], stderr=subprocess.DEVNULL)
+        wait_for(Path(SOCKET).exists)
+
+    def take(self, message: str) -> None:
+        """Write a line as syslog(3) does, and wait until the journal has it."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sink:
+            sink.connect(SOCKET)
+            sink.send(message.encode())
+        told = message.rpartition("]: ")[2].partition(" rhost=")[0]
+        wait_for(lambda: told in self._everything())
+
+    def take_from(self, user: Account, message: str) -> None:
+        """Have a user's own process write a line."""
+        user.run(
+            "logger", "--socket", SOCKET, "--priority", "authpriv.info", "--tag", "sshd", message
+        )
+        wait_for(lambda: message[:60] in self._everything())
+
+    def _everything(self) -> str:
+        return subprocess.run(
+            ["journalctl", "--quiet", "--output=cat"], capture_output=True, check=False
+        ).stdout.decode(errors="replace")
+
+    def close(self) -> None:
+        self._server.terminate()
+        self._server.wait()
+        shutil.rmtree("/run/systemd")
+        shutil.rmtree("/run/log")

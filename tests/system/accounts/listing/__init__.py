@@ -1,0 +1,1 @@
+"""`trex list`, on hosts with real accounts, records and keyrings."""

@@ -1,0 +1,1 @@
+"""Tests of single modules of `trex.cli.accounts`."""
