@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tests.support.sandbox import Account
 
 ACTIVATE = ("trex", "activate", "sshd", "--yes", "--watcher-alone")
+FILE = Path("/etc/trex/doctor.toml")
 BACKUP = Path("/etc/ssh/sshd_config.d/99-other.conf")
 
 
@@ -276,3 +278,25 @@ def test_only_root_can(machine: Account) -> None:
         )  # fmt: skip
         assert done.returncode == 1
         assert "only root can do this" in done.stderr
+
+
+def test_an_account_that_is_exempt_by_intention_is_not_named(
+    machine: Account, bob: Account
+) -> None:
+    """A machine account's login goes by a Match block, which no record would change."""
+    bob.record.unlink(missing_ok=True)
+    assert "bob" in not_set_up()
+    FILE.parent.mkdir(exist_ok=True)
+    FILE.write_text('[[exempt]]\nuser = "bob"\nreason = "backup, by its SSH key"\n')
+    try:
+        assert "bob" not in not_set_up()
+    finally:
+        FILE.unlink()
+
+
+def not_set_up() -> list[str]:
+    """Return whom an activation of sshd names as not set up."""
+    told = tells(*ACTIVATE, "--dry-run")
+    return re.findall(r"^not set up, so these are refused: (.*)$", told, re.MULTILINE)[0].split(
+        ", "
+    )

@@ -6,6 +6,7 @@ import os
 import pwd
 from typing import TYPE_CHECKING
 
+from trex.cli.acknowledged import read_acknowledged
 from trex.cli.activation.lines import arguments_of
 from trex.cli.doctor.line import users_of
 from trex.login.options import parse_options
@@ -22,7 +23,10 @@ LOGIN_DEFS = "/etc/login.defs"
 
 
 def set_up_and_not(choice: Choice) -> tuple[set[str], list[str]]:
-    """Return who is set up for one of the methods, and the accounts that may log in and are not."""
+    """Return who is set up for one of the methods, and the accounts that may log in and are not.
+
+    Not those that /etc/trex/doctor.toml calls exempt. Raises AcknowledgementError.
+    """
     able: set[str] = set()
     for method in choice.methods:
         able.update(users_of(parse_options(arguments_of(choice, method))).names)
@@ -30,15 +34,17 @@ def set_up_and_not(choice: Choice) -> tuple[set[str], list[str]]:
 
 
 def _login_accounts() -> list[str]:
-    """Return root, and people's accounts with a shell."""
+    """Return root, and people's accounts with a shell; none that is exempt by intention."""
     shells = _shells()
     first = _first_uid()
+    known = read_acknowledged()
     return [
         readable(entry.pw_name)
         for entry in pwd.getpwall()
         if (entry.pw_uid == 0 or first <= entry.pw_uid < NOBODY)
         and entry.pw_shell not in NO_LOGIN
         and (not shells or not entry.pw_shell or entry.pw_shell in shells)
+        and not known.why_exempt(readable(entry.pw_name), entry.pw_gid)
     ]
 
 
