@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DIRECTORY = "/etc/ssh"  # where sshd has its keys unless HostKey says otherwise (sshd_config(5))
 BEGIN, END = "ssh_host_", "_key.pub"
 NONE = "none"
-MAX_KEYS = 8  # with more, the names in a context would be cut to next to nothing
+MAX_KEYS = 8  # with more, next to nothing of the names in a context would be left
 LENGTH = 16  # characters of a fingerprint: 96 bits
 CERTIFICATE = b"-cert-v01@openssh.com"  # PROTOCOL.certkeys
 ROOT = Account("root", 0, 0, "/root", [])

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from trex.page.start import Page
 
 MAX_CONTEXT = 255  # the file name in a literal data packet has one byte of length (RFC 4880, 5.9)
-MAX_FIELD = 60
+# What is cut in a context that is too long, in this order, and how short it gets: nobody compares
+# where a login comes from, which strangers may choose, and a host key proves the host. Who logs in
+# is compared in any case. Together they fit beside MAX_KEYS host keys.
+LEAST = {"from": 15, "host": 12, "service": 12, "user": 12}
 # RFC 4880, 5.2.3.16, requires a domain in a notation's name: nobody can own this one (RFC 2606).
 NOTATION = "login@trex-pam.invalid"
 
@@ -57,24 +60,26 @@ def context(
     """Return `trex user=... host=... service=... from=... until=<UTC> hostkeys=...`.
 
     It is the message's file name (and a notation, if signed), so that the plaintext is only the
-    challenge. Names are percent-encoded; one that was cut ends in `*`, so that all is in 255 ASCII
-    bytes. `host_keys`, at most `hostkeys.MAX_KEYS`, are never cut; without any there is no field.
+    challenge. Names are percent-encoded; where all is over 255 ASCII bytes, names are cut as LEAST
+    says, and end in `*`. `host_keys`, at most `hostkeys.MAX_KEYS`, are never cut; without any there
+    is no field.
     """
     until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
-    rest = f"until={until}" + (f" hostkeys={','.join(host_keys)}" if host_keys else "")
+    rest = f" until={until}" + (f" hostkeys={','.join(host_keys)}" if host_keys else "")
     fields = {
-        "user": user,
-        "host": os.uname().nodename,
-        "service": service,
-        "from": remote_host or "-",
+        "user": encoded(user),
+        "host": encoded(os.uname().nodename),
+        "service": encoded(service),
+        "from": encoded(remote_host or "-"),
     }
-    longest = MAX_FIELD
-    while True:
-        named = " ".join(f"{key}={_cut(encoded(text), longest)}" for key, text in fields.items())
-        text = f"trex {named} {rest}"
-        if len(text) <= MAX_CONTEXT:
-            return text
-        longest -= 5
+    named = "trex" + "".join(f" {name}={text}" for name, text in fields.items())
+    excess = len(named) + len(rest) - MAX_CONTEXT
+    for name, least in LEAST.items():
+        whole = fields[name]
+        if excess > 0 and len(whole) > least:
+            fields[name] = _cut(whole, max(len(whole) - excess, least))
+            excess -= len(whole) - len(fields[name])
+    return "trex" + "".join(f" {name}={text}" for name, text in fields.items()) + rest
 
 
 def encoded(text: str) -> str:
@@ -86,5 +91,5 @@ def encoded(text: str) -> str:
     )
 
 
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}*"
+def _cut(text: str, length: int) -> str:
+    return f"{text[: length - 1]}*"

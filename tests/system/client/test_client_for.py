@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.hostile import CHALLENGE, context, encrypt
 from tests.support.sandbox import MODULE
+from trex.openpgp import prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +68,20 @@ def test_the_challenge_of_that_host_is_answered(answer: Answer) -> None:
     for text, key in ((context(), None), (context() + NAMED, KEY), (context() + NAMED, None)):
         done = answer(text, key=key)
         assert done.stdout == RESPONSE, done.stderr
+
+
+def test_a_long_name_beside_three_host_keys_asks_nothing(
+    answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the server's own code writes, as the name of gpg's own message."""
+    name = "h" * 47 + ".web.example.org"
+    there = SimpleNamespace(nodename=name)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.uname", lambda: there)
+        text = prompt.context("alice", "sshd", "2001:db8:1:2:3:4:5:6", 600, ["A" * 16] * 3)
+    assert len(name) == 63
+    done = answer(text, host=name)
+    assert done.stdout == RESPONSE, done.stderr
 
 
 def test_its_key_makes_up_for_its_name(answer: Answer) -> None:

@@ -234,6 +234,23 @@ def test_a_signed_challenge_has_them_in_its_notation(
     assert sorted(named) == sorted(printed(*keys_of_sshd.values()))
 
 
+@pytest.mark.usefixtures("alice")
+def test_a_long_host_name_is_whole_beside_them(
+    keys_of_sshd: dict[str, Path], client: Path, holder: Holder, service: Callable[..., str],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """gpg's own message carries it: 63 characters and three keys."""
+    name = f"{'h' * 47}.web.example.org"
+    shown = tmp_path / "prompt"
+    rename = f"echo {name} >/proc/sys/kernel/hostname && exec "
+    asks = f"{client} --prompt-file {shown} {service()} alice"
+    subprocess.run(["unshare", "--uts", "sh", "-c", rename + asks], check=False, timeout=60)
+    told = re.search(r"PLAINTEXT 62 \d+ (\S+)", holder.decrypt(shown.read_text()).stderr)
+    assert told
+    assert f" host={name} " in unquote(told[1])
+    assert unquote(told[1]).count(",") == len(keys_of_sshd) - 1
+
+
 def test_an_account_that_is_not_root_names_them_too(
     alice: Account,
     keys_of_sshd: dict[str, Path],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -95,7 +96,42 @@ def test_names_are_cut_and_host_keys_never(
     assert told.partition(" hostkeys=")[2] == ",".join(keys)
 
 
-def test_beside_three_keys_usual_names_are_whole() -> None:
-    """Debian's sshd has three; a user of 32 characters, and an IPv6 address."""
-    told = context("a" * 32, "sshd", "2001:db8:1111:2222:3333:4444:5555:6666", 600, [KEY] * 3)
-    assert "*" not in told
+IPV6 = "2001:db8:1111:2222:3333:4444:5555:6666"
+LONG_HOST = f"{'h' * 41}.subdomain.example.org"  # 63 characters, as many as a label of DNS may have
+
+
+def named_host(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setattr("os.uname", lambda: SimpleNamespace(nodename=host))
+
+
+def test_beside_three_keys_usual_names_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian's sshd has three; hosts have up to 64 characters, and users 32."""
+    assert len(LONG_HOST) == 63
+    named_host(monkeypatch, LONG_HOST)
+    assert "*" not in context("a" * 31, "sshd", IPV6, 600, [KEY] * 3)
+    named_host(monkeypatch, "h" * 64)
+    longest = parse_context(context("a" * 32, "internal-sshd", IPV6, 600, [KEY] * 3))
+    assert longest
+    assert (longest.user, longest.host) == ("a" * 32, "h" * 64)
+    assert longest.service == "internal-sshd"
+    assert longest.origin == "2001:db8:1111:2222:3333:444*"
+
+
+def test_where_a_login_comes_from_is_cut_before_what_is_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With UseDNS a stranger chooses it; it shortens neither the user nor the host."""
+    named_host(monkeypatch, "web7.example.org")
+    told = context("alice", "sshd", "a.example." * 40, 600, [KEY] * 8)
+    assert " user=alice host=web7.example.org service=sshd from=a.example.a.ex" in told
+    assert len(told) == MAX_CONTEXT
+
+
+def test_beside_eight_keys_the_user_is_whole_whom_no_key_proves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    named_host(monkeypatch, LONG_HOST)
+    asks = parse_context(context("alice.liddell", "sshd", IPV6, 600, [KEY] * 8))
+    assert asks
+    assert (asks.user, asks.service) == ("alice.liddell", "sshd")
+    assert (asks.host, asks.origin) == ("h" * 19 + "*", "2001:db8:1111:*")
