@@ -13,6 +13,7 @@ import pytest
 from tests.support import sandbox, tools
 from tests.support.client import BIN, Client
 from tests.support.hostile import CHALLENGE, context, encrypt
+from tests.support.mounts import mounted
 from trex.openpgp.hostkeys import read_key
 
 if TYPE_CHECKING:
@@ -70,6 +71,35 @@ def test_sudo_is_answered_at_a_desk(desk: Client, log: Log) -> None:
     assert "host key: this host's; signed: no" in done.stderr
     assert log.trex("accepted: user=alice")
     assert desk.run("trex", "sudo", "-k", "sh", "-c", "exit 42").returncode == 42
+
+
+@pytest.fixture(params=["shown", "hidden"])
+def processes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whether /proc shows a user the processes of others, of which sudo is one (proc(5), hidepid)."""
+    if request.param == "shown":
+        yield
+        return
+    with mounted(Path("/proc"), "-t", "proc", "-o", "hidepid=2", "proc"):
+        yield
+
+
+@pytest.mark.usefixtures("sudo", "processes")
+def test_sudo_is_answered_whether_other_users_processes_are_hidden_or_not(desk: Client) -> None:
+    for _ in range(2):
+        done = desk.run("trex", "sudo", "-k", "id", "-un")
+        assert done.stdout == "root\n", done.stderr
+
+
+@pytest.mark.usefixtures("sudo", "processes")
+def test_of_two_challenges_of_the_real_sudo_only_the_first_is_answered(desk: Client) -> None:
+    """sudo is root's process: its user can neither signal it nor, perhaps, see it."""
+    line = f"auth required {sandbox.DOOR}"
+    sandbox.pam_service("sudo", line, line, "account required pam_permit.so")
+    done = desk.run("trex", "sudo", "id", "-un")
+    assert done.stdout == ""
+    assert done.stderr.count("trex: answered alice at") == 1, done.stderr
+    assert "this sudo has shown a challenge before, and only one is answered" in done.stderr
+    assert "trex: hint: run sudo again" in done.stderr
 
 
 @pytest.mark.usefixtures("sudo")

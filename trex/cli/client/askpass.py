@@ -80,9 +80,9 @@ def _respond(user: str, host: str, question: str, before: Handover) -> str:
         from trex.cli.client.answering import Answering
         from trex.cli.client.connection import recorded_keys
         from trex.cli.client.packets import read_message
-        from trex.cli.client.runs import begin
+        from trex.cli.client.runs import SSH, begin
 
-        begin()
+        begin(SSH)
         sealed = read_message(question)
 
         def find() -> Target:

@@ -11,13 +11,16 @@ from trex.cli.errors import StoreError
 BOOT, PROCESSES = "/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"
 STARTED = 19  # index in /proc/PID/stat, after the name (proc(5))
 SECONDS = 10
+# In place of the start of a process that only root may look at (proc(5), hidepid), such as sudo. The
+# risk is that another one gets its pid before anybody has asked here again: it is then refused once.
+HIDDEN = "hidden"
 OLDEST = 2 * 86400  # seconds: twice as long as any challenge may be valid
 
 
 def process_name(pid: int) -> str:
     """Return `PID-START@PLACE`, which stays the same when the process becomes another program.
 
-    Raises StoreError if that cannot be found out.
+    Raises StoreError if there is no such process.
     """
     return f"{pid}-{_started(pid)}@{_here()}"
 
@@ -58,9 +61,15 @@ def _started(pid: int) -> str:
             return stat.read().rpartition(") ")[2].split()[STARTED]
     except OSError:
         told = _ask_ps(pid, "lstart").split()
-        if not told:
-            raise StoreError("cannot find out which ssh asks", "does ps work?") from None
-    return "-".join(told)
+    if told:
+        return "-".join(told)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        raise StoreError("the program that asks has ended") from None
+    except PermissionError:
+        pass  # it is there, with another user's ids
+    return HIDDEN
 
 
 def _here() -> str:

@@ -1,6 +1,6 @@
-"""Each ssh run gets one challenge answered: an empty file marks each run that has shown one.
+"""Each run of ssh or sudo gets one challenge answered: an empty file marks each that has shown one.
 
-A server can ask as often as it likes in one login, and ssh itself asks three times. At the second
+A server can ask as often as it likes in one login, and ssh and sudo ask three times. At the second
 challenge ssh is ended: it could only be another failed attempt, or a challenge of another server.
 
 Several machines or containers may share the home. None of them deletes the marks of another: each
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 else:  # signal.py takes 3 ms to build enumerations
     from _signal import SIGTERM
 
-SSH = "ssh"
+SSH, SUDO = "ssh", "sudo"
+# What is said of a second challenge: the run, and how to begin another.
+RUNS = {SSH: ("this login", "log in again"), SUDO: ("this sudo", "run sudo again")}
 
 
-def begin() -> None:
-    """Mark that the ssh that started this process shows a challenge now.
+def begin(program: str) -> None:
+    """Mark that the SSH or SUDO that started this process shows a challenge now.
 
     Raises AskedAgain if it has shown one before, answered or not, or StoreError.
     """
@@ -37,8 +39,9 @@ def begin() -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         os.close(os.open(os.path.join(directory, name), flags, 0o600))
     except FileExistsError:
+        run, again = RUNS[program]
         raise AskedAgain(
-            "this login has shown a challenge before, and only one is answered", "log in again"
+            f"{run} has shown a challenge before, and only one is answered", again
         ) from None
     except OSError as error:
         raise StoreError(f"{directory}: cannot be written: {error.strerror}") from None

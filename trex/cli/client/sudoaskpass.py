@@ -18,7 +18,7 @@ from trex.cli.client.hosts import UNKNOWN
 from trex.cli.client.judge import check_signer, describe
 from trex.cli.client.packets import read_message
 from trex.cli.client.paste import holds_message
-from trex.cli.client.runs import begin
+from trex.cli.client.runs import SUDO, begin
 from trex.cli.client.target import Target
 from trex.cli.errors import CannotDecrypt, Refused
 from trex.cli.tell import tell, tell_error
@@ -54,7 +54,7 @@ def main() -> None:
 
 def _answer(prompt: str) -> int:
     if holds_message(prompt):
-        begin()
+        begin(SUDO)
         try:
             response = _Sudo(ask_at_terminal).respond(read_message(prompt), _here)
         except CannotDecrypt as error:  # the user may have the key on another machine
