@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,16 @@ def mounted(place: Path, *options: str) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", str(place)], check=True)
+
+
+@contextmanager
+def full(place: Path, owner: int) -> Iterator[None]:
+    """Attach a file system without room for a byte; empty files can still be made in it."""
+    with mounted(place, "-t", "tmpfs", "-o", f"size=64k,mode=700,uid={owner}", "trex-full"):
+        with suppress(OSError), (place / "filler").open("wb", buffering=0) as filler:
+            while True:  # until there is no space left on the device
+                filler.write(bytes(4096))
+        yield
 
 
 @contextmanager

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import sandbox
+from tests.support.mounts import full, mounted
 from tests.support.relay import Relay
 from tests.support.sshd import Sshd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.support.client import Client
     from tests.support.keys import Holder
@@ -77,6 +79,42 @@ def test_a_relay_does_not_get_in(laptop: Client, relay: Relay, between: Sshd, lo
     assert PASSED_ON in done.stderr
     assert not relay.got_in()
     assert log.trex("no response: user=alice")
+
+
+def test_a_relay_does_not_get_in_where_a_full_disk_keeps_the_key_from_being_recorded(
+    laptop: Client, relay: Relay, between: Sshd, victim: Sshd
+) -> None:
+    """A server can fill it: the user copies files from there, or a repository.
+
+    Nor is the server itself answered: which of both asks cannot be told.
+    """
+    name = laptop.knows(between, name="relay.test")
+    laptop.confirm_names(f"alice@[127.0.0.1]:{between.port} alice@{HOST}")
+    state = laptop.home / ".local/state"
+    with full(make_state(laptop), laptop.account.uid):
+        done = laptop.run("trex", "ssh", name, "true")
+        assert not relay.got_in(), done.stderr
+        assert f"could not be recorded in {state}/trex/connections" in done.stderr
+        assert "No space" not in done.stderr
+        assert laptop.run("trex", "ssh", laptop.knows(victim), "id -un").stdout == ""
+    assert laptop.run("trex", "ssh", laptop.knows(victim), "id -un").stdout == "alice\n"
+
+
+def test_nothing_is_answered_where_nothing_can_be_written(laptop: Client, victim: Sshd) -> None:
+    """A challenge that was answered could not be marked either."""
+    name = laptop.knows(victim)
+    with mounted(make_state(laptop), "-t", "tmpfs", "-o", "ro", "trex-read-only"):
+        done = laptop.run("trex", "ssh", name, "id -un")
+    assert done.stdout == ""
+    assert "/runs: cannot be written: Read-only file system" in done.stderr
+
+
+def make_state(laptop: Client) -> Path:
+    """Return the directory of the client's state, which is there."""
+    for place in (laptop.home / ".local", laptop.home / ".local/state"):
+        place.mkdir(exist_ok=True)
+        laptop.account.own(place, 0o700)
+    return place
 
 
 def test_a_login_to_the_server_itself_says_that_its_key_was_compared(

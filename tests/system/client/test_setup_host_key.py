@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import sandbox
+from tests.support.mounts import full
 from tests.support.relay import Relay
 from tests.support.session import in_session, set_up
 from tests.support.sshd import Sshd
@@ -65,6 +66,19 @@ def test_without_the_recorded_key_it_would(laptop: Client, relay: Relay, between
     name = knows(laptop, between)
     in_session(laptop, f"ssh -o KnownHostsCommand=none {name} true")
     assert relay.got_in()
+
+
+def test_a_relay_does_not_get_in_where_a_full_disk_keeps_the_key_from_being_recorded(
+    laptop: Client, relay: Relay, between: Sshd
+) -> None:
+    name = knows(laptop, between)
+    state = laptop.home / ".local/state"
+    laptop.account.run("mkdir", "-p", str(state))
+    with full(state, laptop.account.uid):
+        done = in_session(laptop, f"ssh -o NumberOfPasswordPrompts=1 {name} true")
+    assert f"could not be recorded in {state}/trex/connections" in done.stderr
+    assert "No space" not in done.stderr
+    assert not relay.got_in()
 
 
 @pytest.mark.parametrize("ssh", ["ssh", "trex ssh", "trex-ssh"])

@@ -19,7 +19,7 @@ from trex.cli.client.pins import Pins
 from trex.cli.client.processes import process_name
 from trex.cli.client.services import Services
 from trex.cli.client.target import Target
-from trex.cli.errors import Refused
+from trex.cli.errors import Refused, StoreError
 from trex.errors import RecordError
 from trex.openpgp.prompt import context
 
@@ -149,24 +149,43 @@ def record(content: bytes) -> None:
 
 
 @pytest.mark.parametrize(("content", "keys"), [
-    (b"", ()), (b"SHA256:" + b"ab/d" * 11 + b"\n", ("ab_d" * 4,)),
+    (b"SHA256:" + b"ab/d" * 11 + b"\n", ("ab_d" * 4,)),
     (b"SHA256:aaaaaaaaaaaaaaaaaa\n" * 3, ("a" * 16,)),
     (b"SHA256:aaaaaaaaaaaaaaaaaa\nSHA256:bbbbbbbbbbbbbbbbbb\n", ("a" * 16, "b" * 16)),
     (b"MD5:00:11\n", (MISREAD,)), (b"\n", (MISREAD,)), (b"\xff\n", (MISREAD,)),
     (b"SHA256:aaaaaaaaaaaaaaaaaa\n" * (MAX_SIZE // 20), (MISREAD,)),
 ])  # fmt: skip
+@pytest.mark.parametrize("is_ours", [True, False])
 def test_what_ssh_has_recorded_is_read_or_matches_nothing(
-    content: bytes, keys: tuple[str, ...]
+    content: bytes, keys: tuple[str, ...], is_ours: bool
 ) -> None:
     record(content)
-    assert recorded_keys(os.getpid()) == keys
-    assert recorded_keys(os.getppid()) == (), "another process has a record of its own"
+    assert recorded_keys(os.getpid(), is_ours=is_ours) == keys
+    other = recorded_keys(os.getppid(), is_ours=False)
+    assert other == (), "another process has a record of its own"
 
 
-def test_a_record_is_new_for_each_run(tmp_path: Path) -> None:
+def test_a_key_that_ssh_has_not_told_is_another_thing_than_one_that_could_not_be_written() -> None:
+    """`trex ssh` makes the record before ssh runs, the script of `trex setup` when it has a key."""
+    assert recorded_keys(os.getpid(), is_ours=False) == ()
+    with pytest.raises(StoreError, match="could not be recorded"):
+        recorded_keys(os.getpid(), is_ours=True)
+    record(b"")
+    assert recorded_keys(os.getpid(), is_ours=True) == ()
+    with pytest.raises(StoreError, match="could not be recorded"):
+        recorded_keys(os.getpid(), is_ours=False)
+
+
+def test_a_record_is_new_for_each_run() -> None:
     record(b"SHA256:" + b"a" * 43)
     assert len(recording(*version_and_settings("/usr/bin/ssh", ["-p", "22", "web"]))) == 2
-    assert recorded_keys(os.getpid()) == ()
+    assert recorded_keys(os.getpid(), is_ours=True) == ()
+
+
+def test_an_older_ssh_has_a_record_without_a_key() -> None:
+    """`trex copy-id` goes on with it; `trex ssh` answers nothing there anyway."""
+    assert recording((8, 4), {}) == []
+    assert recorded_keys(os.getpid(), is_ours=True) == ()
 
 
 def test_without_a_place_for_the_record_ssh_is_as_it_was(tmp_path: Path) -> None:

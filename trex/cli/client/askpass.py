@@ -87,7 +87,7 @@ def _respond(user: str, host: str, question: str, before: Handover) -> str:
 
         def find() -> Target:
             target = read_target(user, host, *(ssh.answers() if ssh else before.told))
-            target.host_keys = recorded_keys(PARENT)
+            target.host_keys = recorded_keys(PARENT, is_ours=before.pid == PARENT)
             return target
 
         return Answering(_ask).respond(sealed, find, listing, _end_with_ssh)

@@ -7,6 +7,11 @@ became ssh. So the key is that of this connection: not of an ssh within it, whic
 environment, and not of one that had the same pid.
 
 A sh does it in a millisecond or two: ssh runs it up to three times for each connection.
+
+A server can fill the disk with what the user copies from there, and would then be known by its name
+alone. So a key that could not be recorded is not taken for one that ssh has not told: `trex ssh`
+makes the record before, and what cannot add to it removes it; the script of `trex setup` makes one
+when it has a key, and an empty one says that there was no room.
 """
 
 from __future__ import annotations
@@ -23,7 +28,8 @@ SINCE = (8, 5)  # OpenSSH with KnownHostsCommand
 SETTING = "knownhostscommand"  # as -G prints it
 RECORDER = "record-host-key.sh"  # of `trex setup`, for plain ssh
 # `NONE` comes before there is a key, when ssh chooses among algorithms.
-RECORD = '[ "$1" = NONE ] || echo "$1" >>"$0"; shift; [ -z "$1" ] || exec "$@"'
+ADD = 'echo "$1" 2>/dev/null >>"$0" || rm -f "$0"'
+RECORD = f'[ "$1" = NONE ] || {ADD}; shift; [ -z "$1" ] || exec "$@"'
 HASH = "SHA256:"
 BASE64, DIGEST = LETTERS | DIGITS | frozenset("+/"), 43  # of a fingerprint, without padding
 MAX_SIZE = 4096  # bytes: a dozen keys
@@ -33,25 +39,27 @@ MISREAD = "?"  # no key has this name
 def recording(version: tuple[int, int], settings: dict[str, str]) -> list[str]:
     """Return the options with which this process, once it is ssh, has its host key recorded.
 
-    None for an older ssh, or if the file cannot be made: then the key will not be known. A
+    None for an older ssh, or if the file cannot be made: then `recorded_keys` raises. A
     KnownHostsCommand of the user's own runs as before: ssh replaces its tokens, too.
     """
-    if version < SINCE:
-        return []
     try:
         path = _make_record()
     except (OSError, StoreError):
+        return []
+    if version < SINCE:
         return []
     command = f"/bin/sh -c '{RECORD}' {_quoted(path)} %f {settings.get(SETTING, '')}"
     # The other hash, MD5, is not the one that challenges have.
     return [f"-oKnownHostsCommand={command.rstrip()}", "-oFingerprintHash=sha256"]
 
 
-def recorded_keys(ssh: int) -> tuple[str, ...]:
+def recorded_keys(ssh: int, *, is_ours: bool) -> tuple[str, ...]:
     """Return the host keys, in `short` form, that the process `ssh` has got; () if not known.
 
-    Several if the key has changed meanwhile: whoever compares has to see all of them. Raises
-    StoreError if another user can have written or removed them: they are not taken as unknown.
+    `is_ours` says that `trex ssh` became that process, and has made the record before. Several keys
+    if it has changed meanwhile: whoever compares has to see all of them. Raises StoreError if
+    another user can have written or removed them, or if there was no room for them: they are not
+    taken as unknown.
     """
     from trex.openpgp.hostkeys import short  # not for `trex ssh`, which only has it recorded
 
@@ -59,11 +67,23 @@ def recorded_keys(ssh: int) -> tuple[str, ...]:
         name = process_name(ssh)
     except StoreError:
         return ()
-    content = (read_own(os.path.join(_directory(), name)) or b"").decode("ascii", "replace")
+    content = _recorded(name, is_ours=is_ours).decode("ascii", "replace")
     if len(content) > MAX_SIZE:
         return (MISREAD,)
     lines = dict.fromkeys(content.splitlines())
     return tuple(short(line[len(HASH) :]) if line.startswith(HASH) else MISREAD for line in lines)
+
+
+def _recorded(name: str, *, is_ours: bool) -> bytes:
+    """Return what is recorded, b"" for a key that ssh has not told. Raises StoreError."""
+    content = read_own(os.path.join(_directory(), name))
+    is_lost = content is None if is_ours else content == b""
+    if is_lost:
+        raise StoreError(
+            f"the host key of this connection could not be recorded in {_directory()}",
+            "is its disk full, or its quota used up? make room, and log in again",
+        )
+    return content or b""
 
 
 def named_key(key: str | bytes) -> str:

@@ -11,8 +11,8 @@ from trex.cli.errors import StoreError
 BOOT, PROCESSES = "/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"
 STARTED = 19  # index in /proc/PID/stat, after the name (proc(5))
 SECONDS = 10
-# In place of the start of a process that only root may look at (proc(5), hidepid), such as sudo. The
-# risk is that another one gets its pid before anybody has asked here again: it is then refused once.
+# In place of the start of a process that only root may look at (proc(5), hidepid), such as sudo.
+# The risk: another one gets its pid before anybody has asked here again, and is refused once.
 HIDDEN = "hidden"
 OLDEST = 2 * 86400  # seconds: twice as long as any challenge may be valid
 

@@ -144,7 +144,7 @@ def _enrol(host: str, remote: str, exported: bytes, keys: list[Held]) -> None:
     pins, login_keys = Pins(), LoginKeys(lambda _: None)  # a damaged file is an error now
     with Remote([find_beside("trex-ssh"), "-T", "--", host, remote]) as far:
         said = far.ask(exported)
-        target.host_keys = recorded_keys(far.pid)
+        target.host_keys = recorded_keys(far.pid, is_ours=True)
         done = _open(said, target, keys, pins)
         claim(done.sealed)
         far.answer(done.challenge.response)

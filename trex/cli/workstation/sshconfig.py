@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 NOWHERE = "trex.invalid"  # RFC 2606: no host; its settings are those of every host
 # The names are those of `trex.cli.client.processes`, the place that of `recorded_keys`. The key of
-# an ssh that has ended is removed: an ssh that asks nothing leaves one, too.
+# an ssh that has ended is removed: an ssh that asks nothing leaves one, too. A file without a key in
+# it says that there was no room for it (`trex.cli.client.connection`).
 RECORD = f"""\
 {OURS}
 # ssh runs this with the fingerprint of a connection's host key (KnownHostsCommand in
@@ -50,7 +51,7 @@ set -- ${{status##*) }}
 here="${{boot}}-$processes"
 umask 077
 mkdir -p "$directory" && [ -O "$directory" ] || exit 0
-printf '%s\\n' "$key" >>"$directory/$PPID-${{20}}@$here"
+printf '%s\\n' "$key" 2>/dev/null >>"$directory/$PPID-${{20}}@$here"
 for record in "$directory"/*"@$here"; do
     name=${{record##*/}}
     [ -d "/proc/${{name%%-*}}" ] || rm -f "$record"
