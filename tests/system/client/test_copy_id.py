@@ -7,27 +7,33 @@ import itertools
 import os
 import re
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
 
+from tests.support import sandbox
 from tests.support.client import BIN, PASSPHRASE
 from tests.support.hostile import context, encrypt, gpg_bytes
 from trex.cli.client.armor import checksum
+from trex.cli.errors import CommandError
+from trex.cli.workstation import remote
+from trex.cli.workstation.remote import Remote
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.support.client import Client
     from tests.support.keys import Holder
-    from tests.support.sandbox import Account, Log
+    from tests.support.sandbox import Account, Asked, Log
     from tests.support.sshd import Sshd
     from tests.system.conftest import Keys
 
 HOST = os.uname().nodename
 TREX = f"{BIN}/trex"
+SUDOERS = Path("/etc/sudoers.d/bob")
 
 
 @pytest.fixture
@@ -84,6 +90,7 @@ def test_it_shows_what_it_does_before_it_does_it(bob: Account, laptop: Client, n
     terminal = laptop.type("trex", "copy-id", "--trex", TREX, name)
     terminal.expect_exact(f"Enrol it on {name}? [y/N] ")
     terminal.sendline("n")
+    terminal.expect_exact("Nothing was enrolled.\r\n")
     terminal.expect(pexpect.EOF)
     assert (bob.record.exists(), keys_of(bob), local_files(laptop)) == (False, set(), {})
 
@@ -239,6 +246,63 @@ def test_a_server_that_sends_no_end_is_left(bob: Account, laptop: Client, name: 
     done = copy_id(laptop, name, trex=fake(laptop, bob, "yes | head -c 2000000; exec cat"))
     assert done.returncode == 1
     assert "it has sent 1 MiB, and no challenge" in done.stderr
+
+
+def test_a_server_that_reads_nothing_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets more than its pipe and ssh take, and neither reads, says nor ends anything."""
+    monkeypatch.setattr(remote, "SECONDS", 1)
+    command = ["/bin/sh", "-c", "exec sleep 60"]
+    with Remote(command) as far, pytest.raises(CommandError, match="sent was not read within"):
+        far.ask(bytes(1 << 20))
+    assert not Path(f"/proc/{far.pid}").exists()
+
+
+def test_a_server_that_never_stops_talking_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "SECONDS", 1)
+    with Remote(["/usr/bin/yes"]) as far, pytest.raises(CommandError, match="not ended within"):
+        far.answer("x")
+    assert not Path(f"/proc/{far.pid}").exists()
+
+
+# ------------------------------------------------------------------------------- central mode
+
+
+@pytest.fixture
+def by_root(bob: Account, central: list[str]) -> Iterator[str]:
+    """The server's `trex` with the test's places, which bob's sudo runs without asking."""
+    options = " ".join(f"--{one.replace('=', ' ').replace('_', '-', 1)}" for one in central)
+    path = sandbox.PLACE / "trex-by-root"
+    path.write_text(f'#!/bin/sh\nshift\nexec {TREX} enroll {options} "$@"\n')
+    path.chmod(0o755)
+    SUDOERS.write_text(f"bob ALL=(root) NOPASSWD: {path} enroll *\n")
+    SUDOERS.chmod(0o440)
+    yield str(path)
+    SUDOERS.unlink(missing_ok=True)
+
+
+def test_in_central_mode_root_enrols_by_sudo(
+    bob: Account, laptop: Client, name: str, keys: Keys, by_root: str, central: list[str],
+    log_in: Callable[..., Asked],
+) -> None:  # fmt: skip
+    done = copy_id(laptop, "--central", name, trex=by_root)
+    assert done.returncode == 0, done.stderr
+    record = sandbox.PLACE / "central/users/bob"
+    assert record.read_text().splitlines()[-1] == f"{keys['cv25519']} trust nosign"
+    assert record.stat().st_uid == 0
+    assert not bob.record.exists()
+    assert log_in("bob", arguments=tuple(central)).verdict == "PAM_SUCCESS"
+
+
+def test_where_sudo_asks_the_administrator_enrols(
+    bob: Account, laptop: Client, name: str, by_root: str
+) -> None:
+    SUDOERS.write_text("bob ALL=(ALL) ALL\n")
+    done = copy_id(laptop, "--central", name, trex=by_root)
+    assert done.returncode == 1
+    assert f"{name}: sudo does not run trex there without asking" in done.stderr
+    assert "sudo trex enroll --central --user NAME --key key.asc" in done.stderr
+    assert not (sandbox.PLACE / "central/users/bob").exists()
+    assert (bob.record.exists(), local_files(laptop)) == (False, {})
 
 
 def test_of_several_keys_one_is_named(laptop: Client, bob: Account, name: str, keys: Keys) -> None:

@@ -89,4 +89,6 @@ def _confirm(ours: str, theirs: str) -> None:
         f"Challenges that name {theirs} will be answered while ssh logs in as {ours}.\n"
         "If these are not the same, one of the two can pass on challenges of the other."
     )
-    click.confirm("Are they the same?", abort=True, err=True)
+    if not click.confirm("Are they the same?", err=True):
+        say("Nothing was changed.")
+        raise click.Abort

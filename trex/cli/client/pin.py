@@ -143,4 +143,6 @@ def _confirm(host: str) -> None:
     if not sys.stdin.isatty():
         raise CommandError("there is no terminal to confirm at", "trex pin --yes HOST FINGERPRINT")
     say("Compare the fingerprint with what the administrator of the host says.")
-    click.confirm(f"Does this key sign for {host}?", abort=True, err=True)
+    if not click.confirm(f"Does this key sign for {host}?", err=True):
+        say("Nothing was changed.")
+        raise click.Abort

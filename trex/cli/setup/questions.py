@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trex.cli.errors import CommandError
-from trex.cli.terminal import show
+from trex.cli.terminal import say, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,10 +32,15 @@ def ask_user(question: str) -> str:
     return line.strip()
 
 
-def confirm(question: str) -> None:
-    """Go on only after a yes. Raises click.Abort for anything else."""
-    if ask_user(f"{question} [y/N] ").lower() not in ("y", "yes"):
-        raise click.Abort
+def confirm(question: str, refused: str = "Nothing was changed.") -> None:
+    """Go on only after a yes. For anything else say what was not done, and raise click.Abort."""
+    try:
+        if ask_user(f"{question} [y/N] ").lower() in ("y", "yes"):
+            return
+    except click.Abort:
+        say("")  # the end of input has ended no line
+    say(refused)
+    raise click.Abort
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from trex.cli.setup.proof import SERVICE
 from trex.cli.setup.questions import confirm
 from trex.cli.terminal import say, show_error
 from trex.cli.workstation.keygen import EXPIRES, default_name, make_key, print_sheet
-from trex.cli.workstation.remote import Remote
+from trex.cli.workstation.remote import Remote, by_root
 from trex.errors import TrexError
 from trex.openpgp.keyblock import Malformed, blocks, dearmored, packets
 from trex.openpgp.prompt import encoded
@@ -49,11 +49,13 @@ KEY = re.compile(
 KEY_TAGS = {6, 14, 13, 17, 2}
 MESSAGE = "-----BEGIN PGP MESSAGE-----"
 SECONDS = 60
+NOTHING = "Nothing was enrolled."
 EPILOG = """\b
 Examples:
   trex copy-id alice@server.example.org
   trex copy-id web1.example.org web2.example.org
   trex copy-id --key AE5C97684A4FFB40907D0A1787DE803A22DA5C30 server.example.org
+  trex copy-id --central alice@server.example.org
 """
 
 
@@ -74,10 +76,14 @@ class Enrolment:
 @click.option(
     "--trex", "program", default="trex", show_default=True, help="The command on the servers."
 )
+@click.option(
+    "--central", is_flag=True, help="In central mode: have root there enrol you, by sudo."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def command(
-    hosts: tuple[str, ...], wanted: tuple[str, ...], program: str, *, replace: bool, yes: bool
-) -> int:
+def command(  # noqa: PLR0913 (the options)
+    hosts: tuple[str, ...], wanted: tuple[str, ...], program: str, *, replace: bool,
+    central: bool, yes: bool,
+) -> int:  # fmt: skip
     """Let your OpenPGP key log in to HOSTS, as ssh-copy-id does for an SSH key.
 
     It logs in with ssh as you do today, has `trex enroll` there import the public key, answers the
@@ -89,19 +95,22 @@ def command(
     names = ", ".join(f"{key.fingerprint} ({key.user_id})" for key in keys)
     say(f"The key {names}")
     if not yes:
-        confirm(f"Enrol it on {', '.join(hosts)}?")
-    return bring(hosts, keys, program, replace=replace)
+        confirm(f"Enrol it on {', '.join(hosts)}?", NOTHING)
+    return bring(hosts, keys, program, replace=replace, central=central)
 
 
-def bring(hosts: tuple[str, ...], keys: list[Held], program: str, *, replace: bool = False) -> int:
+def bring(
+    hosts: tuple[str, ...], keys: list[Held], program: str, *, replace: bool = False,
+    central: bool = False,
+) -> int:  # fmt: skip
     """Enrol keys on hosts, one after the other; return the exit status. Raises CommandError."""
     exported = export(keys)
-    remote = " ".join([program, "enroll", "--piped", *(["--add"] if not replace else [])])
-    remote += "".join(f" --fingerprint {key.fingerprint}" for key in keys)
+    enroll = " ".join([program, "enroll", "--piped", *(["--add"] if not replace else [])])
+    enroll += "".join(f" --fingerprint {key.fingerprint}" for key in keys)
     failed = []
     for host in hosts:
         try:
-            _enrol(host, remote, exported, keys)
+            _enrol(host, enroll, exported, keys, central=central)
         except TrexError as error:
             show_error(f"{host}: {error}", getattr(error, "hint", ""))
             failed.append(host)
@@ -115,7 +124,7 @@ def _keys(wanted: tuple[str, ...], *, yes: bool) -> list[Held]:
     held = secret_keys()
     if not held and not wanted:
         if not yes:
-            confirm("There is no key here that can answer. Make one?")
+            confirm("There is no key here that can answer. Make one?", NOTHING)
         print_sheet(make_key(default_name(), EXPIRES))
         held = secret_keys()
     chosen = [key for key in held if key.fingerprint in wanted] if wanted else held
@@ -138,10 +147,13 @@ def export(keys: list[Held]) -> bytes:
     return child.output
 
 
-def _enrol(host: str, remote: str, exported: bytes, keys: list[Held]) -> None:
+def _enrol(
+    host: str, enroll: str, exported: bytes, keys: list[Held], *, central: bool
+) -> None:  # fmt: skip
     """Enrol on one host, and remember it. Raises a TrexError before anything has changed there."""
     target = configured_target(find_ssh(dict(os.environ)), host)
     pins, login_keys = Pins(), LoginKeys(lambda _: None)  # a damaged file is an error now
+    remote = by_root(enroll, target.user) if central else enroll
     with Remote([find_beside("trex-ssh"), "-T", "--", host, remote]) as far:
         said = far.ask(exported)
         target.host_keys = recorded_keys(far.pid, is_ours=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shlex
 import subprocess
 from threading import Thread
 from time import monotonic
@@ -17,16 +18,35 @@ if TYPE_CHECKING:
 
 END = b"-----END PGP MESSAGE-----"
 SECONDS = 600  # for ssh to ask what it asks, and for a passphrase
+WITHIN = f"within {SECONDS // 60} minutes"
 MOST = 1 << 20  # bytes: a key that signs, and a challenge
 PIECE = 1 << 16
 LINE = 1 << 12  # bytes
 REST_SECONDS = 5  # for the last of its messages, when ssh has ended
 NO_SSH, NO_COMMAND, BAD_USAGE = 255, 127, 2
+NO_SUDO = 77  # EX_NOPERM of sysexits.h: what `by_root` ends with
+HAND_IN = (
+    "give its administrator your key (gpg --armor --export > key.asc), who enrols you there: "
+    "sudo trex enroll --central --user NAME --key key.asc"
+)
 WHY = {
+    NO_SUDO: (
+        "sudo does not run trex there without asking",
+        HAND_IN,
+    ),
     NO_SSH: ("ssh did not log in", "log in once with ssh, then try again"),
     NO_COMMAND: ("there is no trex on its PATH", "sudo script/install there, or --trex"),
     BAD_USAGE: ("its trex is an older one", "sudo script/install there"),
 }  # fmt: skip
+
+
+def by_root(enroll: str, user: str) -> str:
+    """Return the command by which sudo enrols `user` centrally; `enroll` is that of the user.
+
+    sudo cannot ask: its input is the key and the response.
+    """
+    central = f"sudo -n {enroll} --central --user {shlex.quote(user)}"
+    return f"sudo -n {enroll} --help >/dev/null || exit {NO_SUDO}; {central}"
 
 
 class Remote:
@@ -99,24 +119,37 @@ class Remote:
             raise self._failure()
 
     def _send(self, content: bytes) -> None:
+        """Write all of it. Raises CommandError, also if it is not read within the time."""
+        stream = self._process.stdin
+        if stream is None:
+            return
+        os.set_blocking(stream.fileno(), False)
         try:
-            if self._process.stdin:
-                self._process.stdin.write(content)
+            while content:
+                if not select.select([], [stream], [], self._left())[1]:
+                    raise CommandError(f"what was sent was not read {WITHIN}")
+                content = content[os.write(stream.fileno(), content) :]
         except BrokenPipeError:
             raise self._failure() from None
 
     def _receive(self) -> bytes:
         stream = self._process.stdout
-        left = max(self._deadline - monotonic(), 0)
-        if stream is None or not select.select([stream], [], [], left)[0]:
-            raise CommandError(f"no answer within {SECONDS // 60} minutes")
+        if stream is None or not select.select([stream], [], [], self._left())[0]:
+            raise CommandError(f"no answer {WITHIN}")
         return os.read(stream.fileno(), PIECE)
+
+    def _left(self) -> float:
+        """Return the seconds that are left. Raises CommandError if there are none."""
+        left = self._deadline - monotonic()
+        if left <= 0:
+            raise CommandError(f"it has not ended {WITHIN}")
+        return left
 
     def _ended(self) -> int:
         try:
             return self._process.wait(max(self._deadline - monotonic(), 0))
         except subprocess.TimeoutExpired:
-            raise CommandError(f"no end within {SECONDS // 60} minutes") from None
+            raise CommandError(f"it has not ended {WITHIN}") from None
 
     def _failure(self) -> CommandError:
         code = self._ended()

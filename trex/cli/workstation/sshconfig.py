@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 NOWHERE = "trex.invalid"  # RFC 2606: no host; its settings are those of every host
 # The names are those of `trex.cli.client.processes`, the place that of `recorded_keys`. The key of
-# an ssh that has ended is removed: an ssh that asks nothing leaves one, too. A file without a key in
-# it says that there was no room for it (`trex.cli.client.connection`).
+# an ssh that has ended is removed: an ssh that asks nothing leaves one, too. A file without a key
+# says that there was no room for it (`trex.cli.client.connection`).
 RECORD = f"""\
 {OURS}
 # ssh runs this with the fingerprint of a connection's host key (KnownHostsCommand in
