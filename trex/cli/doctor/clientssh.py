@@ -11,6 +11,7 @@ import subprocess
 from trex.cli.client.connection import RECORDER, SETTING
 from trex.cli.client.handover import ASKPASS, is_ours
 from trex.cli.client.launch import find_ssh
+from trex.cli.client.openssh import ASKED
 from trex.cli.client.target import PREFIXED_SINCE
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.remedy import by_hand
@@ -116,7 +117,7 @@ def run_own(arguments: list[str]) -> str:
     try:
         done = subprocess.run(  # noqa: S603 (a list of arguments; the user's own programs)
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=SECONDS, check=False, env={**os.environ, "LC_ALL": "C"},
+            timeout=SECONDS, check=False, env={**os.environ, "LC_ALL": "C", ASKED: arguments[0]},
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return ""

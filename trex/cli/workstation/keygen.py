@@ -48,8 +48,8 @@ def command(name: str | None, expires: str, *, spare: bool) -> None:
     """Make an OpenPGP key for logins, and print what revokes it.
 
     gpg-agent asks for a passphrase. NAME is the key's user id; it needs no mail address. What is
-    printed can revoke the key: keep it on paper. A key on a card is made by gpg itself
-    (gpg --edit-card, admin, generate).
+    printed can revoke the key: keep it on paper. gpg itself makes keys on a card, and moves them
+    there: docs/client.md, "A key on a card".
     """
     name = name or default_name()
     made = [make_key(name, expires), *([make_key(f"{name}, spare", expires)] if spare else [])]
