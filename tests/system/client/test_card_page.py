@@ -19,7 +19,7 @@ NO_CARD = ("No SmartCard daemon", "No such device", "selecting card failed")
 def blocks() -> list[list[str]]:
     """Return the indented blocks of the section."""
     page = (PROJECT / "docs/client.md").read_text(encoding="utf-8")
-    section = page.partition("### A key on a card\n")[2].partition("\n## ")[0]
+    section = page.partition("### A key on a card\n")[2].partition("\n##")[0]
     texts = ["\n".join(part.splitlines()) for part in section.split("\n\n")]
     return [[line.strip() for line in text.splitlines()] for text in texts if text[:4] == "    "]
 

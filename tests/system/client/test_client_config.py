@@ -107,3 +107,12 @@ def test_copy_id_runs_it_three_times(laptop: Client, inner: str) -> None:
     done = laptop.run("trex", "copy-id", *words)
     assert done.returncode == 0, done.stderr
     assert runs(laptop) == 3
+
+
+@pytest.mark.parametrize("line", ["setup --yes", "setup --check", "name --yes inner web7"])
+def test_what_else_asks_ssh_runs_it_once(laptop: Client, inner: str, line: str) -> None:
+    """Here it is for every host."""
+    config = laptop.home / ".ssh/config"
+    config.write_text(f'Match exec "{laptop.home}/note every"\n{config.read_text()}')
+    laptop.run("trex", *line.split())
+    assert runs(laptop, "every") == 1
