@@ -54,11 +54,13 @@ class Sshd:
         port: int = 0,
         keys_of: Sshd | None = None,
         certified_as: str = "",
+        more: str = "",
     ) -> None:
         """Start it.
 
         `keys_of` is a server that has the same host key. With `certified_as`, a host's name, the
-        client's key is the authority that has signed the host key.
+        client's key is the authority that has signed the host key. `more` is the end of its
+        configuration, such as a Match block.
         """
         self.directory = Path(mkdtemp(prefix=f"sshd-{service}-", dir=PLACE))
         self.directory.chmod(0o755)
@@ -85,6 +87,7 @@ class Sshd:
                 service=f"PAMServiceName {service}\n{PATIENT}" if by_option else "",
             )
             + (self._certify(certified_as) if certified_as else "")
+            + more
         )  # fmt: skip
         self.log = self.directory / "sshd.log"
         self.process = subprocess.Popen([program, "-D", "-f", config, "-E", self.log])
