@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trex.cli.delegate import hint_for
+from trex.cli.completing import accounts
 from trex.cli.errors import CommandError
+from trex.cli.setup.secretplace import SecretPlace, find_place
 from trex.cli.terminal import answer, say
-from trex.errors import FileUnsafe
 from trex.login.challenge import random_digits
 from trex.system.privilege import find_account, native, readable
 from trex.system.rewriting import tries
-from trex.system.safefile import check_directories
-from trex.system.secretfile import ChangedMeanwhile, create_secret, locked, read_secret
-from trex.totp.state import EMERGENCY_DIGITS, OtpState
+from trex.system.secretfile import ChangedMeanwhile, locked, read_secret
+from trex.totp.state import EMERGENCY_DIGITS, OWNER, OtpState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from trex.system.privilege import Account
 
 EMERGENCY_CODES = 5
+OWN_FILE = "~/.google_authenticator"
 # As `google-authenticator` writes them: each code once, three attempts in 30 seconds, window 3.
 OPTIONS = ('" RATE_LIMIT 3 30', '" WINDOW_SIZE 3')
 TIME_BASED = ('" DISALLOW_REUSE {used}', '" TOTP_AUTH')
@@ -41,6 +41,7 @@ Examples:
   trex totp enroll
   trex totp enroll --counter
   trex totp enroll --if-missing
+  sudo trex totp enroll --user alice --svg alice.svg
   trex totp show --svg phone.svg
   trex totp codes
 """
@@ -53,7 +54,7 @@ def command() -> None:
 
 def _with_file(function: Callable[..., None]) -> Callable[..., None]:
     option = click.option(
-        "--file", "path", default="~/.google_authenticator", show_default=True,
+        "--file", "path", default=OWN_FILE, show_default=True,
         help="The file with the secret.",
     )  # fmt: skip
     return option(function)
@@ -64,34 +65,84 @@ def _with_svg(function: Callable[..., None]) -> Callable[..., None]:
     return option(function)
 
 
+def _with_place(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options by which root makes a secret for somebody, where the module looks for it."""
+    for option in (
+        click.option("--prove", is_flag=True, help="Ask for a first code also for --user."),
+        click.option("--run-as", metavar="NAME", help="As the module's run_as=."),
+        click.option("--secret", metavar="PATH", help="As the module's secret=."),
+        click.option("--user", metavar="NAME", help="Whose secret; root may name anybody.",
+                     shell_complete=accounts),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
 @command.command()
+@_with_place
 @click.option("--if-missing", is_flag=True, help="Do nothing if there is a secret, or no terminal.")
 @click.option("--counter", is_flag=True, help="Use a counter (HOTP), not the clock.")
 @_with_svg
 @_with_file
-def enroll(path: str, svg: str | None, *, if_missing: bool, counter: bool) -> None:
-    """Make a secret, and write it after the phone has shown a right first code."""
-    account, path = _own(path)
-    if if_missing and (os.path.lexists(path) or not sys.stdin.isatty()):
+def enroll(
+    svg: str | None, *, if_missing: bool, counter: bool, prove: bool, **where: str | None
+) -> None:
+    """Make a secret, and write it after the phone has shown a right first code.
+
+    Root makes one for --user without a code: the user's first login proves it.
+    """
+    place = _place(**where)
+    if if_missing and not sys.stdin.isatty():
         return  # a profile script runs for scp and rsync as well
-    if os.path.lexists(path):
-        raise CommandError(f"{readable(path)} exists already", "trex totp show")
-    _check_parents(path, account)
+    if place.is_taken():
+        if if_missing:
+            return
+        raise CommandError(f"{place.shown} exists already", _hint(place))
+    proves = prove or where["user"] is None
+    codes = _make(place, svg, counter=counter, prove=proves)
+    say(f"Written: {place.shown}")
+    if not proves:
+        say(f"Not proved: {place.user.name}'s first login shows whether the phone has this secret.")
+    _show_codes(codes)
+
+
+def _place(path: str, user: str | None, secret: str | None, run_as: str | None) -> SecretPlace:
+    """Return where the secret is to be: the caller's own file, or where the module looks."""
+    if user is None and not secret and not run_as:
+        account, own = _own(path)
+        return SecretPlace(account, account, own)
+    if path != OWN_FILE:
+        raise click.UsageError("--file is the caller's own; with --user use --secret")
+    return find_place(user, secret, run_as)
+
+
+def _hint(place: SecretPlace) -> str:
+    if place.keeper.uid == os.geteuid():
+        return "trex totp show"
+    return "remove it, if its phone is lost: then a new one can be made"
+
+
+def _make(place: SecretPlace, svg: str | None, *, counter: bool, prove: bool) -> list[str]:
+    """Show a new secret, have it written after a first code, or without; return emergency codes."""
     from trex.cli.setup import phone
 
     otp = phone.new_otp(counter=counter)
     codes = _emergency_codes()
-    with phone.shown_secret(otp, account, svg):
-        used = phone.first_code(otp)
+    with phone.shown_secret(otp, place.user, svg):
+        used = phone.first_code(otp) if prove else None
+        after = phone.FIRST_COUNTER if used is None else used + 1
         options = (*OPTIONS, *(COUNTER_BASED if counter else TIME_BASED))
         lines = [
             otp.secret,
-            *(option.format(used=used, next=used + 1) for option in options),
+            *(
+                one.format(used="" if used is None else used, next=after).rstrip()
+                for one in options
+            ),
+            *([f'" {OWNER} {place.user.uid}'] if place.is_kept_elsewhere else []),
             *codes,
         ]
-        _create(path, account, "".join(f"{line}\n" for line in lines).encode("ascii"))
-    say(f"Written: {readable(path)}")
-    _show_codes(codes)
+        place.create("".join(f"{line}\n" for line in lines).encode("ascii"))
+    return codes
 
 
 @command.command("show")
@@ -136,24 +187,6 @@ def _own(path: str) -> tuple[Account, str]:
     if path.startswith("~/"):
         path = os.path.join(readable(account.home), path[2:])
     return account, native(os.path.abspath(path))
-
-
-def _check_parents(path: str, account: Account) -> None:
-    """Raise CommandError where a secret cannot be created, or every login would refuse it."""
-    directory = os.path.dirname(path)
-    try:
-        check_directories(directory, account)
-    except FileUnsafe as error:
-        raise CommandError(str(error), hint_for(error)) from None
-    except OSError as error:
-        raise CommandError(f"{readable(directory)}: {error.strerror}", "another --file") from None
-
-
-def _create(path: str, account: Account, content: bytes) -> None:
-    try:
-        create_secret(path, account, content)
-    except FileUnsafe as error:  # changed since the check
-        raise CommandError(str(error), hint_for(error)) from None
 
 
 def _emergency_codes() -> list[str]:
