@@ -36,6 +36,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "doctor.command:command",
     "try": "setup.attempt:command",
     "totp": "setup.totp:command",
+    "sms": "setup.sms:command",
     "recovery": "setup.recovery:command",
     "activate": "activation.activate:command",
     "confirm": "activation.confirm:command",

@@ -16,7 +16,7 @@ from trex.system.rewriting import TURN_SECONDS, Overtaken, replace, take_turn, t
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Protocol
 
     Row = tuple[float, str]  # when (Unix time), and to whom
@@ -38,9 +38,16 @@ if TYPE_CHECKING:
             The value is the seconds until they are allowed, None for never. Raises StateUnusable.
             """
 
+        def reset(self, user: str) -> int:
+            """Have the messages to `user` count for the host alone; return how many counted.
+
+            Raises StateUnusable.
+            """
+
 
 HOUR, DAY = 3600, 86400
 SPANS = {"user_hour": HOUR, "user_day": DAY, "host_hour": HOUR, "host_day": DAY}
+NOBODY = ""  # to whom a message counts that was reset
 FILE = "file:"  # the scheme of a `state` that is a file
 
 
@@ -56,11 +63,26 @@ class FileCounts:
 
     def add(self, user: str, host: str, messages: int, limits: dict[str, int]) -> None:  # noqa: ARG002 (one host's file)
         """See Counts."""
+        self._rewrite(lambda rows: _added(rows, user, messages, limits))
+
+    def reset(self, user: str) -> int:
+        """See Counts."""
+        counted = []
+
+        def change(rows: "list[Row]") -> bytes:
+            counted.append(len(_times(rows, user, "user_day", time.time())))
+            return _text([(at, NOBODY if who == user else who) for at, who in rows])
+
+        self._rewrite(change)
+        return counted[-1]
+
+    def _rewrite(self, change: "Callable[[list[Row]], bytes]") -> None:
+        """Replace the file by what `change` makes of its rows. Raises StateUnusable."""
         deadline = monotonic() + TURN_SECONDS
         try:
             for _ in tries():
                 with self._read(deadline) as (read, rows), suppress(Overtaken):
-                    replace(self._path, read, _added(rows, user, messages, limits))
+                    replace(self._path, read, change(rows))
                     return
         except OSError as error:
             raise StateUnusable(f"{self._path} cannot be used: {error.strerror}") from None
@@ -153,7 +175,10 @@ def _added(rows: "list[Row]", user: str, messages: int, limits: dict[str, int]) 
     for name, most in limits.items():
         if len(_times(rows, user, name, now)) + messages > most:
             raise too_many(name, most)
-    rows += [(now, user)] * messages
+    return _text(rows + [(now, user)] * messages)
+
+
+def _text(rows: "list[Row]") -> bytes:
     text = "".join(f"{at:.6f} {user}\n" for at, user in rows)
     return text.encode("utf-8", "surrogateescape")
 

@@ -36,7 +36,7 @@ def send(told: "Table") -> str:
             with at_most(share, NotSent("no answer in time")):
                 count(told)
                 module(kind).send(gateway, told["numbers"], told["text"])
-            return f"sent by {kind}"
+            return "; after ".join([f"sent by {kind}", *reasons])
         except NotSent as error:
             reasons.append(f"{kind}: {error}")
     raise NotSent("; ".join(reasons) or f"no gateway is for {user}")
