@@ -478,7 +478,7 @@ def test_each_gateway_has_a_share_of_the_time_and_counts_by_itself(
         begun = time.monotonic()
         told = {"user": "bob", "host": "h", "deadline": begun + 6, "gateways": tables, "numbers": [NUMBER],
                 "text": "x", "state": f"file:{tmp_path}/counts", "limits": {"user_hour": 2}}  # fmt: skip
-        assert send.send(told) == "sent by http"
+        assert send.send(told) == "sent by http; after http: no answer in time"
         assert 2.5 < time.monotonic() - begun < 6, "one half of the time was the first one's"
         assert gateway.texts == ["x"]
         with pytest.raises(Exception, match="the limit user_hour = 2 is reached"):
