@@ -28,7 +28,7 @@ def send(told: "Table") -> str:
     """
     user, until = told["user"], told["deadline"]
     able = [gateway for gateway in told["gateways"] if user in gateway.get("only", [user])]
-    reasons = []
+    reasons: list[str] = []
     for tried, gateway in enumerate(able):
         kind = gateway["kind"]
         share = (until - monotonic()) / (len(able) - tried)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import sandbox
+from tests.support.command import trex
 from tests.support.examination import SSHD, write_sshd
 from tests.support.page_text import blocks, typed
 from tests.support.sandbox import PAM_SERVICES
@@ -167,7 +168,30 @@ def test_sudo_asks_such_an_account_nothing_and_others_for_an_answer(
         (PAM_SERVICES / "sudo").write_bytes(kept)
 
 
-def test_the_note_for_the_doctor_is_toml_with_a_reason() -> None:
-    (entry,) = tomllib.loads(EXEMPT)["exempt"]
-    assert set(entry) == {"group", "reason"}
-    assert f"Match Group {entry['group']}\n" in MATCH
+@pytest.mark.parametrize("words", [(), ("--user", "ansible")], ids=["everybody", "by name"])
+def test_the_doctor_says_that_it_is_by_intention(server: Sshd, words: tuple[str, ...]) -> None:
+    kept = (PAM_SERVICES / "sshd").read_bytes()
+    (PAM_SERVICES / "sshd").write_bytes((PAM_SERVICES / SERVICE).read_bytes())
+    note = Path("/etc/trex/doctor.toml")
+    note.parent.mkdir(exist_ok=True)
+    try:
+        before = found_of_sshd(*words)
+        note.write_text(EXEMPT)
+        after = found_of_sshd(*words)
+    finally:
+        (PAM_SERVICES / "sshd").write_bytes(kept)
+        note.unlink(missing_ok=True)
+        note.parent.rmdir()
+    assert "error" in before.values()
+    assert after == {"exempt": "note"}
+
+
+def found_of_sshd(*words: str) -> dict[str, str]:
+    """Return how severe is what `trex doctor` finds of the ways into this account, by check."""
+    told = json.loads(trex("doctor", *words, "--json").stdout)
+    found = [one for one in told["findings"] if "ansible" in one["subject"] + one["what"]]
+    return {
+        one["check"]: one["severity"]
+        for one in found
+        if one["check"].startswith("sshd-") or one["check"] == "exempt"
+    }

@@ -128,6 +128,8 @@ def _check_settings(
     acknowledged = _acknowledged()
     for origin in sshd.origins:
         for user in users or [""]:
+            if user and _is_exempt(sshd, acknowledged, user, origin):
+                continue  # Trex is not to ask them: a note says so below
             effective = sshd.ask(user, origin)
             for finding in _judge(effective, user, method, timeout):
                 told.add(finding, effective, user, origin)
@@ -157,6 +159,11 @@ def _is_way_around(sshd: Sshd, user: str, origin: Origin) -> bool:
         return False
     around = ways_around(effective, pwd.getpwnam(user).pw_uid)
     return bool(around) and not is_barred(sshd, user, origin)
+
+
+def _is_exempt(sshd: Sshd, acknowledged: Acknowledged, user: str, origin: Origin) -> bool:
+    around = _is_way_around(sshd, user, origin)
+    return around and _exempt(acknowledged, user, origin.address) is not None
 
 
 def _exempt(acknowledged: Acknowledged, user: str, address: str) -> Finding | None:

@@ -9,7 +9,7 @@ import os
 import pwd
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -84,9 +84,7 @@ def _with_place(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--counter", is_flag=True, help="Use a counter (HOTP), not the clock.")
 @_with_svg
 @_with_file
-def enroll(
-    svg: str | None, *, if_missing: bool, counter: bool, prove: bool, **where: str | None
-) -> None:
+def enroll(svg: str | None, *, if_missing: bool, counter: bool, prove: bool, **where: Any) -> None:
     """Make a secret, and write it after the phone has shown a right first code.
 
     Root makes one for --user without a code: the user's first login proves it.
