@@ -67,7 +67,7 @@ def test_codes_and_ssh_keys_are_other_ways_and_are_told(
     stack("login", "method=totp")
     assert "method=totp" not in revoke(owner)
     robbed.write("SECRET\n", ".google_authenticator")
-    (robbed.home / ".ssh").mkdir()
+    (robbed.home / ".ssh").mkdir(exist_ok=True)
     robbed.own(robbed.home / ".ssh", 0o700)
     robbed.write("# mine\nssh-ed25519 AAAA laptop\n", ".ssh/authorized_keys")
     write_sshd(AuthenticationMethods="publickey keyboard-interactive:pam")
