@@ -14,6 +14,13 @@ die() {
   exit 1
 }
 
+# For everything in C: whatever the host has as cc, unless CC names another.
+readonly compiler=${CC:-cc}
+
+has_compiler() {
+  command -v "$compiler" >/dev/null
+}
+
 # Print the comment at the top of the calling script: its documentation is written once.
 show_help() {
   sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
@@ -39,7 +46,7 @@ ignore_signals() {
 # Build pam_trex.so as the file $1, with the helper $2 and the interpreter $3.
 build_door() {
   # A warning of a compiler that nobody has tried yet is no reason to have no door.
-  local compiler=${CC:-cc} flags=("@$root/native/flags" -Wno-error)
+  local flags=("@$root/native/flags" -Wno-error)
   case $("$compiler" -dumpmachine) in
     x86_64-* | i?86-*) flags+=(-fcf-protection) ;;
     aarch64-*) flags+=(-mbranch-protection=standard) ;;

@@ -43,3 +43,9 @@ def remove_pam_python() -> None:
     for pattern in ("security/pam_python.so", "*/security/pam_python.so"):
         for path in Path("/usr/lib").glob(pattern):
             path.unlink()
+
+
+def remove_compiler() -> None:
+    """Take cc and gcc away, where /usr/bin is an overlay."""
+    for name in ("cc", "gcc"):
+        Path("/usr/bin", name).unlink()

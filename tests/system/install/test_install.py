@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import sandbox
-from tests.support.installation import ENTRY, LIBRARY, has_sender, install
+from tests.support.installation import ENTRY, LIBRARY, has_sender, install, remove_compiler
 from tests.support.mounts import mounted
 
 if TYPE_CHECKING:
@@ -39,6 +39,30 @@ def test_an_installed_module_is_found_by_its_bare_name(
     compiled, bundle = set(version.glob("trex/**/*.pyc")), version / "trex/bundle.pyc"
     assert bundle in compiled
     assert len(compiled - {bundle}) == len(list(version.glob("trex/**/*.py")))
+
+
+def test_without_a_compiler_python_only_installs_and_says_that_gpg_is_not_confined(
+    usr: None, place: Path
+) -> None:
+    remove_compiler()
+    refused = install()
+    assert refused.returncode != 0
+    assert "sudo script/bootstrap native; or see --python-only" in refused.stderr
+    done = install("--python-only")
+    assert done.returncode == 0, done.stderr
+    assert "gpg will not be confined (docs/security.md): that takes gcc and libc6-dev.\n" in done.stdout
+    assert not (ENTRY.resolve().parent / "trex-confine").exists()
+
+
+def test_one_compiler_builds_both_programs_and_cc_names_it(usr: None, place: Path) -> None:
+    """Debian's gcc is one, and any other distribution's cc."""
+    compiler, built = place / "a-compiler", place / "built"
+    compiler.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>{built}\nexec gcc "$@"\n')
+    compiler.chmod(0o755)
+    done = install(CC=str(compiler))
+    assert done.returncode == 0, done.stderr
+    sources = {Path(word).name for word in built.read_text().split() if word.endswith(".c")}
+    assert sources == {"pam_trex.c", "trex-confine.c"}
 
 
 def test_after_an_upgrade_it_says_who_asks(usr: None, place: Path) -> None:
