@@ -92,10 +92,10 @@ static void leave_the_caller(void)
         RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_AS, RLIMIT_NPROC, RLIMIT_RSS,
         RLIMIT_LOCKS, RLIMIT_SIGPENDING, RLIMIT_MEMLOCK, RLIMIT_RTTIME,
     };
-    static const char *const groups[] = {
+    static const char *const zeroed[] = { /* in a container some cannot be: then it stays */
         "/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/unified/cgroup.procs",
+        "/proc/self/oom_score_adj", "/proc/self/coredump_filter",
     };
-    const struct sched_param other = {0};
     cpu_set_t everywhere;
 
     if (syscall(SYS_setgroups, 0, NULL) || syscall(SYS_setresgid, 0, 0, 0) ||
@@ -106,17 +106,19 @@ static void leave_the_caller(void)
     limit(RLIMIT_STACK, 8 << 20);
     limit(RLIMIT_NOFILE, 1024);
     limit(RLIMIT_CORE, 0);
-    sched_setscheduler(0, SCHED_OTHER, &other);
+    sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0});
     setpriority(PRIO_PROCESS, 0, 0);
     syscall(SYS_personality, 0); /* setarch(8) has uname(2) name another machine */
     syscall(SYS_ioprio_set, 1, 0, 0); /* this process's, back to none: ioprio_set(2) */
     memset(&everywhere, 0xff, sizeof everywhere);
     sched_setaffinity(0, sizeof everywhere, &everywhere);
     prctl(PR_SET_TIMERSLACK, 50000UL); /* nanoseconds; with more a deadline may pass by hours */
-    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
-        int group = open(groups[i], O_WRONLY | O_NOCTTY); /* closed with all others */
-        if (group >= 0 && write(group, "0", 1) < 0)
-            errno = 0; /* as in a container: then the cgroup stays */
+    syscall(SYS_set_mempolicy, 0, NULL, 0UL); /* memory of any node */
+    syscall(SYS_keyctl, 1, NULL); /* a session keyring of its own: keyctl(2) */
+    for (size_t i = 0; i < sizeof zeroed / sizeof *zeroed; i++) {
+        int file = open(zeroed[i], O_WRONLY | O_NOCTTY); /* closed with all others */
+        if (file >= 0 && write(file, "0", 1) < 0)
+            errno = 0;
     }
 }
 

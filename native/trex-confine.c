@@ -295,7 +295,7 @@ static void restrict_files(enum kind kind, const char *home, const char *program
     told.tcp = version >= 4 ? 3 : 0;    /* no listener and no connection */
     told.scopes = version >= 6 ? 3 : 0; /* no abstract socket and no signal to others */
     size = version >= 6 ? sizeof told : version >= 4 ? 16 : 8;
-    rules = call(__NR_landlock_create_ruleset, (long)&told, size, 0, 0, 0);
+    rules = call(__NR_landlock_create_ruleset, (long)&told, size, 0, 0, 0); /* closed by execve(2) */
     if (rules < 0)
         fail("confine: landlock_create_ruleset", rules);
     allow_system(rules, told.files, program);
@@ -304,7 +304,6 @@ static void restrict_files(enum kind kind, const char *home, const char *program
         allow_daemons(rules, told.files, home);
     if ((result = call(__NR_landlock_restrict_self, rules, 0, 0, 0, 0)) < 0)
         fail("confine: landlock_restrict_self", result);
-    call(__NR_close, rules, 0, 0, 0, 0);
 }
 
 /* ------------------------------------------------------------------- seccomp */

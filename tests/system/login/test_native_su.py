@@ -29,11 +29,21 @@ PROGRAMS = {
     "sudo": ["/usr/bin/sudo", "-u", "alice", "id", "-un"],
 }
 SUDOERS = "Defaults targetpw, !lecture\nmallory ALL=(ALL) ALL\n"
-SLACK = """\
+# What no program of a shell's sets for another one. The numbers are prctl(2)'s and those of system calls.
+CALL = """\
 import ctypes, os, sys
-assert ctypes.CDLL(None).prctl(29, ctypes.c_ulong(10**8)) == 0  # PR_SET_TIMERSLACK, nanoseconds
+libc = ctypes.CDLL(None, use_errno=True)
+one_node = ctypes.byref(ctypes.c_ulong(1))
+other = os.uname().machine == "aarch64"
+made = {code}
+if made < 0:
+    raise SystemExit(os.strerror(ctypes.get_errno()))
 os.execv(sys.argv[1], sys.argv[1:])
 """
+SLACK = "libc.prctl(29, ctypes.c_ulong(10**8))"  # PR_SET_TIMERSLACK, nanoseconds
+MEMORY = "libc.syscall([238, 237][other], 2, one_node, ctypes.c_ulong(8))"  # set_mempolicy(2), MPOL_BIND
+KEYRING = "libc.syscall([250, 219][other], 1, b'trex-mallory')"  # keyctl_join_session_keyring(3)
+FIXED = "libc.prctl(65, *map(ctypes.c_ulong, [1, 0, 0, 0])) * 0"  # PR_SET_MDWE, which Debian 12's kernel lacks
 SLACK_NS = 50_000  # the kernel's own
 CALLERS = {
     "PATH": [],
@@ -49,7 +59,13 @@ CALLERS = {
     "processes": ["prlimit", "--nproc=1:"],
     "nice": ["nice", "-n", "19", "ionice", "-c", "3", "taskset", "1", "chrt", "--idle", "0"],
     "machine": ["setarch", "linux32", "--short-inode"],
-    "slack": [sys.executable, "-I", "-c", SLACK],
+    "slack": [sys.executable, "-I", "-c", CALL.format(code=SLACK)],
+    "memory": [sys.executable, "-I", "-c", CALL.format(code=MEMORY)],
+    "keyring": [sys.executable, "-I", "-c", CALL.format(code=KEYRING)],
+    "fixed": [sys.executable, "-I", "-c", CALL.format(code=FIXED)],
+    "oom": ["choom", "--adjust", "1000", "--"],
+    "dumps": ["sh", "-c", 'echo 0x7f >/proc/self/coredump_filter; exec "$@"', "sh"],
+    "group": ["sh", "-c", 'echo 19 >/proc/self/autogroup; exec "$@"', "sh"],
     "descriptors": ["sh", "-c", 'exec 5</dev/null 6</dev/null 9>/dev/null "$@"', "sh"],
     "signals": ["env", "--ignore-signal", "--block-signal"],
     "umask": ["sh", "-c", 'umask 0777; exec "$@"', "sh"],
@@ -111,7 +127,8 @@ def test_whatever_the_caller_chooses_the_right_response_succeeds_and_nothing_of_
 
 
 @pytest.mark.parametrize(
-    "how", ["limits", "machine", "nice", "slack", "signals", "umask", *HELPERS]
+    "how",
+    ["limits", "machine", "nice", "slack", "signals", "umask", "memory", "oom", "dumps", "group", *HELPERS],
 )
 def test_the_helper_is_root_s_own_while_the_prompt_is_open(
     alice: Account, mallory: Attacker, program: str, how: str
@@ -132,6 +149,10 @@ def test_the_helper_is_root_s_own_while_the_prompt_is_open(
         assert b"idle" not in subprocess.check_output(["ionice", "--pid", str(pid)])
         assert int(Path(f"/proc/{pid}/timerslack_ns").read_text()) == SLACK_NS
         assert int(Path(f"/proc/{pid}/personality").read_text(), 16) == 0
+        assert Path(f"/proc/{pid}/oom_score_adj").read_text() == "0\n"
+        assert " nice 0\n" in Path(f"/proc/{pid}/autogroup").read_text()
+        assert int(Path(f"/proc/{pid}/coredump_filter").read_text(), 16) == 0
+        assert " bind:" not in Path(f"/proc/{pid}/numa_maps").read_text()
         limits = Path(f"/proc/{pid}/limits").read_text()
         for name in HIGHEST:
             found = re.search(rf"^Max {name} +(\w+) +(\w+) ", limits, re.MULTILINE)
@@ -141,6 +162,32 @@ def test_the_helper_is_root_s_own_while_the_prompt_is_open(
     terminal.sendline("wrong")
     terminal.close(force=True)
     wait_until(lambda: not is_alive(helper))
+
+
+@pytest.fixture
+def gpg_that_lists_keys(native_door: Path, place: Path, program: str) -> Path:
+    """Have a script as gpg; return the file in which it leaves what keys(5) has for it."""
+    told, script = place / "keys-of-the-login", place / "gpg-that-lists-keys"
+    told.touch()
+    told.chmod(0o666)
+    script.write_text(f'#!/bin/sh\ncat /proc/keys >>{told}\nexec /usr/bin/gpg "$@"\n')
+    script.chmod(0o755)
+    native.service(program, native_door, f"gpg={script}")
+    return told
+
+
+@pytest.mark.skipif(not Path("/proc/keys").exists(), reason="this kernel has no keyrings")
+@pytest.mark.parametrize("program", ["su"], indirect=True)
+def test_gpg_does_not_possess_the_caller_s_keys(
+    alice: Account, mallory: Attacker, program: str, gpg_that_lists_keys: Path
+) -> None:
+    """A session keyring stays over fork(2) and execve(2), and what is in it may be used."""
+    caller = [*CALLERS["keyring"], "/bin/grep", "-c", "trex-mallory", "/proc/keys"]
+    assert mallory.account.run(*caller) == b"1\n"
+    terminal, _ = open_prompt(mallory, program, "keyring")
+    terminal.close(force=True)
+    assert ": " in gpg_that_lists_keys.read_text()
+    assert "trex-mallory" not in gpg_that_lists_keys.read_text()
 
 
 @pytest.mark.parametrize("program", ["su"], indirect=True)

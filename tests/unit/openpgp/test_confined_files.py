@@ -112,9 +112,13 @@ def tried(
 ) -> dict[str, str]:
     """Return what became of each attempt, made by a process that is where `place` says, or the program.
 
-    The private home of a login is made in a /run of this process's own.
+    The private home of a login is made in a /run of this process's own. Many descriptors are open, so
+    that numbers of two digits are met.
     """
-    enter = 'mount -t tmpfs none /run; mkdir -p /run/trex-pam.home/below; cd "$1"; shift; exec "$@"'
+    enter = """
+        mount -t tmpfs none /run; mkdir -p /run/trex-pam.home/below /run/trex-pam.away; cp /bin/true /run
+        cd "$1"; shift; exec "$@" 3</dev/null 5</dev/null 6</dev/null 7</dev/null 8</dev/null 9</dev/null
+        """
     command = [built / "trex-confine", kind, home, program or built / "try", *what]
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-e", "-c", enter, "sh", place, *command], check=True,
@@ -158,7 +162,7 @@ def test_daemons_read_settings_too_run_programs_and_write_in_the_login_s_home(
 ) -> None:
     works = [*(f"r{home}/{name}" for name in [*KEYRING, *OF_DAEMONS]), "r/opt", "r/sys/kernel",
              "r/proc/version", "r/run", "r/etc/shells", "r/dev", "c./new", "w./new", "x/bin/true",
-             "w/dev/zero"]  # fmt: skip
+             "w/dev/zero", f"r{home}/private-keys-v1.d/a"]  # fmt: skip
     denied = [f"w{home}/pubring.kbx", f"c{home}/new", "c/run/new", "w/etc/shells", "r/root", "c/opt/new"]
     assert tried(built, "daemons", home, *works, *denied, place=PRIVATE) == {
         **dict.fromkeys(works, "works"), **dict.fromkeys(denied, "EACCES"),
@@ -168,11 +172,11 @@ def test_daemons_read_settings_too_run_programs_and_write_in_the_login_s_home(
 def test_daemons_run_what_is_in_opt_and_nothing_that_is_in_run(built: Path, home: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="trex-try-", dir="/opt") as made:
         shutil.copy("/bin/true", f"{made}/true")
-        found = tried(built, "daemons", home, f"x{made}/true", "x/etc/shells", place=PRIVATE)
-    assert found == {f"x{made}/true": "works", "x/etc/shells": "EACCES"}
+        found = tried(built, "daemons", home, f"x{made}/true", "x/run/true", place=PRIVATE)
+    assert found == {f"x{made}/true": "works", "x/run/true": "EACCES"}
 
 
-@pytest.mark.parametrize("place", ["/", f"{PRIVATE}/below"])
+@pytest.mark.parametrize("place", ["/", f"{PRIVATE}/below", "/run/trex-pam.away"])
 def test_daemons_in_another_directory_follow_links_to_the_account_s_files(
     built: Path, home: Path, place: str
 ) -> None:
@@ -181,24 +185,66 @@ def test_daemons_in_another_directory_follow_links_to_the_account_s_files(
     assert tried(built, "daemons", home, attempt, place=place) == {attempt: "works"}
 
 
-@pytest.mark.parametrize("by_link", [False, True])
-def test_a_gpg_of_its_own_prefix_has_what_is_beside_it_there(
-    built: Path, home: Path, by_link: bool
-) -> None:
-    """/opt/gnupg/bin/gpg, itself or behind /usr/local/bin/gpg."""
-    prefix = built / "opt/gnupg"
-    for name in [*PREFIX, "share/a"]:
-        (prefix / name).parent.mkdir(parents=True, exist_ok=True)
-        (prefix / name).write_text("x")
-    program = Path(shutil.copy(built / "try", prefix / "bin/try"))
-    link = built / "link"
-    link.symlink_to(program)
-    works = [f"r{prefix}/{name}" for name in PREFIX]
-    denied = [f"r{prefix}/share/a"]
-    found = tried(built, "alone", home, *works, *denied, program=link if by_link else program)
+@pytest.fixture
+def prefixes(built: Path) -> Iterator[tuple[Path, Path]]:
+    """A gpg with what is beside it, as /opt has it, and a profile that has a link to it."""
+    made = built / "opt/gnupg", built / "opt/profile"
+    for prefix in made:
+        for name in [*PREFIX, "share/a"]:
+            (prefix / name).parent.mkdir(parents=True, exist_ok=True)
+            (prefix / name).write_text("x")
+    shutil.copy(built / "try", made[0] / "bin/try")
+    shutil.copy("/bin/true", made[0] / "libexec/true")
+    (made[1] / "bin/try").symlink_to(made[0] / "bin/try")
+    yield made
     shutil.rmtree(built / "opt")
-    link.unlink()
-    assert found == {**dict.fromkeys(works, "works"), denied[0]: "EACCES"}
+
+
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_gpg_of_its_own_prefix_has_what_is_beside_it_and_beside_a_link_to_it(
+    built: Path, home: Path, prefixes: tuple[Path, Path], by_link: bool
+) -> None:
+    itself, profile = prefixes
+    found = tried(
+        built, "alone", home,
+        *(f"r{prefix}/{name}" for prefix in prefixes for name in [*PREFIX, "share/a"]),
+        program=(profile if by_link else itself) / "bin/try",
+    )  # fmt: skip
+    given = {True: "works", False: "EACCES"}
+    assert found == {
+        **{f"r{itself}/{name}": "works" for name in PREFIX}, f"r{itself}/share/a": "EACCES",
+        **{f"r{profile}/{name}": given[by_link] for name in PREFIX}, f"r{profile}/share/a": "EACCES",
+    }  # fmt: skip
+
+
+def test_the_daemons_of_a_prefix_run(
+    built: Path, home: Path, prefixes: tuple[Path, Path]
+) -> None:
+    itself, _ = prefixes
+    run = f"x{itself}/libexec/true"
+    found = tried(built, "daemons", home, run, program=itself / "bin/try", place=PRIVATE)
+    assert found == {run: "works"}
+
+
+def test_what_is_a_link_in_the_keyring_is_read_where_it_is_by_its_name_alone(
+    built: Path, home: Path
+) -> None:
+    away = built / "away"
+    (away / "public-keys.d").mkdir(parents=True)
+    for name in ("pubring.db", "other", "public-keys.d/pubring.db", "gpg-agent.conf", "scdaemon.conf"):
+        (away / name).write_text("x")
+        if (home / name).is_file():
+            (home / name).unlink()
+            (home / name).symlink_to(away / name)
+    reads = [f"r{home}/public-keys.d/pubring.db", f"r{home}/gpg-agent.conf", f"r{home}/scdaemon.conf"]
+    found = tried(built, "daemons", home, *reads, f"r{away}/other", place=PRIVATE)
+    assert found == {**dict.fromkeys(reads, "works"), f"r{away}/other": "EACCES"}
+    shutil.rmtree(home / "public-keys.d")
+    (home / "public-keys.d").symlink_to(away / "public-keys.d")
+    assert tried(built, "daemons", home, f"r{home}/public-keys.d", place=PRIVATE) == {
+        f"r{home}/public-keys.d": "works"
+    }
+    shutil.rmtree(away)
 
 
 def test_what_is_read_is_neither_cut_nor_asked_as_a_device_where_the_kernel_knows_how(
