@@ -242,6 +242,21 @@ def test_a_frozen_cgroup_holds_neither_helper_nor_keeper(
     terminal.close(force=True)
 
 
+def test_a_killed_cgroup_ends_the_login_and_nothing_of_it_stays(
+    alice: Account, mallory: Attacker, program: str, group: Path, log_in: Callable[..., Asked]
+) -> None:
+    """cgroup.kill reaches su, or sudo, and not what has left the cgroup: that ends with its socket."""
+    terminal = mallory.run("sh", "-c", 'read -r go && exec "$@"', "sh", *PROGRAMS[program])
+    (group / "cgroup.procs").write_text(str(terminal.pid))
+    terminal.sendline("go")
+    terminal.expect("Response: ")
+    own = below(terminal.pid)
+    (group / "cgroup.kill").write_text("1")
+    wait_until(lambda: not any(is_alive(pid) for pid in [terminal.pid, *own]))
+    assert log_in("alice").verdict == "PAM_SUCCESS"
+    terminal.close(force=True)
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
     while not condition():
