@@ -69,7 +69,9 @@ IN_DOOR = {
                             "int code = NO_VERDICT -> int code = PAM_SUCCESS",
                             "return PAM_SYSTEM_ERR -> return PAM_IGNORE"],
 }  # fmt: skip
-CONFINED = tuple(f"tests/unit/openpgp/test_confined_{name}.py" for name in ("calls", "files", "gpg"))
+CONFINED = tuple(
+    f"tests/unit/openpgp/test_confined_{name}.py" for name in ("calls", "files", "gpg")
+)
 OF_CONFINER = {
     "length_of": CONFINED, "begins_with": CONFINED, "join": CONFINED, "fail": CONFINED,
     "open_path": CONFINED, "rights_of": CONFINED, "is_directory": CONFINED, "allow": CONFINED,
@@ -109,7 +111,7 @@ IN_CONFINER = {
     "restrict_files": ["version >= 4 ? 3 : 0 -> 0", "version >= 4 ? 3 : 0 -> 1", "version >= 4 ? 3 : 0 -> 2",
                        "version >= 6 ? 3 : 0 -> 0", "version >= 6 ? 3 : 0 -> 1", "version >= 6 ? 3 : 0 -> 2"],
     "rules_for_denied": ["ERROR(EPERM) -> SECCOMP_RET_ALLOW", "count + 2 -> count + 1", "count - i -> count - i - 1"],
-    "rule_if": ["0, 4) -> 0, 3)", "value, 0, 1 -> value, 1, 0"],
+    "rule_if": ["0, 4) -> 0, 2)", "value, 0, 1 -> value, 1, 0"],
     "argument": ["8 * -> 4 *"],
     "rule_for_this_path": ["(uint32_t)address, 0, 3 -> (uint32_t)address, 0, 0",
                            "(uint32_t)(address >> 32), 0, 1 -> (uint32_t)(address >> 32), 0, 0"],

@@ -167,7 +167,9 @@ def _survivors(share: list[Mutant], place: Path) -> list[Mutant]:
         sys.stdout.write(f"{number} of {len(share)}\n" if number % 10 == 0 else "")
         if survives(mutant, place):
             left.append(mutant)
-            sys.stdout.write(f"  {mutant.source.path}:{mutant.line}: {mutant.function}: {mutant.change}\n")
+            sys.stdout.write(
+                f"  {mutant.source.path}:{mutant.line}: {mutant.function}: {mutant.change}\n"
+            )
         sys.stdout.flush()
     return left
 
@@ -187,7 +189,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="mutation testing of what is in C")
     every = {source.path: source for source in SOURCES}
     parser.add_argument("--source", choices=every, action="append")
-    parser.add_argument("--only", choices=chain.from_iterable(one.tests for one in SOURCES), action="append")
+    parser.add_argument(
+        "--only", choices=chain.from_iterable(one.tests for one in SOURCES), action="append"
+    )
     parser.add_argument("--workers", type=int, default=2)
     wanted = parser.parse_args()
     broken = [
@@ -197,7 +201,9 @@ def main() -> int:
     ]  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="trex-mutants-") as temporary:
         places = [_copy(Path(temporary) / str(number)) for number in range(wanted.workers)]
-        tests = tuple(dict.fromkeys(chain.from_iterable(one.source.tests[one.function] for one in broken)))
+        tests = tuple(
+            dict.fromkeys(chain.from_iterable(one.source.tests[one.function] for one in broken))
+        )
         if not run_tests(places[0], tests, sum(one.seconds for one in SOURCES)):
             raise SystemExit("the tests fail by themselves")
         with get_context("fork").Pool(wanted.workers) as pool:

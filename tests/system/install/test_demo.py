@@ -36,7 +36,10 @@ def test_without_a_compiler_it_comes_to_its_end_and_says_that_gpg_is_not_confine
 ) -> None:
     remove_compiler()
     told = demo()
-    assert "   gpg is not confined here, because that takes gcc and libc6-dev (docs/security.md)." in told
+    assert (
+        "   gpg is not confined here, because that takes gcc and libc6-dev (docs/security.md)."
+        in told
+    )
     assert "The right answer opened the door" in told
 
 

@@ -50,7 +50,10 @@ def test_without_a_compiler_python_only_installs_and_says_that_gpg_is_not_confin
     assert "sudo script/bootstrap native; or see --python-only" in refused.stderr
     done = install("--python-only")
     assert done.returncode == 0, done.stderr
-    assert "gpg will not be confined (docs/security.md): that takes gcc and libc6-dev.\n" in done.stdout
+    assert (
+        "gpg will not be confined (docs/security.md): that takes gcc and libc6-dev.\n"
+        in done.stdout
+    )
     assert not (ENTRY.resolve().parent / "trex-confine").exists()
 
 

@@ -66,6 +66,15 @@ def _of_the_version_before(stage: Stage) -> None:
     shutil.move(copy, DOOR)
 
 
+def _copied(_stage: Stage) -> None:
+    DOOR.unlink()
+    shutil.copy(CURRENT / "pam_trex.so", DOOR)
+
+
+def _without_a_bundle(_stage: Stage) -> None:
+    (CURRENT / "trex/bundle.pyc").unlink()
+
+
 def _writable(_stage: Stage) -> None:
     (CURRENT / "trex/login/story.py").chmod(0o666)
 
@@ -100,6 +109,8 @@ CASES = [
     Case("module-foreign", _of_another_project, host="installed"),
     Case("module-python", _without_its_python, (), SOURCES, host="installed"),
     Case("module-version", _of_the_version_before, host="installed"),
+    Case("module-copy", _copied, host="installed"),
+    Case("module-bundle", _without_a_bundle, (), SOURCES, host="installed"),
     Case("module-writable", _writable, host="installed"),
     Case("module-compiled", _not_compiled, (), SOURCES, host="installed"),
     Case("caller-path", through("su"), SU, host="installed"),

@@ -30,6 +30,8 @@ HARMLESS = ["core=0", "fsize=0", "fsize=1", "locks=0", "memlock=0", "msgqueue=0"
 # some containers.
 HARD = ["as=0", "as=4000000", "as=20000000", "data=0", "data=100000", "stack=0", "stack=20000", "nproc=0", "nproc=1",
         "cpu=0", "rttime=0", *(f"nofile={number}" for number in range(18))]  # fmt: skip
+
+
 @pytest.fixture
 def mallory(account: Callable[[str], Account], native_door: Path) -> Iterator[Attacker]:
     su = sandbox.PAM_SERVICES / "su"

@@ -41,7 +41,9 @@ if made < 0:
 os.execv(sys.argv[1], sys.argv[1:])
 """
 SLACK = "libc.prctl(29, ctypes.c_ulong(10**8))"  # PR_SET_TIMERSLACK, nanoseconds
-MEMORY = "libc.syscall([238, 237][other], 2, one_node, ctypes.c_ulong(8))"  # set_mempolicy(2), MPOL_BIND
+MEMORY = (
+    "libc.syscall([238, 237][other], 2, one_node, ctypes.c_ulong(8))"  # set_mempolicy(2), MPOL_BIND
+)
 KEYRING = "libc.syscall([250, 219][other], 1, b'trex-mallory')"  # keyctl_join_session_keyring(3)
 FIXED = "libc.prctl(65, *map(ctypes.c_ulong, [1, 0, 0, 0])) * 0"  # PR_SET_MDWE, which Debian 12's kernel lacks
 SLACK_NS = 50_000  # the kernel's own
@@ -128,7 +130,19 @@ def test_whatever_the_caller_chooses_the_right_response_succeeds_and_nothing_of_
 
 @pytest.mark.parametrize(
     "how",
-    ["limits", "machine", "nice", "slack", "signals", "umask", "memory", "oom", "dumps", "group", *HELPERS],
+    [
+        "limits",
+        "machine",
+        "nice",
+        "slack",
+        "signals",
+        "umask",
+        "memory",
+        "oom",
+        "dumps",
+        "group",
+        *HELPERS,
+    ],
 )
 def test_the_helper_is_root_s_own_while_the_prompt_is_open(
     alice: Account, mallory: Attacker, program: str, how: str

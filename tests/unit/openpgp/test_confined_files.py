@@ -27,7 +27,12 @@ SYSTEM = [
     "/usr/bin/true", "/etc/ld.so.cache", "/etc/localtime", "/etc/nsswitch.conf", "/etc/passwd",
     "/dev/urandom", "/dev/random",
 ]  # fmt: skip
-OPTIONAL = ["/proc/sys/crypto", "/etc/gnupg", "/etc/gcrypt", "/etc/crypto-policies"]  # this host may have none
+OPTIONAL = [
+    "/proc/sys/crypto",
+    "/etc/gnupg",
+    "/etc/gcrypt",
+    "/etc/crypto-policies",
+]  # this host may have none
 KEYRING = ["pubring.kbx", "pubring.gpg", "trustdb.gpg", "common.conf"]
 OF_DAEMONS = [
     "public-keys.d", "public-keys.d/pubring.db", "public-keys.d/other", "gpg-agent.conf", "scdaemon.conf",
@@ -163,7 +168,14 @@ def test_daemons_read_settings_too_run_programs_and_write_in_the_login_s_home(
     works = [*(f"r{home}/{name}" for name in [*KEYRING, *OF_DAEMONS]), "r/opt", "r/sys/kernel",
              "r/proc/version", "r/run", "r/etc/shells", "r/dev", "c./new", "w./new", "x/bin/true",
              "w/dev/zero", f"r{home}/private-keys-v1.d/a"]  # fmt: skip
-    denied = [f"w{home}/pubring.kbx", f"c{home}/new", "c/run/new", "w/etc/shells", "r/root", "c/opt/new"]
+    denied = [
+        f"w{home}/pubring.kbx",
+        f"c{home}/new",
+        "c/run/new",
+        "w/etc/shells",
+        "r/root",
+        "c/opt/new",
+    ]
     assert tried(built, "daemons", home, *works, *denied, place=PRIVATE) == {
         **dict.fromkeys(works, "works"), **dict.fromkeys(denied, "EACCES"),
     }  # fmt: skip
@@ -217,9 +229,7 @@ def test_a_gpg_of_its_own_prefix_has_what_is_beside_it_and_beside_a_link_to_it(
     }  # fmt: skip
 
 
-def test_the_daemons_of_a_prefix_run(
-    built: Path, home: Path, prefixes: tuple[Path, Path]
-) -> None:
+def test_the_daemons_of_a_prefix_run(built: Path, home: Path, prefixes: tuple[Path, Path]) -> None:
     itself, _ = prefixes
     run = f"x{itself}/libexec/true"
     found = tried(built, "daemons", home, run, program=itself / "bin/try", place=PRIVATE)
@@ -231,12 +241,22 @@ def test_what_is_a_link_in_the_keyring_is_read_where_it_is_by_its_name_alone(
 ) -> None:
     away = built / "away"
     (away / "public-keys.d").mkdir(parents=True)
-    for name in ("pubring.db", "other", "public-keys.d/pubring.db", "gpg-agent.conf", "scdaemon.conf"):
+    for name in (
+        "pubring.db",
+        "other",
+        "public-keys.d/pubring.db",
+        "gpg-agent.conf",
+        "scdaemon.conf",
+    ):
         (away / name).write_text("x")
         if (home / name).is_file():
             (home / name).unlink()
             (home / name).symlink_to(away / name)
-    reads = [f"r{home}/public-keys.d/pubring.db", f"r{home}/gpg-agent.conf", f"r{home}/scdaemon.conf"]
+    reads = [
+        f"r{home}/public-keys.d/pubring.db",
+        f"r{home}/gpg-agent.conf",
+        f"r{home}/scdaemon.conf",
+    ]
     found = tried(built, "daemons", home, *reads, f"r{away}/other", place=PRIVATE)
     assert found == {**dict.fromkeys(reads, "works"), f"r{away}/other": "EACCES"}
     shutil.rmtree(home / "public-keys.d")

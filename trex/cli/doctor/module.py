@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from trex.cli.doctor.doors import NATIVE, PAM_PYTHON
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
-from trex.cli.doctor.remedy import bootstrap, by_hand, from_sources, through_native
+from trex.cli.doctor.remedy import (
+    PACKAGED,
+    bootstrap,
+    by_hand,
+    from_sources,
+    is_packaged,
+    through_native,
+)
 from trex.cli.location import ROOT
 from trex.errors import MAX_PATH, FileUnsafe, cut
 from trex.system.safefile import check_writers
@@ -58,6 +65,17 @@ def _native() -> str:
     return bootstrap("native")
 
 
+def _installed() -> str:
+    """Return the pam_trex.so that an upgrade replaces; "" if there is none."""
+    if not is_packaged():
+        return f"{CURRENT}/{NATIVE}" if os.path.exists(f"{CURRENT}/{NATIVE}") else ""
+    for path in glob.glob(f"{LIBPAM}/pam_unix.so"):
+        beside = os.path.join(os.path.dirname(path), NATIVE)
+        if os.path.isfile(beside) and not os.path.islink(beside):
+            return beside
+    return ""
+
+
 def _missing(module: str, fix: str) -> list[Finding]:
     what = f"{cut(module, MAX_PATH)} is not installed"
     why = "PAM cannot load Trex, and refuses."
@@ -93,12 +111,48 @@ def _check_native(module: str) -> list[Finding]:
         findings.append(Finding("module-python", ERROR, what, why, from_sources()))
     there = os.path.realpath(helper)
     findings += _check_package(helper, os.path.dirname(os.path.dirname(there)), version)
-    if there.startswith(INSTALLED) and not there.startswith(f"{os.path.realpath(CURRENT)}/"):
+    if there.startswith(f"{os.path.realpath(CURRENT)}/"):
+        findings += _check_copy(path)
+    elif there.startswith(INSTALLED):
         what = f"{path} runs {helper}, and not the version that is installed"
         why = "It is no link to the installed module. The next upgrade may remove what it runs."
         fix = f"rm {shlex.quote(path)}; {_native()}"
         findings.append(Finding("module-version", WARNING, what, why, fix))
     return findings
+
+
+def _check_copy(path: str) -> list[Finding]:
+    """Return what is wrong with another file than the one that an upgrade replaces."""
+    installed = _installed()
+    if not installed or os.path.samefile(path, installed):
+        return []
+    what = f"{path} is a copy of {installed}"
+    why = "An upgrade does not replace it, and may remove what it runs."
+    fix = f"ln -sf {installed} {shlex.quote(path)}"
+    return [Finding("module-copy", WARNING, what, why, fix)]
+
+
+def _check_bundle(package: str, compiled: str) -> list[Finding]:
+    """Return whether the modules of a login are in one file, for the Python that compiled these."""
+    bundle = os.path.join(package, "bundle.pyc")
+    if not os.path.realpath(package).startswith(INSTALLED):
+        return []  # a checkout has none
+    if not os.path.isfile(bundle):
+        what = f"{bundle} is missing"
+    elif _magic(bundle) != _magic(compiled):
+        what = f"{bundle} is for another version of Python"
+    else:
+        return []
+    why = "Each login reads twenty files in its place, and takes longer."
+    make = f"/usr/bin/python3 -I -B {PACKAGED}/bundle {PACKAGED}"
+    fix = make if os.path.isfile(f"{PACKAGED}/bundle") else from_sources()
+    return [Finding("module-bundle", WARNING, what, why, fix)]
+
+
+def _magic(path: str) -> bytes:
+    """Return the number that says for which Python a file is compiled (importlib.util)."""
+    with open(path, "rb") as file:
+        return file.read(4)
 
 
 def _built_with(path: str) -> tuple[str, str]:
@@ -182,8 +236,10 @@ def _check_package(entry: str, package: str, version: str) -> list[Finding]:
         ]  # fmt: skip
     files = [entry, package, *glob.glob(os.path.join(glob.escape(package), "**"), recursive=True)]
     findings = _check_files(files)
-    compiled = version.replace(".", "")
-    if compiled and not os.path.exists(f"{package}/login/__pycache__/pam.cpython-{compiled}.pyc"):
+    compiled = f"{package}/login/__pycache__/pam.cpython-{version.replace('.', '')}.pyc"
+    if version and os.path.exists(compiled):
+        findings += _check_bundle(package, compiled)
+    elif version:
         findings.append(
             Finding("module-compiled", WARNING, f"{package}: not compiled for Python {version}",
                     "Each login compiles it again, and takes longer.", from_sources())

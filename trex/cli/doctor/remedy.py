@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from trex.cli.doctor.stack import Rule
 
 SOURCES = "TREX: its sources"
+PACKAGED = "/usr/lib/trex-pam/debian"  # as in debian/rules
+REINSTALL = "apt install --reinstall libpam-trex"
+OF_FILE = "from no repository: name its file, ./libpam-trex_VERSION.deb"
 SYSTEMD = "/run/systemd/system"  # sd_booted(3)
 SPECIAL = frozenset(r"\.[]*^$|")  # in a basic regular expression, and the separator
 COMMON = re.compile(r"@include[ \t]+common-auth\b|auth[ \t]+(include|substack)[ \t]+common-auth\b")
@@ -32,13 +35,26 @@ def by_hand(text: str) -> str:
     return f"# {text}"
 
 
+def is_packaged() -> bool:
+    """Return whether Debian's package has brought the modules: script/install then refuses."""
+    return os.path.isdir(PACKAGED)
+
+
 def from_sources(option: str = "") -> str:
-    """Return the command that installs Trex, from its sources: they can be anywhere."""
+    """Return the command that installs Trex once more: from its sources, which can be anywhere.
+
+    Or what the package's files come from.
+    """
+    if is_packaged():
+        return f"{REINSTALL}  # {OF_FILE}"
     return f"cd TREX && script/install{option}  # {SOURCES}"
 
 
 def bootstrap(step: str, then: str = "") -> str:
     """Return the command that installs what Trex needs, then Trex, and does what comes then."""
+    if is_packaged():
+        command = "apt install libpam-python" if step == "python" else REINSTALL
+        return f"{' && '.join([command, *filter(None, [then])])}  # {OF_FILE}"
     steps = [f"cd TREX && script/bootstrap {step} && script/install", *filter(None, [then])]
     return f"{' && '.join(steps)}  # {SOURCES}"
 
