@@ -112,7 +112,8 @@ def _numbers(text: str, begin: int, end: int) -> Iterator[tuple[int, int, str]]:
     """Leave out each number of a system call that stands in a table."""
     for table in re.finditer(r"\[\] = \{(.*?)\};", text[begin:end], re.DOTALL):
         for found in re.finditer(r"\b__NR_\w+,?", table[1]):
-            yield (*(begin + table.start(1) + at for at in found.span()), "")
+            offset = begin + table.start(1)
+            yield offset + found.start(), offset + found.end(), ""
 
 
 def _listed(
@@ -190,7 +191,7 @@ def main() -> int:
     every = {source.path: source for source in SOURCES}
     parser.add_argument("--source", choices=every, action="append")
     parser.add_argument(
-        "--only", choices=chain.from_iterable(one.tests for one in SOURCES), action="append"
+        "--only", choices=[name for one in SOURCES for name in one.tests], action="append"
     )
     parser.add_argument("--workers", type=int, default=2)
     wanted = parser.parse_args()

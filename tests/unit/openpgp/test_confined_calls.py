@@ -155,7 +155,13 @@ def place() -> Iterator[Path]:
 
 def made(place: Path, kind: str, names: list[str]) -> dict[str, str]:
     """Return what became of each call, as who leads neither a session nor a group."""
-    command = [place / "trex-confine", kind, "/nonexistent", place / "calls", *names]
+    command: list[str | Path] = [
+        place / "trex-confine",
+        kind,
+        "/nonexistent",
+        place / "calls",
+        *names,
+    ]
     done = subprocess.run(
         ["sh", "-c", '"$@"; exit $?', "sh", *command], start_new_session=True, check=True,
         capture_output=True, text=True, stdin=subprocess.DEVNULL,
@@ -186,7 +192,7 @@ def test_nothing_of_it_is_open_in_gpg_and_few_descriptors_are_enough(
     place: Path, kind: str
 ) -> None:
     """Whoever calls su may leave it few."""
-    command = [
+    command: list[str | Path] = [
         place / "trex-confine",
         kind,
         "/nonexistent",
@@ -206,7 +212,7 @@ def test_nothing_of_it_is_open_in_gpg_and_few_descriptors_are_enough(
 
 
 def through(place: Path, code: str) -> subprocess.CompletedProcess[bytes]:
-    command = [
+    command: list[str | Path] = [
         place / "trex-confine",
         "alone",
         "/nonexistent",

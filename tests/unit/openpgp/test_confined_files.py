@@ -124,7 +124,13 @@ def tried(
         mount -t tmpfs none /run; mkdir -p /run/trex-pam.home/below /run/trex-pam.away; cp /bin/true /run
         cd "$1"; shift; exec "$@" 3</dev/null 5</dev/null 6</dev/null 7</dev/null 8</dev/null 9</dev/null
         """
-    command = [built / "trex-confine", kind, home, program or built / "try", *what]
+    command: list[str | Path] = [
+        built / "trex-confine",
+        kind,
+        home,
+        program or built / "try",
+        *what,
+    ]
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-e", "-c", enter, "sh", place, *command], check=True,
         capture_output=True, text=True, stdin=subprocess.DEVNULL,
