@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # With these su itself does all that it has to do, and nothing of them reaches the helper.
 HARMLESS = ["core=0", "fsize=0", "fsize=1", "locks=0", "memlock=0", "msgqueue=0", "nice=0", "rss=0",
-            "rtprio=0", "sigpending=0", "rttime=1", "nofile=24", "cpu=5",
+            "rtprio=0", "sigpending=0", "rttime=1", "nofile=24:", "cpu=5",
             "stack=1000000"]  # fmt: skip
 # With these su may fail before it asks, or after; or gpg, where root may not raise a hard limit, as in
 # some containers.

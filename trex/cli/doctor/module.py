@@ -16,7 +16,7 @@ from trex.cli.doctor.remedy import (
     bootstrap,
     by_hand,
     from_sources,
-    is_packaged,
+    is_of_a_package,
     through_native,
 )
 from trex.cli.location import ROOT
@@ -67,7 +67,7 @@ def _native() -> str:
 
 def _installed() -> str:
     """Return the pam_trex.so that an upgrade replaces; "" if there is none."""
-    if not is_packaged():
+    if not is_of_a_package():
         return f"{CURRENT}/{NATIVE}" if os.path.exists(f"{CURRENT}/{NATIVE}") else ""
     for path in glob.glob(f"{LIBPAM}/pam_unix.so"):
         beside = os.path.join(os.path.dirname(path), NATIVE)

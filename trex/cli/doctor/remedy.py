@@ -35,7 +35,7 @@ def by_hand(text: str) -> str:
     return f"# {text}"
 
 
-def is_packaged() -> bool:
+def is_of_a_package() -> bool:
     """Return whether Debian's package has brought the modules: script/install then refuses."""
     return os.path.isdir(PACKAGED)
 
@@ -45,14 +45,14 @@ def from_sources(option: str = "") -> str:
 
     Or what the package's files come from.
     """
-    if is_packaged():
+    if is_of_a_package():
         return f"{REINSTALL}  # {OF_FILE}"
     return f"cd TREX && script/install{option}  # {SOURCES}"
 
 
 def bootstrap(step: str, then: str = "") -> str:
     """Return the command that installs what Trex needs, then Trex, and does what comes then."""
-    if is_packaged():
+    if is_of_a_package():
         command = "apt install libpam-python" if step == "python" else REINSTALL
         return f"{' && '.join([command, *filter(None, [then])])}  # {OF_FILE}"
     steps = [f"cd TREX && script/bootstrap {step} && script/install", *filter(None, [then])]
