@@ -297,6 +297,6 @@ def test_an_account_that_is_exempt_by_intention_is_not_named(
 def not_set_up() -> list[str]:
     """Return whom an activation of sshd names as not set up."""
     told = tells(*ACTIVATE, "--dry-run")
-    return re.findall(r"^not set up, so these are refused: (.*)$", told, re.MULTILINE)[0].split(
-        ", "
-    )
+    named = re.search(r"^not set up, so these are refused: (.*)$", told, re.MULTILINE)
+    assert named, told
+    return named[1].split(", ")
