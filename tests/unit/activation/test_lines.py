@@ -74,6 +74,13 @@ def test_the_lines_for_two_methods_are_those_of_the_readme() -> None:
     assert found == shown("README.md", "## Codes and PINs")
 
 
+@pytest.mark.parametrize("service", ["sshd", "sudo"])
+def test_in_central_mode_the_lines_for_recovery_codes_are_those_of_the_page(service: str) -> None:
+    """By any other line users could write their own codes, and become root by them."""
+    choice = Choice(service, ("openpgp", "recovery"), central=True)
+    assert squeezed(added(choice)) == shown("docs/recovery.md", "## Central mode")
+
+
 def test_with_nullok_whoever_has_no_record_goes_on_to_what_stood_there() -> None:
     assert squeezed(added(Choice("sshd", nullok=True))) == [
         "auth [success=1 ignore=ignore default=die] pam_trex.so nullok",
