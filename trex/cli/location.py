@@ -119,20 +119,26 @@ def location_of(user: str, options: Options, *, gone: bool = False) -> Location:
 
     Raises OptionError, or CommandError for a user that this process may not act for.
     """
-    is_gone = False
-    try:
-        account = find_account(user)
-    except UserUnknown as error:
-        is_gone = gone and bool(options.run_as) and is_account_name(user)
-        if not is_gone:
-            raise CommandError(f"{user}: {error}", "expected a name that `id NAME` knows") from None
-        account = Account(user, NOBODY, NOBODY, "", [])
+    account = account_of(user, gone=gone and bool(options.run_as))
     reader = find_servant("run_as", options.run_as) if options.run_as else account
     writer = ROOT if options.run_as else account
     if os.geteuid() not in (0, writer.uid):
         raise CommandError(f"only root or {writer.name} can do this", "sudo trex ...")
     record, home = expand_path(options.auth_file, account), expand_path(options.gnupg_home, account)
-    return Location(account, reader, writer, record, home, options, is_gone)
+    return Location(account, reader, writer, record, home, options, account.uid == NOBODY)
+
+
+def account_of(user: str, *, gone: bool) -> Account:
+    """Return the account `user`; with `gone` one with the uid NOBODY if it is gone.
+
+    Raises CommandError for a name that is no account's.
+    """
+    try:
+        return find_account(user)
+    except UserUnknown as error:
+        if gone and is_account_name(user):
+            return Account(user, NOBODY, NOBODY, "", [])
+        raise CommandError(f"{user}: {error}", "expected a name that `id NAME` knows") from None
 
 
 def own_name() -> str:

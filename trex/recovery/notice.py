@@ -75,12 +75,15 @@ def _new_ones(options: "Options", account: "Account") -> str:
     return f"New ones, from whoever administers this machine: {command}"
 
 
-def make_command(options: "Options", user: str = "") -> str:
-    """Return the command that makes new codes where these options look: root's for a `user`."""
+def make_command(options: "Options", user: str = "", verb: str = "make") -> str:
+    """Return the command that makes new codes where these options look: root's for a `user`.
+
+    `verb` is what else `trex recovery` does with them.
+    """
     from trex.login.options import CENTRAL, CENTRAL_RECOVERY, Options
 
     usual = CENTRAL_RECOVERY if options.run_as else Options.recovery_file
     central = " --central" if options.run_as else ""
     place = "" if options.recovery_file == usual else f" --recovery-file {options.recovery_file}"
     reader = "" if options.run_as in ("", CENTRAL["run_as"]) else f" --run-as {options.run_as}"
-    return f"trex recovery make{central}{place}{reader}" + (f" --user {user}" if user else "")
+    return f"trex recovery {verb}{central}{place}{reader}" + (f" --user {user}" if user else "")

@@ -165,6 +165,11 @@ def test_central_codes_and_the_command_that_makes_them(
         assert "alice: the recovery codes of run_as=_trex: not checked" in [
             finding["what"] for finding in report["findings"]
         ]
+        (directory / "alice").rename(directory / "nobody-here")
+        orphan = found("recovery-orphan")
+        assert f"{directory}/nobody-here: recovery codes, and there is no account" in orphan["what"]
+        run_fix(orphan)
+        assert list(directory.iterdir()) == []
     finally:
         shutil.rmtree(directory)
 

@@ -25,6 +25,7 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL
 USERS = Path("/etc/trex/users")
 UNUSED = 61001  # a uid that no test elsewhere on this machine uses: userdel looks at all processes
 CODES, PHONES = Path("/var/lib/trex/totp"), Path("/etc/trex/phones")
+SHEETS, ACTIVATION = Path("/var/lib/trex/recovery"), Path("/var/lib/trex/activation")
 
 
 def blocks(page: str, heading: str) -> list[str]:
@@ -84,9 +85,10 @@ def enrol(desk: Path, holder: Holder) -> Callable[[str, str], None]:
 def enrolled(
     account: Callable[[str], Account], enrol: Callable[[str, str], None], keys: Keys
 ) -> Account:
-    """The page's alice, with a key in a file, codes and a number."""
+    """The page's alice, with a key in a file, recovery codes, codes and a number."""
     made = account("alice")
     enrol("alice", keys["cv25519"])
+    typed("trex recovery make --central --user alice --yes", Path("/"))
     (CODES / "alice").write_text("secret\n")
     PHONES.write_text("alice +33612345678\nalice2 +33612345679\n")
     return made
@@ -109,10 +111,12 @@ def test_somebody_leaves(
     enrolled: Account, desk: Path, log_in: Callable[..., Asked], keys: Keys
 ) -> None:
     assert lets_in(log_in, "alice")
+    enrolled.give_name_to(UNUSED)  # tests elsewhere run processes of the other uid
+    session = subprocess.Popen(["sleep", "600"], user=UNUSED, start_new_session=True)
     try:
-        said = typed(
-            LEAVE.replace("userdel", "userdel --force"), desk
-        )  # others' tests use that uid
+        said = typed(LEAVE, desk, 12)  # a home of another uid is left
+        assert session.wait(timeout=60) != 0
+        assert list(SHEETS.iterdir()) == []
         assert "Also goes: /etc/trex/keys/alice.pgp" in said
         assert sorted(path.name for path in USERS.iterdir()) == ["alice~"]
         assert sorted(path.name for path in Path("/etc/trex/keys").iterdir()) == ["alice.pgp~"]
@@ -120,6 +124,7 @@ def test_somebody_leaves(
         assert list(CODES.iterdir()) == []
         assert PHONES.read_text() == "alice2 +33612345679\n"
     finally:
+        session.kill()
         enrolled.give_name_to(enrolled.uid)
     assert not lets_in(log_in, "alice"), "with the same uid, too"
 
@@ -135,7 +140,8 @@ def test_userdel_takes_the_record_along(
     try:
         typed(f"{program} alice", desk)
         assert sorted(path.name for path in USERS.iterdir()) == ["alice~"]
-        assert "nothing to remove" in typed(f"{program} bob", desk)
+        assert list(SHEETS.iterdir()) == []
+        assert typed(f"{program} bob", desk).count("nothing to remove") == 2
     finally:
         shutil.rmtree("/etc/shadow-maint")
         Path("/run/adduser").unlink(missing_ok=True)  # deluser's lock
@@ -176,7 +182,8 @@ def test_an_account_is_renamed(
         assert lets_in(log_in, "alicia")
         assert "alicia: /etc/trex/users/alicia" in typed(LOOK, desk)
         typed(RENAME_CODES, desk)
-        assert [path.name for path in CODES.iterdir()] == ["alicia"]
+        for place in (CODES, SHEETS):
+            assert [path.name for path in place.iterdir()] == ["alicia"]
         assert PHONES.read_text() == "alicia +33612345678\nalice2 +33612345679\n"
         Path("/etc/passwd").write_text(
             re.sub(rf"^alicia:x:{enrolled.uid}:", f"alicia:x:{enrolled.uid + 7}:",
@@ -198,8 +205,10 @@ def rename_in_database(old: str, new: str) -> None:
 def test_a_backup_is_restored(
     enrolled: Account, desk: Path, log_in: Callable[..., Asked], keys: Keys
 ) -> None:
-    typed(SAVE, desk)
     before = kept()
+    ACTIVATION.mkdir(mode=0o700)
+    (ACTIVATION / "active.sshd").write_text("about the files of this host as they are now")
+    typed(SAVE, desk)
     assert before
     shutil.rmtree("/etc/trex")
     shutil.rmtree("/var/lib/trex")

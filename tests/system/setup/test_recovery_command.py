@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import time
@@ -187,6 +188,29 @@ def test_central_codes_are_root_s_to_make_and_out_of_their_user_s_reach(
         assert not lets_in("bob", CODES[1], *arguments), "what lies in the home has no say"
     finally:
         subprocess.run(["rm", "-r", directory.parent], check=True)
+
+
+def test_central_codes_of_an_account_that_is_gone_are_removed(
+    bob: Account, central: list[str], place: Path
+) -> None:
+    """By its name and uid the next account would inherit the sheet of somebody who has left."""
+    (place / "left").mkdir(mode=0o755)
+    where = ("--central", "--recovery-file", f"{place}/left/recovery/%u", "--user", "bob")
+    codes = place / "left/recovery/bob"
+    try:
+        nothing = trex("recovery", "remove", *where, "--yes")
+        assert nothing.stderr == f"{codes}: no codes, nothing to remove.\n"
+        assert trex("recovery", "make", *where).returncode == 0
+        bob.leave()
+        for command in (("make", *where), ("show", *where), ("remove", "--user", "bob", "--yes")):
+            assert "bob: there is no such account" in trex("recovery", *command).stderr
+        removed = trex("recovery", "remove", *where, "--yes")
+        told = f"There is no account bob: only its codes are left.\nRemoved: {codes}\n"
+        assert (removed.returncode, removed.stderr) == (0, told)
+        assert not codes.exists()
+    finally:
+        bob.give_name_to(bob.uid)
+        shutil.rmtree(place / "left")
 
 
 def test_a_directory_of_another_s_gets_no_codes(bob: Account, central: list[str]) -> None:

@@ -14,13 +14,15 @@ from trex.cli.location import ROOT, words_of
 from trex.errors import TrexError, UserUnknown, one_line
 from trex.login.method import find_servant
 from trex.login.options import expand
+from trex.recovery.notice import make_command
 from trex.system.privilege import find_account
 
 if TYPE_CHECKING:
     from trex.login.options import Options
 
-TEMPLATES = {"openpgp": "auth_file", "totp": "secret"}  # the argument that places the files
-WHAT = {"openpgp": "a record", "totp": "a secret"}
+# The argument that places the files.
+TEMPLATES = {"openpgp": "auth_file", "totp": "secret", "recovery": "recovery_file"}
+WHAT = {"openpgp": "a record", "totp": "a secret", "recovery": "recovery codes"}
 
 
 def check_orphans(options: Options) -> list[Finding]:
@@ -41,6 +43,8 @@ def _orphan(name: str, template: str, options: Options) -> Finding:
     fix = f"rm {shlex.quote(path)}"
     if options.method == "openpgp" and options.run_as:
         fix = f"trex remove{words_of(options)} --user {shlex.quote(name)} --yes"
+    if options.method == "recovery" and options.run_as:
+        fix = make_command(options, shlex.quote(name), "remove") + " --yes"
     return Finding(
         f"{'record' if options.method == 'openpgp' else options.method}-orphan", WARNING,
         f"{one_line(path)}: {WHAT[options.method]}, and there is no account {one_line(name)}",

@@ -13,16 +13,16 @@ import click
 from trex.cli.completing import accounts
 from trex.cli.delegate import FILE_SECONDS, hint_for, run_as
 from trex.cli.errors import CommandError
-from trex.cli.location import ROOT, own_name
+from trex.cli.location import NOBODY, ROOT, account_of, own_name
 from trex.cli.setup.newfile import NewFile
 from trex.cli.setup.questions import confirm
 from trex.cli.terminal import answer, say
-from trex.errors import FileUnsafe, OptionError, TrexError, UserUnknown, one_line
+from trex.errors import FileUnsafe, OptionError, TrexError, one_line
 from trex.login.method import expand_path, find_servant, is_absent
 from trex.login.options import CENTRAL, CENTRAL_RECOVERY, Options, parse_options
 from trex.recovery.codes import HOW_MANY, codes_for, in_groups, new_file, random_code
 from trex.recovery.notice import make_command, moment
-from trex.system.privilege import find_account, readable
+from trex.system.privilege import readable
 from trex.system.rewriting import tries
 from trex.system.safefile import check_directories
 from trex.system.secretfile import (
@@ -132,12 +132,18 @@ def show_number(**arguments: Any) -> None:
 @_place_options
 @click.option("--yes", is_flag=True, help="Ask no questions.")
 def remove_codes(*, yes: bool, **arguments: Any) -> None:
-    """Remove all codes, such as those of somebody who leaves. None of them is right any more."""
-    place = _find_place(**arguments)
-    before = run_as(place.keeper, lambda: _before(place), FILE_SECONDS)
+    """Remove all codes, such as those of somebody who leaves. None of them is right any more.
+
+    With --central also those of an account that is gone.
+    """
+    place = _find_place(gone=True, **arguments)
+    is_kept = os.path.lexists(os.path.dirname(place.path)) or not place.options.run_as
+    before = run_as(place.keeper, lambda: _before(place), FILE_SECONDS) if is_kept else ""
     if not before:
         say(f"{place.shown}: no codes, nothing to remove.")
         return
+    if place.user.uid == NOBODY:
+        say(f"There is no account {place.user.name}: only its codes are left.")
     if not yes:
         confirm(f"{place.user.name} has {before}. Remove them?")
     run_as(place.keeper, lambda: os.unlink(place.path), FILE_SECONDS)
@@ -145,9 +151,17 @@ def remove_codes(*, yes: bool, **arguments: Any) -> None:
 
 
 def _find_place(
-    user: str | None, *, central: bool, recovery_file: str | None, run_as: str | None
+    user: str | None,
+    *,
+    central: bool,
+    recovery_file: str | None,
+    run_as: str | None,
+    gone: bool = False,
 ) -> KeptCodes:
-    """Return whose codes and where. Raises CommandError for a user not to be acted for."""
+    """Return whose codes and where. Raises CommandError for a user not to be acted for.
+
+    With `gone` they may be those of an account that is gone, in central mode.
+    """
     given = {"recovery_file": recovery_file, "run_as": run_as}
     usual = {"recovery_file": CENTRAL_RECOVERY, "run_as": CENTRAL["run_as"]} if central else {}
     chosen = usual | {name: value for name, value in given.items() if value}
@@ -155,11 +169,9 @@ def _find_place(
         options = parse_options(
             ["method=recovery", *(f"{name}={value}" for name, value in chosen.items())]
         )
-        account = find_account(user or own_name())
+        account = account_of(user or own_name(), gone=gone and bool(options.run_as))
         keeper = find_servant("run_as", options.run_as) if options.run_as else account
         path = expand_path(options.recovery_file, account)
-    except UserUnknown as error:
-        raise CommandError(f"{user}: {error}", "expected a name that `id NAME` knows") from None
     except OptionError as error:
         hint = "README.md, central mode: useradd --system ..." if chosen.get("run_as") else ""
         raise CommandError(str(error), hint) from None
@@ -195,6 +207,8 @@ def _before(place: KeptCodes) -> str:
     if is_absent(place.path, place.keeper):
         return ""
     content = read_secret(place.path, place.keeper)
+    if place.user.uid == NOBODY:
+        return "recovery codes"
     try:
         left = len(codes_for(place.user, content, readable(place.path)).left)
     except TrexError as error:  # malformed, or of an account that is gone: new codes are the remedy
