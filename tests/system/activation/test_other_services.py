@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,6 +94,17 @@ def test_the_challenge_of_the_service_itself_confirms_it(
     until(lambda: not watchers())
     assert run("trex", "deactivate", service, "--yes").returncode == 0
     assert [path.read_text() for path in files] == before
+
+
+@pytest.mark.parametrize(("service", "is_asked"), [("sudo", False), ("su", True)])
+def test_root_is_named_as_not_set_up_where_root_s_key_is_asked_for(
+    central: Account, service: str, is_asked: bool
+) -> None:
+    Path("/etc/trex/users/root").unlink()
+    done = run("trex", "activate", service, "--dry-run", "--watcher-alone")
+    told = done.stdout + done.stderr
+    assert "This was a dry run" in told
+    assert (re.search(r"not set up, so these are refused: root\b", told) is not None) == is_asked
 
 
 def test_su_s_other_service_is_named_as_it_reads_the_same_lines(central: Account) -> None:

@@ -80,7 +80,7 @@ def keys_beside(options: Options, servant: Account, seconds: int) -> dict[str, A
     home = expand_path(options.gnupg_home, servant)
     with Keyring(options.gpg, servant, home, seconds) as keyring:
         ring = read_ring(keyring, [], [], trust=True)
-    return {"enrolments": {}, "unnamed": [_told(key) for key in ring.keys], "files": []}
+    return {"enrolments": {}, "unnamed": _unnamed(ring, set()), "files": []}
 
 
 def _is_shared(options: Options) -> bool:
@@ -161,7 +161,13 @@ def _judge_all(holders: list[Holder], keyring: Keyring, *, shared: bool) -> list
         ring = rings.of(trust=not any(one.record and not one.record.trust for one in holders))
     except TrexError:
         return []
-    return [_told(key) for key in ring.keys if key.fingerprint not in used | ring.vouching]
+    return _unnamed(ring, used)
+
+
+def _unnamed(ring: Ring, used: set[str]) -> list[list[str]]:
+    """Return the keys that nothing uses, but revoked ones: these keep their copies from use."""
+    keys = [key for key in ring.keys if key.fingerprint not in used | ring.vouching]
+    return [_told(key) for key in keys if key.validity != "r"]
 
 
 class _Rings:

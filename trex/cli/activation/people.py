@@ -30,18 +30,19 @@ def set_up_and_not(choice: Choice) -> tuple[set[str], list[str]]:
     able: set[str] = set()
     for method in choice.methods:
         able.update(users_of(parse_options(arguments_of(choice, method))).names)
-    return able, [name for name in _login_accounts() if name not in able]
+    asked = _login_accounts(0 if choice.service != "sudo" else None)  # sudo asks root nothing
+    return able, [name for name in asked if name not in able]
 
 
-def _login_accounts() -> list[str]:
-    """Return root, and people's accounts with a shell; none that is exempt by intention."""
+def _login_accounts(root: int | None) -> list[str]:
+    """Return the accounts with the uid `root`, and people's, that have a shell; no exempt one."""
     shells = _shells()
     first = _first_uid()
     known = read_acknowledged()
     return [
         readable(entry.pw_name)
         for entry in pwd.getpwall()
-        if (entry.pw_uid == 0 or first <= entry.pw_uid < NOBODY)
+        if (entry.pw_uid == root or first <= entry.pw_uid < NOBODY)
         and entry.pw_shell not in NO_LOGIN
         and (not shells or not entry.pw_shell or entry.pw_shell in shells)
         and not known.why_exempt(readable(entry.pw_name), entry.pw_gid)

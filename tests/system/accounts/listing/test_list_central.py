@@ -77,6 +77,28 @@ def test_what_an_account_leaves_behind_is_shown(
     assert len(listed()["orphans"]) == 2, "also where no record is left"
 
 
+def test_a_revoked_key_that_no_record_names_any_more_is_no_orphan(
+    users: Path, bob: Account, holder: Holder, keys: Keys
+) -> None:
+    """It stays so that no copy of it can come back, and a monitor would be red for ever."""
+    stolen = holder.make("list-stolen@example.org")
+    enrol("bob", holder.public(stolen), users)
+    holder.revoke(stolen)
+    where = ("--auth-file", f"{users}/%u", "--gnupg-home", f"{users.parent}/gnupg")
+    done = trex(
+        "revoke", *where, "--run-as", "_trex", "--user", "bob", "--yes", "-",
+        stdin=holder.public(stolen),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert states(listed(), "bob") == ["unusable"]
+    enrol("bob", holder.public(keys["cv25519-bob"]), users)
+    report = listed()
+    assert (states(report, "bob"), report["orphans"]) == (["ok"], [])
+    for record in users.iterdir():
+        record.unlink()
+    assert [one["name"] for one in listed()["orphans"]] == [keys["cv25519-bob"]]
+
+
 def test_keys_in_files_are_listed_and_those_of_nobody_shown(
     users: Path, bob: Account, holder: Holder, keys: Keys
 ) -> None:
