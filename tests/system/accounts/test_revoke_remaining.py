@@ -12,6 +12,7 @@ import pytest
 from tests.support.command import PYTHON, environment, trex
 from tests.support.examination import write_sshd
 from tests.support.owner import Owner, enrolled
+from tests.support.recovery import CODES, FILE, text
 from trex.cli.accounts.elsewhere import ways_of
 
 if TYPE_CHECKING:
@@ -59,6 +60,28 @@ def test_another_user_s_record_in_a_home_is_named_with_its_command(
         "revoke", "--user", "bob", "--yes", "-", stdin=owner.certificate()
     ).stdout.replace("alice has", "alice, whose record names the spare alone, has")
     assert answer(user="bob") == REFUSED
+
+
+def test_users_are_told_of_their_own_codes_and_what_they_cannot_see(
+    host: Account, robbed: Account, owner: Owner, stack: Callable[..., Path]
+) -> None:
+    """Whoever stole the laptop may have the sheet, too."""
+
+    def said(key: str) -> str:
+        done = trex("revoke", "--yes", key, account=robbed)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    stack("login", "method=recovery")
+    stack("su", "method=totp", "secret=/var/lib/trex/totp/%u", "run_as=nobody")
+    told = said(owner.stolen)
+    assert "What can still log in as alice:" in told
+    assert "method=recovery" not in told
+    robbed.write(text(robbed.uid, CODES), FILE)
+    told = said(owner.spare)
+    assert re.search(r"(?m)^  a recovery code \(method=recovery\): .*\blogin$", told)
+    hidden = r"(?m)^  a code from a phone \(method=totp\), if root's files have any: .*\bsu\b"
+    assert re.search(hidden, told)
 
 
 def test_codes_and_ssh_keys_are_other_ways_and_are_told(

@@ -76,29 +76,39 @@ def _is_named(name: str, key: Key, reader: Account) -> bool:
 def lines_with_trex(user: str) -> tuple[list[tuple[str, Location]], list[str]]:
     """Return the user's other ways through PAM: records by service, and other methods in words."""
     records: dict[tuple[str, ...], tuple[list[str], Location]] = {}
-    methods: dict[str, list[str]] = {}
+    methods: dict[tuple[str, str], list[str]] = {}
     for line in lines_in_services():
         with suppress(OptionError, CommandError):
             options = options_of(line.rule)
             if options.method == "openpgp":
                 place = tuple(getattr(options, name) for name in PLACES)
                 records.setdefault(place, ([], location_of(user, options)))[0].extend(line.services)
+            elif _is_hidden(options):
+                perhaps = (options.method, ", if root's files have any")
+                methods.setdefault(perhaps, []).extend(line.services)
             elif _is_set_up(user, options):
-                methods.setdefault(options.method, []).extend(line.services)
+                methods.setdefault((options.method, ""), []).extend(line.services)
     told = [
-        f"{METHODS.get(method, method)} (method={method}): {', '.join(sorted(set(services)))}"
-        for method, services in methods.items()
+        f"{METHODS.get(method, method)} (method={method}){known}: {', '.join(sorted(set(names)))}"
+        for (method, known), names in methods.items()
     ]
     return [(", ".join(sorted(set(names))), where) for names, where in records.values()], told
 
 
+def _is_hidden(options: Options) -> bool:
+    """Tell whether only root can see who is set up for a method."""
+    return os.geteuid() != 0 and (bool(options.run_as) or options.method == "sms")
+
+
 def _is_set_up(user: str, options: Options) -> bool:
-    """Tell whether a method can let the user in."""
+    """Tell whether a method can let the user in: root for anybody, users for themselves."""
     if options.method == "sms":
         with suppress(SettingsError, FileUnsafe):
             return user in sms.users(options)
         return False
     has_any = totp.has_secret if options.method == "totp" else recovery.has_codes
+    if os.geteuid() != 0:
+        return has_any(find_account(user), options)
     survey = survey_homes([user], lambda name: has_any(find_account(name), options))
     return survey.found == [user]
 
