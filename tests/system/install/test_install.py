@@ -68,6 +68,13 @@ def test_one_compiler_builds_both_programs_and_cc_names_it(usr: None, place: Pat
     assert sources == {"pam_trex.c", "trex-confine.c"}
 
 
+def test_it_names_the_command_that_switches_it_on(usr: None) -> None:
+    """What is typed by hand takes nothing back by itself."""
+    told = install().stdout
+    assert "\n    sudo trex activate sshd\n" in told
+    assert told.index("sudo trex activate sshd") < told.index("keep a root shell open")
+
+
 def test_after_an_upgrade_it_says_who_asks(usr: None, place: Path) -> None:
     install()
     name = sandbox.pam_service("trex-asking", "auth required pam_python.so pam_trex.py")
