@@ -80,7 +80,8 @@ def test_after_an_upgrade_it_says_who_asks(usr: None, place: Path) -> None:
     name = sandbox.pam_service("trex-asking", "auth required pam_python.so pam_trex.py")
     upgraded = install().stdout
     assert "Nothing asks for it yet." not in upgraded
-    assert f"    {sandbox.PAM_SERVICES}/{name}\n" in upgraded
+    line = f"    {sandbox.PAM_SERVICES}/{name}".ljust(28) + " through pam_python.so pam_trex.py\n"
+    assert line in upgraded
 
 
 def test_an_upgrade_is_one_step_and_a_login_in_progress_keeps_its_version(usr: None) -> None:
