@@ -126,10 +126,12 @@ def extended(location: Location, commands: str, key: str) -> str:
 
 def without(location: Location, why: OpenPGPError, left: list[str]) -> str:
     """Return how a key that is left out can answer again, or leaves the record to the others."""
-    again = enroll_again(location)
     if isinstance(why, KeyExpired):
-        return EXTEND.format(commands=why.commands, enroll=f"{again} --add", key=why.key)
-    if any(is_file(name) or "@" in name or name.endswith(ONE_SUBKEY) for name in left):
+        again = f"{enroll_again(location)} --add"
+        return EXTEND.format(commands=why.commands, enroll=again, key=why.key)
+    key = why.key if isinstance(why, KeyUnusable) and not isinstance(why, KeyNotFound) else ""
+    plain = [not is_file(name) and "@" not in name and ONE_SUBKEY not in name for name in left]
+    if not key.isalnum() or not all(plain):
         return by_hand(f"take it out of {location.shown}")
-    fingerprints = " ".join(f"--fingerprint {name}" for name in left)
-    return f"{again} --from-keyring {fingerprints} --yes"
+    user = shlex.quote(location.user.name)
+    return f"trex revoke{words_of(location.options)} --user {user} {key} --yes"

@@ -220,10 +220,10 @@ def test_who_is_not_enrolled_can_be_asked_alone(host: Account, bob: Account) -> 
 
 
 def test_each_service_s_own_places_are_looked_at(
-    host: Account, bob: Account, keys: Keys, central: list[str]
+    host: Account, bob: Account, keys: Keys, central: list[str], stack: Callable[..., Path]
 ) -> None:
     """Whoever is no user of sudo's is not asked to enrol for it."""
-    sandbox.trex_service("sudo", *central)
+    stack("sudo", *central)
     report = listed()
     assert states(report, "alice", "bob") == ["ok", "not enrolled"]
     report = listed("--service", "sudo")
@@ -231,7 +231,6 @@ def test_each_service_s_own_places_are_looked_at(
     assert line(report, "alice")["not_enrolled_for"] == ["sudo"]
     report = listed("--central")
     assert line(report, "alice")["enrolments"] == []
-    (sandbox.PAM_SERVICES / "sudo").unlink()
 
 
 def test_codes_and_recovery_codes_are_other_ways_in(host: Account, bob: Account) -> None:

@@ -37,9 +37,11 @@ def programs(place: Path, host: Account, bob: Account) -> Iterator[Path]:
     for path in made.iterdir():
         path.chmod(0o755)
     subprocess.run(["mount", "-t", "tmpfs", "trex-test", STATE], check=True)
+    service = sandbox.PAM_SERVICES / "sudo"
+    kept = service.read_bytes()
     sandbox.trex_service("sudo")
     yield made
-    (sandbox.PAM_SERVICES / "sudo").unlink()
+    service.write_bytes(kept)
     subprocess.run(["umount", STATE], check=True)
     subprocess.run(["rm", "-r", made], check=True)
 
