@@ -105,9 +105,9 @@ def test_a_copy_of_an_earlier_version_s_module_is_found_before_its_helper_goes(
     copy.parent.mkdir()
     shutil.copy(DOOR, copy)
     rule = Rule("/etc/pam.d/x", 1, "required", {}, str(copy), [], 0)
-    assert check_modules([rule]) == []
+    assert [finding.check for finding in check_modules([rule])] == ["module-copy"]
     install()
-    assert [finding.check for finding in check_modules([rule])] == ["module-version"]
+    assert "module-version" in [finding.check for finding in check_modules([rule])]
     install()
     assert "module-script" in [finding.check for finding in check_modules([rule])]
 

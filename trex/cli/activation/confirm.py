@@ -26,7 +26,13 @@ ANEW = {
 }
 
 
-@click.command(short_help="Keep what trex activate has changed.")
+EPILOG = """\b
+Examples:
+  ssh server.example.org sudo trex confirm
+"""
+
+
+@click.command(epilog=EPILOG, short_help="Keep what trex activate has changed.")
 def command() -> None:
     """Keep what `trex activate` has changed.
 

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 SECONDS = 60  # if this process is killed, the way back finishes it
 
 
-@click.command(short_help="Restore what was there before trex activate.")
+EPILOG = """\b
+Examples:
+  sudo trex deactivate sshd
+  sudo trex deactivate sudo --forget
+"""
+
+
+@click.command(epilog=EPILOG, short_help="Restore what was there before trex activate.")
 @click.argument("service", type=click.Choice(list(SERVICES)))
 @click.option("--forget", is_flag=True, help="Leave the files, and forget what was there before.")
 @click.option("--yes", is_flag=True, help="Ask no questions.")
