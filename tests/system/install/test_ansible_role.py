@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CONTRIB = sandbox.PROJECT / "contrib/ansible"
 PAGE = (sandbox.PROJECT / "docs/operations.md").read_text("utf-8")
 LINE = next(line for line in PAGE.splitlines() if line.startswith("    ansible-playbook"))
-SOURCES = ("pam_trex.py", "trex", "native", "script")
+SOURCES = ("pam_trex.py", "CHANGELOG.md", "trex", "native", "script")
 CENTRAL = ("auth_file=/etc/trex/users/%u", "gnupg_home=/var/lib/trex/gnupg", "run_as=_trex")
 
 
