@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import trex.cli.acknowledged
 import trex.openpgp.errors
 import trex.recovery.errors
 import trex.sms.errors
@@ -173,6 +174,7 @@ ARGUMENTS: dict[type[TrexError], list[Any]] = {
     RecordError: ["x" * LONG, 1, "x" * LONG, "x" * LONG],
     FileUnsafe: ["x" * LONG, "x" * LONG, "x" * LONG],
     OtherAccount: ["x" * LONG, "x" * LONG, MAX_UID, MAX_UID],
+    trex.cli.acknowledged.AcknowledgementError: ["x" * LONG, "x" * LONG],
     trex.openpgp.errors.IsSubkey: ["x" * LONG, "x" * LONG],
 }
 

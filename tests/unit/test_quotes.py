@@ -47,6 +47,7 @@ def said() -> Iterator[str]:
     yield from re.findall(
         r'pam_syslog\(.*?"(.*?)"', (ROOT / "native/pam_trex.c").read_text("utf-8")
     )
+    yield (ROOT / "script/install").read_text("utf-8")
     for path in ROOT.glob("trex/**/*.html"):
         yield " ".join(path.read_text(encoding="utf-8").split())
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.support.keys import Holder
     from tests.support.sandbox import Account
+    from tests.system.conftest import Keys
 
 SUDOERS = Path("/etc/sudoers")
 OPEN = sandbox.PAM_SERVICES / "trex-open"  # before it nothing is asked, unlike with sshd
@@ -157,13 +158,13 @@ def test_the_command_takes_the_finding_away(case: Case, stage: Stage) -> None:
 
 @pytest.mark.parametrize("with_central", [True, False])
 def test_a_locker_that_runs_as_its_user_is_refused_in_central_mode_alone(
-    alice: Account, holder: Holder, central: list[str], client: Path, with_central: bool
+    alice: Account, holder: Holder, keys: Keys, central: list[str], client: Path, with_central: bool
 ) -> None:
     """What `locker-central` says is what libpam says, to a program of the user's."""
     arguments = central if with_central else []
     if with_central:
         words = ["--central", *options_of(central), "--user", "alice", "--key", "-", "--yes"]
-        key = holder.public(holder.gpg.list_keys()[0]["fingerprint"])
+        key = holder.public(keys["cv25519"])
         assert trex("enroll", *words, stdin=key).returncode == 0
     service = sandbox.trex_service("swaylock", *arguments)
     prompt = alice.write("", "prompt")

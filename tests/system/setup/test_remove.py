@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import sandbox
 from tests.support.command import finish, on_terminal, options_of, trex
-from tests.support.examination import examine, write_service
+from tests.support.examination import examine, write_service, write_ssh_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,6 +158,7 @@ def test_the_doctor_s_command_removes_an_orphan(
     host: Account, bob: Account, enrol: Callable[..., None], keys: Keys, central: list[str]
 ) -> None:
     write_service(*central)
+    write_ssh_key(bob)
     enrol("alice", keys["nistp256"])
     enrol("bob", keys["cv25519"])
     assert examine()["findings"] == []
@@ -173,6 +174,12 @@ def test_the_doctor_s_command_removes_an_orphan(
         bob.give_name_to(bob.uid)
 
 
+def about_records() -> list[dict[str, str]]:
+    """Return what the doctor finds besides the SSH key that the account before has left."""
+    found: list[dict[str, str]] = examine()["findings"]
+    return [finding for finding in found if not finding["check"].startswith("sshd-key")]
+
+
 def test_the_doctor_s_command_removes_the_record_of_another_account_of_that_name(
     host: Account, bob: Account, enrol: Callable[..., None], keys: Keys, central: list[str]
 ) -> None:
@@ -180,13 +187,13 @@ def test_the_doctor_s_command_removes_the_record_of_another_account_of_that_name
     enrol("alice", keys["nistp256"])
     enrol("bob", keys["cv25519"])
     bob.give_name_to(bob.uid + 7)
-    [finding] = examine()["findings"]
+    [finding] = about_records()
     assert (finding["check"], finding["severity"]) == ("record-OtherAccount", "error")
     assert "expected uid=" in finding["what"]
     assert "If this is the same person: trex enroll --central" in finding["why"]
     done = trex(*finding["fix"].split()[1:], "--yes")
     assert done.returncode == 0, done.stderr
-    assert examine()["findings"] == []
+    assert about_records() == []
 
 
 def test_the_doctor_s_command_says_for_whom_a_record_is_from_before_there_were_notes(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.support import sandbox
 from tests.support.command import trex
-from tests.support.examination import examine, write_service
+from tests.support.examination import examine, write_service, write_ssh_key
 from tests.support.silent import is_stuck, silent, wait_until_gone
 from trex.cli.doctor.survey import MOST_SILENT
 
@@ -55,6 +55,7 @@ def test_doctor_looks_at_everybody_else(host: Account, bob: Account) -> None:
     """Also without a name: the user whose home hangs is reported, and the others are examined."""
     write_service("gpg_timeout=1")
     bob.write("nobody@example.org trust nosign\n")
+    write_ssh_key(bob)
     with unanswered(host.home):
         done = trex("doctor", "--json", seconds=100)
     findings = json.loads(done.stdout)["findings"]
