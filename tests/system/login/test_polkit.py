@@ -6,6 +6,7 @@ import os
 import pwd
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,15 +53,19 @@ def polkit() -> Iterator[None]:
     RULES.chmod(0o644)
     os.chown(RULES.parent, pwd.getpwnam("polkitd").pw_uid, -1)
     BUS.mkdir(mode=0o755)
-    bus = start("dbus-daemon", "--system", "--nofork", "--nopidfile")
-    wait_until((BUS / "system_bus_socket").exists)
-    daemon = start(POLKITD, "--no-debug")
     asking = ["dbus-send", "--system", "--print-reply", "--dest=org.freedesktop.DBus",
               "/", "org.freedesktop.DBus.NameHasOwner", "string:org.freedesktop.PolicyKit1"]  # fmt: skip
-    wait_until(lambda: b"true" in subprocess.run(asking, capture_output=True, check=True).stdout)
-    yield
-    for process in (daemon, bus):
-        end(process)
+
+    def is_there() -> bool:
+        """Also the bus has its socket before it listens there."""
+        return b"true" in subprocess.run(asking, capture_output=True, check=False).stdout
+
+    with ExitStack() as started:
+        started.callback(end, start("dbus-daemon", "--system", "--nofork", "--nopidfile"))
+        wait_until((BUS / "system_bus_socket").exists)
+        started.callback(end, start(POLKITD, "--no-debug"))
+        wait_until(is_there)
+        yield
     subprocess.run(["rm", "-r", BUS, RULES], check=True)
     SERVICE.unlink() if kept is None else SERVICE.write_bytes(kept)
 
