@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 import tomllib
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +20,7 @@ from trex.cli.delegate import hint_for
 from trex.cli.errors import CommandError
 from trex.cli.location import ROOT
 from trex.errors import OWNER, WRITABLE, FileUnsafe, NoRecord, cut, one_line
-from trex.system.rewriting import sync_directory
+from trex.system.rewriting import write_durably
 from trex.system.safefile import read_safely
 
 FILE = "/etc/trex/doctor.toml"
@@ -241,16 +240,4 @@ def _replace(path: str, content: bytes) -> None:
     directory, name = os.path.split(path)
     os.makedirs(directory, DIRECTORY_MODE, exist_ok=True)
     made = os.path.join(directory, f".{name}.{secrets.token_hex(4)}.new")
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(made, flags, MODE), "wb") as file:
-            file.write(content)
-            os.fchmod(file.fileno(), MODE)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(made, path)
-        sync_directory(directory)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(made)
-        raise
+    write_durably(path, made, content, MODE)

@@ -178,6 +178,27 @@ def _no_signal_of_a_limit() -> "Iterator[None]":
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def write_durably(path: str, made: str, content: bytes, mode: int) -> None:
+    """Write a file of root's in one step, so that it survives a power cut.
+
+    `made` is where it is written first, in the same directory. Raises OSError, FileExistsError too
+    where `made` is there; then `path` is as it was.
+    """
+    descriptor = os.open(made, NEW, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        os.rename(made, path)
+        sync_directory(os.path.dirname(path))
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(made)
+        raise
+
+
 def sync_directory(path: str, directory: int | None = None) -> None:
     """Make a rename or removal in a directory survive a power cut (fsync(2)).
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import sandbox
 from tests.support.installation import install
+from tests.support.page_text import blocks, typed
 from tests.support.sandbox import PAM_SERVICES
 
 if TYPE_CHECKING:
@@ -21,19 +21,10 @@ if TYPE_CHECKING:
     from tests.support.sandbox import Account, Asked, Log
     from tests.system.conftest import Keys
 
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 USERS = Path("/etc/trex/users")
 UNUSED = 61001  # a uid that no test elsewhere on this machine uses: userdel looks at all processes
 CODES, PHONES = Path("/var/lib/trex/totp"), Path("/etc/trex/phones")
 SHEETS, ACTIVATION = Path("/var/lib/trex/recovery"), Path("/var/lib/trex/activation")
-
-
-def blocks(page: str, heading: str) -> list[str]:
-    """Return the indented blocks below a heading, as they are typed."""
-    text = (sandbox.PROJECT / page).read_text("utf-8").partition(f"\n{heading}\n")[2]
-    section = re.split(r"^#", text, maxsplit=1, flags=re.MULTILINE)[0]
-    found = re.findall(r"(?:^    .*\n)+", section, re.MULTILINE)
-    return [re.sub(r"^    ", "", block, flags=re.MULTILINE) for block in found]
 
 
 SET_UP, ENROL, LINE, *_ = blocks("README.md", "### Central mode")
@@ -42,16 +33,6 @@ LEAVE, HOOK, LEAVE_CODES = blocks("docs/operations.md", "## Somebody leaves")
 RENAME, LOOK, RENAME_CODES, NEW_UID = blocks("docs/operations.md", "## Rename an account")
 SAVE, RESTORE = blocks("docs/operations.md", "## Restore a backup")
 (MOVE,) = blocks("docs/operations.md", "## Move to another host")
-
-
-def typed(block: str, where: Path, *others: int) -> str:
-    """Run a block as root, and return what it says; `others` are statuses beside 0."""
-    done = subprocess.run(
-        ["bash", "-e", "-c", block], capture_output=True, text=True, check=False, cwd=where,
-        env=ENVIRONMENT, start_new_session=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode in (0, *others), (block, done.stdout, done.stderr)
-    return done.stdout + done.stderr
 
 
 @pytest.fixture

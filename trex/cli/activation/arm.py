@@ -14,7 +14,7 @@ from contextlib import suppress
 from trex.cli.activation import reload
 from trex.cli.activation.plan import STATE
 from trex.cli.errors import CommandError
-from trex.system.rewriting import sync_directory
+from trex.system.rewriting import sync_directory, write_durably
 
 PROGRAM = "cli/activation/back.py"
 INSTALLED, CURRENT = "/usr/lib/trex-pam/", "/usr/lib/trex-pam/current"
@@ -95,7 +95,7 @@ def arm(identity: str, seconds: int) -> None:
         return
     if _cron_runs():
         command, due = command_of(identity), command_of("--due", identity)
-        write_durably(CRON, CRON_TEXT.format(command=" ".join(command), due=" ".join(due)))
+        write_anew(CRON, CRON_TEXT.format(command=" ".join(command), due=" ".join(due)))
     _start_watching(identity)
 
 
@@ -122,7 +122,7 @@ def unit_texts(identity: str, seconds: int) -> dict[str, str]:
 
 def _arm_systemd(identity: str, seconds: int) -> None:
     for unit, text in unit_texts(identity, seconds).items():
-        write_durably(f"{UNITS}/{unit}", text)
+        write_anew(f"{UNITS}/{unit}", text)
     for action in (
         ("--quiet", "enable", SERVICE), ("daemon-reload",), ("restart", TIMER),
         ("--quiet", "is-active", TIMER), ("--quiet", "is-enabled", SERVICE),
@@ -163,18 +163,12 @@ def _cron_runs() -> bool:
     return False
 
 
-def write_durably(path: str, text: str) -> None:
-    """Write a file of root's in one step, so that it survives a power cut. Raises OSError."""
+def write_anew(path: str, text: str) -> None:
+    """Write a file of root's, also where a command was killed that wrote it. Raises OSError."""
     made = f"{path}.new~"
     with suppress(FileNotFoundError):
         os.unlink(made)
-    with open(made, "x", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fchmod(file.fileno(), 0o644)
-        os.fsync(file.fileno())
-    os.rename(made, path)
-    sync_directory(os.path.dirname(path))
+    write_durably(path, made, text.encode(), 0o644)
 
 
 def _text(path: str) -> str:

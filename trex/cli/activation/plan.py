@@ -14,13 +14,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from trex.cli.errors import CommandError
-from trex.system.rewriting import sync_directory
+from trex.system.rewriting import sync_directory, write_durably
 
 STATE = "/var/lib/trex/activation"
 PENDING, REVERTING, ACTIVE = "pending.", "reverting.", "active."
 UNWRITTEN = ".new"
 BOOT = "/proc/sys/kernel/random/boot_id"
-NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
@@ -93,18 +92,7 @@ def write_plan(plan: Activation, kind: str) -> None:
     """Write a plan so that it survives a power cut. Raises OSError with nothing written."""
     path = _path(kind, plan)
     made = os.path.join(STATE, f".{plan.identity}{UNWRITTEN}")
-    content = json.dumps(asdict(plan)).encode("ascii")
-    try:
-        with open(os.open(made, NEW, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(made, path)
-        sync_directory(STATE)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(made)
-        raise
+    write_durably(path, made, json.dumps(asdict(plan)).encode("ascii"), 0o600)
 
 
 def remove_unwritten() -> None:
