@@ -44,7 +44,6 @@ def test_a_new_terminal_of_a_running_desktop_has_it_too(prepared: Client, server
     terminal.expect(pexpect.EOF)
 
 
-@pytest.mark.skipif(not GENERATOR.exists(), reason="there is no systemd here")
 def test_a_session_of_the_desktop_gets_it_from_systemd(prepared: Client, server: Sshd) -> None:
     runtime = {"XDG_CONFIG_HOME": str(prepared.home / ".config"), "SSH_ASKPASS": "/usr/bin/mine"}
     told = prepared.run(str(GENERATOR), environment=runtime).stdout.splitlines()
