@@ -98,11 +98,10 @@ def test_an_open_prompt_stays_with_its_version_through_an_upgrade(
 
 
 def test_a_copy_of_an_earlier_version_s_module_is_found_before_its_helper_goes(
-    usr: None, place: Path
+    usr: None, tmp_path: Path
 ) -> None:
     install()
-    copy = place / "kept" / "pam_trex.so"
-    copy.parent.mkdir()
+    copy = tmp_path / "pam_trex.so"
     shutil.copy(DOOR, copy)
     rule = Rule("/etc/pam.d/x", 1, "required", {}, str(copy), [], 0)
     assert [finding.check for finding in check_modules([rule])] == ["module-copy"]

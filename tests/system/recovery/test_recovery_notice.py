@@ -134,13 +134,13 @@ def test_a_login_loads_what_it_takes_only_if_there_are_codes(
 ) -> None:
     """Whatever is in the way of that module: the key lets in."""
     write_codes(alice, spent={CODES[0]: int(time.time())})
-    (sandbox.MODULE / "trex/recovery/notice.py").rename(sandbox.PLACE / "kept")
-    compiled = list((sandbox.MODULE / "trex/recovery/__pycache__").glob("notice.*"))
-    for path in compiled:
-        path.rename(sandbox.PLACE / path.name)
+    room = sandbox.MODULE / "trex/recovery"
+    gone = [room / "notice.py", *room.glob("__pycache__/notice.*")]
+    aside = {path: sandbox.PLACE / f"aside-{path.name}" for path in gone}
+    for path, place in aside.items():
+        path.rename(place)
     try:
         assert told(log_in("alice")) == []
     finally:
-        (sandbox.PLACE / "kept").rename(sandbox.MODULE / "trex/recovery/notice.py")
-        for path in compiled:
-            (sandbox.PLACE / path.name).rename(path)
+        for path, place in aside.items():
+            place.rename(path)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import sandbox
 from tests.support.command import finish, leftovers, on_terminal, trex
 from tests.support.mounts import mounted
 
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def full_disk(alice: Account) -> Iterator[Account]:
+def full_disk(alice: Account, tmp_path: Path) -> Iterator[Account]:
     """alice's home on a separate file system that is full."""
-    kept = sandbox.PLACE / "kept"
+    kept = tmp_path / "home"
     subprocess.run(["cp", "-a", alice.home, kept], check=True)
     subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "full", alice.home], check=True
@@ -43,7 +42,6 @@ def full_disk(alice: Account) -> Iterator[Account]:
             pass
     yield alice
     subprocess.run(["umount", "--lazy", alice.home], check=True)
-    subprocess.run(["rm", "-r", kept], check=True)
 
 
 def test_a_full_disk_leaves_the_record_as_it_was(full_disk: Account, keys: Keys) -> None:
