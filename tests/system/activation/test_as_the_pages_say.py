@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.activation import HostSshd
-    from tests.support.sandbox import Account
+    from tests.support.sandbox import Account, Log
 
 CRON = Path(arm.CRON)
 OTHER_JOBS = ("/etc/cron.d", "/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly",
@@ -112,7 +112,7 @@ def test_each_command_of_the_page_works_in_its_order(
 
 
 def test_where_the_process_that_waits_was_killed_cron_takes_it_back(
-    cron: None, server: HostSshd
+    cron: None, server: HostSshd, log: Log
 ) -> None:
     before = PAM.read_text()
     done = run("trex", "activate", "sshd", "--yes", "--timeout", "10s")
@@ -121,7 +121,11 @@ def test_where_the_process_that_waits_was_killed_cron_takes_it_back(
         os.kill(pid, signal.SIGKILL)
     assert PAM.read_text() != before
     began = time.monotonic()
-    until(lambda: PAM.read_text() == before, 200)
+    try:
+        until(lambda: PAM.read_text() == before, 200)
+    except AssertionError as error:
+        running = [name for name in processes_here().values() if "cron" in name]
+        raise AssertionError(f"{running} {log.everything()}") from error
     assert time.monotonic() - began > 1
     until(lambda: not CRON.exists())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from trex.cli.activation import arm
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 IDENTITY = "0123456789abcdef"
 
@@ -47,3 +50,24 @@ def test_the_way_back_needs_python_s_standard_library_alone() -> None:
     done = subprocess.run([*arm.command_of("--due", "none")], capture_output=True, text=True,
                           check=False)  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_cron_is_shown_a_second_of_change_that_it_has_not_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may look between the making of the file and its renaming, within one second."""
+    directory = tmp_path / "cron.d"
+    directory.mkdir()
+    seen = []
+
+    def rename(made: str, path: str) -> None:
+        seen.append(directory.stat().st_mtime)
+        os.replace(made, path)
+
+    monkeypatch.setattr(arm, "CRON", str(directory / "trex-activation"))
+    monkeypatch.setattr(arm, "has_systemd", lambda: False)
+    monkeypatch.setattr(arm, "_cron_runs", lambda: True)
+    monkeypatch.setattr(arm, "_start_watching", lambda _: None)
+    monkeypatch.setattr(os, "rename", rename)
+    arm.arm("an-id", 300)
+    assert int(directory.stat().st_mtime) > int(seen[0])

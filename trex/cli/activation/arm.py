@@ -96,6 +96,7 @@ def arm(identity: str, seconds: int) -> None:
     if _cron_runs():
         command, due = command_of(identity), command_of("--due", identity)
         write_anew(CRON, CRON_TEXT.format(command=" ".join(command), due=" ".join(due)))
+        _show_cron(os.path.dirname(CRON))
     _start_watching(identity)
 
 
@@ -150,6 +151,16 @@ def _start_watching(identity: str) -> None:
     finally:
         os.close(ready)
         os.close(told)
+
+
+def _show_cron(directory: str) -> None:
+    """Give a directory of cron's a time of change that cron has not seen yet.
+
+    cron reads a directory again if the second of its last change is another one. It may have looked
+    while the file was being written, and the change that made it whole was in the same second.
+    """
+    seen = os.stat(directory).st_mtime_ns
+    os.utime(directory, ns=(seen, seen + 1_000_000_000))
 
 
 def _cron_runs() -> bool:
