@@ -165,6 +165,18 @@ def test_open_sessions_are_told_and_stay_unless_they_are_to_end(
     assert "left: 4, of others: 1\n" in done.stdout
 
 
+def test_what_is_about_to_be_ended_is_not_advised(
+    robbed: Account, owner: Owner, bob: Account
+) -> None:
+    robbed.write(owner.certificate(), "alice.rev")
+    command = " ".join([*PYTHON, "revoke --user alice --end-sessions --yes /home/alice/alice.rev"])
+    done = in_a_pid_namespace(SESSIONS.format(uid=robbed.uid, gid=robbed.gid, other=bob.uid,
+                                              stubborn=STUBBORN, command=command))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Ended: 4 processes (sh, sleep) of alice\n" in done.stdout
+    assert "To end them" not in done.stdout
+
+
 def test_who_may_end_sessions_and_whose(alice: Account) -> None:
     done = trex("revoke", "--end-sessions", "--yes", account=alice)
     assert done.returncode == 1

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,14 +48,22 @@ def cron(machine: Account) -> Iterator[None]:
     until(lambda: Path("/run/crond.pid").exists() and arm.survives_reboot())
     yield
     end(process)
-    until(
-        lambda: not any("cron" in name.lower() for name in processes_here().values())
-    )  # nor a job's
+    until(lambda: not crons())  # nor a job's
     for path in ("/run/crond.pid", "/run/crond.reboot"):
         Path(path).unlink(missing_ok=True)
     for one in reversed(covered):
         one.__exit__(None, None, None)
     crontab.write_bytes(kept)
+
+
+def crons() -> list[int]:
+    """Return the processes of cron in this sandbox: the jobs' have its name too."""
+    found = []
+    for pid in processes_here():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if Path(f"/proc/{pid}/comm").read_text().strip().lower() == "cron":
+                found.append(pid)
+    return found
 
 
 def commands(page: str, heading: str) -> list[str]:
@@ -124,8 +133,7 @@ def test_where_the_process_that_waits_was_killed_cron_takes_it_back(
     try:
         until(lambda: PAM.read_text() == before, 200)
     except AssertionError as error:
-        running = [name for name in processes_here().values() if "cron" in name]
-        raise AssertionError(f"{running} {log.everything()}") from error
+        raise AssertionError(f"{crons()} {log.everything()}") from error
     assert time.monotonic() - began > 1
     until(lambda: not CRON.exists())
 

@@ -104,15 +104,15 @@ def test_setcred_and_sessions_load_nothing(alice: Account, client: Path, place: 
     assert set(report.read_text().split()[1:]) == {"pam_trex", "gc", "encodings.utf_8"}
 
 
-def test_a_thousand_authentications_in_one_process(
+def test_many_authentications_in_one_process(
     alice: Account, client: Path, service: Callable[..., str], log: Log
 ) -> None:
     """pam_python unloads libpython after each login, which leaks 2 MB a time; see trex.login.pam."""
-    asked = sandbox.ask_pam(client, service(), "alice", "--times", "1000", "--memory",
+    asked = sandbox.ask_pam(client, service(), "alice", "--times", "300", "--memory",
                             "--descriptors", seconds=1200)  # fmt: skip
-    assert asked.verdicts == ["PAM_AUTH_ERR"] * 1000
+    assert asked.verdicts == ["PAM_AUTH_ERR"] * 300
     resident = asked.numbers("resident-kb")
-    growth = (resident[-1] - resident[99]) / 900
+    growth = (resident[-1] - resident[99]) / 200
     assert growth < 1000, f"{growth:.0f} kB a login"
     assert set(asked.facts["descriptors"][1:]) == {asked.facts["descriptors"][1]}
 

@@ -14,6 +14,7 @@ from trex.errors import one_line
 if TYPE_CHECKING:
     from trex.cli.accounts.named import Named
     from trex.cli.location import Location
+    from trex.system.privilege import Account
 
 
 def tell_what_is_left(location: Location, ended: list[Named], what: str) -> None:
@@ -31,7 +32,6 @@ def tell_what_is_left(location: Location, ended: list[Named], what: str) -> None
         answer(f"  {way}")
     if os.geteuid() == 0:
         _say_who_else(location, ended, what)
-    _say_what_is_open(location)
 
 
 def _other_ways(location: Location, ended: list[Named], what: str) -> list[str]:
@@ -66,8 +66,8 @@ def _again(location: Location, what: str) -> str:
     return f"trex revoke{location.typed} {typed}"
 
 
-def _say_what_is_open(location: Location) -> None:
-    user = location.user
+def tell_what_is_open(user: Account) -> None:
+    """Say which processes a user has, and how to end them."""
     running = sessions.processes_of(user)
     if running:
         answer(f"Open: {sessions.described(running)} of {user.name}. To end them:")

@@ -11,7 +11,7 @@ import click
 from trex.cli.accounts import sessions
 from trex.cli.accounts.certificate import read_revocations
 from trex.cli.accounts.ending import import_revocations, read_record, take_away
-from trex.cli.accounts.remaining import tell_what_is_left
+from trex.cli.accounts.remaining import tell_what_is_left, tell_what_is_open
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
 from trex.cli.location import find_location, location_options
@@ -66,6 +66,8 @@ def command(*, what: str | None, end_sessions: bool, yes: bool, **arguments: Any
         tell_what_is_left(location, ended, what)
     if end_sessions:
         _end_sessions(location.user, silently=yes)
+    else:
+        tell_what_is_open(location.user)
 
 
 def fingerprint_in(what: str) -> str:
