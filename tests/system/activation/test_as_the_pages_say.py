@@ -133,7 +133,10 @@ def test_where_the_process_that_waits_was_killed_cron_takes_it_back(
     try:
         until(lambda: PAM.read_text() == before, 200)
     except AssertionError as error:
-        raise AssertionError(f"{crons()} {log.everything()}") from error
+        listed = subprocess.run(
+            ["ls", "-l", "--full-time", CRON.parent], capture_output=True, text=True, check=True
+        )
+        raise AssertionError(f"{crons()} {listed.stdout} {log.everything()}") from error
     assert time.monotonic() - began > 1
     until(lambda: not CRON.exists())
 
