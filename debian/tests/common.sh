@@ -5,13 +5,14 @@ readonly user=trex-test port=2299
 work=$(mktemp -d)
 export GNUPGHOME=$work/gnupg
 cp -a /etc/pam.d "$work/pam.d"
+also=() # what else a test needs
 
 # In a test of autopkgtest's they are installed already.
 install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   [[ ${PACKAGES-} ]] || return 0
   apt-get install -qq --no-install-recommends --allow-downgrades libpam-python openssh-client openssh-server sudo gpg-agent \
-    "$PACKAGES"/libpam-trex_*.deb "$PACKAGES"/trex_*.deb >"$work/apt" 2>&1 </dev/null || {
+    "$PACKAGES"/libpam-trex_*.deb "$PACKAGES"/trex_*.deb "${also[@]}" >"$work/apt" 2>&1 </dev/null || {
     cat "$work/apt" >&2
     exit 1
   }
