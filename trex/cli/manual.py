@@ -116,6 +116,7 @@ Examples:
 """
 SHELLS_FILES = """\b
 Examples:
+  mkdir -p ~/.local/share/bash-completion/completions
   trex completion bash >~/.local/share/bash-completion/completions/trex
   trex completion fish >~/.config/fish/completions/trex.fish
   trex completion zsh >_trex    in a directory of fpath
