@@ -45,6 +45,8 @@ IN_WORDS = {
 }
 
 
+SHORT = 9  # words of a sentence that says something
+
 # Every page that people read.
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 
@@ -206,11 +208,31 @@ def test_the_readme_is_short_and_its_contents_are_its_headings() -> None:
     assert not re.search(r"^\|", page, re.MULTILINE)  # tables have their own page, once
 
 
-def test_every_page_is_on_the_list_of_documents() -> None:
-    listed = text("README.md").partition("## All documents")[2]
-    pages = {path.relative_to(ROOT).as_posix() for path in PAGES} - {"README.md", "SECURITY.md"}
-    assert {page for page in pages if f"]({page})" not in listed} == set()
+def test_every_page_is_in_the_index_which_the_readme_names() -> None:
+    index = ROOT / "docs/README.md"
+    targets = re.findall(r"\]\(([^)#\s]+)", index.read_text("utf-8"))
+    listed = {(index.parent / target).resolve() for target in targets}
+    assert [page.name for page in PAGES if page not in listed | {index}] == []
+    assert "](docs/README.md)" in text("README.md").partition("## All documents")[2]
     assert "](SECURITY.md)" in text("README.md")
+
+
+def test_no_sentence_is_on_two_pages() -> None:
+    """Each fact has one page, and others have a link to it. Tables and blocks may have the same words."""
+    places: dict[str, set[str]] = {}
+    for page in set(PAGES) - {ROOT / "CHANGELOG.md"}:
+        prose = re.sub(
+            r"^(?:    |\||#).*$|<!--.*?-->|\]\([^)]*\)|[*\[\]]",
+            "",
+            page.read_text("utf-8"),
+            flags=re.MULTILINE,
+        )
+        for paragraph in re.split(r"\n\s*\n|^- ", prose, flags=re.MULTILINE):
+            for sentence in re.split(r"(?<=[.:?])\s", paragraph):
+                if len(words := sentence.split()) >= SHORT:
+                    places.setdefault(" ".join(words), set()).add(page.name)
+    assert len(places) > 1000
+    assert {sentence: there for sentence, there in places.items() if len(there) > 1} == {}
 
 
 def test_su_and_sudo_are_never_shown_with_pam_python() -> None:
