@@ -100,6 +100,30 @@ NEW, ADD, OLD, ADD_AND_OLD = blocks("docs/operations.md", "A new laptop")
 MINE, ROOT_S, WITHOUT, SESSIONS = blocks("docs/operations.md", "A stolen key")
 
 
+def test_a_user_enrols_as_the_readme_says(
+    server: Account, laptop: Client, log_in: Callable[..., Asked]
+) -> None:
+    server.record.unlink()
+    laptop.use_pinentry(laptop.write_pinentry(f"echo D {PASSPHRASE} 1; echo OK"))
+    at_home, (enroll,), (record,) = blocks("README.md", "Enrol a user")
+    for line in at_home:
+        terminal = laptop.type("sh", "-c", line)
+        assert finish(terminal) == 0, terminal.before
+    made = laptop.fingerprint("alice login at example.org")
+    there = laptop.type("ssh", "-t", HOST, f"PATH=/usr/local/bin:$PATH; {enroll}")
+    there.expect("right fingerprint")
+    assert made in there.before
+    there.sendline("y")
+    there.expect("Response: ")
+    message = there.before.replace("\r\n", "\n").encode()
+    there.sendline(
+        laptop.account.run("gpg", "--quiet", "--decrypt", stdin=message).decode().strip()
+    )
+    assert finish(there) == 0, there.before
+    assert server.record.read_text().splitlines()[-1] == record.replace(SHOWN, made)
+    assert "PAM_" in log_in("alice").verdict
+
+
 def test_a_key_is_extended_and_brought(server: Account, laptop: Client, keys: Keys) -> None:
     server.import_keys(shorten(laptop, keys["cv25519"], "10d"))
     [line] = RENEW

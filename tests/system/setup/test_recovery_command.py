@@ -15,6 +15,7 @@ import pytest
 
 from tests.support import sandbox
 from tests.support.command import finish, on_terminal, trex
+from tests.support.page_text import blocks
 from tests.support.recovery import CODES, FILE, hashed, recovery_file, spent_in, text, write_codes
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.support.sandbox import Account, Asked
 
+MAKE, SHOW = (block.split()[1:] for block in blocks("docs/recovery.md", "## Make the codes"))
 LINE = re.compile(r"^ *(\d+)  ((?:[0-9A-HJKMNP-TV-Z]{4}-){3}[0-9A-HJKMNP-TV-Z]{4})$", re.MULTILINE)
 
 
@@ -48,7 +50,7 @@ def lets_in(ask: Callable[..., Asked]) -> Callable[..., bool]:
 def test_codes_are_shown_once_and_only_hashes_are_kept(
     bob: Account, lets_in: Callable[..., bool]
 ) -> None:
-    made = trex("recovery", "make", account=bob)
+    made = trex(*MAKE, account=bob)
     assert made.returncode == 0, made.stderr
     codes = codes_in(made.stdout)
     assert "They are not shown again" in made.stderr
@@ -58,7 +60,7 @@ def test_codes_are_shown_once_and_only_hashes_are_kept(
     assert f"\nuid {bob.uid}\n" in content
     assert not any(part in content for code in codes for part in (code, code.replace("-", "")))
     assert [path.name for path in bob.home.glob("*recovery*")] == [FILE]
-    shown = trex("recovery", "show", account=bob)
+    shown = trex(*SHOW, account=bob)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.endswith(": 10 of 10 codes left\n")
     assert not any(hashed in shown.stdout for hashed in re.findall("[0-9a-f]{64}", content))

@@ -18,6 +18,7 @@ from PIL import Image
 from tests.support import sandbox
 from tests.support.codes import ACCOUNT_LINES, FILE, SECRET, code, here, otp_file, text
 from tests.support.command import PYTHON, finish, on_terminal
+from tests.support.page_text import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from tests.support.sandbox import Account
     from tests.support.sshd import Sshd
 
+# Of each line of the page what is behind `trex totp`.
+ENROLL, SHOW, CODES = (
+    line.partition("      ")[0].split()[2:3]
+    for block in blocks("docs/totp.md", "## Setting up a user")[:2]
+    for line in block.splitlines()
+)
 TREX = ["/usr/bin/python3", "-B", "-m", "trex.cli", "totp"]
 
 
@@ -55,7 +62,7 @@ def what_a_camera_reads(shown: str) -> tuple[str, dict[str, list[str]]]:
 
 
 def test_a_file_of_trex_s_serves_both_modules(bob: Account, otp: Callable[..., bool]) -> None:
-    enroll = totp(bob, "enroll", "--svg", f"{bob.home}/qr.svg")
+    enroll = totp(bob, *ENROLL, "--svg", f"{bob.home}/qr.svg")
     enroll.expect("Without a camera, type: ([A-Z2-7 ]+)\r\n")
     secret = enroll.match.group(1).replace(" ", "")
     assert what_a_camera_reads(enroll.before) == (
@@ -80,7 +87,7 @@ def test_a_file_of_trex_s_serves_both_modules(bob: Account, otp: Callable[..., b
     assert otp("trex", bob, emergency[0])
     assert otp("google", bob, emergency[1])
 
-    again = totp(bob, "codes")
+    again = totp(bob, *CODES)
     again.expect(r"not shown again:\r\n((\d{8}\r\n){5})")
     fresh = again.match.group(1).split()
     assert finish(again) == 0
@@ -89,7 +96,7 @@ def test_a_file_of_trex_s_serves_both_modules(bob: Account, otp: Callable[..., b
     assert otp("google", bob, fresh[0])
     assert otp("trex", bob, fresh[1])
 
-    shown = totp(bob, "show")
+    shown = totp(bob, *SHOW)
     shown.expect("Without a camera, type: ([A-Z2-7 ]+)\r\n")
     assert shown.match.group(1).replace(" ", "") == secret
     assert finish(shown) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,6 +78,19 @@ def test_a_secret_that_users_cannot_read_says_for_whom_it_is(
         assert trex_otp("bob", later, *kept).verdict == "PAM_AUTHINFO_UNAVAIL"
     finally:
         bob.give_name_to(bob.uid)
+
+
+def test_a_secret_is_told_whose_it_is_as_the_page_says(
+    bob: Account, kept: tuple[str, str], place: Path
+) -> None:
+    made = trex(*page_s(ELSEWHERE))
+    assert made.returncode == 0, made.stderr
+    path = Path("/var/lib/trex/totp/bob")
+    path.write_text(re.sub(r'^" TREX_UID .*\n', "", path.read_text(), flags=re.MULTILINE))
+    (typed_in,) = (one for one in blocks(PAGE, "## The file") if one.startswith("sed "))
+    typed(typed_in.replace("alice", "bob"), place)
+    assert path.read_text().splitlines()[1] == f'" TREX_UID {bob.uid}'
+    assert (path.owner(), path.stat().st_mode & 0o7777) == ("_trex-totp", 0o600)
 
 
 def test_a_secret_that_is_there_stays(bob: Account) -> None:
