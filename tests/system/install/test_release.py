@@ -95,3 +95,14 @@ def test_somebody_has_to_sign(checkout: Path) -> None:
 def test_a_version_has_three_numbers(checkout: Path, version: str) -> None:
     done = ready(checkout, version)
     assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_wheel_and_sources_are_built_where_the_rest_is(checkout: Path) -> None:
+    """setuptools changes `sys.argv`."""
+    script = (checkout / "script/release").read_text()
+    [program] = re.findall(r"<<'END'\n(.*?)^END$", script, re.DOTALL | re.MULTILINE)
+    into = checkout / "dist/here"
+    into.mkdir(parents=True)
+    subprocess.run(["/usr/bin/python3", "-", "dist/here"], input=program, text=True, cwd=checkout,
+                   check=True, capture_output=True)  # fmt: skip
+    assert sorted(path.suffix for path in into.iterdir()) == [".gz", ".whl"]
