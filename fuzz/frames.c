@@ -112,9 +112,9 @@ static char answer_to(char kind)
 static void read_frame(struct reader *reader, const unsigned char *frame, size_t length)
 {
     static const char *const words[] = {"success", "ignore", "auth_err", "user_unknown",
-                                        "authinfo_unavail", "conv_err", "system_err"};
+                                        "authinfo_unavail", "maxtries", "conv_err", "system_err"};
     static const int codes[] = {PAM_SUCCESS, PAM_IGNORE, PAM_AUTH_ERR, PAM_USER_UNKNOWN,
-                                PAM_AUTHINFO_UNAVAIL, PAM_CONV_ERR, PAM_SYSTEM_ERR};
+                                PAM_AUTHINFO_UNAVAIL, PAM_MAXTRIES, PAM_CONV_ERR, PAM_SYSTEM_ERR};
 
     if (reader->code != 1 << 20)
         return;

@@ -14,7 +14,7 @@
  *   DELAY             microseconds, in decimal        no frame
  *   VERDICT           success, ignore, auth_err,      no frame: it is the last
  *                     user_unknown, authinfo_unavail,
- *                     conv_err or system_err
+ *                     maxtries, conv_err or system_err
  */
 #ifndef TREX_FRAMES_H
 #define TREX_FRAMES_H

@@ -275,7 +275,7 @@ static int verdict(const char *text)
     static const struct { const char *name; int code; } verdicts[] = {
         {"success", PAM_SUCCESS}, {"ignore", PAM_IGNORE}, {"auth_err", PAM_AUTH_ERR},
         {"user_unknown", PAM_USER_UNKNOWN}, {"authinfo_unavail", PAM_AUTHINFO_UNAVAIL},
-        {"conv_err", PAM_CONV_ERR}, {"system_err", PAM_SYSTEM_ERR},
+        {"maxtries", PAM_MAXTRIES}, {"conv_err", PAM_CONV_ERR}, {"system_err", PAM_SYSTEM_ERR},
     };
 
     for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++)

@@ -55,7 +55,7 @@ IN_DOOR = {
     "tell": ["text, length} -> text, length - 1}"],
     "converse": ["answer ? ANSWER : NOTHING -> ANSWER"],
     "verdict": [f'"{name}", PAM_{name.upper()} -> "{name}", PAM_IGNORE' for name in (
-        "success", "auth_err", "user_unknown", "authinfo_unavail", "conv_err", "system_err")],
+        "success", "auth_err", "user_unknown", "authinfo_unavail", "maxtries", "conv_err", "system_err")],
     "serve": ["PAM_PROMPT_ECHO_OFF -> PAM_PROMPT_ECHO_ON", "PAM_PROMPT_ECHO_ON -> PAM_PROMPT_ECHO_OFF",
               "PAM_TEXT_INFO -> PAM_ERROR_MSG", "PAM_ERROR_MSG -> PAM_TEXT_INFO", "? FAILED : ANSWER -> ? ANSWER : ANSWER",
               "password ? ANSWER : NOTHING -> ANSWER", "text, NULL, 10 -> text, NULL, 8", "return -1 -> return 0"],

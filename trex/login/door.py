@@ -24,6 +24,7 @@ VERDICTS = {
     7: b"auth_err",
     9: b"authinfo_unavail",
     10: b"user_unknown",
+    11: b"maxtries",
     19: b"conv_err",
     25: b"ignore",
 }  # security/_pam_types.h
@@ -47,7 +48,7 @@ class Handle:
     PAM_SILENT = 0x8000
     PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_ERROR_MSG, PAM_TEXT_INFO = STYLES
     PAM_SUCCESS, PAM_SYSTEM_ERR, PAM_AUTH_ERR, PAM_AUTHINFO_UNAVAIL = 0, 4, 7, 9
-    PAM_USER_UNKNOWN, PAM_CONV_ERR, PAM_IGNORE = 10, 19, 25
+    PAM_USER_UNKNOWN, PAM_MAXTRIES, PAM_CONV_ERR, PAM_IGNORE = 10, 11, 19, 25
     exception: type[Exception] = DoorError
 
     def __init__(self, door: _socket.socket) -> None:

@@ -44,6 +44,7 @@ class Login:
         self.caller = os.getpid()  # the application
         self.method = ""  # until the arguments are read
         self.debug = False
+        self.one_try = False
         self.steps: list[str] = []
         self.warnings: list[str] = []
         self.fingerprints: list[str] = []

@@ -45,6 +45,7 @@ class Options:
     sms_file: str = "/etc/trex/sms.toml"
     sms_user: str = "_trex-sms"
     nullok: bool = False
+    one_try: bool = False
     debug: bool = False
 
 
@@ -255,7 +256,7 @@ METHODS = {
     "recovery": ("recovery_file", "run_as", "echo"),
 }  # fmt: skip
 FLAGS = ("echo", "try_first_pass", "use_first_pass", "forward_pass", "noskewadj",
-         "no_increment_hotp", "fleet", "gecos_phone", "nullok", "debug")  # fmt: skip
+         "no_increment_hotp", "fleet", "gecos_phone", "nullok", "one_try", "debug")  # fmt: skip
 READERS = {
     "method": _method,
     "auth_file": _template,

@@ -78,6 +78,7 @@ PAM_CODES = {
     UNFORESEEN: "PAM_SYSTEM_ERR",
 }
 
+FINAL = "PAM_MAXTRIES"  # with one_try, for every refusal: none tells more than another
 NO_REFUSAL = ACCEPTED, NOT_ASKED  # only to recognise refusals: other modules set both
 
 # What the user is told besides the refusal itself; reasons are only for the log.
@@ -116,7 +117,8 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
     elif reminder and not silent:
         _tell(pamh, reminder)
     _keep_libpython()
-    code: int = getattr(pamh, PAM_CODES[outcome])
+    is_final = login.one_try and outcome not in NO_REFUSAL
+    code: int = getattr(pamh, FINAL if is_final else PAM_CODES[outcome])
     if code == pamh.PAM_SUCCESS:
         bear_witness(login)
     return code

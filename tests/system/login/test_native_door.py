@@ -136,7 +136,7 @@ def test_what_is_no_verdict_is_a_refusal(lie: Callable[..., Asked], log: Log, ki
     ("said", "verdict"),
     [("success", "PAM_SUCCESS"), ("ignore", "PAM_IGNORE"), ("auth_err", "PAM_AUTH_ERR"),
      ("user_unknown", "PAM_USER_UNKNOWN"), ("authinfo_unavail", "PAM_AUTHINFO_UNAVAIL"),
-     ("conv_err", "PAM_CONV_ERR"), ("system_err", "PAM_SYSTEM_ERR")],
+     ("maxtries", "PAM_MAXTRIES"), ("conv_err", "PAM_CONV_ERR"), ("system_err", "PAM_SYSTEM_ERR")],
 )  # fmt: skip
 def test_each_verdict_is_what_it_says(lie: Callable[..., Asked], said: str, verdict: str) -> None:
     # libpam makes of "ignore" by all modules of a stack that nobody has let the user in.

@@ -197,6 +197,9 @@ def test_nobody_gets_in_where_no_module_says_yes(rows: list[tuple[str, str, int]
         ([f"auth required {TREX} timout=5"], ["pam-arguments"]),
         ([f"auth required {TREX} run_as=root"], ["pam-arguments"]),
         ([f"auth required {TREX} [prompt=Answer: ]"], []),
+        # one_try: every refusal is maxtries
+        ([f"auth [maxtries=ignore default=bad success=ok] {TREX} one_try",
+          "auth required pam_permit.so"], ["pam-around"]),
         (["auth required pam_unix.so"], ["pam-absent"]),
         ([f"account required {TREX}"], ["pam-absent"]),
         (["@include common-auth"], ["pam-absent"]),

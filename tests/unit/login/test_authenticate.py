@@ -122,6 +122,26 @@ def test_each_outcome(
     assert handle.asked == said
 
 
+@pytest.mark.parametrize("outcome", PAM_CODES, ids=str)
+def test_with_one_try_every_refusal_is_final_and_success_stays_success(
+    outcome: Outcome, monkeypatch: pytest.MonkeyPatch,
+    logged: list[tuple[Login, Outcome, str, float]],
+) -> None:  # fmt: skip
+    """One code for all refusals: a stranger learns no more from it than from several."""
+
+    def story(login: Login, _conversation: Conversation) -> Outcome:
+        login.one_try = True
+        return outcome
+
+    monkeypatch.setattr(trex.login.pam, "log_in", story)
+    handle = Handle()
+    code = authenticate(handle, 0, [])  # type: ignore[arg-type]
+    refused = outcome not in (ACCEPTED, NOT_ASKED)
+    assert code == ("PAM_MAXTRIES" if refused else PAM_CODES[outcome])
+    assert logged[0][1] == outcome, "the log still says what it was"
+    assert handle.delays == ([FAIL_DELAY_US] if refused else [])
+
+
 def test_silence(
     monkeypatch: pytest.MonkeyPatch, logged: list[tuple[Login, Outcome, str, float]]
 ) -> None:

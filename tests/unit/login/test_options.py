@@ -44,6 +44,7 @@ OTHER_THAN_DEFAULT = {
     "sms_file": ("sms_file=/srv/sms.toml", "/srv/sms.toml"),
     "sms_user": ("sms_user=_sms", "_sms"),
     "nullok": ("nullok", True),
+    "one_try": ("one_try", True),
     "debug": ("debug", True),
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import trex.errors
 from trex.errors import ACCEPTED, NOT_ASKED, Outcome, TrexError
-from trex.login.pam import PAM_CODES
+from trex.login.pam import FINAL, PAM_CODES
 
 TREX = Path(__file__).resolve().parents[3] / "trex"
 OUTCOMES = {value for value in vars(trex.errors).values() if isinstance(value, Outcome)}
@@ -40,6 +40,11 @@ def test_no_error_stands_for_success() -> None:
     assert all(cls.__doc__ for cls in classes)
 
 
+def test_the_final_no_is_a_refusal_that_no_outcome_has() -> None:
+    assert FINAL == "PAM_MAXTRIES"
+    assert FINAL not in PAM_CODES.values()
+
+
 def places(name: str) -> list[str]:
     """Return `module:function` wherever `name` is read outside imports, but in the command."""
     found = []
@@ -54,4 +59,4 @@ def places(name: str) -> list[str]:
 def test_success_is_given_in_one_place() -> None:
     assert places("ACCEPTED") == ["challenge:judge"]
     assert places("NOT_ASKED") == ["story:log_in"]
-    assert places("NO_REFUSAL") == ["pam:authenticate"] * 2  # only asks which it is
+    assert places("NO_REFUSAL") == ["pam:authenticate"] * 3  # only asks which it is

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from trex.cli.doctor.stack import Stack
 
-REFUSALS = ("auth_err", "authinfo_unavail", "user_unknown", "conv_err", "system_err")
+REFUSALS = (
+    "auth_err", "authinfo_unavail", "user_unknown", "maxtries", "conv_err", "system_err",
+)  # fmt: skip
 
 
 def closing(stack: Stack, first: Rule) -> str:

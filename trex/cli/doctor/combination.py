@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.doctor.dispatch import is_asked, lets_in, played
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
-from trex.cli.doctor.remedy import put_after, put_before, without_argument
+from trex.cli.doctor.remedy import put_after, put_before, with_control, without_argument
 
 if TYPE_CHECKING:
     from trex.cli.doctor.stack import Rule, Stack
@@ -29,10 +29,11 @@ TAKES_UNASKED = {"pam_unix.so": "", "pam_sss.so": "prompt_always"}
 
 
 def check_combination(stack: Stack, rule: Rule, options: Options) -> list[Finding]:
-    """Return what is wrong with the position of a line of Trex's, for its method."""
+    """Return what is wrong with the position and control of a line of Trex's, for its arguments."""
+    findings = _check_one_try(rule) if options.one_try else []
     if options.method == "totp":
-        return _check_passwords(stack, rule, options)
-    return []
+        findings += _check_passwords(stack, rule, options)
+    return findings
 
 
 def check_strangers(stack: Stack, rule: Rule) -> list[Finding]:
@@ -64,6 +65,18 @@ def check_unasked(stack: Stack, lines: list[tuple[Rule, Options]]) -> list[Findi
     why = "Whoever knows the name of an account that is not set up gets in; system accounts too."
     fix = f"{put_after(nullok[0], PASSWORD)}  # or take nullok away"
     return [Finding("pam-unasked", ERROR, what, why, fix)]
+
+
+def _check_one_try(rule: Rule) -> list[Finding]:
+    counted = rule.actions.get("auth_err")
+    if counted in (None, rule.actions.get("maxtries", rule.actions.get("default", "bad"))):
+        return []
+    what = f"{rule.where}: one_try, and maxtries has another action than auth_err"
+    why = (
+        "With one_try a wrong response is maxtries: what auth_err led to, such as a count, is left."
+    )
+    fix = with_control(rule, f"[{rule.control} maxtries={counted}]")
+    return [Finding("pam-one-try", WARNING, what, why, fix)]
 
 
 def _check_passwords(stack: Stack, rule: Rule, options: Options) -> list[Finding]:
