@@ -16,7 +16,7 @@ from trex.cli.directory import is_account_name
 from trex.cli.errors import CommandError
 from trex.errors import OptionError, UserUnknown, one_line
 from trex.login.method import expand_path, find_servant
-from trex.login.options import CENTRAL, Options, parse_options
+from trex.login.options import CENTRAL, CENTRAL_TOTP, Options, parse_options
 from trex.system.privilege import Account, find_account, readable
 
 if TYPE_CHECKING:
@@ -94,6 +94,18 @@ def words_of(options: Options) -> str:
         for name, value in given.items()
         if value != usual[name]
     ]
+    return "".join(words)
+
+
+def words_of_secret(options: Options) -> str:
+    """Return the options of `trex totp` for a secret where these arguments put it."""
+    usual = (
+        CENTRAL_TOTP if options.run_as else {name: getattr(Options, name) for name in CENTRAL_TOTP}
+    )
+    words = [" --central"] if options.run_as else []
+    for name, value in usual.items():
+        if getattr(options, name) != value:
+            words.append(f" --{name.replace('_', '-')} {shlex.quote(getattr(options, name))}")
     return "".join(words)
 
 

@@ -243,6 +243,7 @@ CENTRAL = {
     "gnupg_home": "/var/lib/trex/gnupg",
     "run_as": "_trex",
 }
+CENTRAL_TOTP = {"secret": "/var/lib/trex/totp/%u", "run_as": "_trex-totp"}  # an account of its own
 CENTRAL_RECOVERY = "/var/lib/trex/recovery/%u"  # recovery_file=, with the same run_as=
 
 # The methods, each with the arguments that only it uses; all methods share the others.
@@ -284,13 +285,13 @@ READERS = {
 # pam_google_authenticator's arguments that are different here (its manual page and parse_args).
 ELSEWHERE = {
     "authtok_prompt": "write prompt= instead",
-    "user": "write run_as= instead, with the name of an account other than root",
+    "user": "write run_as= instead, with the name of an account other than root, and secret=",
     "echo_verification_code": "write echo instead",
     "echo-verification-code": "write echo instead",
-    "no_strict_owner": "not supported, the account that reads the secret must own it (run_as=)",
-    "allowed_perm": "not supported, the secret has mode 0600 or less",
+    "no_strict_owner": "leave it out, and name the account that owns the secrets with run_as=",
+    "allowed_perm": "leave it out, and give the secret mode 0600 or less",
     "grace_period": "not supported, each login asks for a code",
-    "allow_readonly": "not supported, a code is refused if its use cannot be recorded",
+    "allow_readonly": "write secret=/var/lib/trex/totp/%u run_as=_trex-totp instead",
 }
 
 

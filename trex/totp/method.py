@@ -90,8 +90,14 @@ class OneTimeCode(Challenge):
         return super().obtain(conversation)
 
     def offered(self, response: str) -> str:
-        """Return the whole response: a password with spaces may stand before the code."""
-        return response if self._with_password else response.strip()
+        """Return the whole response: a password with spaces may stand before the code.
+
+        Without a password, spaces in the code do not count: phones show `123 456`.
+        """
+        if self._with_password:
+            return response
+        together = "".join(response.split())
+        return together if together.isascii() and together.isdigit() else response.strip()
 
     def accepted(self, offered: str) -> list[str]:
         """Return the codes of this moment, each after the text that stands before the offered code.

@@ -23,6 +23,7 @@ account    required     pam_nologin.so
 @include common-account
 """
 CENTRAL = "auth_file=/etc/trex/users/%u gnupg_home=/var/lib/trex/gnupg run_as=_trex"
+CENTRAL_CODES = "secret=/var/lib/trex/totp/%u run_as=_trex-totp"
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +63,8 @@ def test_one_line_takes_the_place_of_the_one_that_asks_for_a_password() -> None:
 def test_sudo_and_su_have_records_of_root_s_without_being_told() -> None:
     assert added(Choice("sudo")) == [f"auth  required  pam_trex.so {CENTRAL}"]
     assert added(Choice("sshd", central=True)) == [f"auth  required  pam_trex.so {CENTRAL}"]
+    codes = added(Choice("sshd", ("totp",), central=True))
+    assert codes == [f"auth  required  pam_trex.so method=totp {CENTRAL_CODES}"]
 
 
 def test_the_lines_with_faillock_are_those_of_the_page() -> None:

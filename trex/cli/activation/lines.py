@@ -15,7 +15,7 @@ from trex.cli.doctor.doors import ENTRY, NATIVE, PAM_PYTHON
 from trex.cli.doctor.module import files_of
 from trex.cli.doctor.stack import assemble, tokens
 from trex.cli.errors import CommandError
-from trex.login.options import CENTRAL, CENTRAL_RECOVERY, METHODS, parse_options
+from trex.login.options import CENTRAL, CENTRAL_RECOVERY, CENTRAL_TOTP, METHODS, parse_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,6 +93,8 @@ def arguments_of(choice: Choice, method: str) -> list[str]:
     words = [] if method == "openpgp" else [f"method={method}"]
     if central and method == "openpgp":
         words += [f"{name}={value}" for name, value in CENTRAL.items()]
+    if central and method == "totp":
+        words += [f"{name}={value}" for name, value in CENTRAL_TOTP.items()]
     if central and method == "recovery":
         words.append(f"run_as={CENTRAL['run_as']}")
     if central and "recovery" in choice.methods and method in ("openpgp", "recovery"):

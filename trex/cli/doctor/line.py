@@ -37,7 +37,7 @@ SILENT = "the home's file system does not answer"
 # By method: the first word of its checks, what its users have, and how they get it.
 SET_UP = {
     "openpgp": ("record", "a record", "{enroll} --key FILE --yes"),
-    "totp": ("totp", "a secret", "runuser -u NAME -- trex totp enroll"),
+    "totp": ("totp", "a secret", "{secret}"),
     "sms": ("sms", "a telephone number", "echo 'NAME NUMBER' >> {phones}"),
     "recovery": ("recovery", "recovery codes", "{codes}"),
 }
@@ -129,7 +129,8 @@ def _nobody(options: Options) -> Finding:
         why += " Users that the account database does not list (getpwent(3)) need --user."
     severity = WARNING if options.method == "recovery" else ERROR  # whoever has the key can log in
     enroll, codes = enrolling(options, "NAME"), make_command(options, "NAME")
-    fix = fix.format(enroll=enroll, codes=codes, phones=options.phones)
+    secret = totp.making_secret(options, "NAME")
+    fix = fix.format(enroll=enroll, codes=codes, phones=options.phones, secret=secret)
     return Finding(f"{kind}-nobody", severity, f"no account has {what}", why, fix)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from trex.cli.doctor import sudoers
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
 from trex.cli.doctor.remedy import line_of, set_line, with_arguments, without_argument
+from trex.login.options import CENTRAL_TOTP
 
 if TYPE_CHECKING:
     from trex.cli.doctor.stack import Rule
@@ -24,11 +25,15 @@ BLIND = {
 # Programs that give a user more rights (README.md, central mode).
 OWN_RECORD = (*sudoers.SERVICES, "doas", "polkit-1")
 CENTRAL = "auth_file=/etc/trex/users/%u gnupg_home=/var/lib/trex/gnupg run_as=_trex"
-CENTRAL_CODES = "secret=/var/lib/trex/totp/%u run_as=_trex-totp"
+CENTRAL_CODES = " ".join(f"{name}={value}" for name, value in CENTRAL_TOTP.items())
 CENTRAL_FILES = {
     "openpgp": CENTRAL,
     "totp": CENTRAL_CODES,
     "recovery": "recovery_file=/var/lib/trex/recovery/%u run_as=_trex",
+}
+ENROL = {
+    "openpgp": "trex enroll --central --user NAME",
+    "totp": "trex totp enroll --central --user NAME",
 }
 TYPED_UNSEEN = ("totp", "recovery")  # whoever answers has to see no text for that
 # One line is enough for a PIN, which is sent when Trex is asked.
@@ -81,6 +86,6 @@ def _check_own(service: str, rule: Rule, options: Options) -> list[Finding]:
         return []
     what = f"{rule.where}: {service} asks Trex without run_as="
     why = "A program of the user's can replace the key or secret, or trace gpg, and so become root."
-    enrol = "trex enroll --central --user NAME" if options.method == "openpgp" else "each user"
+    enrol = ENROL.get(options.method, "each user")
     fix = f"{with_arguments(rule, *arguments.split())}  # before that, enrol: {enrol}"
     return [Finding("own-record", ERROR, what, why, fix)]

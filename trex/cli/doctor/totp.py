@@ -12,6 +12,7 @@ from trex.cli.doctor.clock import until
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
 from trex.cli.doctor.remedy import by_hand, is_of_another
 from trex.cli.doctor.room import why_no_room
+from trex.cli.location import words_of_secret
 from trex.errors import (
     OTHER,
     OWNER,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 FEW = 2  # emergency codes left, of five
 WHY = "Every login of this user is refused."
 FIXES: dict[type[TrexError], str] = {
-    NoRecord: "runuser -u {user} -- trex totp enroll",
+    NoRecord: "{make}",
     OtherAccount: "rm {path}",
     PackageMissing: "apt install python3-pyotp",
 }
@@ -61,10 +62,17 @@ def check_secret(name: str, options: Options) -> list[Finding]:
         return [_fault(name, told["fault"], options)]
     path = readable(expand_path(options.secret, account))
     return [
-        *_check_codes(name, path, told),
+        *_check_codes(name, path, told, options),
         *_check_rate(name, path, told),
         *_check_room(name, path, told),
     ]
+
+
+def making_secret(options: Options, user: str) -> str:
+    """Return the command that makes a secret where the PAM line looks for it."""
+    if options.run_as:
+        return f"trex totp enroll{words_of_secret(options)} --user {shlex.quote(user)}"
+    return as_user(user, "trex totp enroll")
 
 
 def _reader(account: Account, options: Options) -> Account:
@@ -93,17 +101,17 @@ def _examine(account: Account, reader: Account, options: Options) -> dict[str, A
             "check": f"totp-{type(error).__name__}",
             "absent": isinstance(error, NoRecord),
             "text": str(error),
-            "fix": _fix(error, account, reader, readable(path)),
+            "fix": _fix(error, account, reader, options, readable(path)),
         }
     return told
 
 
-def _fix(error: TrexError, account: Account, reader: Account, path: str) -> str:
+def _fix(error: TrexError, account: Account, reader: Account, options: Options, path: str) -> str:
     if isinstance(error, RecordError):
         return by_hand(f"correct line {error.line} of {error.path}, or make a new secret")
     if not isinstance(error, FileUnsafe):
         fix = FIXES.get(type(error), by_hand("as the message says"))
-        return fix.format(user=shlex.quote(account.name), path=shlex.quote(path))
+        return fix.format(make=making_secret(options, account.name), path=shlex.quote(path))
     if error.path == path and error.kind == OTHER and is_of_another(path, reader.uid):
         return f"chown -h {reader.name}: {shlex.quote(path)}"
     hint = hint_for(error)
@@ -133,7 +141,7 @@ def _fault(name: str, fault: dict[str, Any], options: Options) -> Finding:
     return Finding(fault["check"], severity, what, why, fault["fix"], name)
 
 
-def _check_codes(name: str, path: str, told: dict[str, Any]) -> list[Finding]:
+def _check_codes(name: str, path: str, told: dict[str, Any], options: Options) -> list[Finding]:
     left = told["emergency"]
     if not told["counts"] and not told["time"]:
         what = f'{name}: {path}: expected " TOTP_AUTH or " HOTP_COUNTER, found neither'
@@ -145,6 +153,8 @@ def _check_codes(name: str, path: str, told: dict[str, Any]) -> list[Finding]:
     what = f"{name}: {path}: {left or 'no'} emergency code{'' if left == 1 else 's'} left"
     why = "Without them, a user who loses the phone cannot log in."
     fix = as_user(told["owner"], f"trex totp codes --file {shlex.quote(path)}")
+    if options.run_as:
+        fix = f"trex totp codes{words_of_secret(options)} --user {shlex.quote(name)}"
     return [Finding("totp-emergency", WARNING, what, why, fix, name)]
 
 
@@ -173,5 +183,6 @@ def _check_room(name: str, path: str, told: dict[str, Any]) -> list[Finding]:
         return []
     what = f"{name}: {path} could not be rewritten: {told['room']}"
     why = "A used code is recorded before the login succeeds, or the login is refused."
-    fix = by_hand(f"make room; ls -ld {shlex.quote(os.path.dirname(path))}; mount")
+    where = f"make room; ls -ld {shlex.quote(os.path.dirname(path))}; mount"
+    fix = by_hand(f"{where}; a home that stays read-only needs trex totp enroll --central")
     return [Finding("totp-room", ERROR, what, why, fix, name)]

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from trex.cli.completing import accounts
-from trex.cli.delegate import FILE_SECONDS, hint_for, run_as
+from trex.cli.delegate import FILE_SECONDS, run_as
 from trex.cli.errors import CommandError
 from trex.cli.location import NOBODY, ROOT, account_of, own_name
+from trex.cli.setup.keptplace import prepare_directory
 from trex.cli.setup.newfile import NewFile
 from trex.cli.setup.questions import confirm
 from trex.cli.terminal import answer, say
-from trex.errors import FileUnsafe, OptionError, TrexError, one_line
+from trex.errors import OptionError, TrexError, one_line
 from trex.login.method import expand_path, find_servant, is_absent
 from trex.login.options import CENTRAL, CENTRAL_RECOVERY, Options, parse_options
 from trex.recovery.codes import HOW_MANY, codes_for, in_groups, new_file, random_code
@@ -91,7 +92,8 @@ def make(page: str | None, *, yes: bool, **arguments: Any) -> None:
     service has a line with method=recovery.
     """
     place = _find_place(**arguments)
-    _prepare_directory(place)
+    if place.options.run_as:
+        prepare_directory(place.path, place.keeper, "README.md, central mode, has the directories")
     before = run_as(place.keeper, lambda: _before(place), FILE_SECONDS)
     if before and not yes:
         confirm(f"{place.user.name} has {before}. Replace them by new ones?")
@@ -180,22 +182,6 @@ def _find_place(
         others = f" or {writer.name}" if writer.uid else ""
         raise CommandError(f"only root{others} can do this", "sudo trex ...")
     return KeptCodes(account, keeper, path, options)
-
-
-def _prepare_directory(place: KeptCodes) -> None:
-    """Make the keeper's directory in one of root's, where it is missing."""
-    directory = os.path.dirname(place.path)
-    if not place.options.run_as or os.path.lexists(directory):
-        return
-    try:
-        check_directories(os.path.dirname(directory), ROOT)
-        os.mkdir(directory, 0o700)
-        os.chown(directory, place.keeper.uid, place.keeper.gid, follow_symlinks=False)
-    except FileUnsafe as error:
-        raise CommandError(str(error), hint_for(error)) from None
-    except OSError as error:
-        told = f"{one_line(readable(directory))}: {error.strerror}"
-        raise CommandError(told, "README.md, central mode, has the directories") from None
 
 
 def _before(place: KeptCodes) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,9 +18,7 @@ from trex.cli.setup.secretplace import SecretPlace, find_place
 from trex.cli.terminal import answer, say
 from trex.login.challenge import random_digits
 from trex.system.privilege import find_account, native, readable
-from trex.system.rewriting import tries
-from trex.system.secretfile import ChangedMeanwhile, locked, read_secret
-from trex.totp.state import EMERGENCY_DIGITS, OWNER, OtpState
+from trex.totp.state import EMERGENCY_DIGITS, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +39,10 @@ Examples:
   trex totp enroll --counter
   trex totp enroll --if-missing
   sudo trex totp enroll --user alice --svg alice.svg
+  sudo trex totp enroll --central --user alice
   trex totp show --svg phone.svg
   trex totp codes
+  sudo trex totp codes --central --user alice
 """
 
 
@@ -66,11 +65,12 @@ def _with_svg(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _with_place(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options by which root makes a secret for somebody, where the module looks for it."""
+    """Add the options that name somebody's secret, where the module looks for it."""
     for option in (
-        click.option("--prove", is_flag=True, help="Ask for a first code also for --user."),
         click.option("--run-as", metavar="NAME", help="As the module's run_as=."),
         click.option("--secret", metavar="PATH", help="As the module's secret=."),
+        click.option("--central", is_flag=True,
+                     help="Central mode: a secret that users cannot read."),
         click.option("--user", metavar="NAME", help="Whose secret; root may name anybody.",
                      shell_complete=accounts),
     ):  # fmt: skip
@@ -80,6 +80,7 @@ def _with_place(function: Callable[..., None]) -> Callable[..., None]:
 
 @command.command()
 @_with_place
+@click.option("--prove", is_flag=True, help="Ask for a first code also for --user.")
 @click.option("--if-missing", is_flag=True, help="Do nothing if there is a secret, or no terminal.")
 @click.option("--counter", is_flag=True, help="Use a counter (HOTP), not the clock.")
 @_with_svg
@@ -90,6 +91,7 @@ def enroll(svg: str | None, *, if_missing: bool, counter: bool, prove: bool, **w
     Root makes one for --user without a code: the user's first login proves it.
     """
     place = _place(**where)
+    place.prepare()
     if if_missing and not sys.stdin.isatty():
         return  # a profile script runs for scp and rsync as well
     if place.is_taken():
@@ -104,14 +106,14 @@ def enroll(svg: str | None, *, if_missing: bool, counter: bool, prove: bool, **w
     _show_codes(codes)
 
 
-def _place(path: str, user: str | None, secret: str | None, run_as: str | None) -> SecretPlace:
-    """Return where the secret is to be: the caller's own file, or where the module looks."""
-    if user is None and not secret and not run_as:
+def _place(path: str, user: str | None, **kept: Any) -> SecretPlace:
+    """Return where the secret is: the caller's own file, or where the module looks."""
+    if user is None and not any(kept.values()):
         account, own = _own(path)
         return SecretPlace(account, account, own)
     if path != OWN_FILE:
         raise click.UsageError("--file is the caller's own; with --user use --secret")
-    return find_place(user, secret, run_as)
+    return find_place(user, **kept)
 
 
 def _hint(place: SecretPlace) -> str:
@@ -144,38 +146,33 @@ def _make(place: SecretPlace, svg: str | None, *, counter: bool, prove: bool) ->
 
 
 @command.command("show")
+@_with_place
 @_with_svg
 @_with_file
-def show_secret(path: str, svg: str | None) -> None:
+def show_secret(svg: str | None, **where: Any) -> None:
     """Show the QR code again, for a second phone or a backup."""
-    account, path = _own(path)
+    place = _place(**where)
     from trex.cli.setup import phone
 
-    state = OtpState(read_secret(path, account), readable(path))
+    state = place.read()
     otp = phone.otp_of(state)
     if otp is None:
         raise CommandError(
-            f"{readable(path)}: expected TOTP_AUTH or HOTP_COUNTER, found neither: no code is right"
+            f"{place.shown}: expected TOTP_AUTH or HOTP_COUNTER, found neither: no code is right"
         )
-    with phone.shown_secret(otp, account, svg):
+    with phone.shown_secret(otp, place.user, svg):
         if state.counter:
             say("Counting goes on from the next code: only one device can use this secret.")
 
 
 @command.command()
+@_with_place
 @_with_file
-def codes(path: str) -> None:
+def codes(**where: Any) -> None:
     """Replace the emergency codes by new ones; the secret stays."""
-    account, path = _own(path)
+    place = _place(**where)
     fresh = _emergency_codes()
-    for _ in tries():
-        with locked(path, account) as file, suppress(ChangedMeanwhile):
-            state = OtpState(file.content, readable(path))
-            state.replace_emergency_codes(fresh)
-            file.replace(state.content)
-            break
-    else:
-        raise CommandError(f"{readable(path)}: logins have changed it meanwhile", "try again")
+    place.replace_codes(fresh)
     _show_codes(fresh)
 
 
