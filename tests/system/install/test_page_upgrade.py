@@ -22,7 +22,7 @@ PAGE = "docs/operations.md"
 UPGRADE, BACK = blocks(PAGE, "## Upgrade")
 UNINSTALL, FOR_GOOD = blocks(PAGE, "## Uninstall")
 SET_UP, *_ = blocks("README.md", "### Central mode")
-_, CODES, *_ = blocks("docs/totp.md", "## Secrets that users cannot read")
+CODES = blocks("docs/totp.md", "## Secrets that users cannot read")[1]
 SIGNING, *_ = blocks("docs/configuration.md", "### Signed challenges")
 SERVICES = ("trex-page-a", "trex-page-b")
 

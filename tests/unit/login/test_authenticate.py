@@ -135,7 +135,7 @@ def test_with_one_try_every_refusal_is_final_and_success_stays_success(
 
     monkeypatch.setattr(trex.login.pam, "log_in", story)
     handle = Handle()
-    code = authenticate(handle, 0, [])  # type: ignore[arg-type]
+    code: object = authenticate(handle, 0, [])  # type: ignore[arg-type]
     refused = outcome not in (ACCEPTED, NOT_ASKED)
     assert code == ("PAM_MAXTRIES" if refused else PAM_CODES[outcome])
     assert logged[0][1] == outcome, "the log still says what it was"
