@@ -83,7 +83,7 @@ def test_a_limit_that_is_reached_ends_the_connection(
 
 
 def test_pam_faillock_counts_each_attempt_once(
-    bob: Account, sshd: Callable[..., Sshd], place: Path
+    bob: Account, client: Path, sshd: Callable[..., Sshd], place: Path
 ) -> None:
     """The stack of docs/configuration.md: ssh alone asks three times, which locks."""
     page = (sandbox.PROJECT / "docs/configuration.md").read_text(encoding="utf-8")
@@ -94,7 +94,8 @@ def test_pam_faillock_counts_each_attempt_once(
     assert "authsucc" in stack[-1]
     assert sum("maxtries=bad" in line and "one_try" in line for line in stack) == 1
     bob.write(text('" TOTP_AUTH'), FILE)
-    server = sshd(service=sandbox.pam_service("trex-one-try-faillock", *stack, *ACCOUNT_LINES))
+    service = sandbox.pam_service("trex-one-try-faillock", *stack, *ACCOUNT_LINES)
+    server = sshd(service=service)
 
     def failures() -> int:
         shown = subprocess.run(["faillock", "--user", "bob"], capture_output=True, text=True,
@@ -107,8 +108,26 @@ def test_pam_faillock_counts_each_attempt_once(
         done = asked_by_ssh(server, "bob", saying(place, code(here() + 1)))
         assert done.returncode == 0, done.stderr
         assert failures() == 0
+        asked = [sandbox.ask_pam(client, service, "bob", "--answer", "123456") for _ in range(4)]
+        assert [one.verdict for one in asked] == ["PAM_MAXTRIES"] * 3 + ["PAM_AUTH_ERR"]
+        assert asked[3].prompt == "", "locked: nothing is asked, and nothing is counted"
+        assert failures() == 3
     finally:
         shutil.rmtree("/run/faillock", ignore_errors=True)
+
+
+def test_where_a_refusal_leads_to_the_next_question_it_still_does(
+    alice: Account, client: Path, place: Path
+) -> None:
+    """The key, or a code: the last line's no is the final one."""
+    alice.write(text('" TOTP_AUTH', "12345678"), FILE)
+    service = sandbox.pam_service(
+        "trex-one-try-either",
+        f"auth [success=done ignore=1 default=ignore] {sandbox.DOOR} nullok one_try",
+        f"auth required {sandbox.DOOR} method=totp one_try", *ACCOUNT_LINES,
+    )  # fmt: skip
+    asked = [sandbox.ask_pam(client, service, "alice", "--answer", "12345678") for _ in range(2)]
+    assert [one.verdict for one in asked] == ["PAM_SUCCESS", "PAM_MAXTRIES"]
 
 
 def test_login_ends_after_one_refusal(alice: Account, stack: Callable[..., Path], log: Log) -> None:
