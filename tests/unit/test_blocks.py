@@ -77,9 +77,9 @@ RUN = {
     },
     "docs/totp.md": {
         "Setting up a user": f"{SETUP}test_totp_for_others.py {SETUP}test_totp_command.py",
-        "The file": f"{SETUP}test_totp_for_others.py",
+        "The file": f"{SETUP}test_totp_central.py",
         "Rolling codes out": CODES,
-        "What it does not protect from": PUBLISHED,
+        "Secrets that users cannot read": f"{SETUP}test_totp_central.py",
     },
     "docs/troubleshooting.md": {"Records, files and directories": f"{SETUP}test_page_modes.py"},
 }  # fmt: skip

@@ -70,9 +70,7 @@ def test_a_secret_is_told_whose_it_is_as_the_page_says(
 ) -> None:
     assert trex(*ENROLL).returncode == 0
     KEPT.write_text(re.sub(r'^" TREX_UID .*\n', "", KEPT.read_text(), flags=re.MULTILINE))
-    (typed_in,) = (
-        one for one in blocks("docs/totp.md", "## The file") if one.startswith("sed ")
-    )
+    (typed_in,) = (one for one in blocks("docs/totp.md", "## The file") if one.startswith("sed "))
     typed(typed_in.replace("alice", "bob"), place)
     assert KEPT.read_text().splitlines()[1] == f'" TREX_UID {bob.uid}'
     assert (KEPT.owner(), KEPT.stat().st_mode & 0o7777) == ("_trex-totp", 0o600)
