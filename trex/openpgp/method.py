@@ -48,7 +48,7 @@ def prepare(login: "Login", options: Options, account: "Account", reader: "Accou
                 challenge.page.open(reader, account, challenge.deadline)
             _encrypt(challenge, gpg, login, options, account.name)
             login.reminder = lambda: remind(options, gpg, account)
-            standing.keys = [one.asked for one in gpg.chosen]
+            standing.keys = gpg.chosen
     except BaseException:
         if challenge:
             challenge.end()

@@ -28,15 +28,16 @@ class Chosen:
     """One key of a record.
 
     `fingerprint` is its primary key's, `subkeys` are the fingerprints of which gpg has to use one,
-    and `block` is the key itself if gpg does not search.
+    `used` are those of a checked message, and `block` is the key itself if gpg does not search.
     """
 
-    __slots__ = ("block", "fingerprint", "name", "subkeys")
+    __slots__ = ("block", "fingerprint", "name", "subkeys", "used")
 
     def __init__(self, name: str, fingerprint: str, subkeys: list[str]) -> None:
         self.name = name
         self.fingerprint = fingerprint
         self.subkeys = subkeys
+        self.used: list[str] = []
         self.block = b""
 
     @property
@@ -168,7 +169,8 @@ def check_message(
     """Check that a message is for the chosen keys alone, and signed by the chosen signer.
 
     `considered` are the primary fingerprints that gpg reports, `signed_by` those of the keys that
-    it reports to have signed with. Raises WrongRecipients or WrongSigner.
+    it reports to have signed with. Sets which subkeys of the recipients can answer it. Raises
+    WrongRecipients or WrongSigner.
     """
     if signer and not (signed_by and signed_by <= set(signer.subkeys)):
         from trex.openpgp.errors import WrongSigner  # needed only if a login fails
@@ -193,7 +195,8 @@ def _wrong_recipients(armored: str, recipients: list[Chosen]) -> str:
     if not ids:
         return "a message without recipients, so it is not GnuPG"
     for one in recipients:
-        if not any(key_id(subkey) in ids for subkey in one.subkeys):
+        one.used = [subkey for subkey in one.subkeys if key_id(subkey) in ids]
+        if not one.used:
             return f"a message that {one.asked} cannot answer"
     known = {key_id(subkey) for one in recipients for subkey in one.subkeys}
     strangers = [stranger for stranger in ids if stranger not in known]

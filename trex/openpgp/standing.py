@@ -1,7 +1,8 @@
 """Whether the keys of a challenge still count when its response comes, ten minutes later.
 
 A key may be revoked, expire or leave the record while its prompt is open, and whoever stole it may
-have the prompt. In every login but those, a few stat(2) tell that nothing has changed.
+have the prompt. So may a subkey of one that has others: only those of the message can answer it. In
+every login but those, a few stat(2) tell that nothing has changed.
 """
 
 import os
@@ -14,6 +15,7 @@ from trex.system.safefile import read_safely
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.login.options import Options
+    from trex.openpgp.recipients import Chosen
     from trex.openpgp.record import AuthRecord
     from trex.system.privilege import Account
 
@@ -28,7 +30,7 @@ class Standing:
 
     def __init__(self, options: "Options", account: "Account", reader: "Account",
                  path: str, home: str) -> None:  # fmt: skip
-        self.keys: list[str] = []  # of the challenge, as in the log
+        self.keys: list[Chosen] = []  # of the challenge
         self._options = options
         self._account = account
         self._reader = reader
@@ -46,15 +48,15 @@ class Standing:
             self._watched = before + files
 
     def check(self) -> None:
-        """Look again. Raises a TrexError where a login would ask none of these keys now."""
+        """Look again. Raises a TrexError where one of these keys would not be asked so now."""
         if self._look() == self._seen:
             return
         able = self._able()
         for key in self.keys:
-            if key not in able:
+            if not able.get(key.asked, set()).issuperset(key.used):
                 from trex.openpgp.errors import KeyEnded
 
-                raise KeyEnded(key)
+                raise KeyEnded(key.asked)
 
     def _look(self) -> list[tuple[int, ...]]:
         """Return which files these are, and their state; the time, as an inode is used again."""
@@ -68,26 +70,24 @@ class Standing:
                     found.append(())
         return found
 
-    def _able(self) -> list[str]:
-        """Return the record's keys that can be asked now."""
+    def _able(self) -> dict[str, set[str]]:
+        """Return the record's keys that can be asked now, and which subkeys of theirs."""
         from trex.openpgp.errors import KeyUnusable
         from trex.openpgp.keylist import parse_listing
-        from trex.openpgp.recipients import verdict
-        from trex.openpgp.record import ONE_SUBKEY
+        from trex.openpgp.recipients import choose
 
         options, reader = self._options, self._reader
         with acting_as(reader):
             content = read_safely(self._path, reader)
         record = parse_record(content, self._path, readable(self._account.home))
         check_account(record, self._path, self._account)
-        able = []
+        able: dict[str, set[str]] = {}
         with Keyring(options.gpg, reader, self._home, options.gpg_timeout) as ring:
             for name in record.recipients:
                 try:
                     listing = ring.list_recipient(name, trust=record.trust)
-                except KeyUnusable:  # the file of a key has gone
+                    key = choose(name, parse_listing(listing), trust=record.trust)
+                except KeyUnusable:  # also if the file of a key has gone
                     continue
-                key, fault = verdict(name, parse_listing(listing), trust=record.trust)
-                if key and not fault:
-                    able.append(name if name.endswith(ONE_SUBKEY) else key.fingerprint)
+                able.setdefault(key.asked, set()).update(key.subkeys)
         return able

@@ -141,3 +141,20 @@ def test_a_keyring_that_cannot_be_read_any_more_lets_nobody_in(
     shutil.rmtree(robbed.gnupg)
     assert answered(begun, owner) == "PAM_AUTHINFO_UNAVAIL"
     assert "no keyring" in log.verdict()
+
+
+def test_a_subkey_that_is_revoked_meanwhile_while_the_key_has_another(
+    robbed: Account, owner: Owner, prompt: Callable[..., OpenPrompt], log: Log
+) -> None:
+    """What was stolen is a laptop with a subkey of its own: its owner keeps the key."""
+    owner.stolen = owner.make("laptops@example.org", at="20200101T000000")
+    owner._run("--quick-add-key", owner.stolen, "cv25519", "encr", "never")
+    robbed.import_keys(owner.public(owner.stolen))
+    robbed.write(f"{owner.stolen} trust nosign\n")
+    begun = prompt("alice")
+    log.clear()
+    owner.edit("key 2", "revkey", "y", "0", "", "y")
+    robbed.import_keys(owner.public(owner.stolen))
+    assert answered(begun, owner) == "PAM_AUTHINFO_UNAVAIL"
+    assert f"the key {owner.stolen} was revoked, expired or left" in log.verdict()
+    assert answered(prompt("alice"), owner) == "PAM_SUCCESS", "to the subkey that is left"
