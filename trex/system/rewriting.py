@@ -109,6 +109,40 @@ def replace_in(directory: int, name: str, read: os.stat_result | None, content: 
         sync_directory(".", directory)
 
 
+def remove_in(directory: int, name: str) -> None:
+    """Remove a file so that no writer who has read it can bring it back; it needs no space.
+
+    A writer who checked before that has a file in the directory beside, or has renamed it already:
+    then the file is there again, and is removed once more. Raises Overtaken or OSError.
+    """
+    for _ in tries():
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=directory)
+        with suppress(Overtaken):
+            _end_writers(directory, name_beside(name))
+            if not _is_there(directory, name):
+                return
+    raise Overtaken
+
+
+def _end_writers(directory: int, beside_name: str) -> None:
+    with suppress(OSError):  # if no writer is there, neither is the directory
+        beside = os.open(beside_name, LISTED, dir_fd=directory)
+        try:
+            _remove_others(beside, "")
+        finally:
+            os.close(beside)
+        os.rmdir(beside_name, dir_fd=directory)
+
+
+def _is_there(directory: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def _make(directory: int, beside_name: str, new: str) -> tuple[int, int]:
     """Return descriptors of the directory beside and of a new file in it."""
     for _ in tries():

@@ -12,7 +12,14 @@ from time import monotonic
 
 from trex.errors import OWNER, READABLE, FileUnsafe, NoRecord, TrexError
 from trex.system.privilege import acting_as, readable
-from trex.system.rewriting import DIRECTORY, TURN_SECONDS, Overtaken, replace_in, take_turn
+from trex.system.rewriting import (
+    DIRECTORY,
+    TURN_SECONDS,
+    Overtaken,
+    remove_in,
+    replace_in,
+    take_turn,
+)
 from trex.system.safefile import MAX_SIZE, check_directories, open_safely, read_whole
 
 TYPE_CHECKING = False
@@ -61,6 +68,22 @@ def create_secret(path: str, account: "Account", content: bytes) -> None:
             if os.path.lexists(path):
                 reason = "it already exists"
             raise StateNotWritten(f"{readable(path)} cannot be created: {reason}") from None
+
+
+def remove_secret(path: str, account: "Account") -> None:
+    """Remove the file for good: no login that has read it brings it back.
+
+    Raises StateNotWritten.
+    """
+    with acting_as(account):
+        directory = _open_directory(path)
+        try:
+            remove_in(directory, os.path.basename(path))
+        except (OSError, Overtaken) as error:
+            reason = error.strerror if isinstance(error, OSError) else "other logins write it"
+            raise StateNotWritten(f"{readable(path)} cannot be removed: {reason}") from None
+        finally:
+            os.close(directory)
 
 
 class LockedFile:

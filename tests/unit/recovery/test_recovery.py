@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,7 +19,7 @@ from trex.recovery import method as recovery
 from trex.recovery.errors import CodeGone, NoCodeLeft
 from trex.recovery.notice import after_use, make_command, moment
 from trex.system import rewriting, secretfile
-from trex.system.secretfile import StateNotWritten
+from trex.system.secretfile import StateNotWritten, remove_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -285,3 +285,37 @@ def test_the_command_that_makes_new_ones_there(
     arguments: list[str], user: str, command: str
 ) -> None:
     assert make_command(parse_options(["method=recovery", *arguments]), user) == command
+
+
+def test_codes_that_are_removed_while_a_login_spends_one_stay_removed(
+    sheet: Sheet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever owns a cgroup can freeze a login of theirs between the last look and the rename."""
+    is_unchanged = rewriting._is_unchanged
+
+    def look_and_be_frozen(*what: Any) -> bool:
+        found = is_unchanged(*what)
+        remove_secret(str(sheet.path), sheet.me)
+        return found
+
+    monkeypatch.setattr(rewriting, "_is_unchanged", look_and_be_frozen)
+    with pytest.raises(NoRecord):
+        sheet.answer(CODES[0])
+    assert list(sheet.path.parent.iterdir()) == []
+
+
+def test_a_login_that_is_faster_than_the_removal_has_its_file_removed(
+    sheet: Sheet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink, waiting = os.unlink, sheet.path.with_name("waiting")
+    sheet.path.rename(waiting)
+
+    def unlink_and_let_go_on(name: str, **where: Any) -> None:
+        unlink(name, **where)
+        monkeypatch.setattr(os, "unlink", unlink)
+        waiting.rename(sheet.path)
+
+    sheet.write()
+    monkeypatch.setattr(os, "unlink", unlink_and_let_go_on)
+    remove_secret(str(sheet.path), sheet.me)
+    assert list(sheet.path.parent.iterdir()) == []

@@ -32,6 +32,7 @@ from trex.system.secretfile import (
     create_secret,
     locked,
     read_secret,
+    remove_secret,
 )
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def remove_codes(*, yes: bool, **arguments: Any) -> None:
         say(f"There is no account {place.user.name}: only its codes are left.")
     if not yes:
         confirm(f"{place.user.name} has {before}. Remove them?")
-    run_as(place.keeper, lambda: os.unlink(place.path), FILE_SECONDS)
+    run_as(place.keeper, lambda: remove_secret(place.path, place.keeper), FILE_SECONDS)
     say(f"Removed: {place.shown}")
 
 
