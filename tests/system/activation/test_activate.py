@@ -15,6 +15,7 @@ from tests.support.sshd import saying
 from trex.cli.activation import activate, back, change, plan, turn
 from trex.cli.activation.lines import Choice
 from trex.cli.errors import CommandError
+from trex.login.witness import status_of_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +92,26 @@ def test_a_login_that_trex_lets_in_confirms_it_and_no_session_from_before(
     assert "not switched sshd on" in tells("trex", "deactivate", "sshd", status=1)
     assert in_session(old_session, "echo still here") == ["still here"]
     until(lambda: server.log_in("alice", responder, "true").returncode == 0)
+
+
+def test_a_note_of_a_login_that_had_begun_before_confirms_nothing(
+    machine: Account, server: HostSshd
+) -> None:
+    """Of a prompt that was open already, or of an earlier activation whose confirm was killed."""
+    here = f"{os.getpid()}.{status_of_process(os.getpid())[1]}"
+    (WITNESSES / "sshd").mkdir(parents=True)
+    (WITNESSES / "sshd" / here).write_text("alice")
+    old = os.umask(0)
+    try:
+        tells(*ACTIVATE)
+    finally:
+        os.umask(old)
+    assert WITNESSES.stat().st_mode & 0o777 == 0o700
+    assert list(WITNESSES.glob("*/*")) == []
+    (WITNESSES / "sshd" / here).write_text("alice")
+    assert "no login that Trex has let in" in tells("trex", "confirm", status=1)
+    tells("trex", "deactivate", "sshd")
+    until(lambda: not watchers())
 
 
 def test_without_a_login_everything_is_as_before_after_the_time(

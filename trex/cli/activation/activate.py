@@ -24,11 +24,11 @@ from trex.cli.activation.lines import (
 from trex.cli.activation.managed import no_longer_asked, notes_on, services_beside, services_of
 from trex.cli.activation.people import LOGIN_DEFS, set_up_and_not
 from trex.cli.activation.turn import clock_of, finish_earlier, one_at_a_time, waiting_plan
+from trex.cli.activation.witnesses import open_witnesses
 from trex.cli.errors import CommandError
 from trex.cli.setup.questions import confirm
 from trex.cli.terminal import answer, say
 from trex.errors import OptionError
-from trex.login.witness import PLACE
 
 if TYPE_CHECKING:
     from typing import Any
@@ -245,9 +245,8 @@ def _switch_on(choice: Choice, edits: list[Edit], seconds: int, *, anyway: bool)
         for edit in edits:
             change.stage(edit)
         arm.arm(one.identity, seconds)
-        for service in one.services:
-            os.makedirs(f"{PLACE}/{service}", mode=0o700, exist_ok=True)
         _put(edits)
+        open_witnesses(one.services)
         if not trial.can_be_tried():
             _judge(choice, trial.doctor_would_say(choice.service, []), anyway=anyway)
     except BaseException as error:

@@ -19,8 +19,8 @@ if __name__ == "__main__":  # started isolated, by its path
     sys.path.insert(0, os.path.realpath(__file__).removesuffix("/trex/cli/activation/back.py"))
 
 from trex.cli.activation import arm, change, plan, reload
+from trex.cli.activation.witnesses import close_witnesses
 from trex.cli.errors import CommandError
-from trex.login.witness import PLACE
 
 PAUSE = 0.5  # seconds between two looks
 TRIES, TRY_SECONDS = 360, 10  # an hour, if the disk cannot be written
@@ -76,22 +76,6 @@ def _restore(one: plan.Activation) -> list[str]:
     plan.forget(one, plan.REVERTING)
     log(f"{one.service}: {'ended' if one.ends else 'not confirmed, so taken back'}")
     return []
-
-
-def close_witnesses() -> None:
-    """Remove what logins have written for `trex confirm`."""
-    for place, directories, files in os.walk(PLACE, topdown=False):
-        try:
-            for name in files:
-                os.unlink(os.path.join(place, name))
-            for name in directories:
-                os.rmdir(os.path.join(place, name))
-        except OSError:  # a login is writing there; the next start of the host removes it
-            continue
-    try:
-        os.rmdir(PLACE)
-    except OSError:
-        return
 
 
 def log(text: str) -> None:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING
-
 import click
 
 from trex.cli.activation import arm, back, change, plan
 from trex.cli.activation.turn import clock_of, finish_earlier, one_at_a_time, waiting_plan
+from trex.cli.activation.witnesses import close_witnesses, witness
 from trex.cli.errors import CommandError
 from trex.cli.terminal import say
 from trex.errors import one_line
-from trex.login.witness import PLACE, status_of_process
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-MAX_ANCESTORS = 64
 ANEW = {
     "sshd": "log in anew over ssh, and in that session: sudo trex confirm",
     "sudo": "sudo -k; sudo trex confirm",
@@ -44,7 +37,7 @@ def command() -> None:
         one = waiting_plan()
         if one is None:
             raise CommandError("nothing waits to be confirmed", "sudo trex activate SERVICE")
-        user = _witness(one)
+        user = witness(one.services)
         if user is None:
             raise CommandError(
                 f"this is no login that Trex has let in through {one.service} since then; it is "
@@ -63,31 +56,7 @@ def _keep(one: plan.Activation, user: str) -> None:
     """Confirm it: from the rename on, the way back has nothing to take back."""
     if not plan.move(one, plan.PENDING, plan.ACTIVE):
         raise CommandError("it has just been taken back", f"trex activate {one.service}")
-    arm.disarm(one.identity)
+    close_witnesses()
     change.unstage(one)
-    back.close_witnesses()
+    arm.disarm(one.identity)  # last: what takes it back also removes what is left here
     back.log(f"{one.service}: confirmed by a login of {one_line(user)}")
-
-
-def _witness(one: plan.Activation) -> str | None:
-    """Return whose login this process belongs to, None if it is none of those that count."""
-    for pid, started in _ancestors():
-        for service in one.services:
-            path = f"{PLACE}/{service}/{pid}.{started}"
-            if os.path.exists(path):
-                return change.read_text(path)
-    return None
-
-
-def _ancestors() -> Iterator[tuple[int, int]]:
-    """Yield this process, the one that started it, and so on, with their starts."""
-    pid = os.getpid()
-    for _ in range(MAX_ANCESTORS):
-        try:
-            parent, started = status_of_process(pid)
-        except (OSError, ValueError):
-            return
-        yield pid, started
-        if parent <= 1:
-            return
-        pid = parent

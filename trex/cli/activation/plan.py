@@ -83,7 +83,10 @@ def boot_id() -> str:
 
 def make_state() -> None:
     """Make STATE, if it is not there."""
-    os.makedirs(STATE, mode=0o755, exist_ok=True)
+    for path in (os.path.dirname(STATE), STATE):
+        with suppress(FileExistsError):
+            os.mkdir(path, 0o755)
+            os.chmod(path, 0o755)  # noqa: S103 (central mode's account looks there, too)
     os.chmod(STATE, 0o700)
     sync_directory(os.path.dirname(STATE))
 

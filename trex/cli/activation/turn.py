@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.activation import back, plan
 from trex.cli.activation.change import read_text
+from trex.cli.activation.witnesses import close_witnesses
 from trex.cli.errors import CommandError
 from trex.cli.terminal import say
 
@@ -52,6 +53,8 @@ def finish_earlier() -> None:
         if not is_pending or one.is_due or not has_begun(one):
             end_now(one)
             say(f"An earlier attempt for {one.service} was not finished: it is taken back.")
+    if not plan.read_plans(plan.PENDING):
+        close_witnesses()  # of a trex confirm that was killed
 
 
 def has_begun(one: plan.Activation) -> bool:
