@@ -62,10 +62,31 @@ def test_the_newest_line_counts_and_only_of_those_who_are_asked_for() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"{", b"[]", b"7", b'{"MESSAGE":"x"}', b'{"__REALTIME_TIMESTAMP":"x"}', b"[" * 9999],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b'{"MESSAGE":"x"}',
+        b'{"__REALTIME_TIMESTAMP":"x"}',
+        b"[" * 9999,
+        b'{"__REALTIME_TIMESTAMP":1e999,"MESSAGE":"x"}',
+    ],
 )
 def test_what_is_no_entry_of_a_journal_is_left_out(text: bytes) -> None:
     assert _entry(text) is None
+
+
+@pytest.mark.parametrize(
+    "when", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "9" * 20]
+)
+def test_a_time_that_no_calendar_has_is_left_out(when: str) -> None:
+    """A daemon that takes the time from a line takes a user's: one line would end `trex list`."""
+    entry = _entry(json.dumps({"__REALTIME_TIMESTAMP": when, "MESSAGE": WHOLE}).encode())
+    moment = entry[0] if entry else _seconds(when)
+    assert moment is not None
+    lines = [(moment, WHOLE), (1.0, WHOLE.replace("wrong response", "accepted"))]
+    assert _newest((line for line in lines), {"alice"})["alice"].verdict == "accepted"
 
 
 def test_an_entry_of_bytes_is_no_line_of_trex_s() -> None:

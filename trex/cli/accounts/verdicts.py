@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Lines = Generator[tuple[float, str], None, None]  # times and messages
 
 JOURNALCTL = "/usr/bin/journalctl"
+LAST = 253402300799  # the end of the year 9999, and of what a datetime can be
 FILES = ("/var/log/auth.log", "/var/log/auth.log.1")
 SECONDS = 10.0  # for the journal
 MOST = 32 << 20  # bytes that are read of it, and of each file from its end
@@ -81,7 +82,7 @@ def _newest(lines: Lines, names: set[str]) -> dict[str, Verdict]:
     for when, line in lines:
         found = LINE.match(line)
         name = found["user"].strip('"') if found else ""
-        if found and name in names and name not in last:
+        if found and name in names and name not in last and 0 <= when <= LAST:
             service, rhost = (cut(found[part].strip('"')) for part in ("service", "rhost"))
             last[name] = Verdict(found["verdict"], when, service, rhost)
             if len(last) == len(names):
@@ -132,7 +133,7 @@ def _entry(line: bytes) -> tuple[float, str] | None:
     try:
         told = json.loads(line)
         return int(told["__REALTIME_TIMESTAMP"]) / 1e6, str(told["MESSAGE"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
@@ -171,7 +172,7 @@ def _seconds(written: str) -> float | None:
             when = datetime(year, MONTHS.index(month) + 1, int(day), hour, minute, second)  # noqa: DTZ001 (local time)
             if when.timestamp() <= now.timestamp() + 24 * 3600:
                 return when.timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return None
 
