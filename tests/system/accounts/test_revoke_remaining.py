@@ -48,6 +48,22 @@ def test_the_same_key_in_sudo_s_record_is_named_and_the_command_printed_ends_it(
     assert "the same key" not in trex(*command, "--yes", "-", stdin=owner.certificate()).stdout
 
 
+def test_a_spare_key_that_is_left_still_logs_in_where_another_is_left_out(
+    robbed: Account, owner: Owner, answer: Callable[..., str]
+) -> None:
+    """What a record leaves out does not refuse: the spare key can be in the thief's hands, too."""
+    old = owner.make("old@example.org", expire="10d", at="20200101T000000")
+    robbed.import_keys(owner.public(old))
+    robbed.write(f"# trex: leave-out-unusable\n{owner.stolen},{old},{owner.spare} trust nosign\n")
+    done = trex("revoke", "--user", "alice", "--yes", "-", stdin=owner.certificate())
+    assert done.returncode == 0, done.stderr
+    assert "refuses every login" not in done.stdout
+    left = done.stdout.partition("What can still log in as alice:\n")[2]
+    assert f"  {owner.spare}\n" in left
+    assert f"  {old}\n" not in left
+    assert answer() == "PAM_SUCCESS"
+
+
 def test_another_user_s_record_in_a_home_is_named_with_its_command(
     robbed: Account, owner: Owner, bob: Account, answer: Callable[..., str]
 ) -> None:

@@ -32,6 +32,13 @@ class Record:
     location: Location
     content: bytes
     named: list[Named]
+    leaves_out: bool  # names that cannot be used
+
+    @property
+    def faults(self) -> list[str]:
+        """Why it refuses every login, safe for a terminal; [] if somebody can answer."""
+        faults = [one_line(str(one.fault)) for one in self.named if one.fault]
+        return [] if self.leaves_out and len(faults) < len(self.named) else faults
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,8 @@ def read_record(location: Location) -> Record:
         raise CommandError(
             f"{location.shown}: no record, so no key logs in by it", "trex doctor says who has one"
         )
-    return Record(location, content, keys_named_in(location, parsed(location, content)))
+    record = parsed(location, content)
+    return Record(location, content, keys_named_in(location, record), record.leaves_out)
 
 
 def import_revocations(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from trex.cli.accounts import elsewhere, sessions
 from trex.cli.accounts.ending import read_record
 from trex.cli.terminal import answer
-from trex.errors import one_line
 
 if TYPE_CHECKING:
     from trex.cli.accounts.named import Named
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
 
 def tell_what_is_left(location: Location, ended: list[Named], what: str) -> None:
     """Say what can still log in as this user, and with these keys; `what` was typed to end them."""
-    named = read_record(location).named
-    faults = [one_line(str(one.fault)) for one in named if one.fault]
+    record = read_record(location)
+    faults = record.faults
     if faults:
         answer(f"{location.shown} stays, and refuses every login: {'; '.join(faults)}.")
         answer(f"With another key: trex enroll{location.typed} --key FILE")
-    ways = [] if faults else [one.described for one in named]
+    ways = [] if faults else [one.described for one in record.named if not one.fault]
     ways += _other_ways(location, ended, what)
     if ways:
         answer(f"What can still log in as {location.user.name}:")
