@@ -110,9 +110,12 @@ def test_each_outcome(
     outcome: Outcome, monkeypatch: pytest.MonkeyPatch,
     logged: list[tuple[Login, Outcome, str, float]],
 ) -> None:  # fmt: skip
+    noted: list[Login] = []
+    monkeypatch.setattr(trex.login.pam, "bear_witness", noted.append)
     code, handle = attempt(monkeypatch, outcome)
     assert code == PAM_CODES[outcome]
     [(login, told, detail, seconds)] = logged
+    assert noted == ([login] if outcome is ACCEPTED else []), "for trex confirm"
     assert (login.user, login.service, login.remote_host, told) == ("alice", "sshd", "", outcome)
     assert detail == ""
     assert 0 <= seconds < 60

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trex.errors import FileUnsafe, RecordError, TrexError
-from trex.openpgp.record import WEB_QR_MODES, AuthRecord, parse_record
+from tests.support.accounts import SOMEBODY
+from trex.errors import FileUnsafe, OtherAccount, RecordError, TrexError
+from trex.openpgp.record import WEB_QR_MODES, AuthRecord, check_account, parse_record
 
 RECORDS = Path(__file__).resolve().parents[3] / "fixtures/records"
 REFUSED = sorted((RECORDS / "refused").iterdir())
@@ -134,3 +135,18 @@ def test_the_longest_address() -> None:
 def test_a_domain_s_labels(address: str) -> None:
     with pytest.raises(RecordError):
         parse_record(f"{address} trust nosign\n".encode(), "/r", "/h")
+
+
+@pytest.mark.parametrize(
+    ("note", "is_right"),
+    [("", True), (f"# trex: uid={SOMEBODY.uid}\n", True), ("# trex: uid=54322\n", False),
+     ("# trex: uid=0\n", False)],
+)  # fmt: skip
+def test_a_record_is_for_the_uid_that_it_names(note: str, is_right: bool) -> None:
+    """Root's, too, which is no missing number."""
+    record = parse_record(f"{note}a@example.org trust nosign\n".encode(), "/r", "/h")
+    if is_right:
+        check_account(record, "/r", SOMEBODY)
+    else:
+        with pytest.raises(OtherAccount):
+            check_account(record, "/r", SOMEBODY)

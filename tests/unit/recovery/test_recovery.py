@@ -19,6 +19,7 @@ from trex.recovery import method as recovery
 from trex.recovery.errors import CodeGone, NoCodeLeft
 from trex.recovery.notice import after_use, make_command, moment
 from trex.system import rewriting, secretfile
+from trex.system.rewriting import name_beside
 from trex.system.secretfile import StateNotWritten, remove_secret
 
 if TYPE_CHECKING:
@@ -316,6 +317,9 @@ def test_a_login_that_is_faster_than_the_removal_has_its_file_removed(
         waiting.rename(sheet.path)
 
     sheet.write()
+    killed = sheet.path.with_name(name_beside(str(sheet.path)))
+    killed.mkdir()
+    (killed / "left").touch()
     monkeypatch.setattr(os, "unlink", unlink_and_let_go_on)
     remove_secret(str(sheet.path), sheet.me)
     assert list(sheet.path.parent.iterdir()) == []
