@@ -78,6 +78,9 @@ def test_enrolling_the_later_account_keeps_nothing_of_the_earlier_one_s(
     assert f"was made for uid {bob.uid}, and bob has uid {later}" in added.stderr
     assert "if bob is the same person, --same-person" in added.stderr
     assert enrolled.read_text() == before
+    field = trex("enroll", "--central", *options_of(central), "--user", "bob", "--page", "none",
+                 "--yes")  # fmt: skip
+    assert (field.returncode, enrolled.read_text()) == (1, before), "its keys are not kept"
     done = enroll_central(central, new)
     assert done.returncode == 0, done.stderr
     assert "nothing of it is kept" in done.stderr

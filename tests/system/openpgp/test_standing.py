@@ -88,6 +88,16 @@ def test_a_record_that_is_removed_meanwhile_lets_nobody_in_with_nullok_either(
     assert "/home/alice/.auth_gpg: no such file" in log.verdict()
 
 
+def test_a_record_that_becomes_another_account_s_meanwhile_lets_nobody_in(
+    robbed: Account, owner: Owner, prompt: Callable[..., OpenPrompt], log: Log
+) -> None:
+    begun = prompt("alice")
+    log.clear()
+    robbed.write(f"# trex: uid={robbed.uid + 1}\n{owner.stolen},{owner.spare} trust nosign\n")
+    assert answered(begun, owner) == "PAM_AUTHINFO_UNAVAIL"
+    assert f"found uid={robbed.uid + 1}: it was made for another account" in log.verdict()
+
+
 def test_a_key_file_that_is_revoked_or_removed_meanwhile(
     robbed: Account, owner: Owner, central: list[str], prompt: Callable[..., OpenPrompt]
 ) -> None:

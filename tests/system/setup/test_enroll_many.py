@@ -207,7 +207,9 @@ def test_only_files_that_nobody_else_can_have_written_are_read(
     assert list((CENTRAL / "users").iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["a user's", "behind a user's link", "open", "sticky", "a table"])
+@pytest.mark.parametrize(
+    "kind", ["a user's", "behind a user's link", "open", "sticky", "a table", "an open table"]
+)
 def test_whoever_can_write_there_decides_who_logs_in(
     bob: Account, roster: Path, holder: Holder, keys: Keys, in_keyring: list[str], kind: str
 ) -> None:
@@ -220,6 +222,10 @@ def test_whoever_can_write_there_decides_who_logs_in(
         path.symlink_to(roster)
     elif kind == "a table":
         path = bob.write("user,key\nbob,key.asc\n", "table.csv")
+    elif kind == "an open table":
+        path = roster / "table.csv"
+        path.write_text("user,key\nbob,bob.asc\n")
+        path.chmod(0o666)
     else:
         roster.chmod(0o777 if kind == "open" else 0o1777)
     done = trex(*in_keyring, "--from", str(path), "--yes")
@@ -228,6 +234,7 @@ def test_whoever_can_write_there_decides_who_logs_in(
     told = (
         "whoever can write there decides who logs in",
         "mode 0777",
+        "mode 0666",
         "expected that only root writes in it",
     )
     assert any(reason in done.stderr for reason in told)

@@ -11,6 +11,7 @@ import pytest
 from tests.support import sandbox
 from tests.support.command import finish, on_terminal, options_of, trex
 from tests.support.examination import examine, write_service, write_ssh_key
+from tests.support.graft import carrying
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,13 +107,36 @@ def test_nothing_goes_while_another_record_cannot_be_read(
     bob: Account, carol: Account, enrol: Callable[..., None], keys: Keys,
     remove: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:  # fmt: skip
+    file = sandbox.PLACE / "central/keys/bob.pgp"
+    enrol("bob", keys["rsa2048"], "--key-file", str(file))
+    record = USERS / "bob"
     enrol("bob", keys["cv25519"])
+    record.write_text(record.read_text().replace(keys["cv25519"], f"{keys['cv25519']},{file}"))
     enrol("carol", keys["nistp256"])
     (USERS / "carol").write_text("nonsense\n")
     done = remove("bob", "--with-keys")
     assert done.returncode == 0, done.stderr
-    assert "which the record of carol names, or may name" in done.stderr
+    for kept in (f"the key {keys['cv25519']}", file):
+        assert f"Kept: {kept}, which the record of carol names, or may name" in done.stderr
     assert keys["cv25519"] in ring()
+    assert file.exists()
+
+
+def test_a_key_of_which_another_carries_a_copy_stays(
+    bob: Account, enrol: Callable[..., None], keys: Keys, holder: Holder,
+    remove: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:  # fmt: skip
+    """gpg finds either by that fingerprint, and might delete the other one."""
+    enrol("bob", keys["nistp256"])
+    carrier = carrying(holder, keys["cv25519"], holder.public(keys["nistp256"]))
+    subprocess.run(["setpriv", "--reuid=_trex", "--regid=_trex", "--clear-groups", "gpg", "--batch",
+                    "--homedir", sandbox.PLACE / "central/gnupg", "--import"],
+                   input=carrier, check=True, capture_output=True)  # fmt: skip
+    done = remove("bob", "--with-keys")
+    assert done.returncode == 0, done.stderr
+    said = f"Kept: the key {keys['nistp256']}, a copy of which is in {keys['cv25519']}"
+    assert said in done.stderr
+    assert f"fpr:::::::::{keys['cv25519']}:" in ring()
 
 
 def test_key_files(
