@@ -68,6 +68,7 @@ def test_a_login_that_trex_lets_in_confirms_it_and_no_session_from_before(
     after = PAM.read_text()
     assert after.splitlines()[5:] == before.splitlines()[4:]
     assert (PAM.stat().st_mode, PAM.stat().st_uid) == (mode.st_mode, mode.st_uid)
+    assert DROP_IN.stat().st_mode & 0o7777 == 0o644
 
     refused = in_session(old_session, "sudo trex confirm")
     assert "this is no login that Trex has let in through sshd since then" in refused[0]
