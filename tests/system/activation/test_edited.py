@@ -7,8 +7,11 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.activation import DROP_IN, PAM, STATE, run, until, watchers
 from trex.cli.activation import confirm, plan, turn
+from trex.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from tests.support.activation import HostSshd
@@ -86,6 +89,20 @@ def test_what_somebody_edits_before_it_is_confirmed_is_kept_and_the_old_state_is
     assert PAM.read_text() == before
     assert (STATE / "edited-sshd").read_text() == "auth required pam_deny.so # mine\n"
     assert (STATE / "edited-sshd").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_was_edited_meanwhile_is_not_confirmed(
+    machine: Account, server: HostSshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The login came through other lines, perhaps; what is there now nobody has tried."""
+    tells(*ACTIVATE)
+    PAM.write_text("auth required pam_deny.so\n")
+    monkeypatch.setattr(confirm, "witness", lambda _: "alice")
+    assert confirm.command.callback
+    with pytest.raises(CommandError, match="sshd has been edited since"):
+        confirm.command.callback()
+    tells("trex", "deactivate", "sshd")
+    until(lambda: not watchers())
 
 
 def test_who_else_writes_a_file_is_said_and_a_link_stays_a_link(
