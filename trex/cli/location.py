@@ -62,7 +62,7 @@ class Location:
     @property
     def typed(self) -> str:
         """The options that name this record for a command, each after a space."""
-        user = f" --user {self.user.name}" if os.geteuid() != self.user.uid else ""
+        user = f" --user {shlex.quote(self.user.name)}" if os.geteuid() != self.user.uid else ""
         return f"{words_of(self.options)}{user}"
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
         caller: int
         user: str
+        account: str
         service: str
         remote_host: str
         method: str
@@ -62,7 +63,7 @@ def write_verdict(login: "Told", outcome: Outcome, detail: str, seconds: float) 
     """Write the login's one line, after its notes."""
     write_notes(login)
     pairs = {
-        "user": one_line(login.user, MAX_NAME),
+        "user": one_line(login.account or login.user, MAX_NAME),
         "service": one_line(login.service, MAX_SERVICE),
         "rhost": one_line(login.remote_host, MAX_NAME),
         "method": login.method,

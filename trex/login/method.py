@@ -37,7 +37,8 @@ class Login:
     """Who logs in to which service, and what the log says about it."""
 
     def __init__(self, user: str, service: str, remote_host: str, arguments: list[str]) -> None:
-        self.user = user
+        self.user = user  # as typed: databases of accounts may know it in another case
+        self.account = ""  # as its database has it
         self.service = service
         self.remote_host = remote_host
         self.arguments = arguments  # the module's, without its name

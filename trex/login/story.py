@@ -21,6 +21,7 @@ def log_in(login: "Login", conversation: "Conversation") -> Outcome:
     login.debug = options.debug
     login.one_try = options.one_try
     account = find_account(login.user)
+    login.account = account.name
     reader = find_servant("run_as", options.run_as) if options.run_as else account
     login.steps.append(f"acting as {reader.name}")
     try:

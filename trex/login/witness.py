@@ -31,9 +31,9 @@ def bear_witness(login: "Login") -> None:
     try:
         os.lstat(native(place))
         parent, started = status_of_process(login.caller)
-        _note(place, login.caller, started, login.user)
+        _note(place, login.caller, started, login.account)
         if _is_session_of(parent, login.caller):
-            _note(place, parent, status_of_process(parent)[1], login.user)
+            _note(place, parent, status_of_process(parent)[1], login.account)
     except Exception:
         return
 

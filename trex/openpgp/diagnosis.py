@@ -3,6 +3,8 @@
 Used only after a login has failed.
 """
 
+import os
+
 from trex.errors import GpgFailed
 from trex.openpgp.errors import KeyNotTrusted, KeyUnusable, SigningKeyLocked, SigningKeyUnusable
 from trex.openpgp.keylist import parse_listing
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 INV_RECP_NOT_TRUSTED = "10"
 # Low 16 bits of a FAILURE line's code, from libgpg-error: BAD_PASSPHRASE, NO_PIN_ENTRY, CANCELED,
 # NO_PASSPHRASE, FULLY_CANCELED.
+FIPS_FORCED, FIPS_OF_KERNEL = "/etc/gcrypt/fips_enabled", "/proc/sys/crypto/fips_enabled"
 MOST_CODES = 8  # that a message quotes
 WANTED_PASSPHRASE = (11, 85, 99, 177, 198)
 
@@ -48,7 +51,19 @@ def diagnose(status: "Status", gpg: "Attempt") -> "OpenPGPError":
     codes = [int(number) & 0xFFFF for number in numbers if _is_number(number)]
     if signer and any(code in WANTED_PASSPHRASE for code in codes):
         return SigningKeyLocked(signer.name)
-    return GpgFailed(f"gpg made no message (libgpg-error codes {codes[:MOST_CODES]})")
+    fips = "; in FIPS mode it takes RSA and the curves of NIST alone" if is_in_fips_mode() else ""
+    return GpgFailed(f"gpg made no message (libgpg-error codes {codes[:MOST_CODES]}){fips}")
+
+
+def is_in_fips_mode() -> bool:
+    """Tell whether libgcrypt follows FIPS 140, as its manual says under "FIPS mode"."""
+    if os.access(FIPS_FORCED, os.F_OK):
+        return True
+    try:
+        with open(FIPS_OF_KERNEL, "rb") as file:
+            return file.read(2).strip() not in (b"", b"0")
+    except OSError:
+        return False
 
 
 def faults_of(status: "Status", gpg: "Attempt") -> "Iterator[tuple[str, KeyUnusable]]":

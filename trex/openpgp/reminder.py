@@ -112,14 +112,16 @@ def _enrol_again(options: "Options", gpg: "Gpg", user: str) -> str:
     others = " --add" if len(gpg.chosen) + len(gpg.left_out) > 1 else ""
     if not options.run_as:
         return f"Then here: trex enroll{others} --key key.asc"
+    from shlex import quote
+
     central = "".join(
-        f" --{name.replace('_', '-')} {getattr(options, name)}"
+        f" --{name.replace('_', '-')} {quote(getattr(options, name))}"
         for name, value in CENTRAL.items()
         if getattr(options, name) != value
     )
     files = [one.name for one in gpg.chosen if is_file(one.name)]
-    key_file = f" --key-file {files[0]}" if files else ""
+    key_file = f" --key-file {quote(files[0])}" if files else ""
     return (
         "Then give key.asc to whoever administers this machine: "
-        f"trex enroll --central{central}{key_file}{others} --user {user} --key - < key.asc"
+        f"trex enroll --central{central}{key_file}{others} --user {quote(user)} --key - < key.asc"
     )

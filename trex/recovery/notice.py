@@ -80,10 +80,14 @@ def make_command(options: "Options", user: str = "", verb: str = "make") -> str:
 
     `verb` is what else `trex recovery` does with them.
     """
+    from shlex import quote
+
     from trex.login.options import CENTRAL, CENTRAL_RECOVERY, Options
 
     usual = CENTRAL_RECOVERY if options.run_as else Options.recovery_file
     central = " --central" if options.run_as else ""
-    place = "" if options.recovery_file == usual else f" --recovery-file {options.recovery_file}"
+    file = options.recovery_file
+    place = "" if file == usual else f" --recovery-file {quote(file)}"
     reader = "" if options.run_as in ("", CENTRAL["run_as"]) else f" --run-as {options.run_as}"
-    return f"trex recovery {verb}{central}{place}{reader}" + (f" --user {user}" if user else "")
+    whose = f" --user {quote(user)}" if user else ""
+    return f"trex recovery {verb}{central}{place}{reader}{whose}"

@@ -70,4 +70,4 @@ def tell_what_is_open(user: Account) -> None:
     running = sessions.processes_of(user)
     if running:
         answer(f"Open: {sessions.described(running)} of {user.name}. To end them:")
-        answer(f"  sudo trex revoke --user {user.name} --end-sessions")
+        answer(f"  sudo trex revoke --user {shlex.quote(user.name)} --end-sessions")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,7 @@ def _end_sessions(user: Account, *, silently: bool) -> None:
     left = sessions.end_sessions(user)
     if left:
         raise CommandError(
-            f"{sessions.described(left)} of {user.name} did not end", f"ps -fu {user.name}"
+            f"{sessions.described(left)} of {user.name} did not end",
+            f"ps -fu {shlex.quote(user.name)}",
         )
     answer(f"Ended: {said}")

@@ -8,6 +8,7 @@ user in one step (kill(2) with -1), so none can flee by starting another.
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -67,7 +68,9 @@ def described(processes: list[Process]) -> str:
 def check_may_end(account: Account) -> None:
     """Raise CommandError unless root asks, and for another than root: its are the system's."""
     if os.geteuid() != 0:
-        raise CommandError("only root can end sessions", f"loginctl terminate-user {account.name}")
+        raise CommandError(
+            "only root can end sessions", f"loginctl terminate-user {shlex.quote(account.name)}"
+        )
     if account.uid == 0:
         raise CommandError(
             "root's sessions cannot be told from the system's own processes",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pwd
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -144,7 +145,7 @@ def _check(service: str, stack: Stack, names: list[str], *, online: bool) -> lis
 def _again(findings: list[Finding], service: str, names: list[str]) -> list[Finding]:
     """Have the advice to run the doctor in another way keep what it was asked."""
     words = [f" --service {service}"] if service != SSHD else []
-    asked = "".join([*words, *(f" --user {name}" for name in names)])
+    asked = "".join([*words, *(f" --user {shlex.quote(name)}" for name in names)])
     again = {AS_ROOT: f"{AS_ROOT}{asked}", ONLINE: f"{ONLINE}{asked}"}
     return [dataclasses.replace(one, fix=again.get(one.fix, one.fix)) for one in findings]
 

@@ -104,7 +104,7 @@ def _safe(location: Location, error: FileUnsafe) -> str:
         return by_hand(hint_for(error))
     path = shlex.quote(error.path)
     if is_of_another(location.record, location.writer.uid):
-        return f"chown -h {location.writer.name}: {path}"
+        return f"chown -h {shlex.quote(location.writer.name)}: {path}"
     away = as_user(location.writer.name, f"mv -T {path} {path}.old")
     return f"{away}; {NEW_KEY.format(enroll=enroll_again(location))}"
 

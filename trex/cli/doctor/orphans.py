@@ -44,7 +44,7 @@ def _orphan(name: str, template: str, options: Options) -> Finding:
     if options.method == "openpgp" and options.run_as:
         fix = f"trex remove{words_of(options)} --user {shlex.quote(name)} --yes"
     if options.method == "recovery" and options.run_as:
-        fix = make_command(options, shlex.quote(name), "remove") + " --yes"
+        fix = make_command(options, name, "remove") + " --yes"
     return Finding(
         f"{'record' if options.method == 'openpgp' else options.method}-orphan", WARNING,
         f"{one_line(path)}: {WHAT[options.method]}, and there is no account {one_line(name)}",

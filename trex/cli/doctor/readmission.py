@@ -9,7 +9,7 @@ import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
 from trex.cli.doctor.asking import ask_modules, question
-from trex.cli.doctor.remedy import by_hand
+from trex.cli.doctor.remedy import as_pattern, by_hand
 from trex.cli.doctor.stack import assemble
 from trex.system.privilege import native
 
@@ -77,7 +77,8 @@ def _faillock(refused: Refused) -> str:
 def _access(refused: Refused) -> str:
     """Return how to add a line before all others: the first that fits decides (access.conf(5))."""
     file = shlex.quote(refused.option("accessfile", ACCESS))
-    return f"sed -i {shlex.quote(f'1i +:{refused.user}:{refused.origin}')} {file}"
+    line = f"+:{refused.user}:{refused.origin}".replace("\\", "\\\\")  # sed reads escapes in a text
+    return f"sed -i {shlex.quote(f'1i {line}')} {file}"
 
 
 def _shells(refused: Refused) -> str:
@@ -91,7 +92,8 @@ def _listfile(refused: Refused) -> str:
     file = shlex.quote(refused.option("file"))
     if refused.option("sense") == "allow":
         return f"echo {refused.name} >> {file}"
-    return f"sed -i {shlex.quote(f'/^{refused.user}$/d')} {file}"
+    line = f"\\|^{as_pattern(refused.user)}$|d"
+    return f"sed -i {shlex.quote(line)} {file}"
 
 
 def _succeed_if(refused: Refused) -> str:

@@ -157,7 +157,7 @@ def check_user(name: str, options: Options, sender: Sender | None) -> list[Findi
     try:
         numbers = _numbers(account, options)
     except NoRecord as error:
-        fix = f"echo '{name} NUMBER' >> {shlex.quote(options.phones)}"
+        fix = f"echo {shlex.quote(f'{name} NUMBER')} >> {shlex.quote(options.phones)}"
         if options.gecos_phone:
             fix = f"chfn -w NUMBER {shlex.quote(name)}"
         severity, why = ERROR, "This user is refused."

@@ -69,7 +69,7 @@ def _file_made(state: str, servant: Account) -> str:
     if not os.path.lexists(path):
         return command
     if os.lstat(path).st_uid != servant.uid:
-        return f"{command}; chown -h {servant.name}: {quoted}"
+        return f"{command}; chown -h {shlex.quote(servant.name)}: {quoted}"
     return f"{command}; mv -T {quoted} {quoted}.old  # all limits then begin anew"
 
 

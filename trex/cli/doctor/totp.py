@@ -113,7 +113,7 @@ def _fix(error: TrexError, account: Account, reader: Account, options: Options, 
         fix = FIXES.get(type(error), by_hand("as the message says"))
         return fix.format(make=making_secret(options, account.name), path=shlex.quote(path))
     if error.path == path and error.kind == OTHER and is_of_another(path, reader.uid):
-        return f"chown -h {reader.name}: {shlex.quote(path)}"
+        return f"chown -h {shlex.quote(reader.name)}: {shlex.quote(path)}"
     hint = hint_for(error)
     if error.kind not in (OWNER, READABLE, WRITABLE):
         return by_hand(hint)

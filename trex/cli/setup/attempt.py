@@ -8,6 +8,7 @@ them: only a program of root's reads the records of central mode.
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 
 import click
@@ -77,7 +78,9 @@ def command(user: str | None, service: str) -> int:
 def _of_own(user: str, own: str, service: str) -> list[str]:
     """Return the command by which a user has a program ask for themselves."""
     if user != own:
-        raise CommandError("only root can try another user's login", f"sudo trex try {user}")
+        raise CommandError(
+            "only root can try another user's login", f"sudo trex try {shlex.quote(user)}"
+        )
     if service not in OWN:
         raise CommandError(
             f"only root can ask PAM as {service} does",

@@ -49,7 +49,7 @@ def write_hand_in(options: EnrollOptions) -> None:
         f"Written: {one_line(shown)}. Records of central mode are root's: hand this file in, and "
         "have the fingerprint compared.\nThe administrator types:"
     )
-    answer(f"sudo trex enroll{_typed(options)} --user {location.user.name} --key - "
+    answer(f"sudo trex enroll{_typed(options)} --user {shlex.quote(location.user.name)} --key - "
            f"< {shlex.quote(shown)}")  # fmt: skip
 
 

@@ -17,6 +17,7 @@ import gnupg
 from trex.cli.delegate import PATH, scratch_directory
 from trex.cli.errors import CommandError
 from trex.login.options import Options
+from trex.openpgp.diagnosis import is_in_fips_mode
 from trex.openpgp.keyblock import V4, V5, Malformed, blocks, dearmored, packets
 from trex.openpgp.keylist import ALGORITHMS, parse_listing
 from trex.system.privilege import readable
@@ -30,6 +31,10 @@ OPTIONS = ["--no-options", "--no-auto-check-trustdb", "--trust-model", "always"]
 KEYRINGS = ("pubring.kbx", "pubring.gpg", "public-keys.d")  # the last one is keyboxd's
 MAX_KEYS = 1 << 20  # bytes; keys with many signatures take several hundred kB
 LOCATE_SECONDS = 60
+FIPS_KEY = (
+    "gpg --quick-generate-key ADDRESS rsa3072 default 2y, then "
+    "gpg --quick-add-key FINGERPRINT rsa3072 encr 2y"
+)
 ENTIRELY_NEW = "1"  # doc/DETAILS of GnuPG, IMPORT_OK
 KNOWN_ALGORITHMS = frozenset(map(int, ALGORITHMS))
 
@@ -91,6 +96,9 @@ def _unreadable(content: bytes, source: str, version: str) -> CommandError:
     what = f"a key of version {block.version}"
     if block.version == V4 and unknown:
         what = f"a key with algorithm {unknown[0]} of RFC 9580"
+    elif block.version == V4 and is_in_fips_mode():
+        found = f"{source}: gpg cannot use this key in FIPS mode: {block.fingerprint}"
+        return CommandError(found, FIPS_KEY)
     since = "GnuPG 2.4, or " if block.version == V5 else ""
     return CommandError(
         f"{source}: gpg {version} on this host cannot use {what}: {block.fingerprint}",

@@ -68,9 +68,10 @@ def command(**arguments: Any) -> None:
 
 def _next(location: Location) -> str:
     """Return the command that explains the fault; for a central record it needs root."""
+    user = shlex.quote(location.user.name)
     if location.options.run_as:
-        return f"sudo trex doctor --user {location.user.name} --service SERVICE"
-    return f"trex doctor --user {location.user.name}"
+        return f"sudo trex doctor --user {user} --service SERVICE"
+    return f"trex doctor --user {user}"
 
 
 def _read(location: Location) -> dict[str, Any]:
