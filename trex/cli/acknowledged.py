@@ -18,6 +18,7 @@ from typing import Any
 
 from trex.cli.delegate import hint_for
 from trex.cli.errors import CommandError
+from trex.cli.installed import document
 from trex.cli.location import ROOT
 from trex.errors import OWNER, WRITABLE, FileUnsafe, NoRecord, cut, one_line
 from trex.system.rewriting import write_durably
@@ -27,7 +28,7 @@ FILE = "/etc/trex/doctor.toml"
 CHECK = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 MODE, DIRECTORY_MODE = 0o644, 0o755  # everybody may know; nothing in it is secret
 MAX_REASON = 500  # characters
-HEAD = "# What trex doctor and trex list leave out, and why: docs/command.md\n"
+HEAD = f"# What trex doctor and trex list leave out, and why: {document('docs/command.md')}\n"
 # What an entry of each kind may have. `reason` is needed in both.
 KEYS = {"ignore": ("check", "reason", "subject"), "exempt": ("user", "group", "reason", "address")}
 

@@ -14,6 +14,7 @@ from trex.cli.completing import accounts
 from trex.cli.delegate import FILE_SECONDS
 from trex.cli.directory import is_account_name
 from trex.cli.errors import CommandError
+from trex.cli.installed import document
 from trex.errors import OptionError, UserUnknown, one_line
 from trex.login.method import expand_path, find_servant
 from trex.login.options import CENTRAL, CENTRAL_TOTP, Options, parse_options
@@ -22,7 +23,9 @@ from trex.system.privilege import Account, find_account, readable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HINT = "README.md, central mode: useradd --system --user-group ... and the directories"
+HINT = (
+    f"{document('README.md')}, central mode: useradd --system --user-group ... and the directories"
+)
 NOBODY = 0xFFFFFFFF  # (uid_t) -1, which no account has
 ROOT = Account("root", 0, 0, "/root", [0])
 

@@ -13,8 +13,8 @@ import pytest
 from tests.support.installation import DOOR, LIBRARY, install
 from tests.support.sandbox import PROJECT
 from trex.cli.doctor.module import check_modules
-from trex.cli.doctor.remedy import OF_FILE, PACKAGED, REINSTALL
 from trex.cli.doctor.stack import Rule
+from trex.cli.installed import OF_FILE, PACKAGED, REINSTALL
 
 if TYPE_CHECKING:
     from trex.cli.doctor.finding import Finding

@@ -26,6 +26,7 @@ from trex.cli.activation.people import LOGIN_DEFS, set_up_and_not
 from trex.cli.activation.turn import clock_of, finish_earlier, one_at_a_time, waiting_plan
 from trex.cli.activation.witnesses import open_witnesses
 from trex.cli.errors import CommandError
+from trex.cli.installed import document
 from trex.cli.setup.questions import confirm
 from trex.cli.terminal import answer, say
 from trex.errors import OptionError
@@ -163,7 +164,9 @@ def _edit(path: str, made: dict[str, Edit], changed: Any) -> Edit:
     if earlier is None or current.before == earlier.original:
         return edit_of(path, changed(current.before))
     if current.before != earlier.after:
-        hint = "trex deactivate says what; docs/configuration.md has the steps by hand"
+        hint = (
+            f"trex deactivate says what; {document('docs/configuration.md')} has the steps by hand"
+        )
         raise CommandError(f"{real} was edited after trex activate had written it", hint)
     edit = edit_of(path, changed(earlier.original))
     return plan.with_original(edit, earlier.original)

@@ -14,6 +14,7 @@ from trex.cli.activation.edits import between, unified_difference
 from trex.cli.activation.lines import SERVICES
 from trex.cli.activation.turn import end_now, finish_earlier, one_at_a_time, waiting_plan
 from trex.cli.errors import CommandError
+from trex.cli.installed import document
 from trex.cli.setup.questions import confirm
 from trex.cli.terminal import answer, say
 
@@ -51,7 +52,8 @@ def command(service: str, *, forget: bool, yes: bool) -> None:
         active = plan.read_active(service)
         if active is None:
             raise CommandError(
-                f"trex activate has not switched {service} on", "docs/configuration.md, by hand"
+                f"trex activate has not switched {service} on",
+                f"{document('docs/configuration.md')}, by hand",
             )
         if forget:
             plan.forget(active, plan.ACTIVE)

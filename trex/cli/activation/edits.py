@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trex.cli.activation.change import MAX_SIZE, read_text
 from trex.cli.activation.plan import Edit
 from trex.cli.errors import CommandError
+from trex.cli.installed import document
 from trex.cli.location import ROOT
 from trex.errors import FileUnsafe
 from trex.system.safefile import check_directories
@@ -51,7 +52,7 @@ def _check(real: str, status: os.stat_result) -> None:
     if status.st_nlink > 1:
         raise CommandError(
             f"{real} has {status.st_nlink} hard links, and a new file would part them",
-            f"{NOTHING_CHANGED}; docs/configuration.md has the steps by hand",
+            f"{NOTHING_CHANGED}; {document('docs/configuration.md')} has the steps by hand",
         )
 
 

@@ -15,6 +15,7 @@ from trex.cli.doctor.doors import ENTRY, NATIVE, PAM_PYTHON
 from trex.cli.doctor.module import files_of
 from trex.cli.doctor.stack import assemble, tokens
 from trex.cli.errors import CommandError
+from trex.cli.installed import document, how_to_install, is_of_a_package
 from trex.login.options import CENTRAL, CENTRAL_RECOVERY, CENTRAL_TOTP, METHODS, parse_options
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ REPLACED = ("common-auth", "system-auth", "password-auth", "system-login", "syst
 INCLUDES = ("@include", "include", "substack")
 FAILLOCK = "pam_faillock.so"
 TREX = re.compile(r"^[^#\n]*pam_trex\.(?:so|py)", re.MULTILINE)
-BY_HAND = f"{NOTHING_CHANGED}; docs/configuration.md has the steps by hand"
+BY_HAND = f"{NOTHING_CHANGED}; {document('docs/configuration.md')} has the steps by hand"
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,13 @@ def check_choice(choice: Choice) -> None:
         )
     if root and set(choice.methods) - {"openpgp", "recovery"}:
         why = "users can write what the other methods compare with"
-        raise CommandError(f"{choice.service} takes the key alone: {why}", "docs/configuration.md")
+        told = f"{choice.service} takes the key alone: {why}"
+        raise CommandError(told, document("docs/configuration.md"))
     if choice.with_faillock and (choice.nullok or len(choice.methods) > 1):
         why = "the count of failures would be cleared, or not counted"
         raise CommandError(f"--with-faillock goes with one method, and not with --nullok: {why}")
     if "sms" in choice.methods[:-1]:
-        raise CommandError("--method sms: expected it last, after the key", "docs/sms.md")
+        raise CommandError("--method sms: expected it last, after the key", document("docs/sms.md"))
     if choice.nullok and len(choice.methods) > 1:
         raise CommandError(
             "--nullok goes with one method", "with several, the last is for all others"
@@ -105,7 +107,10 @@ def arguments_of(choice: Choice, method: str) -> list[str]:
 def door_words(door: str) -> str:
     """Return what a PAM line says to ask Trex. Raises CommandError if that is not installed."""
     if not files_of(NATIVE if door == "native" else PAM_PYTHON):
-        hint = "sudo script/install" if door == "native" else "sudo script/bootstrap runtime"
+        python = (
+            "apt install libpam-python" if is_of_a_package() else "sudo script/bootstrap runtime"
+        )
+        hint = how_to_install() if door == "native" else python
         raise CommandError(f"{NATIVE if door == 'native' else PAM_PYTHON} is not installed", hint)
     return NATIVE if door == "native" else f"{PAM_PYTHON} {ENTRY}"
 

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 from trex.cli.doctor.doors import NATIVE, PAM_PYTHON
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
 from trex.cli.doctor.remedy import (
-    PACKAGED,
     bootstrap,
     by_hand,
     from_sources,
-    is_of_a_package,
     through_native,
 )
+from trex.cli.installed import PACKAGED, is_of_a_package
 from trex.cli.location import ROOT
 from trex.errors import MAX_PATH, FileUnsafe, cut
 from trex.system.safefile import check_writers

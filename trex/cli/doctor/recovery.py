@@ -10,6 +10,7 @@ from trex.cli.delegate import FILE_SECONDS, hint_for, run_as
 from trex.cli.doctor.dispatch import is_asked, played
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.room import why_no_room
+from trex.cli.installed import document
 from trex.errors import OWNER, FileUnsafe, NoRecord, TrexError
 from trex.login.method import expand_path, find_record, find_servant, is_absent
 from trex.recovery.codes import codes_for
@@ -36,7 +37,8 @@ def check_place(
     if is_asked(stack.rules, results, rule):
         what = f"{rule.where}: a recovery code is asked for at each login"
         why = "Each login spends one of ten codes."
-        fix = f"{where}: before it, auth sufficient pam_trex.so nullok (docs/recovery.md)"
+        page = document("docs/recovery.md")
+        fix = f"{where}: before it, auth sufficient pam_trex.so nullok ({page})"
         findings.append(Finding("recovery-always", WARNING, what, why, fix))
     for other, others in lines:
         if other and others.method in ("openpgp", "totp"):

@@ -14,6 +14,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from trex.cli.doctor.doors import ENTRY, NATIVE, asked_by
+from trex.cli.installed import OF_FILE, REINSTALL, is_of_a_package
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from trex.cli.doctor.stack import Rule
 
 SOURCES = "TREX: its sources"
-PACKAGED = "/usr/lib/trex-pam/debian"  # as in debian/rules
-REINSTALL = "apt install --reinstall libpam-trex"
-OF_FILE = "from no repository: name its file, ./libpam-trex_VERSION.deb"
 SYSTEMD = "/run/systemd/system"  # sd_booted(3)
 SPECIAL = frozenset(r"\.[]*^$|")  # in a basic regular expression, and the separator
 COMMON = re.compile(r"@include[ \t]+common-auth\b|auth[ \t]+(include|substack)[ \t]+common-auth\b")
@@ -33,11 +31,6 @@ MAX_SIZE = 1 << 20
 def by_hand(text: str) -> str:
     """Return a fix that no command can do."""
     return f"# {text}"
-
-
-def is_of_a_package() -> bool:
-    """Return whether Debian's package has brought the modules: script/install then refuses."""
-    return os.path.isdir(PACKAGED)
 
 
 def from_sources(option: str = "") -> str:

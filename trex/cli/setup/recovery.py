@@ -13,7 +13,7 @@ import click
 from trex.cli.completing import accounts
 from trex.cli.delegate import FILE_SECONDS, run_as
 from trex.cli.errors import CommandError
-from trex.cli.location import NOBODY, ROOT, account_of, own_name
+from trex.cli.location import HINT, NOBODY, ROOT, account_of, own_name
 from trex.cli.setup.keptplace import prepare_directory
 from trex.cli.setup.newfile import NewFile
 from trex.cli.setup.questions import confirm
@@ -94,7 +94,7 @@ def make(page: str | None, *, yes: bool, **arguments: Any) -> None:
     """
     place = _find_place(**arguments)
     if place.options.run_as:
-        prepare_directory(place.path, place.keeper, "README.md, central mode, has the directories")
+        prepare_directory(place.path, place.keeper, HINT)
     before = run_as(place.keeper, lambda: _before(place), FILE_SECONDS)
     if before and not yes:
         confirm(f"{place.user.name} has {before}. Replace them by new ones?")
@@ -176,7 +176,7 @@ def _find_place(
         keeper = find_servant("run_as", options.run_as) if options.run_as else account
         path = expand_path(options.recovery_file, account)
     except OptionError as error:
-        hint = "README.md, central mode: useradd --system ..." if chosen.get("run_as") else ""
+        hint = HINT if chosen.get("run_as") else ""
         raise CommandError(str(error), hint) from None
     writer = ROOT if options.run_as else account
     if os.geteuid() not in (0, writer.uid):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.delegate import FILE_SECONDS, run_as
 from trex.cli.errors import CommandError
+from trex.cli.installed import document
 from trex.cli.location import own_name
 from trex.cli.setup.keptplace import prepare_directory
 from trex.errors import OptionError, UserUnknown, one_line
@@ -23,7 +24,9 @@ from trex.totp.state import OtpState
 if TYPE_CHECKING:
     from trex.system.privilege import Account
 
-SETTINGS = "docs/totp.md, secrets that users cannot read, has account and directories"
+SETTINGS = (
+    f"{document('docs/totp.md')}, secrets that users cannot read, has account and directories"
+)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import click
 from trex.cli.completing import accounts
 from trex.cli.directory import is_account_name
 from trex.cli.errors import CommandError
+from trex.cli.installed import document, how_to_install
 from trex.cli.terminal import answer, say
 from trex.errors import NoRecord, OptionError, ProgramFailed, UserUnknown
 from trex.login.challenge import random_digits
@@ -115,7 +116,7 @@ def _numbers(account: Account, options: Options) -> list[str]:
             return number_from_gecos(account)
         return numbers_from_map(options.phones, account.name, account.uid)
     except NoRecord as error:
-        raise CommandError(str(error), "docs/sms.md: whose number") from None
+        raise CommandError(str(error), f"{document('docs/sms.md')}: whose number") from None
 
 
 def _servant(options: Options, account: Account | None) -> Account:
@@ -124,7 +125,7 @@ def _servant(options: Options, account: Account | None) -> Account:
             return find_servant("sms_user", options.sms_user)
         return find_sender(options, account)
     except OptionError as error:
-        raise CommandError(str(error), "sudo script/install --sms") from None
+        raise CommandError(str(error), how_to_install(" --sms")) from None
 
 
 def _done(servant: Account, program: str, expected: str, told: dict[str, Any]) -> str:

@@ -35,8 +35,8 @@ WHY = {
         HAND_IN,
     ),
     NO_SSH: ("ssh did not log in", "log in once with ssh, then try again"),
-    NO_COMMAND: ("there is no trex on its PATH", "sudo script/install there, or --trex"),
-    BAD_USAGE: ("its trex is an older one", "sudo script/install there"),
+    NO_COMMAND: ("there is no trex on its PATH", "install Trex there, or --trex"),
+    BAD_USAGE: ("its trex is an older one", "install a newer one there"),
 }  # fmt: skip
 
 
