@@ -93,7 +93,7 @@ def directory(*people: Person) -> Iterator[None]:
             _start(place / "socket", "slapd", "-f", place / "slapd.conf", "-h", address, "-d", "0")
         )
         NSLCD.write_text(
-            f"uri {address}\nbase {BASE}\nignorecase yes\nvalidnames /^[a-z0-9._\\\\-]+$/i\n"
+            f"uri {address}\nbase {BASE}\nignorecase yes\nnss_disable_enumeration yes\nvalidnames /^[a-z0-9._\\\\-]+$/i\n"
         )
         SOCKET.parent.mkdir()
         servers.append(_start(SOCKET, "nslcd", "-n"))

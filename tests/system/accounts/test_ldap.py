@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import pwd
 import shlex
 import shutil
 from pathlib import Path
@@ -75,3 +77,17 @@ def test_a_record_in_such_a_home_answers_and_what_is_told_can_be_typed(
     shown = trex("show", "--user", person.name)
     [hint] = [line for line in shown.stderr.splitlines() if "trex doctor" in line]
     assert shlex.split(hint.split("trex doctor ")[1]) == ["--user", person.name]
+
+
+def test_the_doctor_sees_whom_the_directory_knows_and_does_not_list(
+    person: ldap.Person, central: dict[str, str]
+) -> None:
+    """As sssd's usual: else nobody were enrolled, and a record that refuses its owner were not seen."""
+    service = sandbox.trex_service("trex-unlisted", *map("=".join, central.items()))
+    assert person.name not in [entry.pw_name for entry in pwd.getpwall()]
+    (USERS / person.name).write_text("nonsense\n")
+    found = json.loads(trex("doctor", "--json", "--service", service).stdout)["findings"]
+    assert [one["check"] for one in found if one["subject"] == person.name] == [
+        "record-RecordError"
+    ]
+    assert "record-nobody" not in [one["check"] for one in found]

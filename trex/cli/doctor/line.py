@@ -12,13 +12,13 @@ from trex.cli.doctor import recovery, sms, totp
 from trex.cli.doctor.enrolment import enrolling
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.fleet import check_fleet
-from trex.cli.doctor.orphans import check_orphans
+from trex.cli.doctor.orphans import check_orphans, names_with_files
 from trex.cli.doctor.record import check_record
 from trex.cli.doctor.remedy import by_hand
 from trex.cli.doctor.survey import survey_homes
 from trex.cli.errors import CommandError
 from trex.cli.location import location_of
-from trex.errors import FileUnsafe, TrexError
+from trex.errors import FileUnsafe, TrexError, UserUnknown
 from trex.login.method import is_absent
 from trex.recovery.notice import make_command
 from trex.sms.errors import SettingsError
@@ -65,9 +65,23 @@ def users_of(options: Options) -> Users:
     is_set_up = {"openpgp": _has_record, "totp": _has_secret, "recovery": _has_codes}[
         options.method
     ]
-    names = [readable(entry.pw_name) for entry in pwd.getpwall()]
+    listed = [readable(entry.pw_name) for entry in pwd.getpwall()]
+    names = [*listed, *_unlisted(options, set(listed))]
     survey = survey_homes(names, lambda name: is_set_up(name, options))
     return Users(survey.found, _untold(survey), check_orphans(options))
+
+
+def _unlisted(options: Options, listed: set[str]) -> list[str]:
+    """Return accounts with a file in central mode that the database knows, but does not list."""
+    found = []
+    for name in names_with_files(options):
+        try:
+            is_account = name not in listed and find_account(name).name == name
+        except UserUnknown:
+            continue
+        if is_account:
+            found.append(name)
+    return found
 
 
 def _untold(survey: Survey) -> list[Finding]:

@@ -27,15 +27,25 @@ WHAT = {"openpgp": "a record", "totp": "a secret", "recovery": "recovery codes"}
 
 def check_orphans(options: Options) -> list[Finding]:
     """Return a finding for each file of an account that there is not."""
+    names = names_with_files(options)
+    template = getattr(options, TEMPLATES[options.method]) if names else ""
+    return [_orphan(name, template, options) for name in names if not _is_there(name)]
+
+
+def names_with_files(options: Options) -> list[str]:
+    """Return whose files are in the one directory that has them all, accounts or not.
+
+    Empty where there is none, and without root's rights.
+    """
     if os.geteuid() != 0 or options.method not in TEMPLATES:
         return []
     template = getattr(options, TEMPLATES[options.method])
     try:
         reader = find_servant("run_as", options.run_as) if options.run_as else ROOT
-        names = run_as(reader, lambda: names_in(template), FILE_SECONDS)
+        names: list[str] = run_as(reader, lambda: names_in(template), FILE_SECONDS)
     except (CommandError, TrexError):  # the check of the line says so
         return []
-    return [_orphan(name, template, options) for name in names if not _is_there(name)]
+    return names
 
 
 def _orphan(name: str, template: str, options: Options) -> Finding:
