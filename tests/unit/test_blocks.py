@@ -101,6 +101,7 @@ NOT_RUN = {
     ("docs/client.md", "$ trex respond"): "shown for what it prints; tests/system/client/test_client_respond.py",
     ("docs/client.md", "$ trex sudo whoami"): "shown for what it prints; tests/system/client/test_tools_sudo.py",
     ("docs/command.md", "$ sudo trex list"): "shown for what it prints, of hosts that are not there",
+    ("docs/compatibility.md", "gpg --quick-generate-key"): "RSA keys take seconds to make; test_fips.py has one",
     ("docs/configuration.md", "sudo script/bootstrap native"): "apt; test_bootstrap.py with one that installs nothing",
     ("docs/configuration.md", "sudo SECURITY="): "the paths of a distribution that is not Debian; test_install.py",
     ("docs/configuration.md", "sudo sshd -t"): "it needs systemd; the lines above it are held by test_sshdfile.py",
