@@ -140,6 +140,7 @@ def test_a_login_at_a_console_confirms_login(machine: Account, holder: Holder, k
     console.expect(r"\$ ")
     console.sendline("sudo trex confirm")
     console.expect("Confirmed: login asks Trex")
+    console.expect(r"\$ ")  # sudo's terminal takes what is typed before
     console.sendline("exit")
     finish(console)
     until(lambda: not watchers())
