@@ -38,7 +38,11 @@ MODULE = PLACE / "module"
 ENTRY = MODULE / "pam_trex.py"
 DOOR = f"pam_python.so {ENTRY}"  # what a PAM service says to have this module
 MOUNTED: list[str | Path] = []
-STAYING = {"/run/trex-pam.pages", "/run/trex-pam.home"}  # one of each for the host, and empty
+STAYING = {
+    "/run/trex-pam.pages",
+    "/run/trex-pam.home",
+    "/run/trex-pam.grace",
+}  # one of each for the host, and empty
 PAM_SERVICES = Path("/etc/pam.d")
 PAM_CODES = {
     0: "PAM_SUCCESS", 1: "PAM_OPEN_ERR", 2: "PAM_SYMBOL_ERR", 3: "PAM_SERVICE_ERR",

@@ -240,6 +240,7 @@ SHARED = {
     "command": "a command's function",
     "main": "a program's",
     "prepare": "a method's, for the story",
+    "basis": "the same, for a grace period",
     "send": "a gateway's, and the program's that loads it",
     "reach": "a gateway's, for the doctor",
     "changes": "a part of `trex setup`: what it writes",

@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "remove": "setup.remove:command",
     "list": "accounts.listing:command",
     "revoke": "accounts.revoke:command",
+    "grace": "accounts.grace:command",
     "doctor": "doctor.command:command",
     "try": "setup.attempt:command",
     "totp": "setup.totp:command",

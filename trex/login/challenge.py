@@ -8,6 +8,7 @@ from trex.errors import ACCEPTED, LATE, MISSING, WRONG, Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol, Self
 
     class Conversation(Protocol):
@@ -77,6 +78,9 @@ class Challenge:
         self.question = ""
         self.echo = True
         self.deadline = now() + seconds
+        # What a success rests on, b"" if that is unknown: a grace period ends when it changes.
+        self.basis: Callable[[], bytes] = bytes
+        self.is_right = False  # what the judgement has found; it is no verdict
         self._judged = False
 
     def __repr__(self) -> str:
@@ -132,6 +136,7 @@ class Challenge:
             return LATE
         right = matches.index(True) if True in matches else None
         self.settle(offered, right)
+        self.is_right = right is not None
         return WRONG if right is None else ACCEPTED
 
 

@@ -3,7 +3,8 @@
 A method is a module with `prepare(login, options, account, reader)`, which returns a
 `trex.login.challenge.Challenge`, or raises an error and leaves nothing behind. Its `question` is
 what to show, its `deadline` how long it is valid, `judge` tells whether a response is right, and
-`end` is called after the judgement. `account` logs in; the method works with the rights of
+`end` is called after the judgement. For a grace period the module also has
+`basis`. `account` logs in; the method works with the rights of
 `reader`. `prepare` raises NoRecord for an account that is not set up for the method.
 """
 
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
         ) -> Challenge:
             """Prepare the challenge, which the story ends after the judgement."""
 
+        def basis(
+            self, login: "Login", options: Options, account: Account, reader: Account, /
+        ) -> bytes:
+            """Return what `Challenge.basis` would be now. Raises what `prepare` raises."""
+
 
 class Login:
     """Who logs in to which service, and what the log says about it."""
@@ -43,6 +49,7 @@ class Login:
         self.remote_host = remote_host
         self.arguments = arguments  # the module's, without its name
         self.caller = os.getpid()  # the application
+        self.invoker = ""  # who has started it, as it says (PAM_RUSER)
         self.method = ""  # until the arguments are read
         self.debug = False
         self.one_try = False
@@ -50,6 +57,7 @@ class Login:
         self.warnings: list[str] = []
         self.fingerprints: list[str] = []
         self.reminder: Reminder | None = None
+        self.remark = ""  # why it was accepted without a question
 
 
 def find_servant(argument: str, name: str) -> "Account":

@@ -5,6 +5,7 @@ from trex.errors import MAX_PATH, OptionError, cut
 MAX_TIMEOUT = 3600
 MAX_GPG_TIMEOUT = 300
 MAX_PROMPT = 200
+MAX_GRACE = 7 * 24 * 3600
 MAX_HOST = 253  # RFC 1035, section 2.3.4, as text
 MAX_LABEL = 63
 MAX_PORT = 65535
@@ -46,6 +47,7 @@ class Options:
     sms_user: str = "_trex-sms"
     nullok: bool = False
     one_try: bool = False
+    grace_period: int = 0  # seconds; 0 asks at each login
     debug: bool = False
 
 
@@ -76,6 +78,11 @@ def parse_options(arguments: list[str]) -> Options:
                 f'argument "{cut(argument, MAX_PATH)}" is unknown{_suggestion(cut(name))}'
             )
     _check_method(options.method, seen)
+    if options.grace_period and options.forward_pass:
+        raise OptionError(
+            "argument forward_pass: expected it without grace_period: whoever is not asked "
+            "types no password to pass on"
+        )
     return options
 
 
@@ -161,6 +168,10 @@ def _timeout(value: str) -> int:
 
 def _gpg_timeout(value: str) -> int:
     return _number(value, MAX_GPG_TIMEOUT, "seconds")
+
+
+def _grace_period(value: str) -> int:
+    return _number(value, MAX_GRACE, "seconds")
 
 
 def _web_max(value: str) -> int:
@@ -266,6 +277,7 @@ READERS = {
     "timeout": _timeout,
     "gpg_timeout": _gpg_timeout,
     "gpg": _absolute_path,
+    "grace_period": _grace_period,
     "prompt": _prompt,
     "message": _message,
     "host_keys": _host_keys,
@@ -290,7 +302,6 @@ ELSEWHERE = {
     "echo-verification-code": "write echo instead",
     "no_strict_owner": "leave it out, and name the account that owns the secrets with run_as=",
     "allowed_perm": "leave it out, and give the secret mode 0600 or less",
-    "grace_period": "not supported, each login asks for a code",
     "allow_readonly": "write secret=/var/lib/trex/totp/%u run_as=_trex-totp instead",
 }
 

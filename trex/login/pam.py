@@ -97,10 +97,12 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
     login = Login("", _item(pamh, "service"), _item(pamh, "rhost"), arguments)
     try:
         login.caller = getattr(pamh, "caller", login.caller)
+        login.invoker = _item(pamh, "ruser")
         login.user = _user(pamh)
         _check_library()
         with OwnChildren() as children:
             outcome = log_in(login, _Conversation(pamh, children))
+            detail = login.remark
             if login.reminder and outcome in NO_REFUSAL:
                 reminder = _reminder(login.reminder)
     except TrexError as error:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 def log_in(login: "Login", conversation: "Conversation") -> Outcome:
     """Ask one challenge and judge one response.
 
+    With `grace_period=` an earlier success is judged first, as a challenge of its own.
     Raises a TrexError if that is not possible; its `outcome` is then the verdict.
     """
     options = parse_options(login.arguments)
@@ -24,8 +25,18 @@ def log_in(login: "Login", conversation: "Conversation") -> Outcome:
     login.account = account.name
     reader = find_servant("run_as", options.run_as) if options.run_as else account
     login.steps.append(f"acting as {reader.name}")
+    method = method_named(options.method)
+    grace = None
+    if options.grace_period:
+        from trex.login.grace import Grace
+
+        grace = Grace(login, options, account, reader)
+        for earlier in grace.earlier_successes(method):
+            outcome = earlier.judge(earlier.obtain(conversation))
+            if earlier.is_right:
+                return outcome
     try:
-        challenge = method_named(options.method).prepare(login, options, account, reader)
+        challenge = method.prepare(login, options, account, reader)
     except NoRecord:
         if options.nullok:
             return NOT_ASKED
@@ -35,7 +46,10 @@ def log_in(login: "Login", conversation: "Conversation") -> Outcome:
         from trex.login.audit import write_notes
 
         write_notes(login)
-        return challenge.judge(challenge.obtain(conversation))
+        outcome = challenge.judge(challenge.obtain(conversation))
+    if grace and challenge.is_right:
+        grace.remember(challenge)
+    return outcome
 
 
 def method_named(name: str) -> "Method":

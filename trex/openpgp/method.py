@@ -49,11 +49,34 @@ def prepare(login: "Login", options: Options, account: "Account", reader: "Accou
             _encrypt(challenge, gpg, login, options, account.name)
             login.reminder = lambda: remind(options, gpg, account)
             standing.keys = gpg.chosen
+            challenge.basis = lambda: _resting_on(standing)
     except BaseException:
         if challenge:
             challenge.end()
         raise
     return challenge
+
+
+def basis(login: "Login", options: Options, account: "Account", reader: "Account") -> bytes:
+    """Return the record and its keys that can be asked now, with their subkeys."""
+    path = find_record(options.auth_file, account, reader)
+    home = expand_path(options.gnupg_home, account)
+    found = _resting_on(Standing(options, account, reader, path, home))
+
+    def notice() -> str:
+        from trex.recovery.notice import after_use
+
+        return after_use(options, account, reader)
+
+    login.reminder = notice
+    return found
+
+
+def _resting_on(standing: Standing) -> bytes:
+    """Return what a success rests on, b"" if that has changed since the standing was made."""
+    content, able = standing.able()
+    keys = sorted(" ".join([key, *sorted(subkeys)]) for key, subkeys in able.items())
+    return "\n".join([*keys, "", ""]).encode() + content if standing.is_unchanged() else b""
 
 
 def _encrypt(challenge: "Encrypted", gpg: Gpg, login: "Login", options: Options, user: str) -> None:

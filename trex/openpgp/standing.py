@@ -49,14 +49,18 @@ class Standing:
 
     def check(self) -> None:
         """Look again. Raises a TrexError where one of these keys would not be asked so now."""
-        if self._look() == self._seen:
+        if self.is_unchanged():
             return
-        able = self._able()
+        _, able = self.able()
         for key in self.keys:
             if not able.get(key.asked, set()).issuperset(key.used):
                 from trex.openpgp.errors import KeyEnded
 
                 raise KeyEnded(key.asked)
+
+    def is_unchanged(self) -> bool:
+        """Tell whether record, keyring and key files are what they were."""
+        return self._look() == self._seen
 
     def _look(self) -> list[tuple[int, ...]]:
         """Return which files these are, and their state; the time, as an inode is used again."""
@@ -70,8 +74,11 @@ class Standing:
                     found.append(())
         return found
 
-    def _able(self) -> dict[str, set[str]]:
-        """Return the record's keys that can be asked now, and which subkeys of theirs."""
+    def able(self) -> tuple[bytes, dict[str, set[str]]]:
+        """Return the record as it is now, and its keys that can be asked, with their subkeys.
+
+        Raises a TrexError.
+        """
         from trex.openpgp.errors import KeyUnusable
         from trex.openpgp.keylist import parse_listing
         from trex.openpgp.recipients import choose
@@ -90,4 +97,4 @@ class Standing:
                 except KeyUnusable:  # also if the file of a key has gone
                     continue
                 able.setdefault(key.asked, set()).update(key.subkeys)
-        return able
+        return content, able

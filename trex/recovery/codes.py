@@ -98,6 +98,11 @@ class RecoveryCodes:
         return [hashed for hashed in self._places if hashed not in self.spent]
 
     @property
+    def identity(self) -> bytes:
+        """Return what stays when a code is used, and changes when new ones are made."""
+        return b"\n".join([self._salt, *sorted(hashed.encode() for hashed in self._places)])
+
+    @property
     def content(self) -> bytes:
         """Return the whole file."""
         return "".join(f"{line}\n" for line in self._lines).encode("latin-1")

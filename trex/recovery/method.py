@@ -32,12 +32,32 @@ def prepare(
 
     Raises NoRecord, FileUnsafe, RecordError, OtherAccount, and NoCodeLeft.
     """
-    path = find_record(options.recovery_file, account, reader)
-    if not codes_for(account, read_secret(path, reader), readable(path)).left:
-        raise NoCodeLeft(f"{readable(path)}: no recovery code is left")
+    path, codes = _find_codes(options, account, reader)
     import hashlib  # noqa: F401 (an upgrade may remove its file before the answer is here)
 
-    return RecoveryCode(login, options, account, reader, path)
+    challenge = RecoveryCode(login, options, account, reader, path)
+    challenge.basis = lambda: codes.identity
+    return challenge
+
+
+def basis(
+    login: "Login",  # noqa: ARG001 (nothing is told)
+    options: "Options",
+    account: "Account",
+    reader: "Account",
+) -> bytes:
+    """Return what identifies the user's codes, spent ones among them."""
+    return _find_codes(options, account, reader)[1].identity
+
+
+def _find_codes(
+    options: "Options", account: "Account", reader: "Account"
+) -> "tuple[str, RecoveryCodes]":
+    path = find_record(options.recovery_file, account, reader)
+    codes = codes_for(account, read_secret(path, reader), readable(path))
+    if not codes.left:
+        raise NoCodeLeft(f"{readable(path)}: no recovery code is left")
+    return path, codes
 
 
 class RecoveryCode(Challenge):

@@ -31,14 +31,12 @@ def prepare(
     """Send a PIN, or raise NotSent, NoRecord for a user without a number, and others."""
     if os.geteuid() != 0:
         raise PrivilegeError("a PIN can be sent only if root calls PAM")
-    if options.gecos_phone:
-        numbers = number_from_gecos(account)
-    else:
-        numbers = numbers_from_map(options.phones, account.name, account.uid)
+    numbers = _numbers(options, account)
     settings = read_settings(options.sms_file)
     servant = find_sender(options, account)
     pin = random_digits(options.digits)
     challenge = OneText(pin, options.timeout)
+    challenge.basis = lambda: "\n".join(numbers).encode()
     challenge.echo = options.echo
     lifetime = spoken_duration(options.timeout)
     text = f"{pin} is the PIN for a login at {os.uname().nodename}. It is valid for {lifetime}."
@@ -47,6 +45,22 @@ def prepare(
     sent = f"Trex: a PIN was sent to {ends}. It is valid for {lifetime}."
     challenge.question = f"\n{sent}\n{options.prompt or QUESTION}"
     return challenge
+
+
+def basis(
+    login: "Login",  # noqa: ARG001 (nothing is told)
+    options: "Options",
+    account: "Account",
+    reader: "Account",  # noqa: ARG001 (no file of the user's is read)
+) -> bytes:
+    """Return the user's numbers."""
+    return "\n".join(_numbers(options, account)).encode()
+
+
+def _numbers(options: "Options", account: "Account") -> list[str]:
+    if options.gecos_phone:
+        return number_from_gecos(account)
+    return numbers_from_map(options.phones, account.name, account.uid)
 
 
 def send(servant: "Account", user: str, numbers: list[str], text: str, settings: "Table") -> str:

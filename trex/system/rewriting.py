@@ -220,7 +220,7 @@ def write_durably(path: str, made: str, content: bytes, mode: int) -> None:
     """
     descriptor = os.open(made, NEW, 0o600)
     try:
-        with open(descriptor, "wb") as file:
+        with _no_signal_of_a_limit(), open(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fchmod(descriptor, mode)

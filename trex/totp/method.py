@@ -41,14 +41,40 @@ def prepare(
     login: "Login", options: "Options", account: "Account", reader: "Account"
 ) -> "OneTimeCode":
     """Check that the user's file can be used, and load what is needed after the prompt."""
-    path = find_record(options.secret, account, reader)
+    path, state = _find_state(options, account, reader)
     from_debian("pyotp", "python3-pyotp")
-    check_uid(OtpState(read_secret(path, reader), readable(path)), path, account)
     if options.fleet:
         read_fleet(options)
         find_sender(options, account)
     login.reminder = lambda: after_use(options, account, reader)
-    return OneTimeCode(login, options, reader, path)
+    challenge = OneTimeCode(login, options, reader, path)
+    challenge.basis = lambda: _resting_on(state)
+    return challenge
+
+
+def basis(login: "Login", options: "Options", account: "Account", reader: "Account") -> bytes:
+    """Return the user's secret, and for which account it was made."""
+    found = _resting_on(_find_state(options, account, reader)[1])
+    login.reminder = lambda: after_use(options, account, reader)
+    return found
+
+
+def noted_logins(
+    options: "Options", account: "Account", reader: "Account"
+) -> list[tuple[str, int]]:
+    """Return from where and when (Unix time) pam_google_authenticator has let the user in."""
+    return _find_state(options, account, reader)[1].last_logins
+
+
+def _resting_on(state: OtpState) -> bytes:
+    return f"{state.secret} {state.uid}".encode()
+
+
+def _find_state(options: "Options", account: "Account", reader: "Account") -> tuple[str, OtpState]:
+    path = find_record(options.secret, account, reader)
+    state = OtpState(read_secret(path, reader), readable(path))
+    check_uid(state, path, account)
+    return path, state
 
 
 def check_uid(state: OtpState, path: str, account: "Account") -> None:

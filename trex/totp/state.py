@@ -29,6 +29,7 @@ MISREAD = str.maketrans("018", "OLB", " \t\r-")  # google-authenticator accepts 
 # Where a file does not say DISALLOW_REUSE, Trex remembers used steps in a line of its own:
 # google-authenticator skips and keeps unknown lines.
 REUSE, OWN_REUSE = "DISALLOW_REUSE", "TREX_USED_STEPS"
+LAST, MOST_LAST = "LAST", 10  # LAST0 to LAST9
 OWNER = "TREX_UID"  # for which account, where the file is not its own
 
 
@@ -122,6 +123,20 @@ class OtpState:
                 break
             pairs.append((int(step), int(f"{sign}{skew}")))
         return pairs
+
+    @property
+    def last_logins(self) -> list[tuple[str, int]]:
+        """Return (remote host, Unix time) of the logins that grace_period= has noted there.
+
+        A line that has another form says nothing, as to pam_google_authenticator.
+        """
+        indexes = [self._find(f"{LAST}{number}") for number in range(MOST_LAST)]
+        values = [self._value(index).split() for index in indexes if index is not None]
+        return [
+            (words[0], int(words[1]))
+            for words in values
+            if len(words) == 2 and _is_number(words[1], MAX_COUNTER)  # noqa: PLR2004 (host, time)
+        ]
 
     def set(self, name: str, value: str) -> None:
         """Set an option: on its own line, or on a new line after the secret."""

@@ -10,6 +10,7 @@ import pytest
 from tests.support import sandbox
 from tests.support.command import options_of, trex
 from tests.support.examination import SERVICE, write_stack
+from tests.support.grace import DAY, PLACE
 from tests.support.remedies import Case, Stage, runnable, see_it_gone
 
 if TYPE_CHECKING:
@@ -79,6 +80,12 @@ def _locker_by_common_auth(stage: Stage) -> None:
     sandbox.pam_service("i3lock", "auth include common-auth", "account include common-account")
 
 
+def _give_grace_away(_stage: Stage) -> None:
+    OPEN.write_text(f"auth required {sandbox.DOOR} {DAY}\nauth required pam_unix.so\n")
+    PLACE.mkdir(mode=0o777, exist_ok=True)
+    PLACE.chmod(0o777)
+
+
 def _others_can_write(_stage: Stage) -> None:
     SERVICE.chmod(0o666)
 
@@ -116,6 +123,11 @@ CASES = [
     Case("pam-password", written("required {trex} method=totp forward_pass"), host="coder"),
     Case("pam-sms-first", text("auth required {trex} method=sms\n", OPEN),
          ("--service", OPEN.name), host="sender"),
+    Case("pam-grace", text("auth required {trex} grace_period=60\n", OPEN),
+         ("--service", OPEN.name)),
+    Case("pam-grace", text("auth sufficient {trex} grace_period=60\nauth required pam_unix.so\n",
+                           OPEN), ("--service", OPEN.name)),
+    Case("grace-place", _give_grace_away, ("--service", OPEN.name)),
     Case("pam-absent", text("#%PAM\n@include common-auth\n@include common-account\n")),
     Case("pam-absent", text("auth required pam_env.so\naccount required pam_permit.so\n")),
     Case("pam-absent", _without_trex, ("--service", "sudo")),

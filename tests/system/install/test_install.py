@@ -125,6 +125,7 @@ def test_uninstall_refuses_while_pam_names_the_module(
         service.unlink(missing_ok=True)
     Path("/run/trex-pam.pages").touch()
     Path("/run/trex-pam.home").mkdir(exist_ok=True)
+    Path("/run/trex-pam.grace/1000").mkdir(parents=True, exist_ok=True)
     done = install("--uninstall")
     assert done.returncode == 0, done.stderr
     assert not ENTRY.is_symlink()

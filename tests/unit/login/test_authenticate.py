@@ -42,6 +42,7 @@ class Handle:
     exception = type("PamException", (Exception,), {})
     service = "sshd"
     rhost: str | None = None
+    ruser: str | None = None
     user: str | Exception | None = "alice"
     reply: object = "an answer"
 

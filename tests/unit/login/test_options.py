@@ -45,6 +45,7 @@ OTHER_THAN_DEFAULT = {
     "sms_user": ("sms_user=_sms", "_sms"),
     "nullok": ("nullok", True),
     "one_try": ("one_try", True),
+    "grace_period": ("grace_period=604800", 604800),
     "debug": ("debug", True),
 }
 
@@ -122,8 +123,6 @@ def test_one_login_s_options_are_not_another_s() -> None:
         ("echo-verification-code", "write echo instead"),
         ("no_strict_owner", "leave it out"),
         ("allowed_perm=0400", "mode 0600 or less"),
-        ("grace_period=3600", "each login asks"),
-        ("grace_period", "each login asks"),
         ("allow_readonly", "write secret="),
         ("run_as=", "the name of an account"),
         ("run_as=../root", "the name of an account"),
@@ -162,6 +161,9 @@ def test_one_login_s_options_are_not_another_s() -> None:
         ("web_host=" + "a." * 127 + "a", "a host's name or address"),
         ("web_host=192.0.2.256", "a host's name or address"),
         ("web_host=\u00e9", "a host's name or address"),
+        ("grace_period=0", "seconds from 1 to 604800"),
+        ("grace_period=604801", "seconds from 1 to 604800"),
+        ("grace_period", "did you mean"),
         ("web_max=0", "pages from 1 to 1000"),
         ("web_max=1001", "pages from 1 to 1000"),
         ("web_user=", "the name of an account"),
@@ -258,3 +260,8 @@ def test_a_percent_sign_in_a_home_is_not_expanded_again() -> None:
 def test_an_account_without_an_absolute_home_is_an_error(home: str) -> None:
     with pytest.raises(OptionError, match="needs a home directory"):
         expand("%h/.auth_gpg", user="alice", home=home)
+
+
+def test_a_password_that_nobody_types_is_not_passed_on() -> None:
+    with pytest.raises(OptionError, match="forward_pass: expected it without grace_period"):
+        parse_options(["method=totp", "forward_pass", "grace_period=60"])

@@ -16,6 +16,7 @@ from trex.cli.accounts.remaining import tell_what_is_left, tell_what_is_open
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
 from trex.cli.location import find_location, location_options
+from trex.cli.remembered import end_grace
 from trex.cli.setup import keyring
 from trex.cli.setup.questions import confirm
 from trex.cli.terminal import answer
@@ -64,8 +65,10 @@ def command(*, what: str | None, end_sessions: bool, yes: bool, **arguments: Any
             if fingerprint
             else import_revocations(record, revocations, what, silently=yes)
         )
+        end_grace(location.user.uid)
         tell_what_is_left(location, ended, what)
     if end_sessions:
+        end_grace(location.user.uid)
         _end_sessions(location.user, silently=yes)
     else:
         tell_what_is_open(location.user)

@@ -30,6 +30,7 @@ from trex.cli.installed import document
 from trex.cli.setup.questions import confirm
 from trex.cli.terminal import answer, say
 from trex.errors import OptionError
+from trex.login.grace import boot_id
 
 if TYPE_CHECKING:
     from typing import Any
@@ -240,7 +241,7 @@ def _switch_on(choice: Choice, edits: list[Edit], seconds: int, *, anyway: bool)
     """Write the plan down, prepare the way back, and only then change something."""
     one = plan.Activation(
         secrets.token_hex(8), choice.service, services_of(choice.service, [e.path for e in edits]),
-        edits, plan.boot_id(), time.clock_gettime(time.CLOCK_BOOTTIME) + seconds,
+        edits, boot_id(), time.clock_gettime(time.CLOCK_BOOTTIME) + seconds,
         time.time() + seconds,
     )  # fmt: skip
     try:

@@ -17,6 +17,7 @@ from trex.cli.errors import CommandError
 from trex.cli.installed import document
 from trex.cli.setup.questions import confirm
 from trex.cli.terminal import answer, say
+from trex.login.grace import boot_id
 
 if TYPE_CHECKING:
     from trex.cli.activation.plan import Edit
@@ -99,7 +100,7 @@ def _refuse_edited(edits: list[Edit], service: str) -> None:
 
 def _restore(active: plan.Activation, edits: list[Edit]) -> None:
     one = replace(
-        active, identity=secrets.token_hex(8), edits=edits, boot=plan.boot_id(), ends=True,
+        active, identity=secrets.token_hex(8), edits=edits, boot=boot_id(), ends=True,
         deadline=time.clock_gettime(time.CLOCK_BOOTTIME) + SECONDS, until=time.time() + SECONDS,
     )  # fmt: skip
     try:

@@ -14,12 +14,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from trex.cli.errors import CommandError
+from trex.login.grace import boot_id
 from trex.system.rewriting import sync_directory, write_durably
 
 STATE = "/var/lib/trex/activation"
 PENDING, REVERTING, ACTIVE = "pending.", "reverting.", "active."
 UNWRITTEN = ".new"
-BOOT = "/proc/sys/kernel/random/boot_id"
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,6 @@ class Activation:
 def with_original(edit: Edit, original: str | None) -> Edit:
     """Return an edit that belongs to an earlier one."""
     return replace(edit, original=original)
-
-
-def boot_id() -> str:
-    """Return what is another text after each start of the host."""
-    with open(BOOT, encoding="ascii") as file:
-        return file.read().strip()
 
 
 def make_state() -> None:

@@ -21,6 +21,7 @@ from trex.cli.doctor.doors import asked_by, trex_rules
 from trex.cli.doctor.effective import Sshd
 from trex.cli.doctor.finding import ERROR, NOTE, STATUS, Finding
 from trex.cli.doctor.gateways import ONLINE
+from trex.cli.doctor.grace import check_grace
 from trex.cli.doctor.hostkeys import check_host_keys, keys_of_sshd
 from trex.cli.doctor.line import AS_ROOT, Users, check_line, either, left_out, users_of
 from trex.cli.doctor.module import check_modules, check_others
@@ -193,6 +194,9 @@ def _check_lines(
             findings += check_host_keys(rule, options, of_sshd, is_remote=is_remote)
         if options.method == "recovery":
             findings += check_place(stack, rule, options, lines)
+    if any(options.grace_period for _, options in asking):
+        strangers = not is_called_by_users(service) and _strangers_come(service, sshd)
+        findings += check_grace(stack, asking, strangers=strangers)
     if any(options.nullok for _, options in asking) and _strangers_come(service, sshd):
         findings += check_unasked(stack, asking)
     found = [

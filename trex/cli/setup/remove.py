@@ -9,6 +9,7 @@ import click
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
 from trex.cli.location import find_location, location_options
+from trex.cli.remembered import end_grace
 from trex.cli.setup import recordfile
 from trex.cli.setup.leftover import Leftover, find_leftover, remove_leftover
 from trex.cli.setup.questions import confirm
@@ -64,6 +65,8 @@ def command(*, with_keys: bool, yes: bool, **arguments: Any) -> None:
             ) from None
 
     run_as(location.writer, remove)
+    if not location.is_gone:
+        end_grace(location.user.uid)
     say(f"Removed. A copy is in {location.shown}{recordfile.BACKUP}")
     if leftover.fingerprints or leftover.files:
         remove_leftover(location, leftover)

@@ -1,0 +1,169 @@
+"""The file that remembers a success: read strictly, and never in place of a question."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+import trex.login.grace
+from trex.errors import ACCEPTED, LATE, WRONG, FileUnsafe, NoRecord
+from trex.login.challenge import Challenge, now
+from trex.login.grace import Grace
+from trex.login.gracefile import content_of, parse
+from trex.login.method import Login
+from trex.login.options import parse_options
+from trex.system.privilege import Account
+from trex.system.rewriting import write_durably
+
+if TYPE_CHECKING:
+    from trex.login.challenge import Conversation
+    from trex.login.method import Method
+
+NOBODY_ASKED = cast("Conversation", None)
+ALICE = Account("alice", 1000, 1000, "/home/alice", [])
+FIELDS = {
+    "user": "alice", "service": "sshd", "method": "openpgp", "origin": "192.0.2.1",
+    "boot": "2f1c", "uid": "1000", "since": "17", "seconds": "60", "proof": "a" * 64,
+}  # fmt: skip
+WHOLE = content_of(FIELDS)
+
+
+def test_what_is_written_is_read_again() -> None:
+    assert parse(WHOLE, "/run/x") == FIELDS
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n", WHOLE[:-1], WHOLE + b"\n", WHOLE.replace(b"grace 1", b"grace 2"),
+     WHOLE.replace(b"since 17", b"since -17"), WHOLE.replace(b"since 17", b"since 1e9"),
+     WHOLE.replace(b"since 17", b"since"), WHOLE.replace(b"since 17", b"since " + b"1" * 21),
+     WHOLE.replace(b"aaaa\n", b"AAAA\n"), WHOLE.replace(b"aaaa\n", b"\n"),
+     WHOLE.replace(b"uid 1000\n", b""), WHOLE.replace(b"uid 1000\n", b"uid 1000\nuid 1000\n"),
+     WHOLE.replace(b"alice", b"\xff")],
+)  # fmt: skip
+def test_what_is_not_whole_is_nothing(content: bytes) -> None:
+    with pytest.raises(FileUnsafe, match="something else, or a part of it"):
+        parse(content, "/run/x")
+
+
+class Method_:  # noqa: N801 (stands for a module)
+    """A method whose success rests on one text."""
+
+    text = b"as it is"
+
+    def basis(self, *_: object) -> bytes:
+        return self.text
+
+
+class Host:
+    """One host's files and clock."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, dict[str, str]] = {}
+        self.passed = 0.0
+
+    def read(self, _: int, name: str) -> dict[str, str]:
+        if name not in self.files:
+            raise NoRecord(name)
+        return self.files[name]
+
+    def write(self, _: int, name: str, fields: dict[str, str]) -> None:
+        self.files[name] = fields
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    host = Host()
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(trex.login.grace, "read_state", host.read)
+    monkeypatch.setattr(trex.login.grace, "write_state", host.write)
+    monkeypatch.setattr(trex.login.grace, "now", lambda: now() + host.passed)
+    return host
+
+
+def period(seconds: int = 60, address: str = "192.0.2.1", *more: str) -> Grace:
+    arguments = [f"grace_period={seconds}", *more]
+    login = Login("alice", "sshd", address, arguments)
+    return Grace(login, parse_options(arguments), ALICE, ALICE)
+
+
+def succeed(grace: Grace) -> None:
+    challenge = Challenge(60)
+    challenge.basis = lambda: Method_.text
+    grace.remember(challenge)
+
+
+def judged(grace: Grace, method: Method_ | None = None) -> list[Any]:
+    found = grace.earlier_successes(cast("Method", method or Method_()))
+    return [one.judge(one.obtain(NOBODY_ASKED)) for one in found]
+
+
+def test_a_success_counts_until_its_period_is_over(host: Host) -> None:
+    succeed(period())
+    assert judged(period()) == [ACCEPTED]
+    host.passed = 59
+    assert judged(period()) == [ACCEPTED]
+    host.passed = 60
+    assert judged(period()) == []
+
+
+def test_a_period_that_ends_between_reading_and_judging_is_over(host: Host) -> None:
+    succeed(period(1))
+    (one,) = period(1).earlier_successes(cast("Method", Method_()))
+    one.deadline = now()
+    assert one.judge(one.obtain(NOBODY_ASKED)) is LATE
+    assert not one.is_right
+
+
+def test_a_success_of_a_time_to_come_counts_for_nothing(host: Host) -> None:
+    """CLOCK_BOOTTIME goes back where a container is moved."""
+    succeed(period())
+    host.passed = -10
+    assert judged(period()) == []
+
+
+def test_another_basis_or_line_is_wrong(host: Host) -> None:
+    succeed(period())
+    other = Method_()
+    other.text = b"as it was not"
+    assert judged(period(), other) == [WRONG]
+    assert judged(period(60, "192.0.2.1", "timeout=599")) == [WRONG]
+    assert judged(period(61)) == [WRONG]
+
+
+def test_what_a_success_rests_on_has_to_be_known(host: Host) -> None:
+    """As where a key was revoked just as its response came."""
+    period().remember(Challenge(60))
+    assert host.files == {}
+
+
+def test_without_root_nothing_is_read_or_written(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    succeed(period())
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert judged(period()) == []
+    host.files.clear()
+    succeed(period())
+    assert host.files == {}
+
+
+def test_a_limit_of_the_caller_s_on_a_file_s_size_ends_nothing(tmp_path: Path) -> None:
+    """Whoever calls su can set it: SIGXFSZ would end su, and an administrator's trex as well."""
+    path = tmp_path / "file"
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4, 4))
+        try:
+            write_durably(str(path), f"{path}.new", b"more than that", 0o600)
+        except OSError:
+            os._exit(7)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,116 @@
+"""Where a login comes from: what the kernel says of the program that asks."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from trex.login import origin
+from trex.login.method import Login
+from trex.login.origin import NoOrigin, is_remote, origin_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OWN_NAME = pwd.getpwuid(os.getuid()).pw_name
+OWN_LINE = f"uid {os.getuid()}, audit "
+
+
+def login(remote_host: str = "", invoker: str = OWN_NAME, caller: int = 0) -> Login:
+    made = Login("alice", "su", remote_host, [])
+    made.invoker = invoker
+    made.caller = caller or os.getpid()
+    return made
+
+
+@pytest.fixture
+def at_a_terminal() -> Iterator[int]:
+    """A process that leads a session with a terminal of its own."""
+    ours, theirs = os.openpty()
+    code = (
+        "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY); print(flush=True); input()"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-I", "-c", code],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    assert child.stdout
+    child.stdout.readline()
+    yield child.pid
+    child.kill()
+    child.wait()
+    child.stdout.close()
+    os.close(ours)
+
+
+@pytest.fixture
+def without_terminal() -> Iterator[int]:
+    """A process that leads a session without one."""
+    child = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, start_new_session=True)
+    yield child.pid
+    child.communicate()
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1", "::1"])
+def test_a_server_s_login_comes_from_an_address(address: str) -> None:
+    assert origin_of(login(address)) == address
+    assert is_remote(address)
+
+
+def test_a_set_user_id_program_has_no_address(
+    monkeypatch: pytest.MonkeyPatch, at_a_terminal: int, without_terminal: int
+) -> None:
+    """Its caller may have a say in PAM_RHOST: sudo's `pam_rhost`, programs of the host's own."""
+    monkeypatch.setattr(origin, "_is_set_id", lambda _: True)
+    with pytest.raises(NoOrigin, match="neither a remote host nor a terminal"):
+        origin_of(login("192.0.2.1", caller=without_terminal))
+    assert not is_remote(origin_of(login("192.0.2.1", caller=at_a_terminal)))
+
+
+def test_the_kernel_says_whether_a_program_is_set_user_id() -> None:
+    assert not origin._is_set_id(os.getpid())
+
+
+def test_a_session_is_known_by_number_and_start(
+    at_a_terminal: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = origin_of(login(caller=at_a_terminal))
+    assert f"session {at_a_terminal} of " in first
+    assert OWN_LINE in first
+    assert origin_of(login(caller=at_a_terminal)) == first
+    real = origin._stat
+
+    def later(pid: int) -> list[bytes]:
+        fields = real(pid)
+        fields[origin.STARTED] = b"%d" % (int(fields[origin.STARTED]) + 1)
+        return fields
+
+    monkeypatch.setattr(origin, "_stat", later)
+    assert origin_of(login(caller=at_a_terminal)) != first
+
+
+@pytest.mark.parametrize("invoker", ["", "no-such-account", "../x", "\udcff"])
+def test_who_has_started_a_program_has_to_be_known(at_a_terminal: int, invoker: str) -> None:
+    with pytest.raises(NoOrigin, match="does not say who has started it"):
+        origin_of(login(invoker=invoker, caller=at_a_terminal))
+
+
+def test_the_real_uid_is_not_another_s(at_a_terminal: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(origin, "_real_uid", lambda _: 4711)
+    with pytest.raises(NoOrigin, match="uid 4711 has started the program, which says uid"):
+        origin_of(login(caller=at_a_terminal))
+
+
+def test_a_process_that_has_gone_has_no_origin() -> None:
+    gone = subprocess.Popen(["/bin/true"])
+    gone.wait()
+    with pytest.raises(NoOrigin, match="nothing is known of process"):
+        origin_of(login("192.0.2.1", caller=gone.pid))
