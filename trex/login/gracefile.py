@@ -89,7 +89,8 @@ def _make_room(directory: str) -> None:
 def states() -> "Iterator[dict[str, str] | FileUnsafe]":
     """Yield what each file has, or why it has nothing."""
     for uid in _uids():
-        for name in sorted(_names(f"{PLACE}/{uid}")):
+        written = [name for name in _names(f"{PLACE}/{uid}") if not name.startswith(".")]
+        for name in sorted(written):
             with suppress(NoRecord):
                 try:
                     yield read_state(uid, name)

@@ -283,6 +283,7 @@ def test_a_set_user_id_program_has_no_address(
         started.unlink()
 
 
+@pytest.mark.usefixtures("door")
 def test_ssh_is_asked_again_from_another_address(
     alice: Account, holder: Holder, sshd: Callable[..., Sshd], place: Path
 ) -> None:

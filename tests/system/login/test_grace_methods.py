@@ -10,6 +10,7 @@ import pytest
 from tests.support import sandbox
 from tests.support.codes import ACCOUNT_LINES, FILE, otp_file, text
 from tests.support.grace import DAY, HOME, OFFICE, PLACE, UNASKED
+from tests.support.recovery import CODES, recovery_file, write_codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,3 +106,30 @@ def test_a_line_of_google_authenticator_s_counts_if_it_is_of_this_host_boot_and_
                        yesterday=now - 86401, boot=booted - 1)  # fmt: skip
     bob.write(text('" TOTP_AUTH', f'" {told}'), FILE)
     assert unasked(HOME) == counts
+
+
+def test_a_recovery_code_counts_until_there_are_new_ones(
+    bob: Account, client: Path, service: Callable[..., str]
+) -> None:
+    write_codes(bob)
+    day = service("method=recovery", DAY)
+
+    def verdict(*options: str) -> str:
+        return sandbox.ask_pam(client, day, "bob", *options, "--rhost", HOME).verdict
+
+    assert verdict("--answer", CODES[0]) == "PAM_SUCCESS"
+    assert verdict("--no-response") == "PAM_SUCCESS", "though the file has changed: one is spent"
+    content = recovery_file(bob).read_text()
+    bob.write(content.replace("salt 00", "salt 01"), recovery_file(bob).name)
+    assert verdict("--no-response") == "PAM_AUTH_ERR"
+
+
+def test_a_recovery_code_that_was_used_is_told_of_also_where_nobody_is_asked(
+    bob: Account, client: Path, codes: Callable[[str], None]
+) -> None:
+    """Whoever has found the sheet could hide behind the owner's grace period."""
+    codes(EMERGENCY[0])
+    write_codes(bob, spent={CODES[0]: int(time.time())})
+    asked = sandbox.ask_pam(client, "otp-grace", "bob", "--no-response", "--rhost", HOME)
+    assert asked.verdict == "PAM_SUCCESS"
+    assert "a recovery code was used on" in asked.output + asked.prompt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -12,9 +13,17 @@ import pytest
 
 import trex.login.grace
 from trex.errors import ACCEPTED, LATE, WRONG, FileUnsafe, NoRecord
+from trex.login import gracefile
 from trex.login.challenge import Challenge, now
 from trex.login.grace import Grace
-from trex.login.gracefile import content_of, parse
+from trex.login.gracefile import (
+    content_of,
+    forget_successes,
+    parse,
+    read_state,
+    states,
+    write_state,
+)
 from trex.login.method import Login
 from trex.login.options import parse_options
 from trex.system.privilege import Account
@@ -151,6 +160,58 @@ def test_without_root_nothing_is_read_or_written(
     host.files.clear()
     succeed(period())
     assert host.files == {}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have the files lie where this test alone looks."""
+    monkeypatch.setattr(gracefile, "PLACE", f"{tmp_path}/grace")
+    return tmp_path / "grace"
+
+
+STEPS = ["mkdir", "scandir", "open", "fsync", "fchmod", "rename"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_write_that_fails_is_told_and_refuses_nobody(
+    place: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(trex.login.grace, "origin_of", lambda _: "192.0.2.1")
+    grace = period()
+    monkeypatch.setattr(os, step, fail)
+    succeed(grace)
+    monkeypatch.undo()
+    assert grace._login.warnings == [
+        "this success is not remembered: [Errno 28] No space left on device"
+    ]
+    assert not list(place.glob("*/[!.]*"))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_login_that_is_ended_while_it_writes_leaves_all_or_nothing(
+    place: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    before = {**FIELDS, "since": "1"}
+    if step != "mkdir":
+        write_state(1000, "name", before)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            monkeypatch.setattr(os, step, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+            write_state(1000, "name", FIELDS)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    if step != "mkdir":
+        assert read_state(1000, "name") == before
+    assert list(states()) == ([] if step == "mkdir" else [before]), "no half of one is shown"
+    write_state(1000, "name", FIELDS)
+    assert read_state(1000, "name") == FIELDS
+    assert forget_successes(1000) == 1
+    assert not (place / "1000").exists()
 
 
 def test_a_limit_of_the_caller_s_on_a_file_s_size_ends_nothing(tmp_path: Path) -> None:
