@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 
 from tests.support import sandbox
 from tests.support.grace import DAY, HOME, OFFICE, PLACE, only_file
-from trex.cli.accounts.grace import _spoken
+from trex.cli.accounts.grace import _spoken, _terminal
 from trex.cli.main import trex
 
 if TYPE_CHECKING:
@@ -64,6 +65,13 @@ def test_what_is_remembered_is_shown(alice: Account, asked: Callable[..., bool],
     assert row == {"user": "alice", "service": day, "method": "openpgp", "origin": HOME}
     only_file(alice).write_text("x")
     assert "warning" in run("grace", "list")
+
+
+def test_only_root_sees_and_ends_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    for words in (["list"], ["clear", "--all"]):
+        done = CliRunner().invoke(trex, ["grace", *words], standalone_mode=False)
+        assert str(done.exception) == "only root can see and end grace periods"
 
 
 def test_a_user_s_periods_are_ended_or_everybody_s(
@@ -120,6 +128,19 @@ def test_a_record_that_is_removed_ends_them(alice: Account, asked: Callable[...,
     assert not (PLACE / str(alice.uid)).exists()
     Path(f"{alice.record}~").rename(alice.record)
     assert asked()
+
+
+@pytest.mark.parametrize(
+    ("device", "told"),
+    [
+        (os.makedev(136, 3), "pts/3"),
+        (os.makedev(4, 1), "tty1"),
+        (os.makedev(5, 1), "terminal 1281"),
+    ],
+)
+def test_terminals(device: int, told: str) -> None:
+    origin = f"terminal {device}, session 4711 of 99, uid 1000, audit 3"
+    assert _terminal(origin) == f"{told}, session 4711"
 
 
 @pytest.mark.parametrize(

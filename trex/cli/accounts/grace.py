@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import click
 
@@ -25,6 +26,7 @@ Examples:
   sudo trex grace clear --user alice
   sudo trex grace clear --all
 """
+PSEUDO, VIRTUAL = 136, 4  # majors of terminals: devices.txt of the kernel's documentation
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -85,11 +87,22 @@ def seconds_left(state: dict[str, str]) -> int:
 
 def _described(state: dict[str, str], left: int) -> str:
     origin = state["origin"]
-    where = f"from {origin}" if is_remote(origin) else f"at {origin.partition(' of ')[0]}"
+    where = f"from {origin}" if is_remote(origin) else f"at {_terminal(origin)}"
     return (
         f"{state['user']}: {state['service']}, method={state['method']}, {where}: "
         f"{_spoken(left)} left"
     )
+
+
+def _terminal(origin: str) -> str:
+    """Return a terminal as `who` names it, and its session: `pts/3, session 4711`."""
+    found = re.match(r"terminal (\d+), session (\d+)", origin, re.ASCII)
+    if found is None:
+        return origin
+    device, session = found.groups()
+    major, minor = os.major(int(device)), os.minor(int(device))
+    name = {PSEUDO: f"pts/{minor}", VIRTUAL: f"tty{minor}"}.get(major, f"terminal {device}")
+    return f"{name}, session {session}"
 
 
 def _spoken(seconds: int) -> str:
