@@ -42,6 +42,7 @@ RUN = {
         "Answering with gpg alone": HOME,
     },
     "docs/configuration.md": {"Signed challenges": PUBLISHED},
+    "docs/grace.md": {"Set it up": "tests/system/accounts/test_grace_command.py"},
     "docs/installing.md": {"One file": HOME},
     "docs/operations.md": {
         "Switch it on": "tests/system/activation/test_as_the_pages_say.py",

@@ -12,7 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support import sandbox
+from tests.support.examination import SERVICE
 from tests.support.grace import DAY, HOME, OFFICE, PLACE, only_file
+from tests.support.page_text import blocks
 from trex.cli.accounts.grace import _spoken, _terminal
 from trex.cli.main import trex
 
@@ -65,6 +67,20 @@ def test_what_is_remembered_is_shown(alice: Account, asked: Callable[..., bool],
     assert row == {"user": "alice", "service": day, "method": "openpgp", "origin": HOME}
     only_file(alice).write_text("x")
     assert "warning" in run("grace", "list")
+
+
+def test_the_page_s_line_and_its_commands_are_typed_as_they_stand(
+    host: Account, client: Path, holder: Holder
+) -> None:
+    """With an SSH key first, as the page has it; the doctor has nothing against the period."""
+    _, line, commands = blocks("docs/grace.md", "## Set it up")
+    module = line.strip().replace("pam_trex.so", sandbox.DOOR)
+    SERVICE.write_text(f"{module}\naccount required pam_permit.so\n")
+    options = ("--answer-with", holder.command(), "--rhost", HOME)
+    assert sandbox.ask_pam(client, "sshd", "alice", *options).verdict == "PAM_SUCCESS"
+    shown, doctor = [one.removeprefix("sudo trex ").split() for one in commands.split("\n") if one]
+    assert run(*shown) == f"alice: sshd, method=openpgp, from {HOME}: 11 h 59 min left\n"
+    assert "grace" not in CliRunner().invoke(trex, doctor, prog_name="trex").output
 
 
 def test_only_root_sees_and_ends_them(monkeypatch: pytest.MonkeyPatch) -> None:
