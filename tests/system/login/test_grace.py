@@ -13,6 +13,7 @@ import pytest
 
 from tests.support import sandbox
 from tests.support.grace import BOOT, DAY, HOME, OFFICE, PLACE, only_file
+from tests.support.owner import Owner
 from tests.support.sshd import Sshd, answering
 
 if TYPE_CHECKING:
@@ -114,6 +115,32 @@ def test_a_key_that_is_revoked_or_has_expired_lets_nobody_in(
     alice.import_keys(holder.public(key))
     asked = sandbox.ask_pam(client, day, "alice", "--rhost", HOME)
     assert asked.verdict == "PAM_AUTHINFO_UNAVAIL"
+
+
+def test_a_subkey_that_is_revoked_ends_it_though_the_key_has_another(
+    alice: Account, client: Path, place: Path, day: str
+) -> None:
+    """What was stolen is a laptop with a subkey of its own: its owner keeps the key."""
+    owner = Owner(place / "owner-of-grace")
+
+    def asked() -> bool:
+        options = ("--answer-with", owner.command(), "--rhost", HOME)
+        told = sandbox.ask_pam(client, day, "alice", *options)
+        assert told.verdict == "PAM_SUCCESS"
+        return "BEGIN PGP" in told.prompt
+
+    try:
+        key = owner.make("laptops@example.org", at="20200101T000000")
+        owner.stolen = key
+        owner._run("--quick-add-key", key, "cv25519", "encr", "never")
+        alice.import_keys(owner.public(key))
+        alice.write(f"{key} trust nosign\n")
+        assert [asked(), asked()] == [True, False]
+        owner.edit("key 2", "revkey", "y", "0", "", "y")
+        alice.import_keys(owner.public(key))
+        assert [asked(), asked()] == [True, False]
+    finally:
+        owner.remove()
 
 
 def let_others_write(path: Path) -> None:

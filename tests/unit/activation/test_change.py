@@ -11,6 +11,7 @@ import pytest
 from trex.cli.activation import change, edits, plan, turn
 from trex.cli.activation.plan import Activation, Edit
 from trex.cli.errors import CommandError
+from trex.login.grace import boot_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +60,7 @@ def test_one_command_at_a_time_and_its_state_is_root_s_alone() -> None:
 @pytest.mark.usefixtures("state")
 def test_what_is_late_cannot_be_confirmed_any_more() -> None:
     """Whatever should have taken it back by then."""
-    one = Activation("0123456789abcdef", "sshd", ["sshd"], [], plan.boot_id(), 1e12, 1e12)
+    one = Activation("0123456789abcdef", "sshd", ["sshd"], [], boot_id(), 1e12, 1e12)
     plan.make_state()
     for waits, known in ((True, one), (False, replace(one, deadline=0.0)),
                          (False, replace(one, boot="another"))):  # fmt: skip
