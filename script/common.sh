@@ -61,7 +61,7 @@ build_door() {
 # Check the scripts, for script/check and script/test: one list, so that neither leaves one out.
 lint_shell() {
   shellcheck --external-sources script/{common.sh,bootstrap,confine,check,debian,debian-tree,demo,demo-askpass,fuzz,install,package,release,screenshots,test} .ci/run
-  shellcheck --external-sources debian/tests/{common.sh,checkout,login,upgrade,removal} debian/libpam-trex.{postinst,prerm,postrm}
+  shellcheck --external-sources debian/tests/{common.sh,checkout,login,upgrade,removal} debian/libpam-trex.{postinst,prerm,postrm} debian/trex.prerm
 }
 
 # Check everything in C by two compilers' analysers and by cppcheck, alike for both scripts.
