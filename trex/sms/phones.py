@@ -43,7 +43,15 @@ def numbers_from_map(path: str, user: str, uid: int) -> list[str]:
 
 def users_in_map(path: str) -> list[str]:
     """Return the users who have a number, in file order. Raises like `numbers_from_map`."""
-    return list(dict.fromkeys(name for _, name, *_ in _lines(path)))
+    return list(dict.fromkeys(name for _, name, _ in accounts_in_map(path)))
+
+
+def accounts_in_map(path: str) -> "list[tuple[int, str, int | None]]":
+    """Return each line's number and user, and the uid that it was made for, if it says one.
+
+    Raises like `numbers_from_map`.
+    """
+    return [line[:3] for line in _lines(path)]
 
 
 def _lines(path: str) -> "Iterator[tuple[int, str, int | None, list[str]]]":

@@ -58,6 +58,17 @@ def test_deactivate_overwrites_nothing_that_somebody_else_has_written(
     PAM.write_text(before)
 
 
+def test_what_trex_activate_has_not_written_is_named(machine: Account) -> None:
+    before = PAM.read_text()
+    told = tells("trex", "deactivate", "sshd", status=1)
+    assert "has not switched sshd on: sshd does not ask Trex" in told
+    PAM.write_text(f"auth required pam_trex.so\n{before}")
+    told = tells("trex", "deactivate", "sshd", status=1)
+    assert "written by hand: /etc/pam.d/sshd:1" in told
+    assert "hint: sudoedit /etc/pam.d/sshd; " in told
+    PAM.write_text(before)
+
+
 def test_another_activation_of_the_same_service_still_leads_back_to_the_beginning(
     machine: Account, server: HostSshd
 ) -> None:

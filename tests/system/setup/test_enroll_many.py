@@ -174,7 +174,9 @@ def test_a_key_that_was_extended_is_renewed_and_another_one_is_a_change(
     assert lines(trex(*run))["bob"] == f"renewed {key}"
     assert lines(trex(*run))["bob"] == f"unchanged {key}"
     (roster / "bob.asc").write_bytes(holder.public(keys["cv25519"]))
-    assert lines(trex(*run))["bob"] == f"changed {keys['cv25519']}, in place of {key}"
+    changed = trex(*run)
+    assert lines(changed)["bob"] == f"changed {keys['cv25519']}"
+    assert f"\n{'':11}in place of {key}\n" in changed.stdout
     assert lines(trex(*run))["bob"] == f"unchanged {keys['cv25519']}"
 
 

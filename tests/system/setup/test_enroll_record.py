@@ -96,3 +96,24 @@ def test_options_that_make_no_record(alice: Account, options: list[str], reason:
     assert done.returncode in (1, 2)
     assert reason in done.stderr
     assert alice.record.read_bytes() == before
+
+
+def test_the_comment_names_the_key_that_answers_now_and_what_a_person_wrote_stays(
+    alice: Account, holder: Holder, keys: Keys
+) -> None:
+    def enrol(key: str, *options: str) -> str:
+        done = trex(
+            "enroll", "--user", "alice", "--yes", "--key", "-", *options,
+            stdin=holder.public(keys[key]),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return alice.record.read_text()
+
+    alice.record.unlink()
+    assert enrol("cv25519").startswith("# Test Key <cv25519@example.org>\n")
+    added = enrol("cv25519-bob", "--add")
+    assert added.startswith("# Test Key <cv25519@example.org>\n"), "it still answers"
+    assert enrol("cv25519-alice").startswith("# Test Key <cv25519-alice@example.org>\n")
+    own = f"# Alice's own <a@example.org>\n# laptop\n{keys['cv25519']} trust nosign\n"
+    alice.write(own)
+    assert enrol("cv25519-bob") == own.replace(keys["cv25519"], keys["cv25519-bob"])

@@ -38,7 +38,7 @@ def added(choice: Choice, text: str = SSHD) -> list[str]:
     start = next(n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b)
     kept = len(before) - start - 1
     assert after[len(after) - kept :] == before[start + 1 :]
-    comment, *new = after[start : len(after) - kept]
+    comment, _command, *new = after[start : len(after) - kept]
     assert comment.startswith("# Trex in the place of")
     return new
 
@@ -105,6 +105,7 @@ def test_a_pin_comes_after_the_password_or_the_ssh_key() -> None:
         Choice("sudo", door="python"),
         Choice("su", door="python"),
         Choice("sudo", ("totp",)),
+        Choice("sshd", ("openpgp", "totp"), central=True),
         Choice("sshd", with_faillock=True, nullok=True),
         Choice("sshd", ("openpgp", "totp"), with_faillock=True),
         Choice("sshd", ("sms", "openpgp")),

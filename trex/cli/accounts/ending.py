@@ -14,7 +14,7 @@ from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
 from trex.cli.setup import keyfile, keyring, recordfile
 from trex.cli.setup.questions import confirm
-from trex.cli.terminal import answer, say
+from trex.cli.terminal import answer, folded, say
 from trex.errors import one_line
 from trex.openpgp.record import is_file
 from trex.system.privilege import readable
@@ -90,7 +90,7 @@ def import_revocations(
         say(f"trex: warning: {fault}; {fault.hint}")
     for key in keys:
         said = "Revoked" if fitting else "Was revoked already"
-        answer(f"{'Taken out' if key.name in untaken else said}: {key.who}")
+        answer(folded(f"{'Taken out' if key.name in untaken else said}: {key.who}"))
     _write_without(record, ended)
     return keys
 
@@ -121,8 +121,8 @@ def take_away(record: Record, fingerprint: str, *, silently: bool) -> list[Named
                     or f"trex revoke{options} FILE, with its revocation; or trex remove{options}, "
                     "if no PAM line says nullok",
                 ) from None
-            say(f"trex: warning: {error}. {location.shown} does not name it any more.")
-        answer(f"Taken out: {one.who}")
+            say(folded(f"trex: warning: {error}. {location.shown} does not name it any more."))
+        answer(folded(f"Taken out: {one.who}"))
     return meant
 
 

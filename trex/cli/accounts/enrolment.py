@@ -48,9 +48,13 @@ class Enrolled:
 
 @dataclasses.dataclass(frozen=True)
 class Orphan:
-    """What belongs to no account: `kind` is record, secret, number, key file or key."""
+    """What belongs to no account: `kind` is record, secret, number, key file or key.
+
+    `fix` is the command of root's that removes it.
+    """
 
     kind: str
     place: str
     name: str  # the account that is gone, or the key's fingerprint
     owner: str = ""  # a key's first user id
+    fix: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -13,13 +14,14 @@ from trex.cli.accounts.enrolment import Enrolled, Orphan
 from trex.cli.accounts.people import Person, known
 from trex.cli.delegate import FILE_SECONDS, WORK_SECONDS, run_as
 from trex.cli.directory import names_in
+from trex.cli.doctor.orphans import removal
 from trex.cli.doctor.survey import MOST_SILENT, survey_homes
 from trex.cli.errors import CommandError
 from trex.cli.location import ROOT
-from trex.errors import TrexError
+from trex.errors import OtherAccount, TrexError
 from trex.login.method import expand_path, find_servant, is_absent
 from trex.login.options import expand
-from trex.sms.phones import OFFICE_PHONE, is_number, users_in_map
+from trex.sms.phones import OFFICE_PHONE, accounts_in_map, is_number
 from trex.system.privilege import readable
 
 if TYPE_CHECKING:
@@ -46,11 +48,16 @@ class Gathered:
     silent: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def add(self, told: dict[str, Any], home: str = "") -> None:
+    def add(self, told: dict[str, Any], options: Options) -> None:
         """Take in what a process has reported."""
+        home = options.gnupg_home
+        delete = f"runuser -u {options.run_as} -- gpg --homedir {shlex.quote(home)} --batch --yes"
         self.enrolments |= {n: Enrolled.unpacked(one) for n, one in told["enrolments"].items()}
         self.files.update(told["files"])
-        self.unnamed |= {key: Orphan("key", home, key, owner) for key, owner in told["unnamed"]}
+        self.unnamed |= {
+            key: Orphan("key", home, key, owner, f"{delete} --delete-keys {key}")
+            for key, owner in told["unnamed"]
+        }
 
 
 def gather(source: Source, people: dict[str, Person]) -> Gathered:
@@ -97,7 +104,7 @@ def _read_chunk(
     seconds = WORK_SECONDS if len(accounts) > 1 else FILE_SECONDS + 2 * options.gpg_timeout
     work = partial(_examine, accounts, options, None, options.gpg_timeout)
     try:
-        found.add(run_as(ROOT, work, seconds))
+        found.add(run_as(ROOT, work, seconds), options)
         return
     except CommandError as error:
         if len(accounts) == 1:
@@ -132,12 +139,13 @@ def _central(options: Options, people: dict[str, Person]) -> Gathered:
         kind = KINDS[options.method]
         for name in gone:
             path = expand(template, user=name, home="/")
-            found.orphans.append(Orphan(kind, path, name))
+            fix = removal(name, path, options)
+            found.orphans.append(Orphan(kind, path, name, fix=fix))
         names = [name for name in names if name in people]
     accounts = [people[name].account for name in names]
     seconds = CENTRAL_SECONDS + int(EACH_SECONDS * len(accounts))
     work = partial(_examine, accounts, options, servant, seconds)
-    found.add(run_as(servant, work, seconds + FILE_SECONDS), options.gnupg_home)
+    found.add(run_as(servant, work, seconds + FILE_SECONDS), options)
     return found
 
 
@@ -162,12 +170,24 @@ def _numbers(options: Options, people: dict[str, Person]) -> Gathered:
         held = [name for name, person in people.items() if _has_office_phone(person)]
         return Gathered({name: Enrolled("sms", "/etc/passwd") for name in held})
     found = Gathered()
-    for name in users_in_map(options.phones):
-        if known(name, people):
-            found.enrolments[name] = Enrolled("sms", options.phones)
+    for number, name, made_for in accounts_in_map(options.phones):
+        place = f"{options.phones}:{number}"
+        if not known(name, people):
+            fix = f"sed -i '{number}d' {shlex.quote(options.phones)}"
+            found.orphans.append(Orphan("number", options.phones, name, fix=fix))
+        elif name in found.enrolments:
+            found.enrolments[name].refuse(f"{place}: {name} is listed more than once")
         else:
-            found.orphans.append(Orphan("number", options.phones, name))
+            found.enrolments[name] = _number(place, people[name].account, made_for, options)
     return found
+
+
+def _number(place: str, account: Account, made_for: int | None, options: Options) -> Enrolled:
+    enrolment = Enrolled("sms", options.phones)
+    if made_for not in (None, account.uid):
+        enrolment.inherited = True
+        enrolment.refuse(str(OtherAccount(place, account.name, account.uid, made_for)))
+    return enrolment
 
 
 def _has_office_phone(person: Person) -> bool:

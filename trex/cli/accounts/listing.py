@@ -135,12 +135,17 @@ def _look(
 ) -> Overview:
     if os.geteuid() != 0:
         raise CommandError("only root can list everybody's records", "sudo trex list")
-    overview = look(sources_here(names, central=central), SOON if days is None else days)
+    sources = sources_here(names, central=central)
+    overview = look(sources, SOON if days is None else days)
     if days is not None or not_enrolled:
         wanted = (EXPIRING, NO_SPARE, UNUSABLE) if days is not None else ()
         overview.lines = [line for line in overview.lines if _is_wanted(line, wanted, not_enrolled)]
         overview.orphans = []
-    verdicts = last_verdicts({line.name for line in overview.lines})
+    groups = {
+        service.name: [[source.method for source in group] for group in service.groups]
+        for service in sources.services
+    }
+    verdicts = last_verdicts({line.name for line in overview.lines}, groups)
     overview.log = verdicts.source
     for line in overview.lines:
         line.last = verdicts.last.get(line.name)

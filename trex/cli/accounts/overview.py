@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from trex.cli.accounts.enrolment import Enrolled, Orphan
 from trex.cli.accounts.exemptions import Exemptions
 from trex.cli.accounts.gathering import Gathered, gather
 from trex.cli.accounts.people import everybody
+from trex.cli.accounts.sources import central_records
 from trex.cli.setup.keyfile import DEFAULT as KEY_FILES
 from trex.openpgp.keylist import DAY
 
@@ -79,6 +81,7 @@ class Overview:
     problems: list[str] = field(default_factory=list)
     services: list[str] = field(default_factory=list)
     log: str = ""
+    notes: list[str] = field(default_factory=list)
 
     @property
     def status(self) -> int:
@@ -95,6 +98,13 @@ def look(sources: Sources, days: int) -> Overview:
     overview = Overview(problems=list(sources.problems))
     asking = [name for source in sources.places for name in source.services]
     overview.services = list(dict.fromkeys(asking))
+    is_central = any(source.options.run_as for source in sources.places)
+    if not asking and not is_central and (count := central_records()):
+        told = "1 account has" if count == 1 else f"{count} accounts have"
+        overview.notes.append(
+            f"no service asks Trex yet, so these are the records in homes. {told} a record of "
+            "root's: trex list --central"
+        )
     found = {source.key: gather(source, people) for source in sources.places}
     for one in found.values():
         overview.problems += one.problems
@@ -186,7 +196,10 @@ def _key_files(sources: Sources, found: ByKey) -> list[Orphan]:
         return []
     paths = [f"{directory}/{name}" for name in names if name.endswith(suffix) and name[0] != "."]
     return [
-        Orphan("key file", path, os.path.basename(path).removesuffix(suffix))
+        Orphan(
+            "key file", path, os.path.basename(path).removesuffix(suffix),
+            fix=f"rm {shlex.quote(path)}",
+        )
         for path in paths
         if path not in named
-    ]
+    ]  # fmt: skip

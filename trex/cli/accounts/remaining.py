@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.accounts import elsewhere, sessions
 from trex.cli.accounts.ending import read_record
-from trex.cli.terminal import answer
+from trex.cli.terminal import answer, command_lines, folded
 
 if TYPE_CHECKING:
     from trex.cli.accounts.named import Named
@@ -21,8 +21,8 @@ def tell_what_is_left(location: Location, ended: list[Named], what: str) -> None
     record = read_record(location)
     faults = record.faults
     if faults:
-        answer(f"{location.shown} stays, and refuses every login: {'; '.join(faults)}.")
-        answer(f"With another key: trex enroll{location.typed} --key FILE")
+        answer(folded(f"{location.shown} stays, and refuses every login: {'; '.join(faults)}."))
+        answer(command_lines(f"trex enroll{location.typed} --key FILE", "With another key: "))
     ways = [] if faults else [one.described for one in record.named if not one.fault]
     ways += _other_ways(location, ended, what)
     if ways:
@@ -56,7 +56,8 @@ def _other_ways(location: Location, ended: list[Named], what: str) -> list[str]:
 def _say_who_else(location: Location, ended: list[Named], what: str) -> None:
     for one in ended:
         for other in elsewhere.others_with(location, one.key) if one.key else []:
-            answer(f"{other.user.name} has the same key in a record: {_again(other, what)}")
+            told = f"{other.user.name} has the same key in a record: "
+            answer(command_lines(_again(other, what), told))
 
 
 def _again(location: Location, what: str) -> str:

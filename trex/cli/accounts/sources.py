@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from trex.cli.directory import names_in
 from trex.cli.doctor.callers import is_called_by_users, services_here
-from trex.cli.doctor.doors import trex_rules
+from trex.cli.doctor.doors import is_enough, trex_rules
 from trex.cli.doctor.service import options_of
 from trex.cli.doctor.stack import read_stack
-from trex.errors import OptionError
+from trex.cli.errors import CommandError
+from trex.errors import OptionError, TrexError
 from trex.login.options import CENTRAL, Options, parse_options
 
 if TYPE_CHECKING:
@@ -98,6 +100,15 @@ def sources_here(names: tuple[str, ...], *, central: bool) -> Sources:
     return sources
 
 
+def central_records() -> int:
+    """Return how many accounts have a record where central mode has it."""
+    options = parse_options([f"{name}={value}" for name, value in CENTRAL.items()])
+    try:
+        return len(names_in(options.auth_file))
+    except (CommandError, OSError, TrexError):
+        return 0
+
+
 def _add_service(sources: Sources, name: str, rules: list[Rule], *, central: bool) -> None:
     groups: list[list[Source]] = []
     is_open = False
@@ -117,13 +128,3 @@ def _add_service(sources: Sources, name: str, rules: list[Rule], *, central: boo
         is_open = is_enough(rule)
     if groups:
         sources.services.append(Service(name, groups, is_called_by_users(name)))
-
-
-def is_enough(rule: Rule) -> bool:
-    """Return whether this rule's success ends the stack and its refusal does not count.
-
-    Then the next of Trex's lines is another way in, as with `sufficient`.
-    """
-    success = rule.actions.get("success", "")
-    refusal = rule.actions.get("auth_err", rule.actions.get("default", ""))
-    return (success == "done" or success.isdecimal()) and refusal == "ignore"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from trex.cli.accounts.overview import EXEMPT, NOT_ENROLLED, STATES, UNKNOWN
 from trex.cli.accounts.verdicts import written
+from trex.cli.terminal import command_lines, folded
 from trex.errors import ACCEPTED, CUT, cut, one_line
 from trex.openpgp.keylist import NEVER, day
 from trex.openpgp.record import is_file
@@ -38,9 +39,12 @@ def table(overview: Overview, *, long: bool) -> Iterator[str]:
     if overview.orphans:
         yield "Orphaned:"
     for orphan in overview.orphans:
-        yield f"{INDENT}{_orphan(orphan)}"
+        yield folded(_orphan(orphan), INDENT)
+        yield command_lines(one_line(orphan.fix), f"{INDENT}  to remove it: ")
     for problem in overview.problems:
-        yield f"Not told: {one_line(problem)}"
+        yield folded(f"Not told: {one_line(problem)}")
+    for note in overview.notes:
+        yield folded(f"Note: {note}")
 
 
 def _account(line: AccountLine, width: int, *, long: bool) -> Iterator[str]:
@@ -49,8 +53,8 @@ def _account(line: AccountLine, width: int, *, long: bool) -> Iterator[str]:
         yield _row((name, line.state, "", "", last, ""), width)
     for held in line.held:
         yield _row((name, held.state, *_columns(held.enrolment, last)), width)
-        yield from (f"{INDENT}{text}" for text in _below(held, long=long))
-    yield from (f"{INDENT}{text}" for text in _reasons(line))
+        yield from (folded(text, INDENT) for text in _below(held, long=long))
+    yield from (folded(text, INDENT) for text in _reasons(line))
 
 
 def _columns(enrolment: Enrolled, last: str) -> tuple[str, str, str, str]:
@@ -67,7 +71,8 @@ def _below(held: WayIn, *, long: bool) -> Iterator[str]:
         yield one_line(f"{enrolment.place}{services}")
         for key in enrolment.keys:
             until = f"until {day(key.until)}" if key.until else "not usable"
-            yield one_line(f"{key.fingerprint} {until}  {key.owner}")
+            yield one_line(f"{key.fingerprint} {until}")
+            yield one_line(f"  {key.owner}")
     faults = [key.fault for key in enrolment.keys if key.fault]
     if enrolment.fault and enrolment.fault not in faults:
         yield one_line(enrolment.fault)
@@ -131,6 +136,7 @@ def as_data(overview: Overview) -> dict[str, Any]:
         "accounts": list(map(_told, overview.lines)),
         "orphans": [vars(orphan) for orphan in overview.orphans],
         "problems": overview.problems,
+        "notes": overview.notes,
     }
 
 

@@ -19,14 +19,17 @@ from typing import TYPE_CHECKING
 
 from trex import errors
 from trex.cli.delegate import PATH
-from trex.errors import Outcome, cut
+from trex.errors import ACCEPTED, Outcome, cut
 from trex.login.audit import AUTHPRIV, MONTHS
 from trex.system.child import milliseconds_until
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    Lines = Generator[tuple[float, str], None, None]  # times and messages
+    # Times, the processes that asked PAM, and messages.
+    Lines = Generator[tuple[float, str, str], None, None]
+    # By service, the methods of its lines: one of each group has to let a user in.
+    Groups = dict[str, list[list[str]]]
 
 JOURNALCTL = "/usr/bin/journalctl"
 LAST = 253402300799  # the end of the year 9999, and of what a datetime can be
@@ -40,11 +43,12 @@ LINE = re.compile(
     + "|".join(sorted(map(re.escape, set(OUTCOMES))))
     + r")"
     r': user=(?P<user>"[^"]*"|[^" =]+) service=(?P<service>"[^"]*"|[^" =]+)'
-    r' rhost=(?P<rhost>"[^"]*"|[^" =]+) method='
+    r' rhost=(?P<rhost>"[^"]*"|[^" =]+) method=(?P<method>\w+)'
 )
 # The time as rsyslog writes it now, and as it did; then the host, and the program with its process.
 FILED = re.compile(
-    r"(?P<time>\d{4}-\d\d-\d\dT\S+|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d) \S+ [\w./-]+\[\d+\]: "
+    r"(?P<time>\d{4}-\d\d-\d\dT\S+|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d) \S+ "
+    r"[\w./-]+\[(?P<pid>\d+)\]: "
 )
 
 
@@ -66,34 +70,65 @@ class Verdicts:
     last: dict[str, Verdict]
 
 
-def last_verdicts(names: set[str]) -> Verdicts:
-    """Return the last verdict on each of these accounts, as far back as the log can be read."""
+def last_verdicts(names: set[str], groups: Groups) -> Verdicts:
+    """Return the last verdict on each of these accounts, as far back as the log can be read.
+
+    A login has a line in the log for each line of Trex's that was asked; `groups` say what these
+    come to.
+    """
     for source, lines in (("journal", _journal()), ("/var/log/auth.log", _filed())):
         with closing(lines):
-            last = _newest(lines, names)
+            last = _newest(lines, names, groups)
         if last:
             return Verdicts(source, last)
     return Verdicts("", {})
 
 
-def _newest(lines: Lines, names: set[str]) -> dict[str, Verdict]:
+@dataclass
+class _Login:
+    """The newest login of an account, and its verdicts by method, the newest first."""
+
+    process: str
+    newest: Verdict
+    told: dict[str, Verdict]
+
+    def verdict(self, groups: Groups) -> Verdict:
+        """Return that of the first group that did not let the user in; else the newest."""
+        for methods in groups.get(self.newest.service, []):
+            told = [one for method, one in self.told.items() if method in methods]
+            if told and not any(one.verdict == ACCEPTED.text for one in told):
+                return told[0]
+        return self.newest
+
+
+def _newest(lines: Lines, names: set[str], groups: Groups) -> dict[str, Verdict]:
     """Return each account's verdict in lines of which the newest comes first."""
-    last: dict[str, Verdict] = {}
-    for when, line in lines:
+    logins: dict[str, _Login] = {}
+    waiting = set(names)  # whose newest login may have more lines
+    for when, process, line in lines:
         found = LINE.match(line)
         name = found["user"].strip('"') if found else ""
-        if found and name in names and name not in last and 0 <= when <= LAST:
-            service, rhost = (cut(found[part].strip('"')) for part in ("service", "rhost"))
-            last[name] = Verdict(found["verdict"], when, service, rhost)
-            if len(last) == len(names):
-                break
-    return last
+        if not found or name not in waiting or not 0 <= when <= LAST:
+            continue
+        service, rhost = (cut(found[part].strip('"')) for part in ("service", "rhost"))
+        verdict, method = Verdict(found["verdict"], when, service, rhost), found["method"]
+        one = logins.setdefault(name, _Login(process, verdict, {}))
+        if one.process != process or one.newest.service != service:
+            continue  # another login: two can run at once
+        if method in one.told:  # the same process has asked before, and now once more
+            waiting.discard(name)
+        one.told.setdefault(method, verdict)
+        if len(one.told) >= sum(map(len, groups.get(service, []))):
+            waiting.discard(name)
+        if not waiting:
+            break
+    return {name: one.verdict(groups) for name, one in logins.items()}
 
 
 def _journal() -> Lines:
     """Yield the times and lines that root's processes have written, the newest first."""
     command = [JOURNALCTL, "--quiet", "--no-pager", "--reverse", "--output=json",
-               "--output-fields=MESSAGE", "--grep=^pam_trex", "--case-sensitive=yes",
+               "--output-fields=MESSAGE,SYSLOG_PID", "--grep=^pam_trex", "--case-sensitive=yes",
                f"SYSLOG_FACILITY={AUTHPRIV >> 3}", "_UID=0"]  # fmt: skip
     try:
         child = subprocess.Popen(  # noqa: S603 (an absolute path and a list)
@@ -128,11 +163,15 @@ def _lines(child: subprocess.Popen[bytes], deadline: float) -> Generator[bytes, 
         yield from lines
 
 
-def _entry(line: bytes) -> tuple[float, str] | None:
-    """Return the time and message of an entry (journal-json); bytes that are no text are a list."""
+def _entry(line: bytes) -> tuple[float, str, str] | None:
+    """Return an entry's time, process and message (journal-json); bytes that are no text, a list.
+
+    The process is the one that asked PAM, as Trex names it: the one that wrote may be a helper.
+    """
     try:
         told = json.loads(line)
-        return int(told["__REALTIME_TIMESTAMP"]) / 1e6, str(told["MESSAGE"])
+        process = str(told.get("SYSLOG_PID", ""))
+        return int(told["__REALTIME_TIMESTAMP"]) / 1e6, process, str(told["MESSAGE"])
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
@@ -143,7 +182,7 @@ def _filed() -> Lines:
             if "pam_trex(" in line and (head := FILED.match(line)):
                 when = _seconds(head["time"])
                 if when is not None:
-                    yield when, line[head.end() :]
+                    yield when, head["pid"], line[head.end() :]
 
 
 def _tail(path: str) -> str:

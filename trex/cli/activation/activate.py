@@ -28,7 +28,7 @@ from trex.cli.activation.witnesses import open_witnesses
 from trex.cli.errors import CommandError
 from trex.cli.installed import document
 from trex.cli.setup.questions import confirm
-from trex.cli.terminal import answer, say
+from trex.cli.terminal import answer, folded, say
 from trex.errors import OptionError
 from trex.login.grace import boot_id
 
@@ -189,18 +189,19 @@ def _tell(choice: Choice, edits: list[Edit]) -> None:
     for edit in edits:
         path = next((path for path in paths if os.path.realpath(path) == edit.path), edit.path)
         for note in notes_on(edit, path):
-            say(f"note: {note}")
+            say(folded(f"note: {note}"))
     if any(edit.path.startswith(SSH) for edit in edits):
         say("note: sshd asks for an SSH key first: whoever has none can no longer log in.")
     pam = [edit.path for edit in edits if edit.path != sshdfile.PATH]
     if also := services_beside(choice.service, pam):
-        say(f"note: the same lines are read by {', '.join(also)}.")
+        say(folded(f"note: the same lines are read by {', '.join(also)}."))
     gone = [] if choice.nullok else no_longer_asked(choice.service)
     if gone:
-        say(
+        told = (
             f"note: no longer asked by {choice.service}: {', '.join(gone)}; nor what "
             "pam-auth-update or a package adds there later."
         )
+        say(folded(told))
 
 
 def _check(choice: Choice, edits: list[Edit], *, anyway: bool, watcher_alone: bool) -> None:
@@ -212,12 +213,12 @@ def _check(choice: Choice, edits: list[Edit], *, anyway: bool, watcher_alone: bo
         named = ", ".join(missing[:MOST_NAMED])
         more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
         then = "go on as before" if choice.nullok else "are refused"
-        say(f"not set up, so these {then}: {named}{more}")
+        say(folded(f"not set up, so these {then}: {named}{more}"))
     if not able and not choice.nullok and not anyway:
         hint = f"{NOTHING_CHANGED}; trex enroll --user NAME comes first, or --nullok"
         raise CommandError(f"nobody is set up: {choice.service} would refuse everybody", hint)
     if not trial.can_be_tried():
-        say("note: what the doctor would find is looked for afterwards: no mount namespace here.")
+        say("note: the doctor looks afterwards: there is no mount namespace here.")
         return
     with trial.tried(edits) as before:
         if choice.service == "sshd" and (told := trial.sshd_would_say(before)):
@@ -229,7 +230,8 @@ def _judge(choice: Choice, findings: list[dict[str, Any]], *, anyway: bool) -> N
     """Raise CommandError for what would refuse everybody, or let in without an answer."""
     errors = [finding for finding in findings if finding["severity"] == "error"]
     for finding in errors:
-        say(f"error: {finding['what']}\n  why: {finding['why']}\n  fix: {finding['fix']}")
+        say(f"{folded('error: ' + finding['what'])}\n{folded('why: ' + finding['why'], '  ')}")
+        say(f"  fix: {finding['fix']}")
     if not anyway and any(not finding["subject"] for finding in errors):
         raise CommandError(
             f"trex doctor --service {choice.service} would find these errors",

@@ -13,8 +13,9 @@ from trex.cli.activation import arm, change, plan
 from trex.cli.activation.edits import between, unified_difference
 from trex.cli.activation.lines import SERVICES
 from trex.cli.activation.turn import end_now, finish_earlier, one_at_a_time, waiting_plan
+from trex.cli.doctor.doors import trex_rules
+from trex.cli.doctor.stack import read_stack
 from trex.cli.errors import CommandError
-from trex.cli.installed import document
 from trex.cli.setup.questions import confirm
 from trex.cli.terminal import answer, say
 from trex.login.grace import boot_id
@@ -52,10 +53,7 @@ def command(service: str, *, forget: bool, yes: bool) -> None:
             return
         active = plan.read_active(service)
         if active is None:
-            raise CommandError(
-                f"trex activate has not switched {service} on",
-                f"{document('docs/configuration.md')}, by hand",
-            )
+            raise _never_activated(service)
         if forget:
             plan.forget(active, plan.ACTIVE)
             say("Forgotten. No file was changed.")
@@ -71,6 +69,17 @@ def command(service: str, *, forget: bool, yes: bool) -> None:
             confirm("Restore this?")
         _restore(active, edits)
         say(f"Restored: {service} is as it was before.")
+
+
+def _never_activated(service: str) -> CommandError:
+    """Return the error that names the lines that somebody else has written, if there are any."""
+    told = f"trex activate has not switched {service} on"
+    rules = trex_rules(read_stack(service))
+    if not rules:
+        return CommandError(f"{told}: {service} does not ask Trex")
+    where = " and ".join(rule.where for rule in rules)
+    hint = f"sudoedit {rules[0].path}; what asks for a password instead: @include common-auth"
+    return CommandError(f"{told}; written by hand: {where}", hint)
 
 
 def difference_back(edits: list[Edit]) -> str:

@@ -83,6 +83,10 @@ def check_choice(choice: Choice) -> None:
         raise CommandError(
             "--nullok goes with one method", "with several, the last is for all others"
         )
+    if choice.central and "totp" in choice.methods:
+        why = "the secrets would stay in the homes, where users can replace them"
+        hint = f"docs/totp.md has the line for secrets of root's; {NOTHING_CHANGED}"
+        raise CommandError(f"--central with --method totp: {why}", hint)
     if choice.with_faillock and not files_of(FAILLOCK):
         raise CommandError(f"{FAILLOCK} is not installed", BY_HAND)
     for method in choice.methods:
@@ -160,10 +164,11 @@ def with_lines(text: str, choice: Choice, path: str) -> str:
         )
     lines = text.split("\n")
     old = lines[numbers[0] - 1]
-    comment = (
-        f'# Trex in the place of "{old.strip()}": {choice.command}; trex deactivate restores it.'
-    )
-    lines[numbers[0] - 1 : numbers[0]] = [comment, *lines_of(choice, old.strip())]
+    comment = [
+        f'# Trex in the place of "{old.strip()}", which trex deactivate restores.',
+        f"# Written by {choice.command}",
+    ]
+    lines[numbers[0] - 1 : numbers[0]] = [*comment, *lines_of(choice, old.strip())]
     return "\n".join(lines)
 
 

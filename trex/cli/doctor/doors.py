@@ -31,3 +31,21 @@ def asked_by(rule: Rule) -> Asked | None:
 def trex_rules(stack: Stack) -> list[Rule]:
     """Return the rules that ask Trex."""
     return [rule for rule in stack.rules if asked_by(rule)]
+
+
+def is_enough(rule: Rule) -> bool:
+    """Return whether this rule's success ends the stack and its refusal does not count.
+
+    Then the next of Trex's lines is another way in, as with `sufficient`.
+    """
+    success = rule.actions.get("success", "")
+    refusal = rule.actions.get("auth_err", rule.actions.get("default", ""))
+    return (success == "done" or success.isdecimal()) and refusal == "ignore"
+
+
+def is_one_of_two(rules: list[Rule]) -> bool:
+    """Return whether these are two lines of Trex's of which either lets a user in."""
+    if len(rules) != 2 or not is_enough(rules[0]):  # noqa: PLR2004 (as the name says)
+        return False
+    last = rules[1].actions
+    return last.get("auth_err", last.get("default", "")) in ("bad", "die")

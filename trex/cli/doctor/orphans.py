@@ -50,18 +50,22 @@ def names_with_files(options: Options) -> list[str]:
 
 def _orphan(name: str, template: str, options: Options) -> Finding:
     path = expand(template, user=name, home="/")
-    fix = f"rm {shlex.quote(path)}"
-    if options.method == "openpgp" and options.run_as:
-        fix = f"trex remove{words_of(options)} --user {shlex.quote(name)} --yes"
-    if options.method == "recovery" and options.run_as:
-        fix = make_command(options, name, "remove") + " --yes"
     return Finding(
         f"{'record' if options.method == 'openpgp' else options.method}-orphan", WARNING,
         f"{one_line(path)}: {WHAT[options.method]}, and there is no account {one_line(name)}",
         "It lets its owner in as the next account of this name, if that gets the same uid or the "
         "file says none. (With accounts from elsewhere: does that database answer?)",
-        fix, name,
+        removal(name, path, options), name,
     )  # fmt: skip
+
+
+def removal(name: str, path: str, options: Options) -> str:
+    """Return the command that removes what an account that is gone has left at `path`."""
+    if options.method == "openpgp" and options.run_as:
+        return f"trex remove{words_of(options)} --user {shlex.quote(name)} --yes"
+    if options.method == "recovery" and options.run_as:
+        return make_command(options, name, "remove") + " --yes"
+    return f"rm {shlex.quote(path)}"
 
 
 def _is_there(name: str) -> bool:

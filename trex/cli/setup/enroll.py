@@ -140,10 +140,16 @@ def command(**arguments: Any) -> int:
         if difference:
             say(f"\n{difference}")
         confirm(_question(plan))
-    carry_out(plan, lambda content: _prove(location, content, options, pipe))
+    proved: list[str] = []  # how far, said after what it is about
+    carry_out(plan, lambda content: proved.extend(_prove(location, content, options, pipe)))
     _say_what_changed(plan)
+    for told in proved:
+        say(told)
     say_who_else_decides(location)
     return 0
+
+
+NOT_PROVED = "Not proved: a challenge was made, and nobody has answered it."
 
 
 def _question(plan: Plan) -> str:
@@ -155,23 +161,23 @@ def _question(plan: Plan) -> str:
 
 def _prove(
     location: Location, content: bytes, options: EnrollOptions, pipe: Pipe | None
-) -> None:  # fmt: skip
-    """Test a new record as the options say, and say how far. Raises CommandError if it fails.
+) -> list[str]:  # fmt: skip
+    """Test a new record as the options say; return how far. Raises CommandError if it fails.
 
     Users answer a challenge of their own record. Of root's users nobody is there who could, so that
     their records are written without an answer unless --prove asks for it.
     """
     if pipe:
         prove_over_pipe(location, content, pipe)
-    elif options.no_proof:
-        say("Not tested, because of --no-proof.")
-    elif not (options.prove or os.geteuid() == location.user.uid):
+        return []
+    if options.no_proof:
+        return ["Not tested, because of --no-proof."]
+    if not (options.prove or os.geteuid() == location.user.uid):
         make_message(location, content, RandomText(location.options.timeout))
-        say(f"Not proved: a challenge was made, and nobody has answered it.\n{_later(location)}")
-    elif prove_record(location, content, silently=options.yes and not options.prove):
-        say("Tested: a challenge was made and answered.")
-    else:
-        say("Not proved: a challenge was made, and nobody has answered it.")
+        return [NOT_PROVED, _later(location)]
+    if prove_record(location, content, silently=options.yes and not options.prove):
+        return ["Tested: a challenge was made and answered."]
+    return [NOT_PROVED]
 
 
 def _later(location: Location) -> str:

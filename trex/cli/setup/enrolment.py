@@ -116,11 +116,11 @@ def compose_record(
     parse_record(fields.line().encode(), location.record, home)
     if before is not None and [*fields.notes(), fields.line()] == old:
         return before
-    return recordfile.with_record(before, fields, _comment(chosen), location.record)
+    return recordfile.with_record(before, fields, owner_of(chosen), location.record)
 
 
-def _comment(chosen: list[Key]) -> str:
-    """Return what stands above a new record."""
+def owner_of(chosen: list[Key]) -> str:
+    """Return the user id that stands above a new record."""
     names = [name for key in chosen for name in key.user_ids or [key.fingerprint]]
     return one_line(names[0]) if names else ""
 

@@ -17,7 +17,7 @@ from trex.cli.setup.plan import carry_out, make_plan
 from trex.cli.setup.proof import make_message
 from trex.cli.setup.questions import confirm
 from trex.cli.setup.roster import names_skipped, read_roster
-from trex.cli.terminal import answer, say
+from trex.cli.terminal import answer, folded, say
 from trex.errors import FileUnsafe, TrexError, UserUnknown, one_line
 from trex.login.challenge import RandomText
 from trex.system.privilege import find_account, readable
@@ -178,7 +178,7 @@ def _told(users: Iterable[Found], prefix: str) -> int:
             say(f"trex: warning: {fingerprint} answers for {', '.join(map(one_line, names))}")
     order = [*words.values(), FAILED]
     told = ", ".join(f"{counts[word]} {word}" for word in order)
-    answer(f"{counts.total()} users: {prefix}{told}")
+    answer(folded(f"{counts.total()} users: {prefix}{told}"))
     return PROBLEM if counts[FAILED] else 0
 
 
@@ -187,8 +187,8 @@ def _described(found: Found) -> str:
         hint = _hint(found.error)
         return one_line(str(found.error)) + (f"\n{'':11}hint: {one_line(hint)}" if hint else "")
     dropped = found.plan.dropped()
-    instead = f", in place of {', '.join(dropped)}" if dropped else ""
-    return ", ".join(key.fingerprint for key in found.plan.chosen) + instead
+    instead = [f"in place of {', '.join(dropped)}"] if dropped else []
+    return f"\n{'':11}".join([", ".join(key.fingerprint for key in found.plan.chosen), *instead])
 
 
 def _hint(error: Exception | None) -> str:

@@ -10,7 +10,7 @@ from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
 from trex.cli.setup import keyfile, recordfile
 from trex.cli.setup.choosing import RevokedKey, choose_keys
-from trex.cli.setup.enrolment import compose_record, kept_recipients
+from trex.cli.setup.enrolment import compose_record, kept_recipients, owner_of
 from trex.cli.setup.keysource import Blocks, clean_chosen, imported
 from trex.cli.setup.others import named_elsewhere
 from trex.cli.setup.renewed import names_for_record, with_way_to_revoke
@@ -78,11 +78,27 @@ def make_plan(location: Location, options: EnrollOptions, find: Callable[[], Fou
         kept = keyfile.read(location, path)
         has_keys = keyfile.is_current(location, path, bytes.fromhex(clean.keys[0]), kept)
     content = compose_record(location, before, chosen, names, options)
+    if _is_other_key(location, before, content, chosen, kept):
+        content = recordfile.with_owner(content, owner_of(chosen))
     return Plan(
         location=location, options=options, before=before, content=content, chosen=chosen,
         clean=clean, path=path, kept=kept, has_keys=has_keys,
         is_current=content == before and run_as(location.writer, lambda: _has_access(location)),
     )  # fmt: skip
+
+
+def _is_other_key(
+    location: Location, before: bytes | None, content: bytes, chosen: list[Key], kept: bytes | None
+) -> bool:
+    """Return whether no key of the record before, nor its file `kept`, stays."""
+    if kept and blocks(kept)[0].fingerprint not in [key.fingerprint for key in chosen]:
+        return True
+    home = readable(location.user.home)
+    old, new = (
+        recordfile.fields_of(text or b"", location.record, home).recipients
+        for text in (before, content)
+    )
+    return bool(chosen) and bool(old) and set(old).isdisjoint(new)
 
 
 def _chosen(location: Location, options: EnrollOptions, found: FoundKeys) -> list[Key]:

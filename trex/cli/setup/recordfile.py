@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import stat
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 BACKUP = "~"
 BLANKS = "\ufeff \t\r"
+OWNER = re.compile(rb"# [^<>]*<[^<>]+@[^<>]+>")  # a user id with an address, as a comment
 
 
 @dataclass
@@ -148,6 +150,19 @@ def with_record(content: bytes | None, fields: Fields, comment: str, path: str) 
     else:
         new = new[-1:]
     return b"\n".join([*kept, *new, *lines[number:]]).rstrip(b"\n") + b"\n"
+
+
+def with_owner(content: bytes, comment: str) -> bytes:
+    """Return a record with another key's user id above it, in place of the earlier key's.
+
+    Only as `with_record` writes it: in the first line, with nothing but notes down to the record.
+    """
+    head, *lines = content.split(b"\n")
+    below = [line for line in lines if not is_note(line.decode("utf-8", "replace"))]
+    is_above = OWNER.fullmatch(head) and below and not below[0].startswith(b"#")
+    if not comment or not is_above or is_note(f"# {comment}"):
+        return content
+    return b"\n".join([f"# {comment}".encode(), *lines])
 
 
 def has_right_access(path: str, uid: int, mode: int, gid: int) -> bool:

@@ -18,6 +18,7 @@ from tests.support.command import trex
 from tests.support.examination import SSHD, secret, write_service, write_sshd, write_stack
 from tests.support.listing import account as line
 from tests.support.listing import listed, states
+from tests.support.remedies import type_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -262,10 +263,18 @@ def test_numbers_are_enrolments_and_those_of_nobody_are_orphans(
     write_stack(f"requisite {{trex}} method=sms phones={phones}")
     report = listed()
     assert states(report, "alice", "bob") == ["not enrolled", "ok"]
-    assert report["orphans"] == [
-        {"kind": "number", "place": str(phones), "name": "gone", "owner": ""}
-    ]
+    [gone] = report["orphans"]
+    assert (gone["kind"], gone["place"], gone["name"]) == ("number", str(phones), "gone")
     assert "336" not in trex("list", "--long").stdout + str(report)
+    type_in(gone["fix"])
+    assert phones.read_text() == "bob +33612345678\n"
+    phones.write_text("bob uid=4242 +33612345678\n")
+    [enrolment] = line(listed(), "bob")["enrolments"]
+    assert (enrolment["state"], enrolment["inherited"]) == ("unusable", True)
+    assert "it was made for another account" in enrolment["fault"]
+    phones.write_text("bob +33612345678\nbob +33612345679\n")
+    [enrolment] = line(listed(), "bob")["enrolments"]
+    assert enrolment["fault"] == f"{phones}:2: bob is listed more than once"
     phones.write_text("bob 33\n")
     report = listed()
     assert report["status"] == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import sandbox
-from tests.support.command import trex
+from tests.support.command import finish, on_terminal, trex
+from tests.support.examination import SERVICE
 from tests.support.listing import account as line
 from tests.support.listing import listed, states
+from tests.support.remedies import type_in
 
 if TYPE_CHECKING:
     from tests.support.keys import Holder
@@ -61,13 +65,25 @@ def test_what_an_account_leaves_behind_is_shown(
     bob.remove()
     report = listed()
     ring, owner = str(users.parent / "gnupg"), "Test Key <cv25519-bob@example.org>"
-    key = {"kind": "key", "place": ring, "name": keys["cv25519-bob"], "owner": owner}
-    record = {"kind": "record", "place": f"{users}/bob", "name": "bob", "owner": ""}
+    where = f" --auth-file {users}/%u --gnupg-home {ring}"
+    key = {"kind": "key", "place": ring, "name": keys["cv25519-bob"], "owner": owner,
+           "fix": f"runuser -u _trex -- gpg --homedir {ring} --batch --yes "
+                  f"--delete-keys {keys['cv25519-bob']}"}  # fmt: skip
+    record = {"kind": "record", "place": f"{users}/bob", "name": "bob", "owner": "",
+              "fix": f"trex remove --central{where} --user bob --yes"}  # fmt: skip
     assert report["orphans"] == [record, key]
     assert report["status"] == 1
     table = trex("list").stdout
     assert f"record {users}/bob: there is no account bob" in table
     assert f"key {keys['cv25519-bob']} in {ring}, {owner}: no record names it" in table
+    for orphan in (record, key):
+        assert f"to remove it: {orphan['fix']}\n" in table
+    terminal = on_terminal("list")
+    terminal.setwinsize(24, 80)
+    finish(terminal)
+    seen = terminal.before.replace("\r\n", "\n")
+    assert all(len(shown) <= 80 for shown in seen.splitlines())
+    assert re.sub(r"\s+", " ", seen.replace(" \\\n", " ")) == re.sub(r"\s+", " ", table)
     sandbox.Account("bob")
     assert listed()["orphans"] == [], "the uid is the same, and nobody can tell"
     (users / "bob").rename(users / "bob~")  # a copy is nobody's
@@ -75,6 +91,36 @@ def test_what_an_account_leaves_behind_is_shown(
     for name in ("alice", "alice~"):
         (users / name).unlink(missing_ok=True)
     assert len(listed()["orphans"]) == 2, "also where no record is left"
+
+
+def test_what_is_printed_removes_them(
+    users: Path, bob: Account, holder: Holder, keys: Keys
+) -> None:
+    enrol("alice", holder.public(keys["cv25519-alice"]), users)
+    enrol("bob", holder.public(keys["cv25519"]), users, "--key-file")
+    (users / "gone").write_text((users / "bob").read_text())
+    (users / "alice").unlink()
+    (users / "bob").unlink()
+    found = listed()["orphans"]
+    assert [one["kind"] for one in found] == ["record", "key", "key file"]
+    for orphan in found:
+        type_in(orphan["fix"])
+    assert listed()["orphans"] == []
+    subprocess.run(["rm", "-r", KEY_FILES], check=True)
+
+
+def test_before_any_service_asks_records_of_root_s_are_pointed_at(
+    host: Account, central: list[str]
+) -> None:
+    """A new administrator enrols first, and then looks who is."""
+    SERVICE.write_text("auth required pam_unix.so\n")
+    directory = Path("/etc/trex/users")
+    directory.mkdir(parents=True)
+    assert listed()["notes"] == []
+    (directory / "alice").write_text("A trust nosign\n")
+    told = trex("list").stdout
+    shutil.rmtree(directory)
+    assert "1 account has a record of root's: trex list --central" in told
 
 
 def test_a_revoked_key_that_no_record_names_any_more_is_no_orphan(
@@ -108,8 +154,9 @@ def test_keys_in_files_are_listed_and_those_of_nobody_shown(
     assert states(report, "alice", "bob") == ["ok", "ok"]
     assert line(report, "bob")["enrolments"][0]["keys"][0]["fingerprint"] == keys["cv25519"]
     (users / "bob").unlink()
+    path = f"{KEY_FILES}/bob.pgp"
     assert listed()["orphans"] == [
-        {"kind": "key file", "place": f"{KEY_FILES}/bob.pgp", "name": "bob", "owner": ""}
+        {"kind": "key file", "place": path, "name": "bob", "owner": "", "fix": f"rm {path}"}
     ]
     old = holder.make("list-file@example.org", expire="1d", at="20200101T000000")
     (KEY_FILES / "bob.pgp").write_bytes(holder.public(old))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.command import trex
+from tests.support.examination import write_stack
 from tests.support.listing import account as line
 from tests.support.listing import listed
 
@@ -84,6 +85,40 @@ def test_without_a_journal_the_file_is_read(
     AUTH_LOG.rename("/var/log/auth.log.1")
     assert line(listed(), "alice")["last"]["verdict"] == "accepted"
     Path("/var/log/auth.log.1").unlink()
+
+
+@pytest.mark.parametrize(
+    ("controls", "verdict"),
+    [
+        (("required", "required"), "wrong response"),  # both have to let her in
+        (("sufficient", "required"), "accepted"),  # one of them is enough
+    ],
+)
+@pytest.mark.parametrize("logged", ["file", "journal"])
+def test_of_two_lines_of_trex_the_verdict_is_that_of_the_login(
+    host: Account, journal: Journal, controls: tuple[str, str], verdict: str, logged: str
+) -> None:
+    write_stack(*(f"{word} {{trex}} {more}".rstrip() for word, more in
+                  zip(controls, ("", "method=totp"), strict=True)))  # fmt: skip
+    login = "user=alice service=sshd rhost=1.2.3.4"
+    said = [
+        (7, f"accepted: {login} method=openpgp keys="),  # of the login before, in the same process
+        (7, f"accepted: {login} method=totp keys="),
+        (7, f"wrong response: {login} method=openpgp keys="),
+        (8, f"accepted: {login.replace('alice', 'bob')} method=openpgp keys="),
+        (7, f"accepted: {login} method=totp keys="),
+    ]
+    written = [f"Nov 22 07:17:3{n} sshd[{process}]: pam_trex(sshd:auth): {text}"
+               for n, (process, text) in enumerate(said)]  # fmt: skip
+    if logged == "journal":
+        for message in written:
+            journal.take(f"<86>{message}")
+    else:
+        lines = [as_rsyslog_has_it(f"<86>{message}") for message in written]
+        AUTH_LOG.write_text("".join(lines))
+    report = listed()
+    AUTH_LOG.unlink(missing_ok=True)
+    assert line(report, "alice")["last"]["verdict"] == verdict
 
 
 def test_a_log_that_cannot_be_read_keeps_nothing_from_being_shown(host: Account) -> None:
