@@ -30,7 +30,10 @@ MODE, DIRECTORY_MODE = 0o644, 0o755  # everybody may know; nothing in it is secr
 MAX_REASON = 500  # characters
 HEAD = f"# What trex doctor and trex list leave out, and why: {document('docs/command.md')}\n"
 # What an entry of each kind may have. `reason` is needed in both.
-KEYS = {"ignore": ("check", "reason", "subject"), "exempt": ("user", "group", "reason", "address")}
+KEYS = {
+    "ignore": ("check", "reason", "subject", "line"),
+    "exempt": ("user", "group", "reason", "address"),
+}
 
 
 class AcknowledgementError(CommandError):
@@ -54,15 +57,19 @@ class AcknowledgementError(CommandError):
 
 @dataclass(frozen=True)
 class Ignored:
-    """Findings to leave out: of the name `check`, about `subject`, "" for whatever it is about."""
+    """Findings to leave out: of the name `check`, about `subject`, "" for whatever it is about.
+
+    `line` is the finding's own: one with another line is not covered, nor by an entry without one.
+    """
 
     check: str
     reason: str
     subject: str = ""
+    line: str = ""
 
-    def covers(self, check: str, subject: str) -> bool:
+    def covers(self, check: str, subject: str, line: str) -> bool:
         """Return whether a finding is one of these."""
-        return self.check == check and self.subject in ("", subject)
+        return self.check == check and self.subject in ("", subject) and self.line == line
 
 
 @dataclass(frozen=True)
@@ -94,9 +101,9 @@ class Acknowledged:
     exempt: list[Exempt] = field(default_factory=list)
     _groups: dict[str, tuple[int, frozenset[str]]] = field(default_factory=dict, repr=False)
 
-    def why_ignored(self, check: str, subject: str) -> Ignored | None:
+    def why_ignored(self, check: str, subject: str, line: str = "") -> Ignored | None:
         """Return the entry that leaves such a finding out."""
-        return next((one for one in self.ignored if one.covers(check, subject)), None)
+        return next((one for one in self.ignored if one.covers(check, subject, line)), None)
 
     def why_exempt(self, name: str, gid: int, address: str = "") -> Exempt | None:
         """Return the entry by which an account with this primary group is exempt.
@@ -201,7 +208,7 @@ def _ignored(path: str, where: str, entry: dict[str, str]) -> Ignored:
     if not CHECK.fullmatch(check):
         told = "expected a check's name, as trex doctor --json has it"
         raise AcknowledgementError(path, told, where, "check")
-    return Ignored(check, entry["reason"], entry.get("subject", ""))
+    return Ignored(check, entry["reason"], entry.get("subject", ""), entry.get("line", ""))
 
 
 def _exempt(path: str, where: str, entry: dict[str, str]) -> Exempt:
@@ -231,7 +238,9 @@ def _members(group: str) -> tuple[int, frozenset[str]]:
 
 def _written(one: Ignored) -> str:
     """Return an entry in TOML; in one printable line, a JSON string is a TOML string."""
-    lines = [("check", one.check), ("subject", one.subject), ("reason", one.reason)]
+    lines = [
+        ("check", one.check), ("subject", one.subject), ("line", one.line), ("reason", one.reason)
+    ]  # fmt: skip
     told = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in lines if value]
     return "\n".join(["", "[[ignore]]", *told, ""])
 

@@ -106,7 +106,7 @@ def test_an_exemption_for_any_address_comes_before_one_for_some() -> None:
         ('[[ignore]]\ncheck = "*"\nreason = "r"\n', "[[ignore]] 1: check: expected a check's"),
         (
             '[[ignore]]\ncheck = "x"\nreason = "r"\nuser = "a"\n',
-            '[[ignore]] 1: expected check, reason, subject, found "user"',
+            '[[ignore]] 1: expected check, reason, subject, line, found "user"',
         ),
         ('[[exempt]]\nreason = "r"\n', "[[exempt]] 1: expected either user or group"),
         (EXEMPT + 'group = "x"\n', "[[exempt]] 1: expected either user or group"),

@@ -17,7 +17,7 @@ from trex.cli.doctor.client import check_client, is_server
 from trex.cli.doctor.clock import check_clock
 from trex.cli.doctor.combination import check_combination, check_strangers, check_unasked
 from trex.cli.doctor.confinement import check_confinement
-from trex.cli.doctor.doors import asked_by, trex_rules
+from trex.cli.doctor.doors import asked_by, is_one_of_two, trex_rules
 from trex.cli.doctor.effective import Sshd
 from trex.cli.doctor.finding import ERROR, NOTE, STATUS, Finding
 from trex.cli.doctor.gateways import ONLINE
@@ -62,7 +62,6 @@ Exit status:
   1  warnings
   2  a login would fail, or somebody could get in without a right response
 """
-EITHER = (["sufficient", "required"], ["sufficient", "requisite"])  # one of two is enough
 SSHD = "sshd"
 NO_SERVICE = ""
 SERVERS = Finding(
@@ -203,8 +202,7 @@ def _check_lines(
         check_line(options, users, service, online=online)
         for (_, options), users in zip(lines, who, strict=True)
     ]
-    controls = [rule.control.lower() for rule, _ in asking]
-    if controls in EITHER:
+    if is_one_of_two([rule for rule, _ in asking]):
         found = either(found)
     return list(dict.fromkeys([*findings, *(finding for some in found for finding in some)]))
 

@@ -24,7 +24,12 @@ def lets_in(rules: list[Rule], results: list[str]) -> bool:
 
 def is_asked(rules: list[Rule], results: list[str], rule: Rule) -> bool:
     """Return whether `rule` is reached with these `results`."""
-    return any(rules[index] is rule for index in _play(rules, results)[1])
+    return any(rules[index] is rule for index in asked_in(rules, results))
+
+
+def asked_in(rules: list[Rule], results: list[str]) -> list[int]:
+    """Return which of the `rules` are reached with these `results`."""
+    return _play(rules, results)[1]
 
 
 def _play(rules: list[Rule], results: list[str]) -> tuple[str, list[int]]:

@@ -15,7 +15,8 @@ class Finding:
     """What was found, why it matters, and how to fix it.
 
     `check` is a name for programs, `subject` the user it is about, "" for the whole host. `fix` is
-    for bash, as trex.cli.doctor.remedy has it.
+    for bash, as trex.cli.doctor.remedy has it. `line` is the text of the configuration that it is
+    about: where there is one, it is acknowledged for this text alone.
     """
 
     check: str
@@ -24,6 +25,7 @@ class Finding:
     why: str
     fix: str
     subject: str = ""
+    line: str = ""
 
     @property
     def is_by_hand(self) -> bool:

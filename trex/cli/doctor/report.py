@@ -37,7 +37,7 @@ class Report:
             self.findings = [Finding("doctor-file", ERROR, str(error), why, fix), *found]
             return
         for finding in found:
-            entry = known.why_ignored(finding.check, finding.subject)
+            entry = known.why_ignored(finding.check, finding.subject, finding.line)
             if entry:
                 self.ignored.append((finding, entry))
             else:
@@ -98,7 +98,7 @@ def acknowledge(checks: tuple[str, ...], reason: str, found: list[Finding], *, w
         if check not in [finding.check for finding in found]:
             raise _refusal(f'expected the name of a finding of this host, found "{check}"', LISTED)
     entries = [
-        Ignored(finding.check, reason, finding.subject if whose else "")
+        Ignored(finding.check, reason, finding.subject if whose else "", finding.line)
         for finding in found
         if finding.check in checks
     ]

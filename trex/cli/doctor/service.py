@@ -6,11 +6,19 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from trex.cli.doctor.around import check_ways_around
 from trex.cli.doctor.callers import is_called_by_users
-from trex.cli.doctor.closing import REFUSALS, closing, opening
-from trex.cli.doctor.combination import asks
+from trex.cli.doctor.closing import opening
 from trex.cli.doctor.dispatch import MAX_PLAYED, is_all_played, lets_in, played
-from trex.cli.doctor.doors import ENTRY, NATIVE, PAM_PYTHON, asked_by, trex_rules
+from trex.cli.doctor.doors import (
+    ENTRY,
+    NATIVE,
+    PAM_PYTHON,
+    asked_by,
+    is_one_of_two,
+    trex_rules,
+)
+from trex.cli.doctor.exempting import check_exempting
 from trex.cli.doctor.finding import ERROR, WARNING, Finding
 from trex.cli.doctor.module import files_of, root_alone
 from trex.cli.doctor.programs import CENTRAL, OWN_RECORD
@@ -74,7 +82,7 @@ def check_pam_service(service: str, stack: Stack) -> list[Finding]:
         why = "A login may have to answer several challenges of the same kind."
         findings.append(Finding("pam-twice", WARNING, what, why, take_out(_second(rules, method))))
     if not any(finding.check == "pam-optional" for finding in findings):
-        findings += _check_ways(stack, rules, path)
+        findings += _check_ways(service, stack, rules, path)
     return findings
 
 
@@ -124,7 +132,7 @@ def _check_rule(rule: Rule, following: Rule | None) -> list[Finding]:
                     "A user who fails here is asked by the next module.",
                     with_control(rule, "required"))
         )  # fmt: skip
-    either = rule.control.lower() == "sufficient" and decided  # there a refusal has no effect
+    either = following is not None and is_one_of_two([rule, following])
     try:
         if options_of(rule).nullok and not either:
             findings.append(
@@ -141,7 +149,7 @@ def _check_rule(rule: Rule, following: Rule | None) -> list[Finding]:
     return findings
 
 
-def _check_ways(stack: Stack, rules: list[Rule], path: str) -> list[Finding]:
+def _check_ways(service: str, stack: Stack, rules: list[Rule], path: str) -> list[Finding]:
     """Play all combinations of the modules' results through the stack."""
     where = [i for i, rule in enumerate(stack.rules) if rule in rules]
     first = rules[0]
@@ -158,43 +166,11 @@ def _check_ways(stack: Stack, rules: list[Rule], path: str) -> list[Finding]:
                 opening(stack, path),
             )
         ]
-    for refusal in REFUSALS:
-        wrong = dict.fromkeys(where, refusal)
-        runs = [run for run in played(stack.rules, wrong) if lets_in(stack.rules, run)]
-        if runs:
-            return [_way_around(stack, min(runs, key=_successes), first)]
+    if findings := check_ways_around(service, stack, rules):
+        return [*check_exempting(service, stack.rules, as_root=os.geteuid() == 0), *findings]
     if is_all_played(stack.rules, right):
         return []
     what = f"{first.where}: there are more than {MAX_PLAYED} modules beside Trex"
     why = "Not all combinations of their results were tried: a way in may have been missed."
     fix = by_hand("fewer modules: a file of its own for this service, without includes")
     return [Finding("pam-long", WARNING, what, why, fix)]
-
-
-def _successes(results: list[str]) -> int:
-    return results.count("success")
-
-
-def _way_around(stack: Stack, results: list[str], first: Rule) -> Finding:
-    """Name the module that lets in: one without whose success this run would refuse.
-
-    Of several, one that asks somebody something; else the last, which ends the stack.
-    """
-    needed = [
-        rule
-        for index, rule in enumerate(stack.rules)
-        if rule.actions and results[index] == "success" and _is_needed(stack, results, index)
-    ]
-    asking = [rule for rule in needed if asks(rule)]
-    by = [*asking, *reversed(needed)][:1]
-    module = f"{by[0].name} at {by[0].where}" if by else "no module at all"
-    return Finding(
-        "pam-around", ERROR, f"{first.where}: there is a way in around Trex: {module}",
-        "A user who succeeds there gets in without a right response.",
-        closing(stack, first),
-    )  # fmt: skip
-
-
-def _is_needed(stack: Stack, results: list[str], index: int) -> bool:
-    without = [*results[:index], "auth_err", *results[index + 1 :]]
-    return not lets_in(stack.rules, without)
