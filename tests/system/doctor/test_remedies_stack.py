@@ -100,6 +100,13 @@ def _shared(stage: Stage) -> None:
         sandbox.pam_service(f"trex-{name}", "auth include trex-shared")
 
 
+def _lan(stage: Stage) -> None:
+    """A file that permits whom it does not name, and so exempts everybody."""
+    path = stage.place / "access-of-the-lan"
+    path.write_text("+ : ALL : 192.0.2.0/24")
+    write_stack(f"sufficient pam_access.so accessfile={path}", "required {trex}")
+
+
 CASES = [
     Case("pam-optional", text("auth optional {trex} # ours\nauth required pam_permit.so\n")),
     Case("pam-sufficient", written("sufficient {trex} nullok", "required pam_deny.so")),
@@ -117,6 +124,9 @@ CASES = [
                                "required pam_permit.so")),
     Case("pam-around", written("optional pam_env.so", "sufficient pam_unix.so", "required {trex}")),
     Case("pam-around", text("@include common-auth\nauth sufficient {trex}\n")),
+    Case("exempt-all", _lan),
+    Case("exempt-own-keys",
+         written("sufficient pam_ssh_agent_auth.so file=~/.ssh/authorized_keys", "required {trex}")),
     Case("pam-unasked", text("auth required {trex} nullok\nauth required pam_permit.so\n",
                              OPEN), ("--service", OPEN.name)),
     Case("pam-password", written("required {trex} method=totp use_first_pass"), host="coder"),

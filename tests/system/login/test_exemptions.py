@@ -259,27 +259,3 @@ def test_the_doctor_finds_nothing_wrong_with_a_recipe_that_exempts_nobody(
     recipe(name, "sshd")
     host.write(codes.text('" RATE_LIMIT 3 30', '" DISALLOW_REUSE', '" TOTP_AUTH'), codes.FILE)
     assert [one["check"] for one in examine()["findings"] if one["check"].startswith("pam-")] == []
-
-
-def test_a_file_that_permits_whom_it_does_not_name_exempts_everybody_and_is_corrected(
-    host: Account, recipe: Callable[..., str]
-) -> None:
-    recipe("sshd-not-in-the-lan", "sshd")
-    ACCESS.write_text("+ : ALL : 192.0.2.0/24")
-    finding = found("exempt-all")
-    assert "lets the account nobody from 198.51.100.1 pass" in finding["what"]
-    typed(finding["fix"], PROJECT)
-    assert len(around()) == 1
-    assert ACCESS.read_text().endswith("/24\n- : ALL : ALL\n")
-
-
-def test_keys_of_an_agent_that_the_user_can_write_are_an_error(
-    host: Account, recipe: Callable[..., str]
-) -> None:
-    recipe("sudo-with-an-agent", "sudo")
-    path = PAM_SERVICES / "sudo"
-    before = path.read_text()
-    path.write_text(before.replace("/etc/security/agent_keys/%u", "~/.ssh/authorized_keys"))
-    typed(found("exempt-own-keys", "--service", "sudo")["fix"], PROJECT)
-    assert path.read_text().split() == before.split()
-    assert len(around("--service", "sudo")) == 1

@@ -14,7 +14,8 @@ from trex.cli.accounts.keys import MOST_USER_IDS, FewUserIds, Ring
 from trex.cli.accounts.listing import parse_days
 from trex.cli.accounts.overview import STATES, STATUS, WORST, AccountLine, Overview, WayIn
 from trex.cli.accounts.people import UID_MAX, UID_MIN, everybody, expired_names, known, uid_range
-from trex.cli.accounts.sources import PLACES, is_enough
+from trex.cli.accounts.sources import PLACES
+from trex.cli.doctor.doors import is_enough
 from trex.cli.doctor.stack import Rule, parse_control
 from trex.login.options import METHODS
 from trex.openpgp.keylist import parse_listing

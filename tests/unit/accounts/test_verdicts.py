@@ -51,13 +51,43 @@ def test_other_lines_are_none(line: str) -> None:
 
 
 def test_the_newest_line_counts_and_only_of_those_who_are_asked_for() -> None:
-    lines = [(3.0, WHOLE), (2.0, WHOLE.replace("wrong response", "accepted")),
-             (1.0, WHOLE.replace("alice", '"the other"'))]  # fmt: skip
-    found = _newest((line for line in lines), {"alice", "the other"})
+    lines = [(3.0, "7", WHOLE), (2.0, "6", WHOLE.replace("wrong response", "accepted")),
+             (1.0, "5", WHOLE.replace("alice", '"the other"'))]  # fmt: skip
+    found = _newest((line for line in lines), {"alice", "the other"}, {})
     assert {name: (one.verdict, one.time) for name, one in found.items()} == {
         "alice": ("wrong response", 3.0), "the other": ("wrong response", 1.0),
     }  # fmt: skip
-    assert _newest((line for line in lines), {"bob"}) == {}
+    assert _newest((line for line in lines), {"bob"}, {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("groups", "said", "verdict"),
+    [
+        ([["openpgp"], ["totp"]], "7 accepted totp, 7 wrong response openpgp", "wrong response"),
+        ([["openpgp"], ["totp"]], "7 wrong response totp, 7 accepted openpgp", "wrong response"),
+        ([["openpgp", "totp"]], "7 accepted totp, 7 wrong response openpgp", "accepted"),
+        ([["openpgp", "totp"]], "7 wrong response totp, 7 no response openpgp", "wrong response"),
+        # Another process is another login, and so is a method that is asked once more.
+        ([["openpgp"], ["totp"]], "7 accepted totp, 6 wrong response openpgp", "accepted"),
+        ([["openpgp"], ["totp"]], "7 accepted openpgp, 7 wrong response openpgp", "accepted"),
+        # A service that asks otherwise by now.
+        ([["sms"]], "7 accepted totp, 7 wrong response openpgp", "accepted"),
+        ([], "7 accepted totp, 7 wrong response openpgp", "accepted"),
+    ],
+)
+def test_a_login_through_two_lines_has_one_verdict(
+    groups: list[list[str]], said: str, verdict: str
+) -> None:
+    lines = []
+    for number, told in enumerate(said.split(", ")):
+        process, rest = told.split(" ", 1)
+        outcome, method = rest.rsplit(" ", 1)
+        line = WHOLE.replace("wrong response", outcome).replace(
+            "method=openpgp", f"method={method}"
+        )
+        lines.append((9.0 - number, process, line))
+    found = _newest((line for line in lines), {"alice"}, {"sshd": groups})
+    assert found["alice"].verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -93,7 +123,7 @@ def test_an_entry_of_bytes_is_no_line_of_trex_s() -> None:
     told = json.dumps({"__REALTIME_TIMESTAMP": "1795801538856522", "MESSAGE": [112, 255]}).encode()
     entry = _entry(told)
     assert entry
-    assert not LINE.match(entry[1])
+    assert not LINE.match(entry[2])
 
 
 def test_a_time_without_a_year_is_the_last_one_that_was() -> None:

@@ -172,7 +172,7 @@ def _entry(line: bytes) -> tuple[float, str, str] | None:
         told = json.loads(line)
         process = str(told.get("SYSLOG_PID", ""))
         return int(told["__REALTIME_TIMESTAMP"]) / 1e6, process, str(told["MESSAGE"])
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 
