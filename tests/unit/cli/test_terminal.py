@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trex.cli import terminal
 from trex.cli.client.context import shown
 from trex.cli.errors import CommandError
 from trex.cli.tell import printable, tell, tell_error
-from trex.cli.terminal import answer, say, show, show_error
+from trex.cli.terminal import answer, command_lines, folded, say, show, show_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,3 +80,18 @@ def test_nobody_else_writes_to_a_terminal() -> None:
         found |= {(name, ast.unparse(call.func)) for call in calls}
     written = {(name, call) for name, call in found if call in WRITING and name not in WRITERS}
     assert written == EXEMPT
+
+
+def test_a_terminal_gets_lines_that_fit_and_a_shell_joins_those_of_a_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said, typed = "a sentence " * 12, f"echo {'a/path ' * 12}".strip()
+    assert (folded(said), command_lines(typed, "  fix: ")) == (said, f"  fix: {typed}")
+    monkeypatch.setattr(terminal, "_width", lambda: 60)
+    for lines in (folded(said, "    "), command_lines(typed, "  fix: ")):
+        assert max(map(len, lines.splitlines())) <= 60
+    block = command_lines(typed, "  fix: ").removeprefix("  fix: ")
+    done = subprocess.run(["bash", "-c", block], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == typed.split()[1:]
+    quoted = f"echo '{said}'"
+    assert command_lines(quoted) == quoted, "a line end in quotes would be part of a word"
