@@ -98,7 +98,7 @@ def test_many_are_enrolled_as_the_page_says(
     failed = typed(commands.splitlines()[-1], desk)
     assert failed.returncode == 1
     shown = lines.splitlines()
-    assert "\n".join(shown[3:5]) in failed.stdout
+    assert "\n".join(shown[4:6]) in failed.stdout
     assert re.sub(r"\d", "1", shown[-1]) == re.sub(r"\d", "1", failed.stdout.splitlines()[-1])
     names = {"alice": keys["cv25519"], "bob": keys["nistp256"]}
     both = holder.public(keys["nistp256"], keys["rsa2048"])
