@@ -115,8 +115,8 @@ def test_a_time_that_no_calendar_has_is_left_out(when: str) -> None:
     entry = _entry(json.dumps({"__REALTIME_TIMESTAMP": when, "MESSAGE": WHOLE}).encode())
     moment = entry[0] if entry else _seconds(when)
     assert moment is not None
-    lines = [(moment, WHOLE), (1.0, WHOLE.replace("wrong response", "accepted"))]
-    assert _newest((line for line in lines), {"alice"})["alice"].verdict == "accepted"
+    lines = [(moment, "7", WHOLE), (1.0, "6", WHOLE.replace("wrong response", "accepted"))]
+    assert _newest((line for line in lines), {"alice"}, {})["alice"].verdict == "accepted"
 
 
 def test_an_entry_of_bytes_is_no_line_of_trex_s() -> None:
