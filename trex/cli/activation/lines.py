@@ -85,7 +85,7 @@ def check_choice(choice: Choice) -> None:
         )
     if choice.central and "totp" in choice.methods:
         why = "the secrets would stay in the homes, where users can replace them"
-        hint = f"docs/totp.md has the line for secrets of root's; {NOTHING_CHANGED}"
+        hint = f"{document('docs/totp.md')} has the line for secrets of root's; {NOTHING_CHANGED}"
         raise CommandError(f"--central with --method totp: {why}", hint)
     if choice.with_faillock and not files_of(FAILLOCK):
         raise CommandError(f"{FAILLOCK} is not installed", BY_HAND)
