@@ -105,7 +105,6 @@ def test_a_pin_comes_after_the_password_or_the_ssh_key() -> None:
         Choice("sudo", door="python"),
         Choice("su", door="python"),
         Choice("sudo", ("totp",)),
-        Choice("sshd", ("openpgp", "totp"), central=True),
         Choice("sshd", with_faillock=True, nullok=True),
         Choice("sshd", ("openpgp", "totp"), with_faillock=True),
         Choice("sshd", ("sms", "openpgp")),

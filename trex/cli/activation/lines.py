@@ -83,10 +83,6 @@ def check_choice(choice: Choice) -> None:
         raise CommandError(
             "--nullok goes with one method", "with several, the last is for all others"
         )
-    if choice.central and "totp" in choice.methods:
-        why = "the secrets would stay in the homes, where users can replace them"
-        hint = f"{document('docs/totp.md')} has the line for secrets of root's; {NOTHING_CHANGED}"
-        raise CommandError(f"--central with --method totp: {why}", hint)
     if choice.with_faillock and not files_of(FAILLOCK):
         raise CommandError(f"{FAILLOCK} is not installed", BY_HAND)
     for method in choice.methods:
