@@ -9,6 +9,6 @@ for code in C is a file in C, which `fuzz.build` compiles with libFuzzer; its na
 TARGETS = (
     "record", "arguments", "status", "response", "settings", "request", "wire",
     "keyblock", "paste", "packets", "decrypted", "stack", "otpfile", "smstoml", "gateway", "phones",
-    "recoveryfile", "gracefile",
+    "recoveryfile", "gracefile", "modules",
 )  # fmt: skip
 COMPILED = ("frames",)

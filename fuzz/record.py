@@ -51,6 +51,8 @@ def check_record(record: AuthRecord) -> None:
     assert bool(record.tls_key) == bool(record.tls_certificate)
     assert all(os.path.isabs(path) for path in (record.tls_key, record.tls_certificate) if path)
     assert not record.tls_key or (record.web_qr and record.web_qr.tls)
+    assert record.terminal_qr in ("", "dark", "light")
+    assert not (record.terminal_qr and record.web_qr)
     assert record.uid is None or 0 <= record.uid <= MAX_UID
     assert isinstance(record.leaves_out, bool)
     assert all(warning.startswith(f"{PATH}:") for warning in record.warnings)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WITH_KEY = ("plain", "made", "files", "signed", "native")
+WITH_KEY = ("plain", "made", "files", "drawn", "signed", "native")
 # A PIN is sent; and none is, because the limit is reached.
 WITH_PIN = ("pin", "limit")
 VARIANTS = (*WITH_KEY, "code", "recovery", *WITH_PIN)
@@ -216,7 +216,7 @@ class Cases:
         for path in make_certificate(self.users["files"].home):
             self.users["files"].own(path, 0o600)
         fields = {"made": "nosign webQrAuthTls", "files": "nosign webQrAuthTls page.key page.pem",
-                  "signed": signer}  # fmt: skip
+                  "drawn": "nosign qrTerminal", "signed": signer}  # fmt: skip
         door = native.build(place / "pam_trex.so", MODULE / "trex/login/helper.py")
         services = {"native": native.service("trex-faults-native", door, "gpg_timeout=5", "nullok")}
         for variant in WITH_KEY:

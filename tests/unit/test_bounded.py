@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import trex.cli.acknowledged
 import trex.openpgp.errors
+import trex.page.terminal
 import trex.recovery.errors
 import trex.sms.errors
 import trex.system.packages
@@ -167,8 +168,8 @@ def classes(root: type[TrexError]) -> list[type[TrexError]]:
 
 # Each registers its branch.
 MODULES = (
-    trex.openpgp.errors, trex.recovery.errors, trex.sms.errors, trex.system.packages, trex.system.secretfile,
-    trex.totp.errors,
+    trex.openpgp.errors, trex.page.terminal, trex.recovery.errors, trex.sms.errors, trex.system.packages,
+    trex.system.secretfile, trex.totp.errors,
 )  # fmt: skip
 ARGUMENTS: dict[type[TrexError], list[Any]] = {
     RecordError: ["x" * LONG, 1, "x" * LONG, "x" * LONG],
@@ -176,6 +177,7 @@ ARGUMENTS: dict[type[TrexError], list[Any]] = {
     OtherAccount: ["x" * LONG, "x" * LONG, MAX_UID, MAX_UID],
     trex.cli.acknowledged.AcknowledgementError: ["x" * LONG, "x" * LONG],
     trex.openpgp.errors.IsSubkey: ["x" * LONG, "x" * LONG],
+    trex.page.terminal.TooLarge: [LONG, LONG, (LONG, LONG)],
 }
 
 

@@ -10,6 +10,10 @@ MAX_HOST = 253  # RFC 1035, section 2.3.4, as text
 MAX_LABEL = 63
 MAX_PORT = 65535
 MAX_PAGES = 1000
+QR_KINDS = {"record": "", "off": "", "terminal": "dark", "terminal-light": "light"}
+# Without UTF-8, ssh writes twelve signs for each block: together less than the 128 KiB that an
+# argument of trex-askpass may have (execve(2), MAX_ARG_STRLEN).
+LEAST_QR, MOST_QR = (40, 20), (120, 64)
 
 
 class Options:
@@ -25,6 +29,8 @@ class Options:
     prompt: str = ""  # the method's own
     message: str = "prompt"  # or "info": PAM_TEXT_INFO before a short prompt
     host_keys: str = ""  # the files in /etc/ssh; or "none", or paths with commas between them
+    qr: str = "record"  # what it says; or "off", or "terminal" or "terminal-light" for all
+    qr_size: tuple[int, int] = (80, 50)  # columns and lines at most, with the rest of the prompt
     web: bool = True
     web_bind: str = ""  # all addresses, IPv4 and IPv6
     web_ports: tuple[int, int] = (0, 0)  # first and last; 0 lets the system choose
@@ -198,6 +204,24 @@ def _message(value: str) -> str:
     return value
 
 
+def _qr(value: str) -> str:
+    if value not in QR_KINDS:
+        raise ValueError(f"expected one of {', '.join(QR_KINDS)}")
+    return value
+
+
+def _qr_size(value: str) -> tuple[int, int]:
+    columns, _, lines = value.partition("x")
+    try:
+        size = (_number(columns, MOST_QR[0], ""), _number(lines, MOST_QR[1], ""))
+    except ValueError:
+        size = (0, 0)
+    if size[0] < LEAST_QR[0] or size[1] < LEAST_QR[1]:
+        least, most = ("{}x{}".format(*limit) for limit in (LEAST_QR, MOST_QR))
+        raise ValueError(f"expected columns and lines from {least} to {most}, such as 100x50")
+    return size
+
+
 def _web(value: str) -> bool:
     if value not in ("on", "off"):
         raise ValueError("expected on or off")
@@ -260,8 +284,8 @@ CENTRAL_RECOVERY = "/var/lib/trex/recovery/%u"  # recovery_file=, with the same 
 # The methods, each with the arguments that only it uses; all methods share the others.
 METHODS = {
     "openpgp": ("auth_file", "gnupg_home", "run_as", "gpg_timeout", "gpg", "message",
-                "host_keys", "web", "web_bind", "web_ports", "web_host", "web_max", "web_user",
-                "recovery_file"),
+                "host_keys", "qr", "qr_size", "web", "web_bind", "web_ports", "web_host", "web_max",
+                "web_user", "recovery_file"),
     "totp": ("secret", "run_as", "echo", "try_first_pass", "use_first_pass", "forward_pass",
              "noskewadj", "no_increment_hotp", "fleet", "sms_file", "sms_user", "recovery_file"),
     "sms": ("echo", "digits", "phones", "gecos_phone", "sms_file", "sms_user"),
@@ -281,6 +305,8 @@ READERS = {
     "prompt": _prompt,
     "message": _message,
     "host_keys": _host_keys,
+    "qr": _qr,
+    "qr_size": _qr_size,
     "web": _web,
     "web_bind": _web_bind,
     "web_ports": _web_ports,

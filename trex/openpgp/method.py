@@ -1,7 +1,7 @@
 """method=openpgp: a random text that gpg encrypts to the user's key."""
 
 from trex.login.method import expand_path, find_record, find_servant
-from trex.login.options import Options
+from trex.login.options import QR_KINDS, Options
 from trex.openpgp.gpg import Gpg
 from trex.openpgp.record import check_account, parse_record
 from trex.openpgp.standing import Standing
@@ -46,6 +46,11 @@ def prepare(login: "Login", options: Options, account: "Account", reader: "Accou
 
                 challenge.page = Page(login, options, record)
                 challenge.page.open(reader, account, challenge.deadline)
+            if background := background_of(record, options):
+                from trex.page.terminal import TerminalCode
+
+                challenge.code = TerminalCode(login, options, background)
+                challenge.code.open(reader, account)
             _encrypt(challenge, gpg, login, options, account.name)
             login.reminder = lambda: remind(options, gpg, account)
             standing.keys = gpg.chosen
@@ -96,12 +101,18 @@ def _encrypt(challenge: "Encrypted", gpg: Gpg, login: "Login", options: Options,
         login.warnings += [f"left out, as the record says: {why}" for why in gpg.left_out.values()]
     login.fingerprints = message.keys
     where = challenge.page.show(message.armored) if challenge.page else ""
+    where += challenge.code.show(message.armored) if challenge.code else ""
     login.steps.append(f"asked with a message of {len(message.armored)} characters")
     challenge.question = prompt_text(
         user, message.armored, where, options.timeout, options.prompt or QUESTION
     )
     if options.message == "info":
         challenge.information, _, challenge.question = challenge.question.rpartition("\n")
+
+
+def background_of(record: "AuthRecord", options: Options) -> str:
+    """Return for which terminal the prompt has a QR code, "dark" or "light"; "" for none."""
+    return "" if options.qr == "off" else record.terminal_qr or QR_KINDS[options.qr]
 
 
 def remind(options: Options, gpg: Gpg, account: "Account") -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from trex.openpgp.standing import Standing
     from trex.page.start import Page
+    from trex.page.terminal import TerminalCode
 
 MAX_CONTEXT = 255  # the file name in a literal data packet has one byte of length (RFC 4880, 5.9)
 # What is cut in a context that is too long, in this order, and how short it gets: nobody compares
@@ -24,6 +25,7 @@ NOTATION = "login@trex-pam.invalid"
 class Encrypted(RandomText):
     """A text that gpg encrypts, and the page that shows the message until the judgement."""
 
+    code: "TerminalCode | None" = None  # the QR code in the prompt
     page: "Page | None" = None
     standing: "Standing | None" = None  # of its keys
 
@@ -33,17 +35,21 @@ class Encrypted(RandomText):
             self.standing.check()
 
     def end(self) -> None:
-        """End the page."""
-        if self.page:
-            self.page.end()
+        """End the page, and what draws a code for a prompt that never came."""
+        try:
+            if self.code:
+                self.code.end()
+        finally:
+            if self.page:
+                self.page.end()
 
 
 def prompt_text(user: str, message: str, where: str, seconds: int, question: str) -> str:
-    """Return the prompt: an explanation, the message, its page, the time limit, the question.
+    """Return the prompt: an explanation, the message, its QR code, the time limit, the question.
 
     It starts with a newline, because OpenSSH's client puts `(user@host) ` before a prompt, and
     `-----BEGIN` has to be at the start of a line to be pasted into gpg. `where` is complete lines
-    about the page, or "".
+    about the page, and the QR code, or "".
     """
     return (
         f"\nTrex: to log in as {user}, decrypt this message and answer with what it says.\n"

@@ -46,6 +46,9 @@ WEB_QR_MODES = {
     "webQrAuthNoTls": WebQrMode(authentication=True, tls=False),
     "webQrNoAuthNoTls": WebQrMode(authentication=False, tls=False),
 }
+# A QR code in the prompt, by the terminal's background.
+TERMINAL_QR_MODES = {"qrTerminal": "dark", "qrTerminalLight": "light"}
+QR_MODES = (*WEB_QR_MODES, *TERMINAL_QR_MODES)
 
 
 class AuthRecord:
@@ -58,8 +61,8 @@ class AuthRecord:
     """
 
     __slots__ = (
-        "leaves_out", "line", "recipients", "sign_as", "tls_certificate", "tls_key", "trust", "uid",
-        "warnings", "web_qr",
+        "leaves_out", "line", "recipients", "sign_as", "terminal_qr", "tls_certificate", "tls_key",
+        "trust", "uid", "warnings", "web_qr",
     )  # fmt: skip
 
     def __init__(self, line: int, recipients: list[str], *, trust: bool) -> None:
@@ -68,6 +71,7 @@ class AuthRecord:
         self.trust = trust
         self.sign_as = ""  # for nosign
         self.web_qr: WebQrMode | None = None
+        self.terminal_qr = ""  # or the background: "dark" or "light"
         self.tls_key = ""  # absolute, or "" if this login makes its own certificate
         self.tls_certificate = ""
         self.uid: int | None = None
@@ -224,13 +228,14 @@ def _is_address(name: str) -> bool:
 def _parse_web_qr(record: AuthRecord, line: _Line, fields: list[str], home: str) -> None:
     mode, *files = fields
     record.web_qr = WEB_QR_MODES.get(mode)
+    record.terminal_qr = TERMINAL_QR_MODES.get(mode, "")
     if record.web_qr is None:
-        if mode.lower().startswith("webqr"):
-            close = [known for known in WEB_QR_MODES if known.lower() == mode.lower()]
+        if mode.lower().startswith(("webqr", "qr")) and not record.terminal_qr:
+            close = [known for known in QR_MODES if known.lower() == mode.lower()]
             hint = f', did you mean "{close[0]}"?' if close else ""
-            record.warnings.append(
-                f"{line.path}:{line.number}: unknown web-QR mode {_quoted(mode)}, so no page{hint}"
-            )
+            kind, none = ("QR", "QR code") if mode[0] in "qQ" else ("web-QR", "page")
+            told = f"unknown {kind} mode {_quoted(mode)}, so no {none}{hint}"
+            record.warnings.append(f"{line.path}:{line.number}: {told}")
         return
     if record.web_qr.tls and len(files) == 1:
         raise line.error(

@@ -13,19 +13,18 @@ from trex.errors import (
     NotStarted,
     PageUnavailable,
     PrivilegeError,
-    UserUnknown,
     cut,
     one_line,
 )
 from trex.login.challenge import random_text
+from trex.page.needs import check_libraries, serving_account
 from trex.page.port import listen, take_slot
 from trex.page.process.settings import CERTIFICATE_FD, KEY_FD, LISTENER_FD
 from trex.system.child import Child, close_surely, write_whole
-from trex.system.packages import DEBIAN_PACKAGES
-from trex.system.privilege import acting_as, find_account, native
+from trex.system.privilege import acting_as, native
 from trex.system.program import STDIN_FD
 from trex.system.safefile import MAX_SIZE, check_writers
-from trex.system.servant import PYTHON, first_line, start
+from trex.system.servant import first_line, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,17 +132,9 @@ class Page:
         self.end()
 
     def _start(self, reader: "Account", user: "Account", deadline: float) -> None:
-        if os.geteuid() != 0:
-            raise PageUnavailable("only root can give it an account of its own")
-        self._check_programs()
-        try:
-            server = find_account(self._options.web_user)
-        except UserUnknown as error:
-            raise PageUnavailable(f"web_user={self._options.web_user}: {error}") from None
-        if server.uid in (0, user.uid, reader.uid):
-            reason = "must be neither root nor the user who logs in"
-            raise PageUnavailable(f"web_user={server.name} {reason}")
-        server.serves = True
+        made = ["cryptography"] if self._is_made else []
+        check_libraries("tornado", "qrcode", *made)
+        server = serving_account(self._options.web_user, user, reader)
         inherited = {}
         if self._record.tls_key:
             inherited[KEY_FD] = self._piped(self._record.tls_key, reader)
@@ -158,16 +149,6 @@ class Page:
             listener.close()  # only the page's process has it now, so the port closes with it
         if not write_whole(self._settings, self._tell(user, deadline, port)):
             raise PageUnavailable("its process does not accept its settings")
-
-    def _check_programs(self) -> None:
-        """Check now that everything is installed that the page's process needs later."""
-        needed = {PYTHON: "python3"}
-        made = ["cryptography"] if self._is_made else []
-        for name in ("tornado", "qrcode", *made):
-            needed[f"{DEBIAN_PACKAGES}/{name}/__init__.py"] = f"python3-{name}"
-        for path, package in needed.items():
-            if not os.path.exists(path):
-                raise PageUnavailable(f"Debian's package {package} is missing")
 
     def _tell(self, user: "Account", deadline: float, port: int) -> bytes:
         """Return the settings for `trex.page.process.settings`: lines, the last one empty."""

@@ -35,6 +35,7 @@ MOST = {
     "plain": 60,
     "made": 20,
     "files": 20,
+    "drawn": 4,
     "signed": 15,
     "code": 40,
     "recovery": 40,

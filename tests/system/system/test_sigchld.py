@@ -20,6 +20,7 @@ RECORDS = {
     "signed": "trust signing@example.org",
     "page": "trust nosign webQrNoAuthNoTls",
     "page with TLS": "trust nosign webQrAuthTls",
+    "code in the prompt": "trust nosign qrTerminal",
 }
 # Before it becomes gpg, it lets the caller's own child end and sees that it has.
 WHILE_GPG_RUNS = """#!/bin/sh

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from tests.support.accounts import SOMEBODY
 from trex.errors import FileUnsafe, OtherAccount, RecordError, TrexError
-from trex.openpgp.record import WEB_QR_MODES, AuthRecord, check_account, parse_record
+from trex.openpgp.record import (
+    QR_MODES,
+    TERMINAL_QR_MODES,
+    WEB_QR_MODES,
+    AuthRecord,
+    check_account,
+    parse_record,
+)
 
 RECORDS = Path(__file__).resolve().parents[3] / "fixtures/records"
 REFUSED = sorted((RECORDS / "refused").iterdir())
@@ -47,6 +54,7 @@ def test_a_sound_record_is_read_as_its_comments_say(fixture: Path) -> None:
     assert str(record.trust) == expected["trust"]
     assert record.sign_as == expected["sign_as"].strip()
     assert web_in_words(record) == expected.get("web", "none")
+    assert record.terminal_qr == expected.get("terminal", "")
     assert record.tls_key == expected.get("tls_key", "")
     assert record.tls_certificate == expected.get("tls_certificate", "")
     assert str(record.uid) == expected.get("uid", "None")
@@ -103,7 +111,7 @@ KEYS = ADDRESSES | FINGERPRINTS
     recipients=st.lists(KEYS, min_size=1, max_size=16),
     trust=st.booleans(),
     sign_as=st.just("") | KEYS,
-    mode=st.sampled_from(["", *WEB_QR_MODES]),
+    mode=st.sampled_from(["", *QR_MODES]),
     gap=st.sampled_from([" ", "\t", "  \t "]),
     comments=st.lists(st.sampled_from(["", "# note", "  # note", "\t"]), max_size=4),
 )
@@ -118,6 +126,7 @@ def test_a_record_written_down_is_read_back(
     assert record.trust is trust
     assert record.sign_as == sign_as
     assert record.web_qr is WEB_QR_MODES.get(mode)
+    assert record.terminal_qr == TERMINAL_QR_MODES.get(mode, "")
     assert record.warnings == []
 
 

@@ -8,6 +8,7 @@ from qrcode.exceptions import DataOverflowError
 # scanned from further away. docs/performance.md has the measurements.
 LEVEL = constants.ERROR_CORRECT_L
 QUIET_ZONE = 4  # modules, as the standard requires
+RUN = 20  # characters from which on another mode takes fewer bits, its own header included
 
 
 def draw(message: str) -> bytes:
@@ -16,10 +17,16 @@ def draw(message: str) -> bytes:
     return _svg(modules).encode("ascii") if modules else b""
 
 
-def encode(message: str, level: int = LEVEL) -> list[list[bool]]:
-    """Return the code with its quiet zone, True for a dark module, [] if none is large enough."""
-    code = qrcode.QRCode(error_correction=level, border=QUIET_ZONE)
-    code.add_data(message.encode("ascii"), optimize=0)
+def encode(
+    message: str, level: int = LEVEL, *, border: int = QUIET_ZONE, shortest: bool = False
+) -> list[list[bool]]:
+    """Return the code with its quiet zone, True for a dark module, [] if none is large enough.
+
+    `shortest` has capitals and digits take less room than others, where many of them follow each
+    other, as in the lines around a message.
+    """
+    code = qrcode.QRCode(error_correction=level, border=border)
+    code.add_data(message.encode("ascii"), optimize=RUN if shortest else 0)
     try:
         code.make()
     except (DataOverflowError, ValueError):  # ValueError: version 41 (qrcode 7.4)
