@@ -61,6 +61,7 @@ RUN = {
         "Uninstall": PUBLISHED,
         "Watch it": LISTED,
     },
+    "docs/qr.md": {"Ask for it": f"{SETUP}test_page_modes.py"},
     "docs/recovery.md": {
         "Make the codes": f"{SETUP}test_recovery_command.py",
         "Central mode": f"{SETUP}test_lost_key.py",

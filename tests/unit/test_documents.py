@@ -25,7 +25,7 @@ from trex.cli.main import COMMANDS, trex
 from trex.cli.manual import _contexts, man_page
 from trex.login.options import ELSEWHERE, FLAGS, Options, parse_options
 from trex.login.pam import FINAL, PAM_CODES
-from trex.openpgp.record import MAX_RECIPIENTS, RECORD, WEB_QR_MODES
+from trex.openpgp.record import MAX_RECIPIENTS, QR_MODES, RECORD
 from trex.sms.send import GATEWAYS
 from trex.sms.settings import KINDS
 from trex.system.safefile import MAX_SIZE
@@ -38,6 +38,7 @@ IN_WORDS = {
     "run_as": "the user",
     "prompt": "the method's own",
     "host_keys": "`/etc/ssh/ssh_host_*_key.pub`",
+    "qr_size": "`80x50`",
     "web": "`on`",
     "web_bind": "all, IPv4 and IPv6",
     "web_ports": "any free one",
@@ -74,7 +75,7 @@ def test_every_code_that_a_login_can_end_with_is_in_the_table_of_verdicts() -> N
 def test_the_record_s_form_is_given_as_the_messages_give_it() -> None:
     page = text("docs/auth_gpg.md")
     assert RECORD in page
-    assert all(f"`{mode}`" in page for mode in WEB_QR_MODES)
+    assert all(f"`{mode}`" in page for mode in QR_MODES)
     assert str(MAX_RECIPIENTS) in page
     assert f"{MAX_SIZE // 1024} KiB" in page
 

@@ -23,6 +23,7 @@ from tests.support.examination import (
 )
 from tests.support.graft import ENCRYPT, carrying
 from tests.support.keys import Holder
+from tests.support.mounts import without_package
 from tests.support.tls import write_dated
 
 if TYPE_CHECKING:
@@ -193,6 +194,22 @@ def test_a_message_that_is_too_large_for_one_code(host: Account, holder: Holder)
     host.import_keys(holder.public(*made))
     host.write(f"{','.join(made)} trust nosign webQrAuthTls\n")
     assert only()["check"] == "record-qr"
+
+
+def test_a_code_that_the_prompt_cannot_have(host: Account, keys: Keys, holder: Holder) -> None:
+    """What a login would log: too large for its terminal, or a library that is not there."""
+    host.import_keys(holder.public(keys["rsa2048"]))
+    host.write(f"{keys['rsa2048']} trust nosign qrTerminal\n")
+    large = only()
+    assert large["check"] == "prompt-qr"
+    assert "no QR code in the prompt: it takes " in large["what"]
+    assert "qr_size=" in large["fix"]
+    write_service("qr_size=120x64")
+    assert defects() == []
+    with without_package("qrcode"):
+        assert "Debian's package python3-qrcode is missing" in only()["what"]
+        write_service("qr=off")
+        assert defects() == []
 
 
 @pytest.mark.parametrize(

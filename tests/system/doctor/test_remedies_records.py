@@ -205,6 +205,11 @@ def _large(stage: Stage) -> None:
     stage.user.write(f"{','.join(made)} trust nosign webQrAuthTls\n")
 
 
+def _large_in_the_prompt(stage: Stage) -> None:
+    stage.user.import_keys(stage.holder.public(stage.keys["rsa2048"]))
+    stage.user.write(f"{stage.keys['rsa2048']} trust nosign qrTerminal\n")
+
+
 def _no_pair(stage: Stage) -> None:
     write_dated(stage.user, -9, 90)
     stage.user.write("no key", "page.key")
@@ -282,7 +287,9 @@ CASES = [
     Case("record-orphan", unrun="test_remove types it for an account that is gone"),
     Case("record-odd", _two_lines),
     Case("record-odd", record("{cv25519} trust nosign webqrauthtls")),
+    Case("record-odd", record("{cv25519} trust nosign qrterminal")),
     Case("record-qr", _large, by_hand="which keys can go is their owner's to say"),
+    Case("prompt-qr", _large_in_the_prompt, by_hand="how large windows are is their owners' to say"),
     Case("gpg-foreign", _foreign, unrun="it would remove a package of this machine"),
     Case("key-copied", _copied, HERS),
     Case("key-copied", _shared_subkey, HERS),

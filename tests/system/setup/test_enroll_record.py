@@ -60,7 +60,8 @@ def test_what_the_record_says_is_kept_and_a_copy_stays(
 def test_another_mode_with_tls_keeps_the_certificate(alice: Account, keys: Keys) -> None:
     alice.write(f"{keys['cv25519']} trust nosign webQrAuthTls k.pem c.pem\n")
     enroll = ["enroll", "--from-keyring", "--yes", "--no-proof", "--page"]
-    for mode, files in (("webQrNoAuthTls", " k.pem c.pem"), ("webQrAuthNoTls", "")):
+    modes = [("webQrNoAuthTls", " k.pem c.pem"), ("webQrAuthNoTls", ""), ("qrTerminal", "")]
+    for mode, files in modes:
         assert trex(*enroll, mode, account=alice).returncode == 0
         assert record_of(alice) == f"{keys['cv25519']} trust nosign {mode}{files}"
 
@@ -81,6 +82,10 @@ def test_a_wrong_mode_is_fixed(alice: Account) -> None:
             "expected --tls-key and --tls-certificate together",
         ),
         (["--tls-key", "k", "--tls-certificate", "c"], "need --page"),
+        (
+            ["--page", "qrTerminal", "--tls-key", "k", "--tls-certificate", "c"],
+            "are for a page, not for qrTerminal",
+        ),
         (
             ["--page", "webQrAuthTls", "--tls-key", "a b", "--tls-certificate", "c"],
             "must not contain spaces",

@@ -37,6 +37,12 @@ def test_a_record_in_words(alice: Account, keys: Keys, holder: Holder) -> None:
         assert "a page with a password, TLS with a certificate made for each login" in done.stdout
 
 
+def test_a_code_in_the_prompt_in_words(alice: Account, keys: Keys) -> None:
+    alice.write(f"{keys['cv25519']} trust nosign qrTerminalLight\n")
+    said = "Shown: as text, and as a QR code in the prompt of a light terminal\n"
+    assert said in trex("show", account=alice).stdout
+
+
 @pytest.mark.parametrize(
     ("record", "reason"),
     [

@@ -20,6 +20,7 @@ from trex.cli.errors import CommandError
 from trex.cli.location import location_of
 from trex.errors import FileUnsafe, TrexError, UserUnknown
 from trex.login.method import is_absent
+from trex.openpgp.method import background_of
 from trex.recovery.notice import make_command
 from trex.sms.errors import SettingsError
 from trex.system.privilege import find_account, readable
@@ -180,13 +181,21 @@ def _check_openpgp(name: str, options: Options, service: str) -> list[Finding]:
         return [left_out(f"{name}: the record of run_as={options.run_as}", name)]
     location = location_of(name, options)
     examined = check_record(location)
-    if not examined.record or not examined.record.web_qr or not options.web:
+    record, message = examined.record, examined.message
+    if not record:
+        return examined.findings
+    has_page, background = record.web_qr and options.web, background_of(record, options)
+    if not has_page and not background:
         return examined.findings
     if os.geteuid() != 0:
-        return [*examined.findings, left_out(f"{name}: the page with a QR code", name)]
-    from trex.cli.doctor.page import check_page
+        what = "the page with a QR code" if has_page else "the QR code in the prompt"
+        return [*examined.findings, left_out(f"{name}: {what}", name)]
+    from trex.cli.doctor.page import check_code, check_page
 
-    return [*examined.findings, *check_page(location, examined.record, examined.message, service)]
+    findings = check_page(location, record, message, service) if has_page else []
+    if background:
+        findings += check_code(location, background, message, service)
+    return [*examined.findings, *findings]
 
 
 def _check_totp(name: str, options: Options) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""The page with a QR code: started as for a login, and its certificate checked."""
+"""The QR code, on a page or in the prompt, made as for a login; and a page's certificate."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from trex.login.challenge import now
 from trex.login.method import Login
 from trex.openpgp.keylist import DAY, day
 from trex.page.start import Page, full_name, read_pem
+from trex.page.terminal import LARGE, TerminalCode
 
 if TYPE_CHECKING:
     from trex.cli.location import Location
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 PAGE_SECONDS = 30
 OPEN_SECONDS = 15.0  # to open and close the page
 MOST_NAMES = 4  # of a certificate, in a message
+SMALLER = "qr_size= for larger terminals, host_keys= with fewer of them, or a cv25519 key"
 
 
 def check_page(location: Location, record: AuthRecord, message: str, service: str) -> list[Finding]:
@@ -47,6 +49,30 @@ def check_page(location: Location, record: AuthRecord, message: str, service: st
                 location.user.name)
         for warning in warnings
     ]  # fmt: skip
+
+
+def check_code(location: Location, background: str, message: str, service: str) -> list[Finding]:
+    """Return why this user's prompt would have no QR code; it is made by the login's own code."""
+    try:
+        told = run_as(ROOT, lambda: _draw(location, background, message, service), OPEN_SECONDS)
+    except CommandError as error:
+        told = {"warnings": [str(error)], "is_large": False}
+    why = "Logins work, but show the message as text only."
+    fix = by_hand(SMALLER if told["is_large"] else "as the message says")
+    name = location.user.name
+    return [Finding("prompt-qr", WARNING, f"{name}: {warning}", why, fix, name)
+            for warning in told["warnings"]]  # fmt: skip
+
+
+def _draw(location: Location, background: str, message: str, service: str) -> dict[str, Any]:
+    """Have the code made; return the warnings that a login would log."""
+    login = Login(location.user.name, service, "", [])
+    code = TerminalCode(login, location.options, background)
+    try:
+        code.open(location.reader, location.user)
+        return {"is_large": LARGE in code.show(message), "warnings": login.warnings}
+    finally:
+        code.end()
 
 
 def _open(location: Location, record: AuthRecord, message: str, service: str) -> list[str]:

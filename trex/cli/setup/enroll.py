@@ -24,7 +24,7 @@ from trex.cli.tell import printable
 from trex.cli.terminal import answer, say
 from trex.errors import one_line
 from trex.login.challenge import RandomText
-from trex.openpgp.record import WEB_QR_MODES
+from trex.openpgp.record import QR_MODES, TERMINAL_QR_MODES, WEB_QR_MODES
 from trex.system.privilege import readable
 
 if TYPE_CHECKING:
@@ -94,8 +94,9 @@ Examples:
 @click.option(
     "--page",
     metavar="MODE",
-    help=f"Show a QR code: {', '.join(WEB_QR_MODES)}, or none.",
-    shell_complete=fixed(*WEB_QR_MODES, "none"),
+    help=f"Show a QR code: on a page {', '.join(WEB_QR_MODES)}; in the prompt"
+    f" {', '.join(TERMINAL_QR_MODES)}; or none.",
+    shell_complete=fixed(*QR_MODES, "none"),
 )
 @click.option("--tls-key", metavar="PATH", help="The page's TLS key.")
 @click.option("--tls-certificate", metavar="PATH", help="The page's TLS certificate.")

@@ -12,7 +12,7 @@ from trex.cli.setup import recordfile
 from trex.cli.setup.recordfile import Fields
 from trex.cli.terminal import say
 from trex.errors import FileUnsafe, one_line
-from trex.openpgp.record import WEB_QR_MODES, parse_record
+from trex.openpgp.record import QR_MODES, TERMINAL_QR_MODES, WEB_QR_MODES, parse_record
 from trex.system.privilege import readable
 
 if TYPE_CHECKING:
@@ -149,18 +149,25 @@ def _apply(fields: Fields, options: EnrollOptions) -> None:
         mode = fields.page[0]
     if mode is None and tls:
         raise click.UsageError("--tls-key and --tls-certificate need --page")
-    if mode not in (None, "none", *WEB_QR_MODES):
-        raise click.UsageError(f"--page: expected {', '.join(WEB_QR_MODES)} or none")
-    if len(tls) == 1:
-        raise click.UsageError("expected --tls-key and --tls-certificate together")
-    if any(" " in path or "\t" in path for path in tls):
-        raise click.UsageError("a path in a record must not contain spaces")
+    _check_page(mode, tls)
     if mode == "none":
         fields.page = []
     elif mode is not None:
         same = fields.page[:1] == [mode] or (_has_tls(mode) and _has_tls(*fields.page[:1]))
         kept = fields.page[1:] if same else []
         fields.page = [mode, *(tls or kept)]
+
+
+def _check_page(mode: str | None, tls: list[str]) -> None:
+    """Refuse what a record cannot say. Raises UsageError."""
+    if mode not in (None, "none", *QR_MODES):
+        raise click.UsageError(f"--page: expected {', '.join(QR_MODES)} or none")
+    if mode in TERMINAL_QR_MODES and tls:
+        raise click.UsageError(f"--tls-key and --tls-certificate are for a page, not for {mode}")
+    if len(tls) == 1:
+        raise click.UsageError("expected --tls-key and --tls-certificate together")
+    if any(" " in path or "\t" in path for path in tls):
+        raise click.UsageError("a path in a record must not contain spaces")
 
 
 def _has_tls(mode: str = "") -> bool:

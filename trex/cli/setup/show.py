@@ -148,6 +148,8 @@ def _said_of_signature(record: AuthRecord) -> str:
 
 
 def _said_of_page(record: AuthRecord) -> str:
+    if record.terminal_qr:
+        return f"Shown: as text, and as a QR code in the prompt of a {record.terminal_qr} terminal"
     if not record.web_qr:
         return "Shown: as text"
     who = "with a password" if record.web_qr.authentication else "open to all who know its address"
