@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     Lines = list[tuple[Rule, Options]]
 
-CHECK = "pam-grace"
-
 
 def check_grace(stack: Stack, lines: Lines, *, strangers: bool) -> list[Finding]:
     """Return what is wrong with lines that have a grace period; `lines` are all of Trex's.
@@ -49,7 +47,7 @@ def _check_skipped(stack: Stack, rule: Rule, others: list[Rule]) -> list[Finding
         return []
     what = f"{rule.where}: grace_period, and after its success {skipped[0]} does not ask"
     why = "In the period nobody is asked here, and whoever comes gets past that module as well."
-    return [Finding(CHECK, WARNING, what, why, with_control(rule, "required"))]
+    return [Finding("pam-grace", WARNING, what, why, with_control(rule, "required"))]
 
 
 def _check_alone(stack: Stack, unasked: list[Rule]) -> list[Finding]:
@@ -64,7 +62,7 @@ def _check_alone(stack: Stack, unasked: list[Rule]) -> list[Finding]:
     what = f"{unasked[0].where}: grace_period, and in that time nothing else is asked"
     why = "Whoever comes from the user's address, as from behind one router, gets in by the name."
     fix = f"{put_before(unasked[0], PASSWORD)}  # or, with sshd, ask for the SSH key first"
-    return [Finding(CHECK, ERROR, what, why, fix)]
+    return [Finding("pam-grace", ERROR, what, why, fix)]
 
 
 def _check_place() -> list[Finding]:
