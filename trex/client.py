@@ -74,7 +74,7 @@ def respond(prompt: str, *, user: str, host: str, host_key: str | bytes | None =
             raise NoChallenge("there is no OpenPGP message in this prompt")
         target = _target.named_target(user, host, host_key, quiet=True)
         sealed = _packets.read_message(prompt)
-        return _answering.Answering().respond(sealed, lambda: target)
+        return _answering.Answering().respond([sealed], lambda: target)
     except _errors.TrexError as error:
         kind = next((_KINDS[one] for one in type(error).__mro__ if one in _KINDS), ClientError)
         raise kind(str(error), getattr(error, "hint", "")) from None

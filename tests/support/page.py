@@ -98,7 +98,7 @@ class OpenPrompt:
         deadline = time.monotonic() + 30
         while True:
             text = self._prompt.read_text(encoding="utf-8") if self._prompt.exists() else ""
-            if text.endswith("Response: "):
+            if text.endswith(("Response: ", "Both responses: ")):
                 return text
             assert self.process.poll() is None, self.process.communicate()[0]
             assert time.monotonic() < deadline, "no prompt"

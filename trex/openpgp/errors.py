@@ -65,6 +65,26 @@ class KeyEnded(KeyUnusable):
     reason = "was revoked, expired or left the record while its prompt was open"
 
 
+class AsksForTwo(OpenPGPError):
+    """The record asks for two people by now; one was asked. `path` is the record's."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{cut(path, MAX_PATH)}: asks for two people since its prompt, which asked one"
+        )
+        self.path = path
+
+
+class SamePerson(KeyUnusable):
+    """A record that asks for two people names one key twice; `other` is its other name there."""
+
+    reason = "names one person"
+
+    def __init__(self, key: str, other: str) -> None:
+        super().__init__(key, f": it is that of {other}, too; expected keys of two people")
+        self.other = other
+
+
 class KeyNotTrusted(KeyUnusable):
     """The record says `notrust`, and gpg's trust model does not vouch for the key."""
 

@@ -58,12 +58,16 @@ class Gpg(Keyring):
     read from a pipe that is their options file.
     """
 
+    people = 1  # how many have to answer what it encrypts
+
     def look_up(self, record: "AuthRecord") -> None:
         """Start to look up the record's keys, and the gpg that will encrypt.
 
         Raises FileUnsafe for a keyring or key file that others can write, NotStarted if there can
         be no process, or an OpenPGPError.
         """
+        if record.needed > self.people:
+            raise RuntimeError("a record for two people needs gpg_for")
         self._record = record
         self.leaves_out = record.leaves_out  # keys that cannot be used
         self._unfit: dict[str, OpenPGPError] = {}  # by name: found out when gpg made no message
@@ -118,12 +122,19 @@ class Gpg(Keyring):
 
     def _encrypt(self) -> None:
         plaintext, context = self._told
+        self._find_keys()
+        self._feed(self.chosen, plaintext, context)
+
+    def _find_keys(self) -> None:
         self._choose()
         if self._needs_blocks():
             self._take_blocks()
-        blocks = [one.block for one in self.chosen if one.block]
+
+    def _feed(self, recipients: "list[Chosen]", plaintext: bytes, context: str) -> None:
+        """Have the started gpg, or another one, encrypt to these keys alone."""
+        blocks = [one.block for one in recipients if one.block]
         self._restart(len(blocks))
-        self._child.feed(plaintext, self._instructions(context), blocks)
+        self._child.feed(plaintext, self._instructions(recipients, context), blocks)
 
     def message(self) -> Message:
         """Wait for the message that `encrypt` started, and check it.
@@ -133,19 +144,26 @@ class Gpg(Keyring):
         return self._persist(self._message, self._look_up, self._encrypt)
 
     def _message(self) -> Message:
+        armored = self._finish(self._child, self.chosen)
+        if armored is None:
+            return self._message()
+        return Message(armored, [one.asked for one in self._taking_part()])
+
+    def _finish(self, child: "GpgProcess", recipients: "list[Chosen]") -> str | None:
+        """Return the message to these keys, None where all begins anew, without some."""
         from trex.openpgp.keylist import parse_status
 
-        finished = self._child.finish(self.deadline)
+        finished = child.finish(self.deadline)
         status = parse_status(finished.status)
         if not _is_complete(finished, status, signed=bool(self.signer)):
             self._leave_out_or_raise(status)
-            return self._message()
+            return None
         from trex.openpgp.recipients import check_message
 
         armored = finished.output.decode("ascii")
-        check_message(armored, _words(status, "KEY_CONSIDERED", 0), self.chosen, self.signer,
+        check_message(armored, _words(status, "KEY_CONSIDERED", 0), recipients, self.signer,
                       _words(status, "SIG_CREATED", 5))  # fmt: skip
-        return Message(armored, [one.asked for one in self._taking_part()])
+        return armored
 
     def _leave_out_or_raise(self, status: "Status") -> None:
         """Encrypt once more, without the keys because of which gpg made no message.
@@ -155,7 +173,8 @@ class Gpg(Keyring):
         from trex.openpgp.diagnosis import diagnose, faults_of  # needed only if a login fails
 
         faults = dict(faults_of(status, self)) if self.leaves_out else {}
-        if not faults or all(one.name in faults for one in self.chosen):
+        left = [one for one in self.chosen if one.name not in faults]
+        if not faults or len(left) < self._record.needed:
             raise diagnose(status, self)
         self._unfit |= faults
         self._look_up()
@@ -224,8 +243,8 @@ class Gpg(Keyring):
                 if not leaves_out:
                     raise
                 self.left_out[name] = fault
-        if not self.chosen:
-            raise self.left_out[record.recipients[0]]
+        if len(self.chosen) < record.needed:
+            raise next(self.left_out[name] for name in record.recipients if name in self.left_out)
         self.signer = choose_signer(record.sign_as, keys) if record.sign_as else None
 
     def _needs_blocks(self) -> bool:
@@ -266,14 +285,14 @@ class Gpg(Keyring):
             self._child.end()
             self._child = self.start_alone(ENCRYPT, keys, NO_HOME)
 
-    def _instructions(self, context: str) -> bytes:
+    def _instructions(self, recipients: "list[Chosen]", context: str) -> bytes:
         """Return lines for an options file (gpg(1)): no value in them can hold a newline."""
         lines = ["utf8-strings", f"set-filename {context}"]
-        given = [one for one in self.chosen if one.block]
+        given = [one for one in recipients if one.block]
         lines += [f"recipient-file /proc/self/fd/{KEYS_FD + n}" for n, _ in enumerate(given)]
         if given and not self.signer:
             lines += NO_KEYRING
-        lines += [f"recipient {one.asked}" for one in self.chosen if not one.block]
+        lines += [f"recipient {one.asked}" for one in recipients if not one.block]
         if self._record.trust or given:  # whether keys are vouched for was checked before
             lines.append("trust-model always")
         if self.signer:
@@ -283,6 +302,15 @@ class Gpg(Keyring):
             lines.append(f"local-user {self.signer.asked}")
             lines.append(f"sig-notation {NOTATION}={notation}")
         return "".join(f"{line}\n" for line in lines).encode("utf-8")
+
+
+def gpg_for(record: "AuthRecord") -> type[Gpg]:
+    """Return the gpg that encrypts as a record asks: to its keys, or a text of its own to each."""
+    if record.needed == 1:
+        return Gpg
+    from trex.openpgp.apart import Apart  # which few logins need
+
+    return Apart
 
 
 def _is_complete(finished: "Finished", status: "Status", *, signed: bool) -> bool:

@@ -2,7 +2,7 @@
 
 from trex.login.method import expand_path, find_record, find_servant
 from trex.login.options import QR_KINDS, Options
-from trex.openpgp.gpg import Gpg
+from trex.openpgp.gpg import gpg_for
 from trex.openpgp.record import check_account, parse_record
 from trex.openpgp.standing import Standing
 from trex.system.privilege import acting_as, readable
@@ -12,11 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.login.challenge import Challenge
     from trex.login.method import Login
+    from trex.openpgp.gpg import Gpg
     from trex.openpgp.prompt import Encrypted
     from trex.openpgp.record import AuthRecord
     from trex.system.privilege import Account
-
-QUESTION = "Response: "
 
 
 def prepare(login: "Login", options: Options, account: "Account", reader: "Account") -> "Challenge":
@@ -33,13 +32,13 @@ def prepare(login: "Login", options: Options, account: "Account", reader: "Accou
     standing.watch(record)
     challenge = None
     try:
-        with Gpg(options.gpg, reader, home, options.gpg_timeout) as gpg:
+        with gpg_for(record)(options.gpg, reader, home, options.gpg_timeout) as gpg:
             gpg.look_up(record)
             # The rest is imported while gpg starts and lists keys.
-            from trex.openpgp.prompt import Encrypted
+            from trex.openpgp.prompt import challenge_for
 
             note(login, record)
-            challenge = Encrypted(options.timeout)
+            challenge = challenge_for(record, options.timeout)
             challenge.standing = standing
             if record.web_qr and options.web:
                 from trex.page.start import Page
@@ -84,10 +83,10 @@ def _resting_on(standing: Standing) -> bytes:
     return "\n".join([*keys, "", ""]).encode() + content if standing.is_unchanged() else b""
 
 
-def _encrypt(challenge: "Encrypted", gpg: Gpg, login: "Login", options: Options, user: str) -> None:
+def _encrypt(challenge: "Encrypted", gpg: "Gpg", login: "Login", options: Options, user: str) -> None:
     """Have the challenge encrypted, and make its question of the message."""
     from trex.openpgp.hostkeys import host_keys
-    from trex.openpgp.prompt import context, prompt_text
+    from trex.openpgp.prompt import context
 
     keys = host_keys(options.host_keys, login.warnings)
     told = context(login.user, login.service, login.remote_host, options.timeout, keys)
@@ -100,11 +99,12 @@ def _encrypt(challenge: "Encrypted", gpg: Gpg, login: "Login", options: Options,
         login.warnings += gpg.warnings
         login.warnings += [f"left out, as the record says: {why}" for why in gpg.left_out.values()]
     login.fingerprints = message.keys
+    challenge.asked(gpg.chosen, login.fingerprints)
     where = challenge.page.show(message.armored) if challenge.page else ""
     where += challenge.code.show(message.armored) if challenge.code else ""
     login.steps.append(f"asked with a message of {len(message.armored)} characters")
-    challenge.question = prompt_text(
-        user, message.armored, where, options.timeout, options.prompt or QUESTION
+    challenge.question = challenge.prompt(
+        user, message.armored, where, options.timeout, options.prompt
     )
     if options.message == "info":
         challenge.information, _, challenge.question = challenge.question.rpartition("\n")
@@ -115,7 +115,7 @@ def background_of(record: "AuthRecord", options: Options) -> str:
     return "" if options.qr == "off" else record.terminal_qr or QR_KINDS[options.qr]
 
 
-def remind(options: Options, gpg: Gpg, account: "Account") -> str:
+def remind(options: Options, gpg: "Gpg", account: "Account") -> str:
     """Return what to tell a user who was let in, "" for nothing."""
     # imported only after the verdict
     from trex.openpgp.reminder import reminders
@@ -127,4 +127,6 @@ def note(login: "Login", record: "AuthRecord") -> None:
     """Note for the log what the record says, and its warnings."""
     login.warnings += record.warnings
     signer = f", signed as {record.sign_as}" if record.sign_as else ""
-    login.steps.append(f"line {record.line}: to {', '.join(record.recipients)}{signer}")
+    names = ", ".join(record.recipients)
+    who = names if record.needed == 1 else f"two of {names}"
+    login.steps.append(f"line {record.line}: to {who}{signer}")

@@ -9,10 +9,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trex.openpgp.recipients import Chosen
+    from trex.openpgp.record import AuthRecord
     from trex.openpgp.standing import Standing
     from trex.page.start import Page
     from trex.page.terminal import TerminalCode
 
+TASK = "decrypt this message and answer with what it says."
+QUESTION = "Response: "
 MAX_CONTEXT = 255  # the file name in a literal data packet has one byte of length (RFC 4880, 5.9)
 # What is cut in a context that is too long, in this order, and how short it gets: nobody compares
 # where a login comes from, which strangers may choose, and a host key proves the host. Who logs in
@@ -29,6 +33,13 @@ class Encrypted(RandomText):
     page: "Page | None" = None
     standing: "Standing | None" = None  # of its keys
 
+    def asked(self, chosen: "list[Chosen]", told: list[str]) -> None:
+        """Note whom it was encrypted to; `told` are the keys in the line of the log."""
+
+    def prompt(self, user: str, message: str, where: str, seconds: int, question: str) -> str:
+        """Return the prompt, as `prompt_text` does; `question` is "" for the usual one."""
+        return prompt_text(user, message, where, seconds, question or QUESTION)
+
     def settle(self, offered: str, right: int | None) -> None:  # noqa: ARG002 (whatever was offered)
         """Let a right response count only if its keys still do. Raises a TrexError."""
         if right is not None and self.standing:
@@ -44,7 +55,18 @@ class Encrypted(RandomText):
                 self.page.end()
 
 
-def prompt_text(user: str, message: str, where: str, seconds: int, question: str) -> str:
+def challenge_for(record: "AuthRecord", seconds: float) -> Encrypted:
+    """Return a new challenge of as many texts as the record asks for."""
+    if record.needed == 1:
+        return Encrypted(seconds)
+    from trex.openpgp.apart import TwoTexts  # which few logins need
+
+    return TwoTexts(record.recipients, seconds)
+
+
+def prompt_text(  # noqa: PLR0913, PLR0917 (what there is to show)
+    user: str, message: str, where: str, seconds: int, question: str, task: str = TASK
+) -> str:
     """Return the prompt: an explanation, the message, its QR code, the time limit, the question.
 
     It starts with a newline, because OpenSSH's client puts `(user@host) ` before a prompt, and
@@ -52,7 +74,7 @@ def prompt_text(user: str, message: str, where: str, seconds: int, question: str
     about the page, and the QR code, or "".
     """
     return (
-        f"\nTrex: to log in as {user}, decrypt this message and answer with what it says.\n"
+        f"\nTrex: to log in as {user}, {task}\n"
         f"{message.strip()}\n"
         f"{where}"
         f"You have {spoken_duration(seconds)}.\n"

@@ -17,6 +17,8 @@ FEWEST_FIELDS, MOST_FIELDS = 3, 6
 A_KEY = "an e-mail address or a fingerprint of 40 hexadecimal digits"
 A_RECIPIENT = f"{A_KEY}, or the absolute path of a public key"
 MAX_RECIPIENTS = 16
+TWO_OF = "2of:"  # before keys of which two have to answer
+TWO, MOST_PEOPLE = 2, 5  # each key gets a message of its own, and all are in one prompt
 MAX_ADDRESS = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
 
 HEX_DIGITS = frozenset("0123456789ABCDEF")
@@ -57,11 +59,12 @@ class AuthRecord:
     Keys are addresses, or fingerprints in capital hex digits with or without `!`; recipients can
     also be absolute paths of public keys (`is_file`). `uid` is that of the account for which the
     record was made, None if it does not say. `leaves_out` says that keys which cannot be used are
-    left out, as long as one is left.
+    left out, as long as `needed` are left: so many keys have to answer, 1 or TWO.
     """
 
     __slots__ = (
-        "leaves_out", "line", "recipients", "sign_as", "terminal_qr", "tls_certificate", "tls_key",
+        "leaves_out", "line", "needed", "recipients", "sign_as", "terminal_qr", "tls_certificate",
+        "tls_key",
         "trust", "uid", "warnings", "web_qr",
     )  # fmt: skip
 
@@ -76,6 +79,7 @@ class AuthRecord:
         self.tls_certificate = ""
         self.uid: int | None = None
         self.leaves_out = False
+        self.needed = 1
         self.warnings: list[str] = []
 
 
@@ -178,13 +182,19 @@ def _parse_line(line: _Line, home: str) -> AuthRecord:
     recipients, trust, sign_as, *web = fields
     if trust not in ("trust", "notrust"):
         raise line.error(_quoted(trust), "trust or notrust")
-    record = AuthRecord(line.number, _parse_recipients(line, recipients), trust=trust == "trust")
+    people = recipients.removeprefix(TWO_OF)
+    record = AuthRecord(line.number, _parse_recipients(line, people), trust=trust == "trust")
+    if people != recipients:
+        record.needed = TWO
+        _check_people(line, record.recipients)
     if not record.trust and any(map(is_file, record.recipients)):
         raise line.error("notrust with a key in a file", "trust (gpg vouches for no file)")
     if sign_as != "nosign":
         record.sign_as = _parse_key(line, sign_as, f"{A_KEY} to sign with, or nosign")
     if web:
         _parse_web_qr(record, line, web, home)
+    if record.needed > 1 and record.web_qr:
+        raise line.error(f"{TWO_OF} with {_quoted(web[0])}", "a text alone: there is no page for the messages of two people")
     return record
 
 
@@ -193,6 +203,17 @@ def _parse_recipients(line: _Line, field: str) -> list[str]:
     if len(names) > MAX_RECIPIENTS:
         raise line.error(f"{len(names)} recipients", f"at most {MAX_RECIPIENTS}")
     return [name if is_file(name) else _parse_key(line, name, A_RECIPIENT) for name in names]
+
+
+def _check_people(line: _Line, names: list[str]) -> None:
+    """Check that there can be two people behind these keys: each is named once."""
+    if not TWO <= len(names) <= MOST_PEOPLE:
+        keys = "1 key" if len(names) == 1 else f"{len(names)} keys"
+        raise line.error(keys, f"{TWO} to {MOST_PEOPLE} after {TWO_OF}")
+    plain = [name.lower() if "@" in name else name for name in names]
+    for name in names:
+        if plain.count(name.lower() if "@" in name else name) > 1:
+            raise line.error(f"{_quoted(name)} twice", f"each key once after {TWO_OF}")
 
 
 def is_file(name: str) -> bool:

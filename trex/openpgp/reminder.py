@@ -91,7 +91,7 @@ def look_ahead(options: "Options", gpg: "Gpg", account: "Account") -> str:
         return ""
     first = min(ending, key=lambda key: key.lasts_until)
     then = "you cannot log in"
-    if gpg.leaves_out and len(ending) < len(gpg.chosen):
+    if gpg.leaves_out and len(gpg.chosen) - len(ending) >= gpg.people:
         then = "it is left out"
     return (
         f"Trex: the {what_ends(first)} {first.fingerprint} expires on {day(first.lasts_until)}. "

@@ -31,6 +31,7 @@ class Standing:
     def __init__(self, options: "Options", account: "Account", reader: "Account",
                  path: str, home: str) -> None:  # fmt: skip
         self.keys: list[Chosen] = []  # of the challenge
+        self._needed = 1  # how many of them answer
         self._options = options
         self._account = account
         self._reader = reader
@@ -41,6 +42,7 @@ class Standing:
 
     def watch(self, record: "AuthRecord") -> None:
         """Watch the record's key files, too, before they are read."""
+        self._needed = record.needed
         files = [native(name) for name in record.recipients if is_file(name)]
         if files:
             before, self._watched = self._watched, files
@@ -88,6 +90,10 @@ class Standing:
             content = read_safely(self._path, reader)
         record = parse_record(content, self._path, readable(self._account.home))
         check_account(record, self._path, self._account)
+        if record.needed > self._needed:
+            from trex.openpgp.errors import AsksForTwo
+
+            raise AsksForTwo(readable(self._path))
         able: dict[str, set[str]] = {}
         with Keyring(options.gpg, reader, self._home, options.gpg_timeout) as ring:
             for name in record.recipients:

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from trex.cli.client.packets import Sealed
 
 
-def check_new(sealed: Sealed) -> None:
-    """Raise Refused for a challenge that was answered before. This uses no key."""
-    if os.path.exists(os.path.join(_directory(), sealed.digest)):
+def check_new(*messages: Sealed) -> None:
+    """Raise Refused if each of these challenges was answered before. This uses no key."""
+    directory = _directory()
+    if all(os.path.exists(os.path.join(directory, one.digest)) for one in messages):
         raise _answered()
 
 

@@ -14,7 +14,7 @@ from trex.cli.client.judge import (
     ssh_name,
 )
 from trex.cli.client.keyed import Keyed
-from trex.cli.client.loginkeys import LoginKeys
+from trex.cli.client.loginkeys import LoginKeys, own_of
 from trex.cli.client.message import open_challenge
 from trex.cli.client.names import Names
 from trex.cli.client.pins import Pins
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 class Answering:
     """The files that decide, read before anything is decrypted: a damaged one is an error."""
 
+    sealed: Sealed  # the message that was answered
+
     def __init__(self, ask: Ask | None = None) -> None:
         """Ask the user by `ask`; without it, what they have to confirm is an error."""
         self._ask = ask
@@ -44,17 +46,18 @@ class Answering:
         self._keys, self._keyed = LoginKeys(ask or _nobody), Keyed()
 
     def respond(
-        self, sealed: Sealed, find: Callable[[], Target], listing: RunningProgram | None = None,
-        late: Callable[[], None] | None = None,
+        self, messages: list[Sealed], find: Callable[[], Target],
+        listing: RunningProgram | None = None, late: Callable[[], None] | None = None,
     ) -> str:  # fmt: skip
-        """Return the response; raise a TrexError if there is none.
+        """Return the response to the user's own message; raise a TrexError if there is none.
 
         `find` says who asks. `listing` is gpg, if it lists the secret keys by now, and `late` is
         called if gpg takes longer than a machine does.
         """
-        check_new(sealed)
+        check_new(*messages)
         target = find()
-        keys = self._keys.choose(sealed, ssh_name(target), listing)
+        keys = self._keys.choose(messages, ssh_name(target), listing)
+        sealed = self.sealed = own_of(messages, keys)
         waiting = Waiting(
             f"to answer {target.user} at {target.host}", keys, quiet=target.quiet, late=late
         )

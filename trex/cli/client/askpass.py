@@ -79,18 +79,25 @@ def _respond(user: str, host: str, question: str, before: Handover) -> str:
     try:
         from trex.cli.client.answering import Answering
         from trex.cli.client.connection import recorded_keys
-        from trex.cli.client.packets import read_message
+        from trex.cli.client.packets import read_messages
         from trex.cli.client.runs import SSH, begin
 
         begin(SSH)
-        sealed = read_message(question)
+        messages = read_messages(question)
 
         def find() -> Target:
             target = read_target(user, host, *(ssh.answers() if ssh else before.told))
             target.host_keys = recorded_keys(PARENT, is_ours=before.pid == PARENT)
             return target
 
-        return Answering(_ask).respond(sealed, find, listing, _end_with_ssh)
+        if len(messages) > 1:
+            from trex.cli.client.second import respond_with_second
+
+            return respond_with_second(
+                question, lambda: Answering(_ask).respond(messages, find, listing, _end_with_ssh),
+                _end_with_ssh,
+            )  # fmt: skip
+        return Answering(_ask).respond(messages, find, listing, _end_with_ssh)
     finally:
         listing.end()
         if ssh:

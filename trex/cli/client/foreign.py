@@ -46,7 +46,7 @@ def ask(prompt: str, before: Handover) -> int:
 
     If the user's own askpass program has to ask, this process becomes that program.
     """
-    has_terminal = _has_terminal()
+    has_terminal = is_at_terminal()
     asking = program_name(os.getppid())
     if asking.startswith(GIT):
         return _ask_for_git(prompt, before, has_terminal=has_terminal)
@@ -165,7 +165,8 @@ def _become_program(prompt: str, before: Handover) -> None:
         raise CommandError(f"{program}: {error.strerror}") from None
 
 
-def _has_terminal() -> bool:
+def is_at_terminal() -> bool:
+    """Tell whether there is a terminal to ask at."""
     try:
         with _terminal():
             return True

@@ -74,17 +74,18 @@ class LoginKeys:
             self.by_host.add((host, fingerprint))
 
     def choose(
-        self, sealed: Sealed, host: str, listing: RunningProgram | None = None
+        self, messages: list[Sealed], host: str, listing: RunningProgram | None = None
     ) -> list[Held]:
-        """Return the keys of this message that answer `host`, which is `user@host` or PASTED.
+        """Return the keys of these messages that answer `host`, which is `user@host` or PASTED.
 
         `listing` is gpg, if it has been started to list the secret keys. The user may be asked.
         Raises CannotDecrypt if there is no such key, Refused after a no.
         """
         held = secret_keys(listing)
-        there = [key for key in held if key.cards.keys() & set(sealed.ids)]
+        ids = list(dict.fromkeys(key_id for sealed in messages for key_id in sealed.ids))
+        there = [key for key in held if key.cards.keys() & set(ids)]
         chosen = [key for key in there if key in self._of_host(host, held)]
-        return chosen or [self._asked(there, sealed, host)]
+        return chosen or [self._asked(there, ids, host)]
 
     def remember(self, host: str, keys: list[Held]) -> None:
         """Store that these keys answered `host`. A failure to write is reported, not raised."""
@@ -96,7 +97,7 @@ class LoginKeys:
             except StoreError as error:
                 tell(f"not remembered: {one_line(str(error))}")
 
-    def _asked(self, there: list[Held], sealed: Sealed, host: str) -> Held:
+    def _asked(self, there: list[Held], ids: list[str], host: str) -> Held:
         """Return the key that the user confirms."""
         where = "challenges that you paste" if host == PASTED else shown(host)
         for key in there:
@@ -111,7 +112,7 @@ class LoginKeys:
             if said is not None:
                 raise Refused(f"not answered: {key.fingerprint} is not for {where}")
         raise CannotDecrypt(
-            f"this message is for {', '.join(sealed.ids)}, and no such key answers {where}",
+            f"this message is for {', '.join(ids)}, and no such key answers {where}",
             "is it yours (gpg --list-secret-keys --keyid-format long)? Then confirm once at a "
             "terminal",
         )
@@ -122,6 +123,12 @@ class LoginKeys:
         noted = {fingerprint for name, fingerprint in self.by_host if name in names}
         known = [key for key in held if key.fingerprint in noted]
         return known or _only(held)
+
+
+def own_of(messages: list[Sealed], keys: list[Held]) -> Sealed:
+    """Return the first message that these keys open, which `LoginKeys.choose` has returned."""
+    ids = {key_id for key in keys for key_id in key.cards}
+    return next(sealed for sealed in messages if not ids.isdisjoint(sealed.ids))
 
 
 def secret_keys(listing: RunningProgram | None = None) -> list[Held]:

@@ -11,6 +11,7 @@ import sys
 
 from trex.cli.client.armor import AGAIN, plain_message
 from trex.cli.errors import PasteError, Refused
+from trex.openpgp.record import MOST_PEOPLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,6 +75,22 @@ def read_message(text: str) -> Sealed:
 
         message = find_message(text)
     return read_packets(message)
+
+
+def read_messages(text: str) -> list[Sealed]:
+    """Return the packets of each message: a login of two people has one for each key.
+
+    Raises PasteError or Refused.
+    """
+    message = plain_message(text)
+    if message is not None:
+        return [read_packets(message)]
+    from trex.cli.client.paste import find_messages  # regular expressions
+
+    found = find_messages(text)
+    if len(found) > MOST_PEOPLE:
+        raise PasteError(f"there are {len(found)} messages in this text", "paste one of them")
+    return list(map(read_packets, found))
 
 
 def read_packets(message: bytes) -> Sealed:

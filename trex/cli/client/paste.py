@@ -1,4 +1,4 @@
-"""The one armored message in a pasted text (RFC 4880, 6.2)."""
+"""The armored message in a pasted text, or one for each person (RFC 4880, 6.2)."""
 
 from __future__ import annotations
 
@@ -28,11 +28,19 @@ BEGIN, END = _wrapped("-----BEGIN PGP MESSAGE-----"), _wrapped("-----END PGP MES
 
 
 def find_message(text: str) -> bytes:
-    """Return the message in `text` without its armor.
+    """Return the only message in `text`, as `find_messages`; PasteError if there are several."""
+    messages = find_messages(text)
+    if len(messages) > 1:
+        raise PasteError(f"there are {len(messages)} messages in this text", "paste one of them")
+    return messages[0]
 
-    There may be quoting marks before each line, and any text before and after the message; lines
+
+def find_messages(text: str) -> list[bytes]:
+    """Return the messages in `text` without their armor, in their order.
+
+    There may be quoting marks before each line, and any text before and after a message; lines
     may be wrapped and have any line ends. A message that occurs twice counts once.
-    Raises PasteError for no message, several, an incomplete one, and a damaged one.
+    Raises PasteError for no message, an incomplete one, and a damaged one.
     """
     if len(text) > MAX_TEXT:
         raise PasteError(f"more than {MAX_TEXT // 1024} KiB of text", AGAIN)
@@ -41,10 +49,8 @@ def find_message(text: str) -> bytes:
     if not begins:
         raise PasteError("there is no OpenPGP message in this text", AGAIN)
     ends = [begin.start() for begin in begins[1:]] + [len(plain)]
-    messages = {_decode(plain[begin.end() : end]) for begin, end in zip(begins, ends, strict=True)}
-    if len(messages) > 1:
-        raise PasteError(f"there are {len(messages)} messages in this text", "paste one of them")
-    return messages.pop()
+    spans = zip(begins, ends, strict=True)
+    return list(dict.fromkeys(_decode(plain[begin.end() : end]) for begin, end in spans))
 
 
 def holds_message(text: str) -> bool:

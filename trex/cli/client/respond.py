@@ -17,10 +17,10 @@ from trex.cli.client.clipboard import copy
 from trex.cli.client.judge import check_pasted, describe
 from trex.cli.client.knownhosts import Known, look_up
 from trex.cli.client.launch import name_terminal
-from trex.cli.client.loginkeys import PASTED, LoginKeys
+from trex.cli.client.loginkeys import PASTED, LoginKeys, own_of
 from trex.cli.client.message import open_challenge
 from trex.cli.client.names import Names
-from trex.cli.client.packets import read_message
+from trex.cli.client.packets import read_messages
 from trex.cli.client.paste import MAX_TEXT
 from trex.cli.client.pins import Pins
 from trex.cli.client.services import SSHD
@@ -69,9 +69,10 @@ def command(file: str, *, to_clipboard: bool, whom: str | None, host_key: str | 
         raise click.UsageError("--host-key goes with --for")
     if whom:
         target = _target(whom, host_key)
-        sealed = read_message(_read(file))
+        messages = read_messages(_read(file))
         name_terminal(os.environ)
-        _give(Answering(ask_at_terminal).respond(sealed, lambda: target), sealed, to_clipboard)
+        answering = Answering(ask_at_terminal)
+        _give(answering.respond(messages, lambda: target), answering.sealed, to_clipboard)
     else:
         _respond_to_paste(file, to_clipboard=to_clipboard)
 
@@ -86,10 +87,11 @@ def _target(whom: str, host_key: str | None) -> Target:
 def _respond_to_paste(file: str, *, to_clipboard: bool) -> None:
     pins, names = Pins(), Names()
     login_keys = LoginKeys(ask_at_terminal)
-    sealed = read_message(_read(file))
-    check_new(sealed)
+    messages = read_messages(_read(file))
+    check_new(*messages)
     name_terminal(os.environ)
-    keys = login_keys.choose(sealed, PASTED)
+    keys = login_keys.choose(messages, PASTED)
+    sealed = own_of(messages, keys)
     challenge = open_challenge(sealed, keys, Waiting("to answer what you pasted", keys))
     told = dict(describe(challenge, ANYWHERE, pins))
     known = _known_hosts(challenge.context, names)
@@ -102,6 +104,8 @@ def _respond_to_paste(file: str, *, to_clipboard: bool) -> None:
         say(f"This is for {service}, not for a login by ssh: was it you who started {service}?")
     claim(sealed)
     login_keys.remember(PASTED, keys)
+    if len(messages) > 1:
+        say("This login takes two people: whoever is at its prompt types both responses.")
     _give(challenge.response, sealed, to_clipboard)
 
 

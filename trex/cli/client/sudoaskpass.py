@@ -16,9 +16,10 @@ from trex.cli.client.foreign import ask
 from trex.cli.client.handover import Handover
 from trex.cli.client.hosts import UNKNOWN
 from trex.cli.client.judge import check_signer, describe
-from trex.cli.client.packets import read_message
+from trex.cli.client.packets import read_messages
 from trex.cli.client.paste import holds_message
 from trex.cli.client.runs import SUDO, begin
+from trex.cli.client.second import respond_with_second
 from trex.cli.client.target import Target
 from trex.cli.errors import CannotDecrypt, Refused
 from trex.cli.tell import tell, tell_error
@@ -56,13 +57,20 @@ def _answer(prompt: str) -> int:
     if holds_message(prompt):
         begin(SUDO)
         try:
-            response = _Sudo(ask_at_terminal).respond(read_message(prompt), _here)
+            response = _respond(prompt)
         except CannotDecrypt as error:  # the user may have the key on another machine
             tell_error(error)
         else:
             sys.stdout.write(f"{response}\n")
             return 0
     return ask(prompt, Handover())
+
+
+def _respond(prompt: str) -> str:
+    messages, answering = read_messages(prompt), _Sudo(ask_at_terminal)
+    if len(messages) == 1:
+        return answering.respond(messages, _here)
+    return respond_with_second(prompt, lambda: answering.respond(messages, _here))
 
 
 def _here() -> Target:

@@ -14,12 +14,11 @@ from trex.cli.errors import PROBLEM, CommandError
 from trex.cli.location import HINT, ROOT, find_location
 from trex.cli.setup.keysource import keys_given, keys_there
 from trex.cli.setup.plan import carry_out, make_plan
-from trex.cli.setup.proof import make_message
+from trex.cli.setup.proof import make_message, new_challenge
 from trex.cli.setup.questions import confirm
 from trex.cli.setup.roster import names_skipped, read_roster
 from trex.cli.terminal import answer, folded, say
 from trex.errors import FileUnsafe, TrexError, UserUnknown, one_line
-from trex.login.challenge import RandomText
 from trex.system.privilege import find_account, readable
 
 if TYPE_CHECKING:
@@ -153,7 +152,7 @@ def _done(found: Found) -> Found:
 
     def test(content: bytes) -> None:
         if not options.no_proof:
-            make_message(location, content, RandomText(location.options.timeout))
+            make_message(location, content, new_challenge(location, content))
 
     try:
         carry_out(found.plan, test)

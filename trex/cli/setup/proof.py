@@ -10,18 +10,29 @@ from trex.cli.setup import keyring
 from trex.cli.setup.questions import ask_user
 from trex.cli.terminal import say
 from trex.errors import ACCEPTED
-from trex.login.challenge import RandomText
-from trex.openpgp.gpg import Gpg
-from trex.openpgp.method import QUESTION
-from trex.openpgp.prompt import context, prompt_text
+from trex.openpgp.gpg import gpg_for
+from trex.openpgp.prompt import challenge_for, context
 from trex.openpgp.record import AuthRecord, parse_record
 from trex.system.privilege import readable
 
 if TYPE_CHECKING:
     from trex.cli.location import Location
+    from trex.login.challenge import RandomText
+    from trex.openpgp.prompt import Encrypted
 
 SERVICE = "trex-enroll"
 ATTEMPTS = 3
+
+
+def new_challenge(location: Location, content: bytes) -> Encrypted:
+    """Return a challenge of as many texts as the record asks for."""
+    record = parse_record(content, location.record, readable(location.user.home))
+    return challenge_for(record, location.options.timeout)
+
+
+def asks_two(location: Location, content: bytes) -> bool:
+    """Tell whether a record asks for two people."""
+    return parse_record(content, location.record, readable(location.user.home)).needed > 1
 
 
 def make_message(location: Location, content: bytes, challenge: RandomText) -> str:
@@ -43,7 +54,9 @@ def prove_record(location: Location, content: bytes, *, silently: bool) -> bool:
     Return whether it was answered; with `silently` it may not be. Raises CommandError if the
     record cannot work, or no right response comes.
     """
-    challenge = RandomText(location.options.timeout)
+    if asks_two(location, content):
+        return False if silently else _ask_for_response(location, content)
+    challenge = new_challenge(location, content)
     message = make_message(location, content, challenge)
     plaintext = run_as(
         location.reader,
@@ -62,10 +75,10 @@ def prove_record(location: Location, content: bytes, *, silently: bool) -> bool:
 def _ask_for_response(location: Location, content: bytes) -> bool:
     say("The new record is tested before it is written. Answer a challenge, as at a login.")
     for _ in range(ATTEMPTS):
-        challenge = RandomText(location.options.timeout)
+        challenge = new_challenge(location, content)
         message = make_message(location, content, challenge)
-        seconds, question = location.options.timeout, location.options.prompt or QUESTION
-        text = prompt_text(location.user.name, message, "", seconds, question)
+        seconds, question = location.options.timeout, location.options.prompt
+        text = challenge.prompt(location.user.name, message, "", seconds, question)
         outcome = challenge.judge(ask_user(text))
         if outcome is ACCEPTED:
             return True
@@ -78,7 +91,7 @@ def _ask_for_response(location: Location, content: bytes) -> bool:
 
 def _encrypt(location: Location, record: AuthRecord, challenge: RandomText, told: str) -> str:
     options = location.options
-    with Gpg(options.gpg, location.reader, location.gnupg_home, options.gpg_timeout) as gpg:
+    with gpg_for(record)(options.gpg, location.reader, location.gnupg_home, options.gpg_timeout) as gpg:
         gpg.look_up(record)
         gpg.encrypt(challenge.plaintext, told)
         return gpg.message().armored

@@ -1,0 +1,83 @@
+"""Two people answer one login: `trex ssh` for the one at the keyboard, `trex respond` for the other."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.client import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.keys import Holder
+    from tests.support.sandbox import Account, Log
+    from tests.support.sshd import Sshd
+    from tests.system.conftest import Keys
+
+MESSAGES = re.compile(r"Message 1 of 2.*-----END PGP MESSAGE-----", re.DOTALL)
+ASKED = "What does the other person's message say\\? "
+
+
+@pytest.fixture
+def elsewhere(account: Callable[[str], Account], holder: Holder, keys: Keys) -> Iterator[Client]:
+    """The second person's machine, with their key and their agent."""
+    client = Client(account("elsewhere"))
+    client.account.import_keys(holder.secret(keys["cv25519-second"]))
+    yield client
+    client.account.run("gpgconf", "--kill", "all")
+
+
+@pytest.fixture
+def pair(alice: Account, holder: Holder, keys: Keys) -> Account:
+    alice.import_keys(holder.public(keys["cv25519-second"]))
+    alice.write(f"2of:{keys['cv25519-second']},{keys['cv25519']} trust nosign\n")
+    return alice
+
+
+def test_one_at_the_keyboard_and_one_elsewhere_log_in_together(
+    pair: Account, laptop: Client, elsewhere: Client, sshd: Callable[..., Sshd], log: Log,
+    keys: Keys,
+) -> None:  # fmt: skip
+    """The prompt is shown, so that its messages can be passed on as they are."""
+    name = laptop.knows(sshd())
+    typed = laptop.type("trex", "ssh", name, "id", "-un")
+    typed.expect(ASKED)
+    shown = MESSAGES.search(typed.before or "")
+    assert shown
+    done = elsewhere.run("trex", "respond", stdin=shown[0].encode())
+    assert re.search(r"user +alice\nhost +\S+\nservice +sshd\n", done.stderr), done.stderr
+    assert "This login takes two people: whoever is at its prompt types both" in done.stderr
+    typed.sendline(done.stdout.strip())
+    typed.expect("alice\r\n")
+    typed.wait()
+    line = log.trex("accepted: user=alice")[0]
+    assert f"keys={keys['cv25519-second']},{keys['cv25519']} " in line
+
+
+def test_without_a_terminal_nothing_is_decrypted_and_the_reason_is_said(
+    pair: Account, laptop: Client, sshd: Callable[..., Sshd]
+) -> None:
+    done = laptop.run("trex", "ssh", laptop.knows(sshd()), "true")
+    assert done.returncode == 255
+    assert "this login takes two people, and there is no terminal to ask for the" in done.stderr
+    assert not (laptop.home / ".local/state/trex/answered").exists()
+
+
+def test_who_has_neither_key_types_both_responses(
+    pair: Account, laptop: Client, elsewhere: Client, account: Callable[[str], Account],
+    sshd: Callable[..., Sshd],
+) -> None:  # fmt: skip
+    """Somebody else's machine, or a plain ssh: the prompt is passed on as it is."""
+    plain = Client(account("plain"))
+    typed = plain.type("ssh", plain.knows(sshd()), "id", "-un")
+    typed.expect("Both responses: ")
+    prompt = (typed.before or "").encode()
+    texts = [one.run("trex", "respond", stdin=prompt).stdout.strip() for one in (laptop, elsewhere)]
+    assert all(re.fullmatch(r"[A-Za-z0-9]{10}", text) for text in texts), texts
+    typed.sendline(" ".join(texts))
+    typed.expect("alice\r\n")
+    typed.wait()
