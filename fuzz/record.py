@@ -10,6 +10,9 @@ from trex.openpgp.record import (
     HEX_DIGITS,
     MAX_ADDRESS,
     MAX_RECIPIENTS,
+    MOST_PEOPLE,
+    TWO,
+    TWO_OF,
     AuthRecord,
     is_file,
     parse_record,
@@ -30,6 +33,9 @@ def check(data: bytes) -> None:
     except FileUnsafe:
         return
     check_record(record)
+    lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    two = lines[record.line - 1].strip(b" \t\r").startswith(TWO_OF.encode())
+    assert record.needed == (TWO if two else 1), "what asks for two is never read as one"
 
 
 def check_record(record: AuthRecord) -> None:
@@ -47,6 +53,10 @@ def check_record(record: AuthRecord) -> None:
         is_fingerprint = len(digits) in (40, 64) and HEX_DIGITS.issuperset(digits)
         assert is_fingerprint or ("@" in key and len(key) <= MAX_ADDRESS)
         assert _searched(key) == (digits if is_fingerprint else f"<{key}>")
+    if record.needed > 1:
+        assert TWO <= len(record.recipients) <= MOST_PEOPLE
+        assert len(set(record.recipients)) == len(record.recipients)
+        assert record.web_qr is None
     assert isinstance(record.trust, bool)
     assert bool(record.tls_key) == bool(record.tls_certificate)
     assert all(os.path.isabs(path) for path in (record.tls_key, record.tls_certificate) if path)

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from trex.errors import ACCEPTED, LATE, MISSING, WRONG
 from trex.login.challenge import OneText
+from trex.openpgp.apart import TwoTexts
 
+OTHER = "Cd4wVu5678"
 TEXT = "Ab3xYz0129"  # a challenge that seeds can know, so that the right answer is found, too
 
 
 def check(data: bytes) -> None:
-    """Accept the ten characters as the last word, and nothing else; judge once."""
+    """Accept the ten characters as the last word, and nothing else; judge once.
+
+    Of two people, accept both texts as the last words, in any order, or as the last word.
+    """
     response = data.decode("utf-8", "surrogatepass" if data[:1] < b"\x80" else "replace") \
         if _decodes(data) else data.decode("latin-1")  # fmt: skip
     words = response.split()
     expected = (ACCEPTED if words[-1] == TEXT else WRONG) if words else MISSING
     assert _fresh(60).judge(response) is expected
     assert _fresh(-1).judge(response) is (LATE if words else MISSING)
+    both = (TEXT + OTHER, OTHER + TEXT)
+    pair = bool(words) and (words[-1] in both or "".join(words[-2:]) in both)
+    assert _two(60).judge(response) is ((ACCEPTED if pair else WRONG) if words else MISSING)
+    assert _two(-1).judge(response) is (LATE if words else MISSING)
     judged = _fresh(60)
     judged.judge(response)
     try:
@@ -35,3 +44,9 @@ def _decodes(data: bytes) -> bool:
 
 def _fresh(seconds: float) -> OneText:
     return OneText(TEXT, seconds)
+
+
+def _two(seconds: float) -> TwoTexts:
+    made = TwoTexts(["one", "other"], seconds)
+    made._texts = {"one": TEXT, "other": OTHER}
+    return made

@@ -5,7 +5,7 @@ docs/two-people.md says what it protects from, and why the prompt has this form.
 
 from itertools import permutations
 
-from trex.login.challenge import random_text
+from trex.login.challenge import LENGTH, random_text
 from trex.openpgp.gpg import ENCRYPT, Gpg, Message
 from trex.openpgp.keyblock import key_id
 from trex.openpgp.prompt import Encrypted, prompt_text
@@ -49,7 +49,9 @@ class TwoTexts(Encrypted):
 
     def offered(self, response: str) -> str:
         """Return the last two words as one, or the last word, if that has both texts."""
-        return "".join(response.split()[-TWO:])
+        words = response.split()
+        has_both = len(words[-1]) == TWO * LENGTH
+        return words[-1] if has_both else "".join(words[-TWO:])
 
     def accepted(self, offered: str) -> list[str]:  # noqa: ARG002 (whatever is offered)
         """Return the texts of any two keys, in both orders."""

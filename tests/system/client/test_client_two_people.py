@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import native, sandbox
 from tests.support.client import Client
 
 if TYPE_CHECKING:
@@ -36,6 +37,27 @@ def pair(alice: Account, holder: Holder, keys: Keys) -> Account:
     alice.import_keys(holder.public(keys["cv25519-second"]))
     alice.write(f"2of:{keys['cv25519-second']},{keys['cv25519']} trust nosign\n")
     return alice
+
+
+@pytest.fixture
+def sudoers() -> Iterator[Path]:
+    """Alice in sudoers; sudo's service is as before afterwards."""
+    service, rule = sandbox.PAM_SERVICES / "sudo", Path("/etc/sudoers.d/alice")
+    kept = service.read_bytes()
+    rule.write_text("alice ALL=(ALL) ALL\n")
+    rule.chmod(0o440)
+    yield rule
+    service.write_bytes(kept)
+    rule.unlink()
+
+
+@pytest.fixture
+def su() -> Iterator[Path]:
+    """su's service, which is as before afterwards."""
+    service = sandbox.PAM_SERVICES / "su"
+    kept = service.read_bytes()
+    yield service
+    service.write_bytes(kept)
 
 
 def test_one_at_the_keyboard_and_one_elsewhere_log_in_together(
@@ -81,3 +103,42 @@ def test_who_has_neither_key_types_both_responses(
     typed.sendline(" ".join(texts))
     typed.expect("alice\r\n")
     typed.wait()
+
+
+def test_sudo_takes_both_with_trex_sudo(
+    pair: Account, holder: Holder, keys: Keys, elsewhere: Client, sudoers: Path, log: Log
+) -> None:
+    pair.import_keys(holder.secret(keys["cv25519"]))
+    desk = Client(pair)
+    sandbox.trex_service("sudo")
+    typed = desk.type("trex", "sudo", "id", "-un")
+    typed.expect(ASKED)
+    done = elsewhere.run("trex", "respond", stdin=(typed.before or "").encode())
+    typed.sendline(done.stdout.strip())
+    typed.expect("root\r\n")
+    typed.wait()
+    pair.run("gpgconf", "--kill", "all")
+    assert "service=sudo" in log.trex("accepted: user=alice")[0]
+
+
+def test_su_to_root_takes_two_people_neither_of_whom_can_write_the_record(
+    laptop: Client, elsewhere: Client, holder: Holder, keys: Keys, central: list[str],
+    native_door: Path, su: Path, log: Log,
+) -> None:  # fmt: skip
+    """The account for which this is made: root, central mode, a key file for each person."""
+    paths = []
+    for name in ("cv25519", "cv25519-second"):
+        paths.append(sandbox.PLACE / f"central/{name}.pgp")
+        paths[-1].write_bytes(holder.public(keys[name]))
+        paths[-1].chmod(0o644)
+    record = sandbox.PLACE / "central/users/root"
+    record.write_text(f"# trex: uid=0\n2of:{paths[0]},{paths[1]} trust nosign\n")
+    native.service("su", native_door, *central)
+    typed = laptop.type("su", "root", "-c", "id -un")
+    typed.expect("Both responses: ")
+    prompt = (typed.before or "").encode()
+    texts = [one.run("trex", "respond", stdin=prompt).stdout.strip() for one in (laptop, elsewhere)]
+    typed.sendline(" ".join(texts))
+    typed.expect("root\r\n")
+    typed.wait()
+    assert f"keys={keys['cv25519']},{keys['cv25519-second']} " in log.trex("accepted: user=root")[0]

@@ -75,7 +75,7 @@ class Told(Gpg):
         self._record, self.chosen, self.signer = record, chosen, signer
 
     def lines(self, context: str) -> list[str]:
-        return self._instructions(context).decode().splitlines()
+        return self._instructions(self.chosen, context).decode().splitlines()
 
 
 def test_instructions() -> None:

@@ -59,6 +59,7 @@ def test_a_sound_record_is_read_as_its_comments_say(fixture: Path) -> None:
     assert record.tls_certificate == expected.get("tls_certificate", "")
     assert str(record.uid) == expected.get("uid", "None")
     assert str(record.leaves_out) == expected.get("leaves_out", "False")
+    assert str(record.needed) == expected.get("needed", "1")
     assert len(record.warnings) == int("warning" in expected)
     assert expected.get("warning", "") in "".join(record.warnings)
 

@@ -33,12 +33,13 @@ class Record:
     content: bytes
     named: list[Named]
     leaves_out: bool  # names that cannot be used
+    needed: int  # how many of them answer
 
     @property
     def faults(self) -> list[str]:
-        """Why it refuses every login, safe for a terminal; [] if somebody can answer."""
+        """Why it refuses every login, safe for a terminal; [] if enough can answer."""
         faults = [one_line(str(one.fault)) for one in self.named if one.fault]
-        return [] if self.leaves_out and len(faults) < len(self.named) else faults
+        return [] if self.leaves_out and len(self.named) - len(faults) >= self.needed else faults
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def read_record(location: Location) -> Record:
             f"{location.shown}: no record, so no key logs in by it", "trex doctor says who has one"
         )
     record = parsed(location, content)
-    return Record(location, content, keys_named_in(location, record), record.leaves_out)
+    named = keys_named_in(location, record)
+    return Record(location, content, named, record.leaves_out, record.needed)
 
 
 def import_revocations(
@@ -85,7 +87,7 @@ def import_revocations(
     after = keys_named_in(location, parsed(location, record.content))
     ended = [one.name for one in after if one.is_revoked or one.name in untaken]
     for fault in untaken.values():
-        if len(ended) == len(after):
+        if len(after) - len(ended) < record.needed:
             raise fault
         say(f"trex: warning: {fault}; {fault.hint}")
     for key in keys:
@@ -98,7 +100,7 @@ def import_revocations(
 def take_away(record: Record, fingerprint: str, *, silently: bool) -> list[Named]:
     """Take a key out of the record, and from where logins take it; return its names there.
 
-    A record that names no other key stays as it is. Raises CommandError if it names no such key,
+    A record that is left with too few keys stays as it is. Raises CommandError if it names no such key,
     or where the only one cannot be taken away.
     """
     location = record.location
@@ -113,10 +115,11 @@ def take_away(record: Record, fingerprint: str, *, silently: bool) -> list[Named
         try:
             _remove_key(location, one)
         except CommandError as error:
-            if not left:
+            if len(left) < record.needed:
                 options = location.typed
+                only = "the only key" if record.needed == 1 else "one of the two keys"
                 raise CommandError(
-                    f"{error}. It is the only key of {location.shown}, and still logs in",
+                    f"{error}. It is {only} of {location.shown}, and still logs in",
                     error.hint
                     or f"trex revoke{options} FILE, with its revocation; or trex remove{options}, "
                     "if no PAM line says nullok",
@@ -219,10 +222,13 @@ def _remove_key(location: Location, one: Named) -> None:
 
 
 def _write_without(record: Record, names: list[str]) -> None:
-    """Write the record without these keys; one that names no other stays as it is."""
+    """Write the record without these keys; one that is left with too few stays as it is.
+
+    So one of two people never answers alone.
+    """
     location = record.location
     left = [one.name for one in record.named if one.name not in names]
-    if not names or not left:
+    if not names or len(left) < record.needed:
         return
     fields = recordfile.fields_of(record.content, location.record, readable(location.user.home))
     fields.recipients = left

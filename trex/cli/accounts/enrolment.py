@@ -29,6 +29,7 @@ class Enrolled:
     until: float = NEVER
     fault: str = ""
     keys: list[HeldKey] = dataclasses.field(default_factory=list)
+    needed: int = 1  # how many of its keys answer
     inherited: bool = False  # it was made for another account of that name
     is_untold: bool = False  # it is there, and could not be read in time
 

@@ -271,13 +271,16 @@ def _held(name: str, keys: list[Key], told: str, *, trust: bool) -> HeldKey:
 
 
 def _conclude(enrolment: Enrolled, record: AuthRecord) -> None:
-    """Set until when the record lets its user in: all its keys have to be valid, or one."""
+    """Set until when the record lets its user in: all keys have to be valid, or as many as answer."""
     faults = [key.fault for key in enrolment.keys if key.fault]
     usable = [key.until for key in enrolment.keys if not key.fault]
-    if faults and not (record.leaves_out and usable):
+    if record.needed > 1 and len({key.fingerprint for key in enrolment.keys}) < len(enrolment.keys):
+        enrolment.refuse("one key is named twice; expected keys of two people")
+    if faults and not (record.leaves_out and len(usable) >= record.needed):
         enrolment.refuse("; ".join(faults))
     elif usable and not enrolment.fault:
-        enrolment.until = max(usable) if record.leaves_out else min(usable)
+        enrolment.until = sorted(usable)[-record.needed] if record.leaves_out else min(usable)
+    enrolment.needed = record.needed
 
 
 def _owner(key: Key | None) -> str:

@@ -11,6 +11,7 @@ from trex.cli.accounts.ending import read_record
 from trex.cli.terminal import answer, command_lines, folded
 
 if TYPE_CHECKING:
+    from trex.cli.accounts.ending import Record
     from trex.cli.accounts.named import Named
     from trex.cli.location import Location
     from trex.system.privilege import Account
@@ -22,8 +23,10 @@ def tell_what_is_left(location: Location, ended: list[Named], what: str) -> None
     faults = record.faults
     if faults:
         answer(folded(f"{location.shown} stays, and refuses every login: {'; '.join(faults)}."))
-        answer(command_lines(f"trex enroll{location.typed} --key FILE", "With another key: "))
+        answer(command_lines(f"trex enroll{location.typed} {_with(record)}", "With another key: "))
     ways = [] if faults else [one.described for one in record.named if not one.fault]
+    if ways and record.needed > 1:
+        ways[0] = f"two of these keys together: {ways[0]}"
     ways += _other_ways(location, ended, what)
     if ways:
         answer(f"What can still log in as {location.user.name}:")
@@ -31,6 +34,12 @@ def tell_what_is_left(location: Location, ended: list[Named], what: str) -> None
         answer(f"  {way}")
     if os.geteuid() == 0:
         _say_who_else(location, ended, what)
+
+
+def _with(record: Record) -> str:
+    if record.needed == 1:
+        return "--key FILE"
+    return "--two-people --key FILE --fingerprint FPR --fingerprint FPR"
 
 
 def _other_ways(location: Location, ended: list[Named], what: str) -> list[str]:

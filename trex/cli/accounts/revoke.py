@@ -48,8 +48,8 @@ def command(*, what: str | None, end_sessions: bool, yes: bool, **arguments: Any
     where logins take the key from, a keyring or a file, and nothing else in FILE is. With a
     FINGERPRINT the key is taken out of record and keyring.
 
-    Where the record names other keys, it then names these alone. Where it does not, it stays and
-    refuses every login.
+    Where the record names other keys, it then names these alone. Where it does not, or where it
+    asks for two people and one key is left, it stays and refuses every login.
     """
     if not (what or end_sessions):
         raise click.UsageError("expected FILE, FINGERPRINT or --end-sessions")

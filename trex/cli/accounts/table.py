@@ -61,7 +61,9 @@ def _columns(enrolment: Enrolled, last: str) -> tuple[str, str, str, str]:
     until = day(enrolment.until) if enrolment.until else ""
     keys = [key.fingerprint for key in enrolment.keys]
     shown = keys[0][-KEY_ID:] if keys and not is_file(keys[0]) else ""
-    return enrolment.method, until, last, shown if len(keys) < 2 else f"{len(keys)} keys"  # noqa: PLR2004 (several)
+    if len(keys) > 1:
+        shown = f"{len(keys)} keys" if enrolment.needed == 1 else f"2 of {len(keys)} keys"
+    return enrolment.method, until, last, shown
 
 
 def _below(held: WayIn, *, long: bool) -> Iterator[str]:

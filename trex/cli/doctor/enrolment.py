@@ -26,6 +26,7 @@ from trex.openpgp.errors import (
     KeyRevoked,
     KeyUnusable,
     NoEncryptionSubkey,
+    SamePerson,
     SigningKeyLocked,
     SigningKeyUnusable,
     SubkeyExpired,
@@ -55,6 +56,10 @@ FIXES: dict[type[TrexError], str] = {
     NoEncryptionSubkey: (
         "{enroll} --key FILE --yes  # where the secret key is: gpg --quick-add-key {key} cv25519 "
         "encr; then, for FILE: gpg --armor --export {key}"
+    ),
+    SamePerson: (
+        "{enroll} --two-people --key FILE --fingerprint FPR --fingerprint FPR --yes  # FILE: the "
+        "keys of two people"
     ),
     SigningKeyLocked: "{as_reader}gpg --homedir {home} --passwd {key}  # an empty new passphrase",
     SigningKeyUnusable: "{enroll} --sign-as KEY --yes  # KEY: one that can sign, or nosign",

@@ -86,7 +86,7 @@ def check_record(location: Location) -> Examined:
     if location.options.run_as and examined.record.uid is None:
         examined.findings.append(_unbound(location))
     spares = set(examined.record.recipients).intersection(told["listings"])
-    is_spare = examined.record.leaves_out and len(spares) > 1
+    is_spare = examined.record.leaves_out and len(spares) > examined.record.needed
     for reason, fix in told["left_out"]:
         why = "The record leaves it out, as long as another key can be used."
         examined.findings.append(

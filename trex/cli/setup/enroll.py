@@ -38,6 +38,7 @@ Examples:
   sudo trex enroll --central --key-file --user alice --key alice-login.asc --yes
   sudo trex enroll --central --key-file --from /root/login-keys --dry-run
   sudo trex enroll --central --user alice --page webQrAuthTls
+  sudo trex enroll --central --user root --add --key bob-login.asc --two-people
   trex enroll --locate alice@example.org --dry-run
 """
 
@@ -69,7 +70,7 @@ Examples:
     multiple=True,
     help="Which key, if there are several; may be repeated.",
 )
-@click.option("--add", is_flag=True, help="Keep the record's keys: any of them can answer.")
+@click.option("--add", is_flag=True, help="Keep the record's keys, too.")
 @click.option(
     "--same-person", is_flag=True, help="The account has another uid now, but the same owner."
 )
@@ -78,6 +79,11 @@ Examples:
     type=click.Choice([REFUSE, LEAVE_OUT]),
     metavar="WORD",
     help="What one key of several does that has ended: refuse, or leave-out.",
+)
+@click.option(
+    "--two-people/--one-person",
+    default=None,
+    help="Whether a login takes two of the record's keys, or any one.",
 )
 @click.option(
     "--trust/--notrust",

@@ -12,7 +12,7 @@ from trex.cli.setup import recordfile
 from trex.cli.setup.recordfile import Fields
 from trex.cli.terminal import say
 from trex.errors import FileUnsafe, one_line
-from trex.openpgp.record import QR_MODES, TERMINAL_QR_MODES, WEB_QR_MODES, parse_record
+from trex.openpgp.record import QR_MODES, TERMINAL_QR_MODES, TWO, WEB_QR_MODES, parse_record
 from trex.system.privilege import readable
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class EnrollOptions:
     add: bool
     same_person: bool
     unusable: str | None
+    two_people: bool | None
     trust: bool | None
     sign_as: str | None
     page: str | None
@@ -68,7 +69,8 @@ class EnrollOptions:
     def changes_fields(self) -> bool:
         """Whether any option changes the record beside its keys."""
         fields = (
-            self.trust, self.sign_as, self.page, self.tls_key, self.tls_certificate, self.unusable
+            self.trust, self.sign_as, self.page, self.tls_key, self.tls_certificate, self.unusable,
+            self.two_people,
         )  # fmt: skip
         return self.same_person or any(field is not None for field in fields)
 
@@ -109,6 +111,7 @@ def compose_record(
     if set(new) != set(fields.recipients):
         fields.recipients = new
     _apply(fields, options)
+    _apply_people(location, fields, options)
     if options.unusable is not None:
         fields.leaves_out = options.unusable == LEAVE_OUT
     if location.options.run_as or fields.uid is not None:
@@ -168,6 +171,23 @@ def _check_page(mode: str | None, tls: list[str]) -> None:
         raise click.UsageError("expected --tls-key and --tls-certificate together")
     if any(" " in path or "\t" in path for path in tls):
         raise click.UsageError("a path in a record must not contain spaces")
+
+
+def _apply_people(location: Location, fields: Fields, options: EnrollOptions) -> None:
+    """Set how many people answer. No change of keys makes it one: --one-person alone does."""
+    if options.two_people is not None:
+        fields.needed = TWO if options.two_people else 1
+    if fields.needed > 1 and options.piped:
+        raise CommandError(
+            f"{location.shown} asks for two people, and over a pipe one can answer",
+            f"trex enroll{location.typed} --key FILE, where the record is",
+        )
+    if fields.needed > 1 and len(fields.recipients) < TWO:
+        raise CommandError(
+            f"{location.shown}: two people answer with two keys, and this leaves 1",
+            "--add keeps the record's keys; --fingerprint, twice, takes two of one FILE; "
+            "--one-person lets one answer",
+        )
 
 
 def _has_tls(mode: str = "") -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from trex.cli.delegate import FILE_SECONDS, run_as
 from trex.cli.errors import CommandError
 from trex.errors import TrexError
-from trex.openpgp.record import LEAVE_OUT_UNUSABLE, NOTE, is_note, parse_record
+from trex.openpgp.record import LEAVE_OUT_UNUSABLE, NOTE, TWO, TWO_OF, is_note, parse_record
 from trex.system.privilege import readable
 from trex.system.rewriting import sync_directory
 from trex.system.safefile import MAX_SIZE, SAFELY, check_directories
@@ -37,10 +37,12 @@ class Fields:
     page: list[str] = field(default_factory=list)  # mode, then the TLS files
     uid: int | None = None  # for whose account, if the record says it
     leaves_out: bool = False
+    needed: int = 1  # how many of the recipients answer
 
     def line(self) -> str:
         """Return the record's line."""
-        return " ".join([",".join(self.recipients), self.trust, self.sign_as, *self.page])
+        who = (TWO_OF if self.needed > 1 else "") + ",".join(self.recipients)
+        return " ".join([who, self.trust, self.sign_as, *self.page])
 
     def notes(self) -> list[str]:
         """Return the lines before it that the module reads."""
@@ -119,15 +121,20 @@ def _parts(directory: str) -> list[str]:
 
 
 def fields_of(content: bytes, path: str, home: str) -> Fields:
-    """Return the fields of the record in `content`; defaults for one that cannot be used."""
+    """Return the fields of the record in `content`; defaults for one that cannot be used.
+
+    But one that asked for two people, however wrong it is, is not followed by one that does not.
+    """
     try:
         record = parse_record(content, path, home)
     except TrexError:
-        return Fields()
+        lines = (line.strip() for line in content.split(b"\n"))
+        asks_two = any(line.startswith(TWO_OF.encode()) for line in lines)
+        return Fields(needed=TWO if asks_two else 1)
     words = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")[record.line - 1].decode().split()
     return Fields(
         record.recipients, words[1], record.sign_as or "nosign", words[3:], record.uid,
-        leaves_out=record.leaves_out,
+        leaves_out=record.leaves_out, needed=record.needed,
     )  # fmt: skip
 
 

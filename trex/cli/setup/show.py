@@ -18,7 +18,7 @@ from trex.openpgp.errors import KeyNotFound
 from trex.openpgp.keylist import NEVER, Key, day, parse_listing
 from trex.openpgp.keyring import Keyring
 from trex.openpgp.recipients import as_named, verdict
-from trex.openpgp.record import ONE_SUBKEY, check_account, parse_record
+from trex.openpgp.record import ONE_SUBKEY, TWO, check_account, parse_record
 from trex.system.privilege import readable
 from trex.system.safefile import read_safely
 
@@ -48,6 +48,8 @@ def command(**arguments: Any) -> None:
     for warning in record.warnings:
         say(f"trex: warning: {one_line(warning)}")
     answer(f"{location.user.name}: {location.shown}, line {record.line}")
+    if record.needed > 1:
+        answer(f"Takes two people: {_which(record)}, each with a message of their own")
     faults = 0
     for name, listing in zip(record.recipients, told["listings"], strict=True):
         faults += _show_key(name, listing, trust=record.trust)
@@ -62,8 +64,13 @@ def command(**arguments: Any) -> None:
             f"trex remove{words_of(location.options)} --user {shlex.quote(location.user.name)}",
         )
     check_account(record, location.record, location.user)
-    if faults and (faults == len(record.recipients) or not record.leaves_out):
+    left = len(record.recipients) - faults
+    if faults and (left < record.needed or not record.leaves_out):
         raise CommandError("this record refuses every login", _next(location))
+
+
+def _which(record: AuthRecord) -> str:
+    return "both keys" if len(record.recipients) == TWO else "any two of these keys"
 
 
 def _next(location: Location) -> str:
@@ -129,7 +136,8 @@ def _how_long(key: Key, fault: KeyUnusable | None) -> str:
 def _said_of_notes(record: AuthRecord) -> list[str]:
     told = [] if record.uid is None else [f"Made for: the account with uid {record.uid}"]
     if record.leaves_out:
-        told.append("A key that cannot be used is left out, as long as another can be")
+        others = "another" if record.needed == 1 else "two others"
+        told.append(f"A key that cannot be used is left out, as long as {others} can be")
     return told
 
 

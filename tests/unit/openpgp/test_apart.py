@@ -1,0 +1,77 @@
+"""Two people's texts: any two of them in any order are right, and no one's alone."""
+
+from __future__ import annotations
+
+from itertools import permutations, product
+
+import pytest
+
+from trex.errors import ACCEPTED, MISSING, WRONG
+from trex.openpgp.apart import TwoTexts
+from trex.openpgp.gpg import Gpg, gpg_for
+from trex.openpgp.recipients import Chosen
+from trex.openpgp.record import AuthRecord
+from trex.system.privilege import Account
+
+NAMES = ["A" * 40, "B" * 40, "/etc/trex/keys/c.pgp"]
+
+
+def made(names: list[str]) -> tuple[TwoTexts, list[str]]:
+    challenge = TwoTexts(names, 600)
+    texts = challenge.plaintext.decode().split("\n")
+    assert texts.pop() == ""
+    assert len(set(texts)) == len(names)
+    return challenge, texts
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_each_ordered_pair_of_different_texts_is_right_and_no_other(number: int) -> None:
+    _, texts = made(NAMES[:number])
+    for one, other in product(range(number), repeat=2):
+        challenge, texts = made(NAMES[:number])
+        expected = WRONG if one == other else ACCEPTED
+        assert challenge.judge(f"{texts[one]} {texts[other]}") is expected
+
+
+@pytest.mark.parametrize(
+    ("form", "right"),
+    [
+        ("{0}{1}", True), ("Both responses: {0}{1}", True), ("Both responses: {1}\t{0}\n", True), ("{0}  {1} ", True),
+        ("{0}", False), ("{0} x", False), ("{0} {1} x", False), ("{0}+{1}", False),
+        ("{0} {1}x", False), ("x{0}{1}", False), ("{0}\0{1}", False),
+    ],
+)  # fmt: skip
+def test_what_counts_as_both_texts(form: str, *, right: bool) -> None:
+    challenge, texts = made(NAMES[:2])
+    assert challenge.judge(form.format(*texts)) is (ACCEPTED if right else WRONG)
+
+
+def test_no_word_at_all_is_no_response() -> None:
+    assert made(NAMES)[0].judge(" \n") is MISSING
+
+
+def test_the_text_of_a_key_that_was_left_out_is_not_right_and_who_answered_is_noted() -> None:
+    challenge, texts = made(NAMES)
+    keys = ["A" * 40, "C" * 40, "the signer's"]
+    asked = [Chosen(NAMES[0], "A" * 40, []), Chosen(NAMES[2], "C" * 40, [])]
+    challenge.asked(asked, keys)
+    assert set(challenge.accepted("")) == {
+        one + other for one, other in permutations([texts[0], texts[2]])
+    }
+    other, _ = made(NAMES)
+    told = ["A" * 40, "B" * 40, "C" * 40, "the signer's"]
+    other.asked([Chosen(name, key, []) for name, key in zip(NAMES, told, strict=False)], told)
+    _, b, c = other.plaintext.decode().split()
+    assert other.judge(f"{c} {b}") is ACCEPTED
+    assert told == ["B" * 40, "C" * 40, "the signer's"]
+
+
+def test_a_record_for_two_is_never_encrypted_as_one_for_anybody() -> None:
+    """Whoever forgets to ask which gpg a record needs gets no message."""
+    record = AuthRecord(1, NAMES, trust=True)
+    assert gpg_for(record) is Gpg
+    record.needed = 2
+    gpg = Gpg("/usr/bin/gpg", Account("root", 0, 0, "/root", []), "/nonexistent", 5)
+    with pytest.raises(RuntimeError):
+        gpg.look_up(record)
+    assert gpg_for(record) is not Gpg
