@@ -3,8 +3,6 @@
 docs/two-people.md says what it protects from, and why the prompt has this form.
 """
 
-from itertools import permutations
-
 from trex.login.challenge import LENGTH, random_text
 from trex.openpgp.gpg import ENCRYPT, Gpg, Message
 from trex.openpgp.keyblock import key_id
@@ -30,7 +28,7 @@ class TwoTexts(Encrypted):
     def __init__(self, names: list[str], seconds: float) -> None:
         super().__init__(seconds)
         self._texts = {name: random_text() for name in names}
-        self._asked = {name: "" for name in names}  # the log's names by the record's
+        self._asked = dict.fromkeys(names, "")  # the log's names by the record's
         self._told: list[str] = []
 
     @property
@@ -66,7 +64,7 @@ class TwoTexts(Encrypted):
                     self._told.remove(self._asked[name])
 
     def _pairs(self) -> list[tuple[str, str]]:
-        return list(permutations(self._asked, TWO))
+        return [(one, other) for one in self._asked for other in self._asked if one != other]
 
 
 class Apart(Gpg):

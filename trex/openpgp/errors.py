@@ -81,7 +81,9 @@ class SamePerson(KeyUnusable):
     reason = "names one person"
 
     def __init__(self, key: str, other: str) -> None:
-        super().__init__(key, f": it is that of {other}, too; expected keys of two people")
+        super().__init__(
+            key, f": it is that of {cut(other, MAX_PATH)}, too; expected keys of two people"
+        )
         self.other = other
 
 

@@ -67,7 +67,7 @@ class Gpg(Keyring):
         be no process, or an OpenPGPError.
         """
         if record.needed > self.people:
-            raise RuntimeError("a record for two people needs gpg_for")
+            raise RuntimeError("a record for two people takes another gpg (method.gpg_for)")
         self._record = record
         self.leaves_out = record.leaves_out  # keys that cannot be used
         self._unfit: dict[str, OpenPGPError] = {}  # by name: found out when gpg made no message
@@ -302,15 +302,6 @@ class Gpg(Keyring):
             lines.append(f"local-user {self.signer.asked}")
             lines.append(f"sig-notation {NOTATION}={notation}")
         return "".join(f"{line}\n" for line in lines).encode("utf-8")
-
-
-def gpg_for(record: "AuthRecord") -> type[Gpg]:
-    """Return the gpg that encrypts as a record asks: to its keys, or a text of its own to each."""
-    if record.needed == 1:
-        return Gpg
-    from trex.openpgp.apart import Apart  # which few logins need
-
-    return Apart
 
 
 def _is_complete(finished: "Finished", status: "Status", *, signed: bool) -> bool:

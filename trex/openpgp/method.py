@@ -2,7 +2,7 @@
 
 from trex.login.method import expand_path, find_record, find_servant
 from trex.login.options import QR_KINDS, Options
-from trex.openpgp.gpg import gpg_for
+from trex.openpgp.gpg import Gpg
 from trex.openpgp.record import check_account, parse_record
 from trex.openpgp.standing import Standing
 from trex.system.privilege import acting_as, readable
@@ -12,7 +12,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from trex.login.challenge import Challenge
     from trex.login.method import Login
-    from trex.openpgp.gpg import Gpg
     from trex.openpgp.prompt import Encrypted
     from trex.openpgp.record import AuthRecord
     from trex.system.privilege import Account
@@ -34,10 +33,8 @@ def prepare(login: "Login", options: Options, account: "Account", reader: "Accou
     try:
         with gpg_for(record)(options.gpg, reader, home, options.gpg_timeout) as gpg:
             gpg.look_up(record)
-            # The rest is imported while gpg starts and lists keys.
-            from trex.openpgp.prompt import challenge_for
-
             note(login, record)
+            # The rest is imported while gpg starts and lists keys.
             challenge = challenge_for(record, options.timeout)
             challenge.standing = standing
             if record.web_qr and options.web:
@@ -83,7 +80,27 @@ def _resting_on(standing: Standing) -> bytes:
     return "\n".join([*keys, "", ""]).encode() + content if standing.is_unchanged() else b""
 
 
-def _encrypt(challenge: "Encrypted", gpg: "Gpg", login: "Login", options: Options, user: str) -> None:
+def gpg_for(record: "AuthRecord") -> type[Gpg]:
+    """Return the gpg that encrypts as a record asks: to its keys, or a text of its own to each."""
+    if record.needed == 1:
+        return Gpg
+    from trex.openpgp.apart import Apart  # which few logins need
+
+    return Apart
+
+
+def challenge_for(record: "AuthRecord", seconds: float) -> "Encrypted":
+    """Return a new challenge of as many texts as the record asks for."""
+    if record.needed == 1:
+        from trex.openpgp.prompt import Encrypted
+
+        return Encrypted(seconds)
+    from trex.openpgp.apart import TwoTexts
+
+    return TwoTexts(record.recipients, seconds)
+
+
+def _encrypt(challenge: "Encrypted", gpg: Gpg, login: "Login", options: Options, user: str) -> None:
     """Have the challenge encrypted, and make its question of the message."""
     from trex.openpgp.hostkeys import host_keys
     from trex.openpgp.prompt import context
@@ -115,7 +132,7 @@ def background_of(record: "AuthRecord", options: Options) -> str:
     return "" if options.qr == "off" else record.terminal_qr or QR_KINDS[options.qr]
 
 
-def remind(options: Options, gpg: "Gpg", account: "Account") -> str:
+def remind(options: Options, gpg: Gpg, account: "Account") -> str:
     """Return what to tell a user who was let in, "" for nothing."""
     # imported only after the verdict
     from trex.openpgp.reminder import reminders

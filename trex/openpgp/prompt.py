@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trex.openpgp.recipients import Chosen
-    from trex.openpgp.record import AuthRecord
     from trex.openpgp.standing import Standing
     from trex.page.start import Page
     from trex.page.terminal import TerminalCode
@@ -53,15 +52,6 @@ class Encrypted(RandomText):
         finally:
             if self.page:
                 self.page.end()
-
-
-def challenge_for(record: "AuthRecord", seconds: float) -> Encrypted:
-    """Return a new challenge of as many texts as the record asks for."""
-    if record.needed == 1:
-        return Encrypted(seconds)
-    from trex.openpgp.apart import TwoTexts  # which few logins need
-
-    return TwoTexts(record.recipients, seconds)
 
 
 def prompt_text(  # noqa: PLR0913, PLR0917 (what there is to show)

@@ -182,19 +182,16 @@ def _parse_line(line: _Line, home: str) -> AuthRecord:
     recipients, trust, sign_as, *web = fields
     if trust not in ("trust", "notrust"):
         raise line.error(_quoted(trust), "trust or notrust")
-    people = recipients.removeprefix(TWO_OF)
-    record = AuthRecord(line.number, _parse_recipients(line, people), trust=trust == "trust")
-    if people != recipients:
-        record.needed = TWO
-        _check_people(line, record.recipients)
+    names = _parse_recipients(line, recipients.removeprefix(TWO_OF))
+    record = AuthRecord(line.number, names, trust=trust == "trust")
     if not record.trust and any(map(is_file, record.recipients)):
         raise line.error("notrust with a key in a file", "trust (gpg vouches for no file)")
     if sign_as != "nosign":
         record.sign_as = _parse_key(line, sign_as, f"{A_KEY} to sign with, or nosign")
     if web:
         _parse_web_qr(record, line, web, home)
-    if record.needed > 1 and record.web_qr:
-        raise line.error(f"{TWO_OF} with {_quoted(web[0])}", "a text alone: there is no page for the messages of two people")
+    if recipients.startswith(TWO_OF):
+        _ask_two(record, line)
     return record
 
 
@@ -205,8 +202,11 @@ def _parse_recipients(line: _Line, field: str) -> list[str]:
     return [name if is_file(name) else _parse_key(line, name, A_RECIPIENT) for name in names]
 
 
-def _check_people(line: _Line, names: list[str]) -> None:
-    """Check that there can be two people behind these keys: each is named once."""
+def _ask_two(record: AuthRecord, line: _Line) -> None:
+    """Have two of the keys answer. Each is named once, so that there can be two people."""
+    record.needed, names = TWO, record.recipients
+    if record.web_qr:
+        raise line.error(f"{TWO_OF} and a page", "no page: it has one message, not two people's")
     if not TWO <= len(names) <= MOST_PEOPLE:
         keys = "1 key" if len(names) == 1 else f"{len(names)} keys"
         raise line.error(keys, f"{TWO} to {MOST_PEOPLE} after {TWO_OF}")

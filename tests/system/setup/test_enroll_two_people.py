@@ -44,7 +44,11 @@ def two(enroll: list[str], holder: Holder, keys: Keys) -> list[str]:
 
 
 def test_two_keys_in_one_file_or_one_after_the_other(
-    two: list[str], enroll: list[str], holder: Holder, central: list[str], keys: Keys,
+    two: list[str],
+    enroll: list[str],
+    holder: Holder,
+    central: list[str],
+    keys: Keys,
     service: Callable[..., str],
 ) -> None:
     assert line() == f"2of:{two[0]},{two[1]} trust nosign"

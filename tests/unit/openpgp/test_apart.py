@@ -8,7 +8,8 @@ import pytest
 
 from trex.errors import ACCEPTED, MISSING, WRONG
 from trex.openpgp.apart import TwoTexts
-from trex.openpgp.gpg import Gpg, gpg_for
+from trex.openpgp.gpg import Gpg
+from trex.openpgp.method import gpg_for
 from trex.openpgp.recipients import Chosen
 from trex.openpgp.record import AuthRecord
 from trex.system.privilege import Account

@@ -100,8 +100,8 @@ def import_revocations(
 def take_away(record: Record, fingerprint: str, *, silently: bool) -> list[Named]:
     """Take a key out of the record, and from where logins take it; return its names there.
 
-    A record that is left with too few keys stays as it is. Raises CommandError if it names no such key,
-    or where the only one cannot be taken away.
+    A record that is left with too few keys stays as it is. Raises CommandError if it names no such
+    key, or where the only one cannot be taken away.
     """
     location = record.location
     meant = [one for one in record.named if one.is_meant_by(fingerprint)]

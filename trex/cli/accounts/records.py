@@ -271,7 +271,7 @@ def _held(name: str, keys: list[Key], told: str, *, trust: bool) -> HeldKey:
 
 
 def _conclude(enrolment: Enrolled, record: AuthRecord) -> None:
-    """Set until when the record lets its user in: all keys have to be valid, or as many as answer."""
+    """Set until when the record lets its user in: all its keys have to be valid, or enough."""
     faults = [key.fault for key in enrolment.keys if key.fault]
     usable = [key.until for key in enrolment.keys if not key.fault]
     if record.needed > 1 and len({key.fingerprint for key in enrolment.keys}) < len(enrolment.keys):

@@ -25,10 +25,10 @@ from trex.cli.errors import CommandError
 from trex.cli.setup.keyring import copies_in
 from trex.errors import NoRecord, OtherAccount, TrexError
 from trex.login.method import is_absent
-from trex.openpgp.gpg import gpg_for
 from trex.openpgp.keylist import DAY, NEVER, day, parse_listing
 from trex.openpgp.keyring import Keyring
-from trex.openpgp.prompt import challenge_for, context
+from trex.openpgp.method import challenge_for, gpg_for
+from trex.openpgp.prompt import context
 from trex.openpgp.recipients import ENCRYPT, SIGN, as_named, verdict
 from trex.openpgp.record import check_account, is_file, parse_record
 from trex.openpgp.renewal import commands as commands_for
@@ -213,7 +213,8 @@ def _message(location: Location, record: AuthRecord) -> tuple[str, dict[str, Ope
     options = location.options
     keys = named_keys(options)
     told = context(location.user.name, "trex-doctor", "", options.timeout, keys)
-    with gpg_for(record)(options.gpg, location.reader, location.gnupg_home, options.gpg_timeout) as gpg:
+    kind = gpg_for(record)
+    with kind(options.gpg, location.reader, location.gnupg_home, options.gpg_timeout) as gpg:
         gpg.look_up(record)
         gpg.encrypt(challenge_for(record, options.timeout).plaintext, told)
         return gpg.message().armored, gpg.left_out

@@ -12,7 +12,7 @@ from trex.cli.completing import fixed
 from trex.cli.location import find_location, location_options
 from trex.cli.setup import keyfile
 from trex.cli.setup.choosing import describe_key
-from trex.cli.setup.enrolment import LEAVE_OUT, REFUSE, EnrollOptions
+from trex.cli.setup.enrolment import ALONE, BOTH, LEAVE_OUT, REFUSE, EnrollOptions
 from trex.cli.setup.handin import say_who_else_decides, write_hand_in
 from trex.cli.setup.keysource import find_keys
 from trex.cli.setup.many import enroll_many
@@ -81,10 +81,9 @@ Examples:
     help="What one key of several does that has ended: refuse, or leave-out.",
 )
 @click.option(
-    "--two-people/--one-person",
-    default=None,
-    help="Whether a login takes two of the record's keys, or any one.",
+    "--two-people", "people", flag_value=BOTH, help="Have a login take two of the record's keys."
 )
+@click.option("--one-person", "people", flag_value=ALONE, help="Have it take any one of them.")
 @click.option(
     "--trust/--notrust",
     default=None,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trex.cli.location import Location
     from trex.openpgp.keylist import Key
 
+BOTH, ALONE = "two", "one"  # how many people a login takes
 REFUSE, LEAVE_OUT = "refuse", "leave-out"  # what a key of several does that cannot be used
 
 
@@ -40,7 +41,7 @@ class EnrollOptions:
     add: bool
     same_person: bool
     unusable: str | None
-    two_people: bool | None
+    people: str | None
     trust: bool | None
     sign_as: str | None
     page: str | None
@@ -70,7 +71,7 @@ class EnrollOptions:
         """Whether any option changes the record beside its keys."""
         fields = (
             self.trust, self.sign_as, self.page, self.tls_key, self.tls_certificate, self.unusable,
-            self.two_people,
+            self.people,
         )  # fmt: skip
         return self.same_person or any(field is not None for field in fields)
 
@@ -175,8 +176,8 @@ def _check_page(mode: str | None, tls: list[str]) -> None:
 
 def _apply_people(location: Location, fields: Fields, options: EnrollOptions) -> None:
     """Set how many people answer. No change of keys makes it one: --one-person alone does."""
-    if options.two_people is not None:
-        fields.needed = TWO if options.two_people else 1
+    if options.people is not None:
+        fields.needed = TWO if options.people == BOTH else 1
     if fields.needed > 1 and options.piped:
         raise CommandError(
             f"{location.shown} asks for two people, and over a pipe one can answer",

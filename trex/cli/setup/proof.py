@@ -10,8 +10,8 @@ from trex.cli.setup import keyring
 from trex.cli.setup.questions import ask_user
 from trex.cli.terminal import say
 from trex.errors import ACCEPTED
-from trex.openpgp.gpg import gpg_for
-from trex.openpgp.prompt import challenge_for, context
+from trex.openpgp.method import challenge_for, gpg_for
+from trex.openpgp.prompt import context
 from trex.openpgp.record import AuthRecord, parse_record
 from trex.system.privilege import readable
 
@@ -91,7 +91,8 @@ def _ask_for_response(location: Location, content: bytes) -> bool:
 
 def _encrypt(location: Location, record: AuthRecord, challenge: RandomText, told: str) -> str:
     options = location.options
-    with gpg_for(record)(options.gpg, location.reader, location.gnupg_home, options.gpg_timeout) as gpg:
+    kind = gpg_for(record)
+    with kind(options.gpg, location.reader, location.gnupg_home, options.gpg_timeout) as gpg:
         gpg.look_up(record)
         gpg.encrypt(challenge.plaintext, told)
         return gpg.message().armored
