@@ -178,6 +178,7 @@ ARGUMENTS: dict[type[TrexError], list[Any]] = {
     trex.cli.acknowledged.AcknowledgementError: ["x" * LONG, "x" * LONG],
     trex.openpgp.errors.IsSubkey: ["x" * LONG, "x" * LONG],
     trex.page.terminal.TooLarge: [LONG, LONG, (LONG, LONG)],
+    trex.openpgp.errors.SamePerson: ["x" * LONG, "x" * LONG],
 }
 
 
