@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WITH_KEY = ("plain", "made", "files", "drawn", "signed", "native")
+WITH_KEY = ("plain", "made", "files", "drawn", "signed", "two", "native")
 # A PIN is sent; and none is, because the limit is reached.
 WITH_PIN = ("pin", "limit")
 VARIANTS = (*WITH_KEY, "code", "recovery", *WITH_PIN)
@@ -211,6 +211,7 @@ class Cases:
         self._until_closed.callback(holder.close)
         service = trex_service("trex-faults", "gpg_timeout=5", "nullok")
         key = holder.make("fault@example.org")
+        second = holder.make("second@example.org")
         signer = holder.make("signer@example.org", "signing")
         self.users["signed"].import_keys(holder.secret(signer))
         for path in make_certificate(self.users["files"].home):
@@ -222,8 +223,13 @@ class Cases:
         for variant in WITH_KEY:
             user = self.users[variant]
             user.import_keys(holder.public(key))
-            user.write(f"{key} trust {fields.get(variant, 'nosign')}\n")
             right = f"--answer-with {holder.command()}"
+            recipients = key
+            if variant == "two":
+                user.import_keys(holder.public(second))
+                recipients = f"2of:{key},{second}"
+                right = f"--answer-with {holder.command_for_two()}"
+            user.write(f"{recipients} trust {fields.get(variant, 'nosign')}\n")
             kind = NativeCase if variant in services else Case
             case = kind(services.get(variant, service), user, right, "--answer AAAAAAAAAA")
             self._free[variant].put(case)

@@ -37,6 +37,7 @@ MOST = {
     "files": 20,
     "drawn": 4,
     "signed": 15,
+    "two": 12,
     "code": 40,
     "recovery": 40,
     "pin": 60,
