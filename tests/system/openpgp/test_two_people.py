@@ -140,6 +140,11 @@ def test_a_key_that_cannot_be_used_never_leaves_one_alone_to_answer(
     gone = "A" * 40
     pair.write(f"{LEAVE_OUT}2of:{keys['cv25519']},{gone} trust nosign\n")
     refused(ask("alice"), log, f"the key {gone} is not in the keyring")
+    ended = holder.make("ended-two@example.org", expire="10d", at="20200101T000000")
+    file = pair.write(holder.public(ended), "ended.pgp")
+    log.clear()
+    pair.write(f"{LEAVE_OUT}2of:{keys['cv25519']},{file} trust nosign\n")
+    refused(ask("alice"), log, f"the key {file} has expired, on 2020-01-11")
     pair.write(f"{LEAVE_OUT}2of:{gone},{keys['cv25519']},{theirs} trust nosign\n")
     begun = prompt("alice")
     assert f"left out, as the record says: the key {gone}" in log.everything()
