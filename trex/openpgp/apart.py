@@ -41,9 +41,9 @@ class TwoTexts(Encrypted):
         self._asked = {one.name: one.asked for one in chosen}
         self._told = told
 
-    def prompt(self, user: str, message: str, where: str, seconds: int, question: str) -> str:
-        """Return the prompt, with a message for each key."""
-        return prompt_text(user, message, where, seconds, question or QUESTION, TASK)
+    def prompt(self, user: str, message: str, where: str, seconds: int, question: str) -> str:  # noqa: ARG002 (no code has two messages)
+        """Return the prompt, with a message for each key and no QR code."""
+        return prompt_text(user, message, "", seconds, question or QUESTION, TASK)
 
     def offered(self, response: str) -> str:
         """Return the last two words as one, or the last word, if that has both texts."""

@@ -191,7 +191,7 @@ def _parse_line(line: _Line, home: str) -> AuthRecord:
     if web:
         _parse_web_qr(record, line, web, home)
     if recipients.startswith(TWO_OF):
-        _ask_two(record, line)
+        _ask_two(record, line, web)
     return record
 
 
@@ -202,11 +202,11 @@ def _parse_recipients(line: _Line, field: str) -> list[str]:
     return [name if is_file(name) else _parse_key(line, name, A_RECIPIENT) for name in names]
 
 
-def _ask_two(record: AuthRecord, line: _Line) -> None:
+def _ask_two(record: AuthRecord, line: _Line, web: list[str]) -> None:
     """Have two of the keys answer. Each is named once, so that there can be two people."""
     record.needed, names = TWO, record.recipients
-    if record.web_qr:
-        raise line.error(f"{TWO_OF} and a page", "no page: it has one message, not two people's")
+    if web:  # whatever it is: one code has one message
+        raise line.error(f"{TWO_OF} and {_quoted(web[0])}", f"nothing after sign-as with {TWO_OF}")
     if not TWO <= len(names) <= MOST_PEOPLE:
         keys = "1 key" if len(names) == 1 else f"{len(names)} keys"
         raise line.error(keys, f"{TWO} to {MOST_PEOPLE} after {TWO_OF}")

@@ -31,7 +31,7 @@ class Standing:
     def __init__(self, options: "Options", account: "Account", reader: "Account",
                  path: str, home: str) -> None:  # fmt: skip
         self.keys: list[Chosen] = []  # of the challenge
-        self._needed = 1  # how many of them answer
+        self._needed = self._needed_now = 1  # how many of them answer
         self._options = options
         self._account = account
         self._reader = reader
@@ -54,6 +54,10 @@ class Standing:
         if self.is_unchanged():
             return
         _, able = self.able()
+        if self._needed_now > self._needed:
+            from trex.openpgp.errors import AsksForTwo
+
+            raise AsksForTwo(readable(self._path))
         for key in self.keys:
             if not able.get(key.asked, set()).issuperset(key.used):
                 from trex.openpgp.errors import KeyEnded
@@ -90,10 +94,7 @@ class Standing:
             content = read_safely(self._path, reader)
         record = parse_record(content, self._path, readable(self._account.home))
         check_account(record, self._path, self._account)
-        if record.needed > self._needed:
-            from trex.openpgp.errors import AsksForTwo
-
-            raise AsksForTwo(readable(self._path))
+        self._needed_now = record.needed
         able: dict[str, set[str]] = {}
         with Keyring(options.gpg, reader, self._home, options.gpg_timeout) as ring:
             for name in record.recipients:
