@@ -37,7 +37,7 @@ def two(enroll: list[str], holder: Holder, keys: Keys) -> list[str]:
     """Enrol bob's account for two people in one step; return their keys."""
     one, other = keys["cv25519"], keys["cv25519-second"]
     done = trex(*enroll, "--two-people", "--key", "-", "--fingerprint", one, "--fingerprint", other,
-                stdin=holder.public(one, other))  # fmt: skip
+                stdin=b"".join(holder._run("--armor", "--export", key) for key in (one, other)))  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Not proved: a challenge was made, and nobody has answered it." in done.stderr
     return [one, other]
@@ -137,6 +137,14 @@ def test_a_key_over_a_pipe_makes_no_record_of_one_person(
     assert done.returncode == 1
     assert "asks for two people, and over a pipe one can answer" in done.stderr
     assert record_of(bob) == f"2of:{keys['cv25519']},{keys['nistp256']} trust nosign"
+
+
+def test_who_hands_in_a_key_for_two_is_told_what_the_administrator_types(
+    bob: Account, holder: Holder, keys: Keys
+) -> None:
+    key = bob.write(holder.public(keys["cv25519"]), "key.pgp")
+    done = trex("enroll", "--central", "--add", "--two-people", "--key", str(key), account=bob)
+    assert done.stdout.startswith("sudo trex enroll --central --add --two-people --user bob --key")
 
 
 def test_doctor_makes_both_messages_and_says_what_refuses_the_login(

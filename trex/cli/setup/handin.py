@@ -16,6 +16,7 @@ from trex.cli.errors import CommandError
 from trex.cli.location import find_location
 from trex.cli.setup import keyring
 from trex.cli.setup.choosing import choose_keys, describe_key
+from trex.cli.setup.enrolment import ALONE, BOTH
 from trex.cli.setup.keysource import clean_chosen, find_keys
 from trex.cli.terminal import answer, say
 from trex.errors import one_line
@@ -87,4 +88,5 @@ def _typed(options: EnrollOptions) -> str:
     """Return the options that the administrator needs too, each after a space."""
     given = ((name, getattr(options, name)) for name in (*CENTRAL, "key_file", "sign_as", "page"))
     words = [f" --{name.replace('_', '-')} {shlex.quote(said)}" for name, said in given if said]
-    return " --central" + " --add" * options.add + "".join(words)
+    people = {BOTH: " --two-people", ALONE: " --one-person"}.get(options.people or "", "")
+    return " --central" + " --add" * options.add + people + "".join(words)
