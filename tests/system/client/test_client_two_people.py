@@ -10,16 +10,19 @@ import pytest
 
 from tests.support import native, sandbox
 from tests.support.client import Client
+from tests.support.hostile import CHALLENGE, encrypt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.support.hostile import Hostile
     from tests.support.keys import Holder
     from tests.support.sandbox import Account, Log
     from tests.support.sshd import Sshd
     from tests.system.conftest import Keys
 
 MESSAGES = re.compile(r"Message 1 of 2.*-----END PGP MESSAGE-----", re.DOTALL)
+OTHER = b"Zy9wVu7tSr\n"
 ASKED = "What does the other person's message say\\? "
 
 
@@ -87,6 +90,20 @@ def test_without_a_terminal_nothing_is_decrypted_and_the_reason_is_said(
     assert done.returncode == 255
     assert "this login takes two people, and there is no terminal to ask for the" in done.stderr
     assert not (laptop.home / ".local/state/trex/answered").exists()
+
+
+def test_of_several_messages_for_the_user_s_own_key_one_is_decrypted(
+    hostile: Hostile, laptop: Client, holder: Holder, keys: Keys
+) -> None:
+    """A server that pretends to ask two people learns what it would of one."""
+    challenges = [encrypt(holder, keys["cv25519"], text) for text in (CHALLENGE, OTHER)]
+    hostile.will_ask("\n" + "".join(challenges) + "Both responses: ")
+    name = laptop.knows(hostile.server)
+    typed = laptop.type("trex", "ssh", name, "true")
+    typed.expect(ASKED)
+    typed.sendline("typed")
+    typed.wait()
+    assert hostile.heard() == [f"{CHALLENGE.decode().strip()} typed"]
 
 
 def test_who_has_neither_key_types_both_responses(

@@ -121,7 +121,7 @@ def test_one_key_under_two_names_is_not_two_people(
     pair: Account, holder: Holder, keys: Keys, ask: Callable[..., Asked], log: Log, second: str
 ) -> None:
     key = keys["cv25519"]
-    names = {
+    names: dict[str, Callable[[], str]] = {
         "the address": lambda: "cv25519@example.org",
         "its subkey": lambda: f"{subkey_of(key, holder)}!",
         "its file": lambda: str(pair.write(holder.public(key), "same.pgp")),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trex.cli.client.packets import read_packets
-from trex.cli.client.paste import MAX_MESSAGE, MAX_TEXT, find_message, holds_message
+from trex.cli.client.paste import MAX_MESSAGE, MAX_TEXT, find_message, find_messages, holds_message
 from trex.cli.errors import PasteError, Refused
 
 MESSAGE = bytes(range(256)) + b"\x84\x5e"
@@ -55,6 +55,15 @@ PASTES = {
 def test_the_message_is_found(text: str) -> None:
     assert find_message(text) == MESSAGE
     assert holds_message(text)
+
+
+def test_messages_of_several_people_are_found_in_their_order_and_each_once() -> None:
+    other = MESSAGE[::-1]
+    prompt = f"\nTrex: ...\nMessage 1 of 2:\n{armor()}Message 2 of 2:\n{armor(other, '')}"
+    assert find_messages(prompt) == [MESSAGE, other]
+    assert find_messages(prompt + prompt) == [MESSAGE, other]
+    with pytest.raises(PasteError, match="cut off"):
+        find_messages(prompt[:-30])
 
 
 REFUSED = {
