@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.support.sandbox import Account
     from tests.system.conftest import Keys
 
-PLACES = re.compile(r"\b(FILE|KEY|NAME|NUMBER|TREX)\b")  # what a reader fills in
+PLACES = re.compile(r"\b(FILE|FPR1|FPR2|KEY|NAME|NUMBER|TREX)\b")  # what a reader fills in
 # What cannot be typed as it stands, wherever it is read.
 UNTYPABLE = re.compile(r"docs/|README|(?<!TREX && )script/|(?<!\w)sudoedit|timedatectl set-ntp")
 

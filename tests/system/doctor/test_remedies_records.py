@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from tests.support.sandbox import Account
     from tests.system.conftest import Keys
 
+OF_TWO = {
+    "FILE": lambda stage: stage.export(stage.keys["cv25519"], stage.keys["nistp256"]),
+    "FPR1": lambda stage: stage.keys["cv25519"],
+    "FPR2": lambda stage: stage.keys["nistp256"],
+}
 HANDED_IN = {"FILE": lambda stage: stage.export(stage.keys["cv25519"])}
 FROM_HOME = {"FILE": lambda stage: str(stage.place / "handed-in.pgp")}
 HERS = ("--user", "alice")
@@ -274,6 +279,7 @@ CASES = [
     Case("record-KeyExpired", _expired, HERS, FROM_HOME, before=at_home),
     Case("record-SubkeyExpired", _subkey_expired, HERS, FROM_HOME, before=at_home),
     Case("record-KeyRevoked", _revoked, HERS, HANDED_IN),
+    Case("record-SamePerson", record("2of:{cv25519},cv25519@example.org trust nosign"), HERS, OF_TWO),
     Case("record-KeyNotTrusted", record("{cv25519} notrust nosign"), HERS),
     Case("record-NoEncryptionSubkey", _signing_only, HERS, FROM_HOME, before=at_home),
     Case("record-SigningKeyUnusable", _signer_cannot, HERS, {"KEY": "nosign"}),

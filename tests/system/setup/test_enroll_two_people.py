@@ -156,5 +156,5 @@ def test_doctor_makes_both_messages_and_says_what_refuses_the_login(
     RECORD.write_text(RECORD.read_text().replace(two[1], "cv25519@example.org"))
     done = trex("doctor", "--user", "bob", "--service", name)
     assert "expected keys of two people" in done.stdout, done.stdout
-    assert "--two-people --key FILE" in done.stdout
+    assert "--two-people --key FILE --fingerprint FPR1 --fingerprint FPR2" in done.stdout
     assert Path(RECORD).exists()

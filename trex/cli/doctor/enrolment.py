@@ -58,7 +58,7 @@ FIXES: dict[type[TrexError], str] = {
         "encr; then, for FILE: gpg --armor --export {key}"
     ),
     SamePerson: (
-        "{enroll} --two-people --key FILE --fingerprint FPR --fingerprint FPR --yes  # FILE: the "
+        "{enroll} --two-people --key FILE --fingerprint FPR1 --fingerprint FPR2 --yes  # FILE: the "
         "keys of two people"
     ),
     SigningKeyLocked: "{as_reader}gpg --homedir {home} --passwd {key}  # an empty new passphrase",
