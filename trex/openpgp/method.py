@@ -129,7 +129,9 @@ def _encrypt(challenge: "Encrypted", gpg: Gpg, login: "Login", options: Options,
 
 def background_of(record: "AuthRecord", options: Options) -> str:
     """Return for which terminal the prompt has a QR code, "dark" or "light"; "" for none."""
-    return "" if options.qr == "off" else record.terminal_qr or QR_KINDS[options.qr]
+    if options.qr == "off" or record.needed > 1:  # one code has one message
+        return ""
+    return record.terminal_qr or QR_KINDS[options.qr]
 
 
 def remind(options: Options, gpg: Gpg, account: "Account") -> str:

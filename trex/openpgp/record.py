@@ -64,8 +64,7 @@ class AuthRecord:
 
     __slots__ = (
         "leaves_out", "line", "needed", "recipients", "sign_as", "terminal_qr", "tls_certificate",
-        "tls_key",
-        "trust", "uid", "warnings", "web_qr",
+        "tls_key", "trust", "uid", "warnings", "web_qr",
     )  # fmt: skip
 
     def __init__(self, line: int, recipients: list[str], *, trust: bool) -> None:
