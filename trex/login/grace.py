@@ -94,7 +94,7 @@ class Grace:
                 fields[PROOF] = self._proof(fields, basis)
                 write_state(self._account.uid, self._name(), fields)
             else:
-                self._login.steps.append("no grace period: record or keys have changed meanwhile")
+                self._login.steps.append("no grace period: changed meanwhile, or for two people")
         except NotGivenBack:
             raise
         except (OSError, TrexError) as error:

@@ -74,8 +74,13 @@ def basis(login: "Login", options: Options, account: "Account", reader: "Account
 
 
 def _resting_on(standing: Standing) -> bytes:
-    """Return what a success rests on, b"" if that has changed since the standing was made."""
+    """Return what a success rests on, b"" if that has changed since the standing was made.
+
+    Nor does anything stand for two people: one of them could be alone the next time.
+    """
     content, able = standing.able()
+    if standing.asks_for_two:
+        return b""
     keys = sorted(" ".join([key, *sorted(subkeys)]) for key, subkeys in able.items())
     return "\n".join([*keys, "", ""]).encode() + content if standing.is_unchanged() else b""
 

@@ -64,6 +64,11 @@ class Standing:
 
                 raise KeyEnded(key.asked)
 
+    @property
+    def asks_for_two(self) -> bool:
+        """Whether the record that `able` has read asks for two people."""
+        return self._needed_now > 1
+
     def is_unchanged(self) -> bool:
         """Tell whether record, keyring and key files are what they were."""
         return self._look() == self._seen

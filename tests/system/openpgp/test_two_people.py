@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.grace import DAY, HOME, PLACE
 from tests.support.keys import Holder
+from tests.support.page import OpenPrompt
 from tests.support.refusal import refused
 from trex.openpgp.keyblock import session_key_ids
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.support.page import OpenPrompt
     from tests.support.sandbox import Account, Asked, Log
     from tests.system.conftest import Keys
 
@@ -176,3 +177,14 @@ def test_a_key_of_the_two_that_ends_meanwhile_refuses_both(
     log.clear()
     assert begun.answer(f"{one} {other}").verdict == "PAM_AUTHINFO_UNAVAIL"
     assert f"the key {theirs} was revoked, expired or left the record" in log.verdict()
+
+
+def test_no_grace_period_leaves_one_of_the_two_unasked(
+    pair: Account, client: Path, service: Callable[..., str], holder: Holder, colleague: Holder
+) -> None:
+    day = service(DAY)
+    for _ in range(2):
+        begun = OpenPrompt(client, day, "alice", "--rhost", HOME)
+        answer = " ".join(texts(begun.text, holder, colleague))
+        assert begun.answer(answer).verdict == "PAM_SUCCESS"
+    assert not PLACE.exists()
