@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SECONDS = 5.0  # from the message on; on an overloaded host the login waits no longer
 QUIET = 4  # modules on each side (ISO/IEC 18004)
-LEAST_QUIET = 3  # on the right, where it is drawn: then 80 columns take a larger code
+LEAST_QUIET = 3  # left and right together: then 80 columns take what Debian's host keys need
 BELOW = 3  # lines that have to be in sight with the code: what to do, how long, the question
 SMALLEST, LARGEST, STEP = 21, 177, 4  # modules on a side, versions 1 to 40
 HEXADECIMAL = frozenset("0123456789abcdef")
@@ -133,21 +133,19 @@ def modules_of(report: str) -> tuple[int, str]:
 def drawn(size: int, bits: str, background: str, most: tuple[int, int]) -> str:
     """Return lines of half blocks with a quiet zone, for a terminal with that background.
 
-    On a light one what is dark is drawn, and the quiet zone is blanks, which nothing needs to draw
-    on the right. `most` are columns and lines, with BELOW. Raises TooLarge.
+    On a light one what is dark is drawn, and the quiet zone is blanks. Above and below it is whole;
+    on the sides a large code has less, of which scanners take no notice. `most` are columns and
+    lines, with BELOW. Raises TooLarge.
     """
-    is_light = background == "light"
-    right = min(QUIET, max(LEAST_QUIET, most[0] - QUIET - size))
-    width = QUIET + size + (0 if is_light else right)
-    rows = size + 2 * QUIET
-    lines = (rows + 1) // 2
-    if width > most[0] or lines + BELOW > most[1] or not bits:
-        raise TooLarge(width, lines + BELOW, most)
-    blank = "0" * (QUIET + size + right)
-    margin, edge = "0" * QUIET, "0" * right
+    room = min(2 * QUIET, most[0] - size)
+    lines = (size + 2 * QUIET + 1) // 2
+    if room < LEAST_QUIET or lines + BELOW > most[1] or not bits:
+        raise TooLarge(size + LEAST_QUIET, lines + BELOW, most)
+    right = room // 2
+    blank, margin, edge = "0" * (size + room), "0" * (room - right), "0" * right
     inner = [margin + bits[at : at + size] + edge for at in range(0, size * size, size)]
     modules = [blank] * QUIET + inner + [blank] * (QUIET + 1)  # an odd number, and one to spare
-    blocks = BLOCKS if is_light else INVERTED
+    blocks = BLOCKS if background == "light" else INVERTED
     text = ["".join(map(blocks.__getitem__, map("".join, zip(*modules[at : at + 2], strict=True))))
             for at in range(0, 2 * lines, 2)]  # fmt: skip
     return "".join(f"{line.rstrip(' ')}\n" for line in text)

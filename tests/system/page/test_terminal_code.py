@@ -88,7 +88,7 @@ def test_a_message_that_is_too_large_is_shown_as_text_alone(
     alice.import_keys(holder.public(keys["rsa2048"]))
     alice.write(f"{keys['rsa2048']} trust nosign qrTerminal\n")
     login = prompt("alice")
-    told = "it takes 92 columns by 50 lines, of 80 by 50"
+    told = "it takes 88 columns by 50 lines, of 80 by 50"
     assert login.shown.about.startswith(f"There is no QR code: {told}.\nYou have 10 minutes.\n")
     assert log.trex(f"no QR code in the prompt: {told} (qr_size=)")
     assert login.answer(str(holder.decrypt(login.shown.message)).strip()).verdict == "PAM_SUCCESS"

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
+from tests.support.examination import write_public_keys
 from tests.support.journal import wait_for
 from tests.support.sandbox import PLACE
 from tests.support.screen import Screen, by_zbar, by_zxing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.support.keys import Holder
     from tests.support.sandbox import Account, Log
@@ -32,6 +34,15 @@ def screen() -> Iterator[Screen]:
     subprocess.run([*TMUX[:-1], "kill-server"], check=False, capture_output=True)
 
 
+@pytest.fixture
+def host_keys() -> Iterator[list[Path]]:
+    """Host keys as Debian has them, whose names make the message longer."""
+    made = write_public_keys()
+    yield made
+    for path in made:
+        path.unlink()
+
+
 @pytest.mark.parametrize(
     ("mode", "background", "within"),
     [
@@ -43,13 +54,14 @@ def screen() -> Iterator[Screen]:
 )
 def test_a_phone_reads_it_from_the_screen_and_its_answer_logs_in(
     mode: str, background: str, within: tuple[str, ...], with_page: WithPage,
-    sshd: Callable[..., Sshd], screen: Screen, holder: Holder, log: Log,
+    sshd: Callable[..., Sshd], screen: Screen, holder: Holder, log: Log, host_keys: list[Path],
 ) -> None:  # fmt: skip
     """80 columns by 50 lines are enough, and zbar and ZXing read it without being told how."""
     user = with_page(mode)
     screen.run(background, *within, *sshd().command("alice"), "true", home=str(user.home))
     message = screen.scan(by_zbar)
     assert screen.scan(by_zxing) == message
+    assert len(message) > 470, "the largest code that 80 columns take"
     screen.type(str(holder.decrypt(message)).strip())
     wait_for(lambda: bool(log.trex("accepted: user=alice")))
 
