@@ -66,7 +66,7 @@ def test_a_login_that_trex_lets_in_confirms_it_and_no_session_from_before(
     assert "no longer asked by sshd: pam_unix.so" in told
     assert "bob" not in told
     after = PAM.read_text()
-    assert after.splitlines()[5:] == before.splitlines()[4:]
+    assert after.splitlines()[6:] == before.splitlines()[4:], "two comments and a line for one line"
     assert (PAM.stat().st_mode, PAM.stat().st_uid) == (mode.st_mode, mode.st_uid)
     assert DROP_IN.stat().st_mode & 0o7777 == 0o644
 
