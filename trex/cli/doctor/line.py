@@ -180,7 +180,7 @@ def _check_openpgp(name: str, options: Options, service: str) -> list[Finding]:
     if options.run_as and os.geteuid() != 0:
         return [left_out(f"{name}: the record of run_as={options.run_as}", name)]
     location = location_of(name, options)
-    examined = check_record(location)
+    examined = check_record(location, service)
     record, message = examined.record, examined.message
     if not record:
         return examined.findings

@@ -28,7 +28,7 @@ from trex.login.method import is_absent
 from trex.openpgp.keylist import DAY, NEVER, day, parse_listing
 from trex.openpgp.keyring import Keyring
 from trex.openpgp.method import challenge_for, gpg_for
-from trex.openpgp.prompt import context
+from trex.openpgp.prompt import context, encoded
 from trex.openpgp.recipients import ENCRYPT, SIGN, as_named, verdict
 from trex.openpgp.record import check_account, is_file, parse_record
 from trex.openpgp.renewal import commands as commands_for
@@ -46,6 +46,8 @@ GNUPG = re.compile(r"gpg \(GnuPG\) \d")
 VERSION_SECONDS = 5.0
 MAX_NAME = 200
 QR_BYTES = 2953  # ISO/IEC 18004, table 7: version 40, level L, bytes
+OURS = "trex-doctor"  # the service in the doctor's messages, which no login takes an answer to
+ADDRESS = len("255.255.255.255")  # the longest of IPv4
 WHY = "Every login of this user is refused."
 LAST = "From then on every login of this user is refused."
 SPARE = "From then on it is left out."
@@ -60,10 +62,10 @@ class Examined:
         self.message = ""
 
 
-def check_record(location: Location) -> Examined:
-    """Return what refuses this user, or soon will."""
+def check_record(location: Location, service: str) -> Examined:
+    """Return what refuses this user, or soon will; the message is as long as that service's."""
     examined = Examined()
-    told = run_as(location.reader, lambda: _examine(location), location.seconds(runs=2))
+    told = run_as(location.reader, lambda: _examine(location, service), location.seconds(runs=2))
     subject = location.user.name
     for warning in told["warnings"]:
         examined.findings.append(
@@ -105,7 +107,7 @@ def check_record(location: Location) -> Examined:
     return examined
 
 
-def _examine(location: Location) -> dict[str, Any]:
+def _examine(location: Location, service: str) -> dict[str, Any]:
     """Do what a login does up to its prompt, in a process of the reader's."""
     told: dict[str, Any] = {"fault": None, "warnings": [], "listings": {}, "copies": [], "gpg": ""}
     told |= {"extra": [], "home": {}, "left_out": []}
@@ -121,7 +123,7 @@ def _examine(location: Location) -> dict[str, Any]:
         told["gpg"] = _first_words(location.options.gpg)
         if record.sign_as or not all(map(is_file, record.recipients)):
             told["home"] = examine_home(location.gnupg_home)
-        told["message"], left_out = _message(location, record)
+        told["message"], left_out = _message(location, record, service)
         left = [name for name in record.recipients if name not in left_out]
         told["left_out"] = [(str(why), without(location, why, left)) for why in left_out.values()]
         options = location.options
@@ -208,11 +210,21 @@ def _copied(location: Location, carrier: str, copy: str, owner: str, is_primary:
     )  # fmt: skip
 
 
-def _message(location: Location, record: AuthRecord) -> tuple[str, dict[str, OpenPGPError]]:
+def purpose(user: str, service: str, seconds: int, keys: list[str]) -> str:
+    """Return what the doctor's message says it is for: as long as at a login from an IPv4 address.
+
+    A QR code may have room for one byte less than a login needs.
+    """
+    origin = "-" * (len(encoded(service)) + ADDRESS - len(OURS))
+    return context(user, OURS, origin, seconds, keys)
+
+
+def _message(
+    location: Location, record: AuthRecord, service: str
+) -> tuple[str, dict[str, OpenPGPError]]:
     """Return a login's message, and the keys that the record leaves out, with the reasons."""
     options = location.options
-    keys = named_keys(options)
-    told = context(location.user.name, "trex-doctor", "", options.timeout, keys)
+    told = purpose(location.user.name, service, options.timeout, named_keys(options))
     kind = gpg_for(record)
     with kind(options.gpg, location.reader, location.gnupg_home, options.gpg_timeout) as gpg:
         gpg.look_up(record)
