@@ -131,6 +131,7 @@ def test_sudo_takes_both_with_trex_sudo(
     typed = desk.type("trex", "sudo", "id", "-un")
     typed.expect(ASKED)
     done = elsewhere.run("trex", "respond", stdin=(typed.before or "").encode())
+    assert "not for a login by ssh: did one of you two start sudo?" in done.stderr
     typed.sendline(done.stdout.strip())
     typed.expect("root\r\n")
     typed.wait()

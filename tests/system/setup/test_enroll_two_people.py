@@ -111,7 +111,9 @@ def test_of_three_keys_the_other_two_still_log_in_together(
     assert trex(*enroll, "--add", "--key", "-", stdin=third).returncode == 0
     done = trex("revoke", "--central", *options_of(central), "--user", "bob", "--yes", two[0])
     assert line() == f"2of:{two[1]},{keys['nistp256']} trust nosign"
-    assert "  two of these keys together: " in done.stdout
+    lines = done.stdout.splitlines()
+    first = lines.index("  two of these keys together:")
+    assert lines[first + 1 : first + 4 : 2] == [f"    {two[1]}", f"    {keys['nistp256']}"]
 
 
 def test_both_prove_it_at_once_where_that_is_asked_for(

@@ -26,7 +26,8 @@ def tell_what_is_left(location: Location, ended: list[Named], what: str) -> None
         answer(command_lines(f"trex enroll{location.typed} {_with(record)}", "With another key: "))
     ways = [] if faults else [one.described for one in record.named if not one.fault]
     if ways and record.needed > 1:
-        ways[0] = f"two of these keys together: {ways[0]}"
+        listed = "\n".join(ways).replace("\n", "\n    ")
+        ways = [f"two of these keys together:\n    {listed}"]
     ways += _other_ways(location, ended, what)
     if ways:
         answer(f"What can still log in as {location.user.name}:")

@@ -101,7 +101,8 @@ def _respond_to_paste(file: str, *, to_clipboard: bool) -> None:
     check_pasted(challenge, names, pins, known.names)
     if challenge.context.service != SSHD:
         service = told["service"]
-        say(f"This is for {service}, not for a login by ssh: was it you who started {service}?")
+        who = "did one of you two start" if len(messages) > 1 else "was it you who started"
+        say(f"This is for {service}, not for a login by ssh: {who} {service}?")
     claim(sealed)
     login_keys.remember(PASTED, keys)
     if len(messages) > 1:

@@ -73,7 +73,7 @@ def prove_record(location: Location, content: bytes, *, silently: bool) -> bool:
 
 
 def _ask_for_response(location: Location, content: bytes) -> bool:
-    say("The new record is tested before it is written. Answer a challenge, as at a login.")
+    say("The new record is tested first. Answer a challenge, as at a login.")
     for _ in range(ATTEMPTS):
         challenge = new_challenge(location, content)
         message = make_message(location, content, challenge)
