@@ -10,8 +10,10 @@ from trex.openpgp.prompt import context
 HOST_KEYS = ["mYk2cW0bPp7Zq1xA", "T+n5Jr8vLs3GdE_h", "7v+jyacHbj4+kQW3"]
 
 
-@pytest.mark.parametrize("service", ["sshd", "su", "systemd-user", "a name", "x" * 300])
-@pytest.mark.parametrize("user", ["alice", "a" * 200])
+@pytest.mark.parametrize(
+    "service", ["sshd", "su", "systemd-user", "a name", pytest.param("x" * 300, id="long")]
+)
+@pytest.mark.parametrize("user", ["alice", pytest.param("a" * 200, id="long")])
 def test_a_message_is_as_long_as_that_of_a_login_from_an_ipv4_address(
     service: str, user: str
 ) -> None:
