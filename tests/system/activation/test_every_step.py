@@ -206,8 +206,9 @@ def test_what_waits_is_taken_back_by_the_process_that_waits(
 ) -> None:
     old = state_of_files()
     with turn.one_at_a_time():
-        one = activate._switch_on(CHOICE, activate._edits(CHOICE), 3, anyway=True)
-    assert state_of_files() != old
+        one = activate._switch_on(CHOICE, activate._edits(CHOICE), 5, anyway=True)
+    was_on = state_of_files() != old
+    assert was_on or time.clock_gettime(time.CLOCK_BOOTTIME) >= one.deadline
     until(lambda: not watchers())
     assert time.clock_gettime(time.CLOCK_BOOTTIME) >= one.deadline
     assert state_of_files() == old
