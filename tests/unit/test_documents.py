@@ -22,8 +22,9 @@ from trex.cli.doctor.sshd import PER_SOURCE, STARTUPS
 from trex.cli.doctor.survey import MOST_SILENT
 from trex.cli.doctor.survey import SECONDS as SURVEY_SECONDS
 from trex.cli.main import COMMANDS, trex
-from trex.cli.manual import _contexts, man_page
-from trex.login.options import ELSEWHERE, FLAGS, Options, parse_options
+from trex.cli.manpage import contexts, man_page
+from trex.errors import OptionError
+from trex.login.options import ELSEWHERE, FLAGS, METHODS, Options, parse_options
 from trex.login.pam import FINAL, PAM_CODES
 from trex.openpgp.record import MAX_RECIPIENTS, QR_MODES, RECORD
 from trex.sms.send import GATEWAYS
@@ -195,10 +196,28 @@ def test_how_long_root_s_commands_wait_is_as_the_page_says() -> None:
 
 def test_a_man_page_offers_the_options_that_the_command_has() -> None:
     """`trex ssh -h` is ssh's own -h, and `trex sudo -h` sudo's."""
-    pages = {context.command_path: man_page(context) for context in _contexts()}
+    pages = {context.command_path: man_page(context) for context in contexts()}
     helps = {name: ("\\-h, \\-\\-help" in page) for name, page in pages.items()}
     assert [name for name, with_h in helps.items() if not with_h] == ["trex ssh", "trex sudo"]
     assert "\\-\\-help" in pages["trex ssh"]
+
+
+def test_a_man_page_of_several_commands_has_these_with_their_options_and_no_others() -> None:
+    for context in contexts():
+        if isinstance(context.command, click.Group) and context.parent:
+            page = man_page(context)
+            for name, command in context.command.commands.items():
+                assert f".SS {context.command_path} {name} " in page
+                for option in command.params:
+                    assert option.opts[0].replace("-", "\\-") in page
+            assert "\ncopy\\-id\n" not in page, "a command of trex itself"
+
+
+def test_no_short_help_is_cut_off_in_a_list_of_commands() -> None:
+    for context in contexts():
+        if isinstance(context.command, click.Group):
+            told = context.command.get_help(click.Context(context.command, terminal_width=80))
+            assert "..." not in told.partition("Commands:")[2].partition("Examples:")[0]
 
 
 def test_the_readme_is_short_and_its_contents_are_its_headings() -> None:
@@ -506,3 +525,61 @@ def test_files_are_as_editorconfig_has_editors_write_them() -> None:
         assert "\t" not in content, path
         assert content.endswith("\n") or not content, path
         assert path.suffix == ".md" or not re.search(r"[ \t]$", content, re.MULTILINE), path
+
+
+def outside_code(page: Path) -> str:
+    """Return a page without its blocks of code, which may look like anything."""
+    without_fences = re.sub(
+        r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+    return re.sub(r"^(?: {4}|\t).*$", "", without_fences, flags=re.MULTILINE)
+
+
+def test_each_table_begins_with_its_headings_or_its_rows_are_shown_as_text() -> None:
+    for page in PAGES:
+        for table in re.findall(r"^\|.*\n(?:\|.*\n)*", outside_code(page), re.MULTILINE):
+            assert re.search(r"\A.*\n\|[ :|-]+\|\n", table), f"{page.name}: {table[:80]}"
+
+
+def test_no_paragraph_begins_with_a_blank() -> None:
+    for page in PAGES:
+        assert re.findall(r"^ \S.*", outside_code(page), re.MULTILINE) == [], page.name
+
+
+def test_the_sum_of_what_was_fuzzed_is_that_of_the_table_which_has_each_target() -> None:
+    page = text("docs/attacks.md").split("\n## Fuzzing\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| .*? \| ([\d ]+) \|", page, re.MULTILINE)
+    total = sum(int(number.replace(" ", "")) for _, number in rows)
+    assert f"That is {total:,} executions".replace(",", " ") in page
+    targets = {
+        path.stem
+        for path in ROOT.glob("fuzz/*.[pc]*")
+        if (ROOT / "fixtures/fuzz" / path.stem).is_dir()
+    }
+    assert {name for name, _ in rows} == targets
+
+
+def test_each_argument_of_one_method_is_named_for_it() -> None:
+    page = text("docs/configuration.md")
+    line = re.search(r"^- method=openpgp alone: (.*?)\.$", page, re.MULTILINE | re.DOTALL)
+    assert line
+    others = {name for method in ("totp", "sms", "recovery") for name in METHODS[method]}
+    alone = [name for name in METHODS["openpgp"] if name not in others]
+    named = re.findall(r"`(\w+)=`", line[1])
+    assert named == [name for name in alone if not name.startswith("web")]
+    assert line[1].endswith("those that begin with `web`")
+
+
+@pytest.mark.parametrize(
+    "message",
+    re.findall(r'^\| `(argument "[^`]*)` \|', text("docs/troubleshooting.md"), re.MULTILINE),
+)
+def test_each_message_about_an_argument_is_what_the_module_says(message: str) -> None:
+    argument = re.match(r'argument "(.*?)"(?=:| is )', message)
+    assert argument
+    given = argument[1].replace("...", "\t")
+    twice = message.endswith(" is given twice")
+    with pytest.raises(OptionError) as refused:
+        parse_options([given, given] if twice else [given])
+    said = str(refused.value).replace("\t", "...")
+    assert said.startswith(message[:-3]) if message.endswith("...") else said == message

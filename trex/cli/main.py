@@ -71,7 +71,18 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+EPILOG = """\b
+Examples:
+  trex ssh alice@server.example.org    log in there
+  trex copy-id server.example.org      enrol your key there
+  trex activate sshd --dry-run         on a server: see what would change
+  trex doctor                          find what would make a login fail
+"""
+
+
+@click.command(
+    cls=_Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="trex", message="%(prog)s %(version)s")
 def trex() -> None:
     """Log in with your OpenPGP key, and set up others to do so."""

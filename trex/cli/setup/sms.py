@@ -50,7 +50,7 @@ def _with_settings(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
-@command.command()
+@command.command(short_help="Send a message without a PIN to a user's telephone.")
 @_with_settings
 @click.option("--gecos-phone", is_flag=True, help="As the module's gecos_phone.")
 @click.option("--phones", metavar="PATH", help="As the module's phones=.")
@@ -73,7 +73,7 @@ def test(user: str, **arguments: Any) -> None:
     say(f'If this arrives, PINs do: "{text}"')
 
 
-@command.command()
+@command.command(short_help="Have a user's messages no longer count for that user.")
 @_with_settings
 def reset(user: str, **arguments: Any) -> None:
     """Have a user's messages of the last day no longer count against the user's own limits.

@@ -53,7 +53,7 @@ def command() -> None:
 
 def _with_file(function: Callable[..., None]) -> Callable[..., None]:
     option = click.option(
-        "--file", "path", default=OWN_FILE, show_default=True,
+        "--file", "path", metavar="FILE", default=OWN_FILE, show_default=True,
         help="The file with the secret.",
     )  # fmt: skip
     return option(function)
@@ -78,7 +78,7 @@ def _with_place(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
-@command.command()
+@command.command(short_help="Make a secret, and write it after a right first code.")
 @_with_place
 @click.option("--prove", is_flag=True, help="Ask for a first code also for --user.")
 @click.option("--if-missing", is_flag=True, help="Do nothing if there is a secret, or no terminal.")
