@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,21 @@ def test_each_argument_of_the_module_is_on_its_page(pages: list[Path]) -> None:
     for argument in ("auth_file=", "run_as=", "nullok", "web_ports=", "fleet"):
         assert argument in shown
     assert "](" not in shown, "a link of the page in docs/"
+    assert "record (auth_gpg(5))" in " ".join(shown.split()), "which a link in docs/ leads to"
+    assert shown.count("(grace.md)") == 1, "where it is first named"
+
+
+def test_each_name_with_an_underscore_has_it_on_its_page_too(pages: list[Path]) -> None:
+    for name, source in (("pam_trex.8", "configuration"), ("auth_gpg.5", "auth_gpg"),
+                         ("trex-sms.toml.5", "sms")):  # fmt: skip
+        (page,) = (page for page in pages if page.name == name)
+        shown = subprocess.run(["mandoc", "-T", "ascii", "-O", "width=500", page],
+                               capture_output=True, text=True, check=True).stdout  # fmt: skip
+        shown = re.sub(".\b", "", shown)
+        text = (sandbox.PROJECT / "docs" / f"{source}.md").read_text("utf-8")
+        text = re.sub(r"\]\([^)]*\)", "", text)
+        for word in {"pam_trex(8)", "auth_gpg(5)", *re.findall(r"\b[a-z]+_[a-z]+\b", text)}:
+            assert word in shown, f"{word} in {name}"
 
 
 def test_whatis_finds_them(pages: list[Path], place: Path) -> None:
