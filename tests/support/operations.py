@@ -1,16 +1,16 @@
-"""docs/operations.md as a reader types it: the blocks of one section."""
+"""docs/operations.md, or another page, as a reader types it: the blocks of one section."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/operations.md"
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def blocks_of(section: str) -> list[str]:
+def blocks_of(section: str, page: str = "docs/operations.md") -> list[str]:
     """Return the indented blocks of a section, without their indent."""
-    text = PAGE.read_text(encoding="utf-8")
+    text = (ROOT / page).read_text(encoding="utf-8")
     body = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     found = re.findall(r"(?:^    .*\n|^\n(?=    ))+", body, re.MULTILINE)
     return [re.sub(r"^    ", "", block.lstrip("\n"), flags=re.MULTILINE) for block in found]

@@ -84,6 +84,7 @@ RUN = {
         "Dropbear": f"{CLIENT}test_tools_of_their_own.py",
         "expect, and everything else": f"{CLIENT}test_tools_of_their_own.py",
     },
+    "docs/two-people.md": {"Set it up": f"{SETUP}test_enroll_two_people.py"},
     "docs/totp.md": {
         "Setting up a user": f"{SETUP}test_totp_for_others.py {SETUP}test_totp_command.py",
         "The file": f"{SETUP}test_totp_central.py",
@@ -130,6 +131,7 @@ NOT_RUN = {
     ("docs/tools.md", "trex setup"): "tests/support/session.py types it, with --yes",
     ("docs/tools.md", "gpgconf --list-dirs"): "test_tools_sudo.py does as much, with other paths",
     ("docs/tools.md", "trex ssh alice@server.example.org trex sudo"): "test_tools_sudo.py, with a port of its own",
+    ("docs/two-people.md", "$ ssh root@server"): "shown for what it prints; test_two_people.py compares it",
     ("docs/troubleshooting.md", "journalctl"): "it asks this host's own journal",
 }  # fmt: skip
 

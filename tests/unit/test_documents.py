@@ -263,6 +263,15 @@ def test_su_and_sudo_are_never_shown_with_pam_python() -> None:
                 assert shown is None or "pam_trex.so" in shown[0], f"{page.name}: {service}"
 
 
+def test_a_key_of_somebody_else_s_is_handed_over_and_not_named() -> None:
+    """It is read as that user, or as the account of central mode: in a home neither finds it."""
+    places = [*PAGES, *(ROOT / "trex").rglob("*.py")]
+    for page in places:
+        for command in re.findall(r"\btrex enroll .*", page.read_text("utf-8")):
+            if "--user" in command and "--key" in command.split():
+                assert "--key - <" in command, f"{page.name}: {command}"
+
+
 def test_each_line_for_a_pam_service_has_arguments_that_the_module_takes() -> None:
     line = re.compile(
         r"^    auth .*?(?:pam_python\.so pam_trex\.py|pam_trex\.so)\b(.*?)(?:  #.*)?$", re.MULTILINE

@@ -300,7 +300,7 @@ def test_where_sudo_asks_the_administrator_enrols(
     done = copy_id(laptop, "--central", name, trex=by_root)
     assert done.returncode == 1
     assert f"{name}: sudo does not run trex there without asking" in done.stderr
-    assert "sudo trex enroll --central --user NAME --key key.asc" in done.stderr
+    assert "sudo trex enroll --central --user NAME --key - < key.asc" in done.stderr
     assert not (sandbox.PLACE / "central/users/bob").exists()
     assert (bob.record.exists(), local_files(laptop)) == (False, {})
 

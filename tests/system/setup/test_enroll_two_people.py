@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ import pytest
 
 from tests.support import sandbox
 from tests.support.command import finish, on_terminal, options_of, record_of, trex
+from tests.support.operations import blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +67,31 @@ def test_two_keys_in_one_file_or_one_after_the_other(
     assert "Takes two people: any two of these keys, each with a message of" in shown.stdout
     listed = trex("list", "--service", service(*central)).stdout
     assert re.search(r"^bob +ok .* 2 of 3 keys$", listed, re.MULTILINE), listed
+
+
+def test_two_people_are_enrolled_as_the_page_says(
+    bob: Account, central: list[str], holder: Holder, keys: Keys, tmp_path: Path
+) -> None:
+    """In one step and in two: but for root's account, which is bob's here, and the questions."""
+    people = {"alice": keys["cv25519"], "bob": keys["cv25519-second"]}
+    for name, key in people.items():
+        (tmp_path / f"{name}-login.asc").write_bytes(holder.public(key))
+    for block in blocks_of("Set it up", "docs/two-people.md"):
+        typed = block.replace("--user root", "--user bob")
+        for name, key in people.items():
+            typed = typed.replace(name.upper(), key)
+        for words in map(shlex.split, typed.splitlines()):
+            if words[0] == "cat":
+                subprocess.run(["sh", "-c", shlex.join(words).replace("'>'", ">")], check=True,
+                               timeout=10, cwd=tmp_path)  # fmt: skip
+                continue
+            assert words[:4] == ["sudo", "trex", "enroll", "--central"]
+            assert words[-3:-1] == ["-", "<"]
+            done = trex("enroll", "--central", *options_of(central), *words[4:-2], "--yes",
+                        stdin=(tmp_path / words[-1]).read_bytes())  # fmt: skip
+            assert done.returncode == 0, done.stderr
+        assert line() == f"2of:{people['alice']},{people['bob']} trust nosign"
+        RECORD.unlink()
 
 
 def test_no_change_leaves_one_person_to_answer_unless_it_says_so(

@@ -34,11 +34,11 @@ EPILOG = """\b
 Examples:
   trex enroll --key alice-login.asc
   sudo trex enroll --user alice --key - < alice-login.asc
-  sudo trex enroll --central --user alice --key alice-login.asc --yes
-  sudo trex enroll --central --key-file --user alice --key alice-login.asc --yes
+  sudo trex enroll --central --user alice --yes --key - < alice-login.asc
+  sudo trex enroll --central --key-file --user alice --key - < alice-login.asc
   sudo trex enroll --central --key-file --from /root/login-keys --dry-run
   sudo trex enroll --central --user alice --page webQrAuthTls
-  sudo trex enroll --central --user root --add --key bob-login.asc --two-people
+  sudo trex enroll --central --user root --add --two-people --key - < bob.asc
   trex enroll --locate alice@example.org --dry-run
 """
 

@@ -27,7 +27,7 @@ NO_SSH, NO_COMMAND, BAD_USAGE = 255, 127, 2
 NO_SUDO = 77  # EX_NOPERM of sysexits.h: what `by_root` ends with
 HAND_IN = (
     "give its administrator your key (gpg --armor --export > key.asc), who enrols you there: "
-    "sudo trex enroll --central --user NAME --key key.asc"
+    "sudo trex enroll --central --user NAME --key - < key.asc"
 )
 WHY = {
     NO_SUDO: (
