@@ -64,6 +64,7 @@ def test_each_name_with_an_underscore_has_it_on_its_page_too(pages: list[Path]) 
         text = re.sub(r"\]\([^)]*\)", "", text)
         for word in {"pam_trex(8)", "auth_gpg(5)", *re.findall(r"\b[a-z]+_[a-z]+\b", text)}:
             assert word in shown, f"{word} in {name}"
+            assert word.replace("_", "") not in shown, f"{word} in {name}"
 
 
 def test_whatis_finds_them(pages: list[Path], place: Path) -> None:
