@@ -73,7 +73,7 @@ def test_the_only_key_of_a_record_leaves_it_there_and_it_refuses(
     done = trex("revoke", "--user", "alice", "--yes", "-", stdin=owner.certificate())
     assert done.returncode == 0, done.stderr
     assert "/home/alice/.auth_gpg stays, and refuses every login: the key" in done.stdout
-    assert "With another key: trex enroll --user alice --key FILE" in done.stdout
+    assert "With another key: trex enroll --user alice --key - < FILE" in done.stdout
     assert record_of(robbed) == f"{name} trust nosign"
     assert answer("nullok") == REFUSED
 

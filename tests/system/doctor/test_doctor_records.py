@@ -167,7 +167,9 @@ def test_a_key_that_is_left_out_and_expired_is_enrolled_beside_the_others(
     host.write(f"# trex: leave-out-unusable\n{expired},{keys['cv25519']} trust nosign\n")
     finding = only("--user", "alice")
     assert finding["check"] == "key-left-out"
-    assert finding["fix"].startswith("trex enroll --user alice --add --key FILE --yes  # where ")
+    assert finding["fix"].startswith(
+        "trex enroll --user alice --add --yes --key - < FILE  # where "
+    )
 
 
 def test_what_is_said_of_a_spare_key_that_expires_soon(

@@ -125,7 +125,7 @@ def test_a_key_of_two_that_is_revoked_lets_nobody_in_and_says_so(
     done = trex(*revoke, two[0])
     assert done.returncode == 0, done.stderr
     assert f"{RECORD} stays, and refuses every login: the key {two[0]}" in done.stdout
-    assert "--two-people --key FILE --fingerprint FPR --fingerprint FPR" in done.stdout
+    assert "--two-people --fingerprint FPR --fingerprint FPR --key - < FILE" in done.stdout
     assert line() == f"2of:{two[0]},{two[1]} trust nosign"
     assert ask("bob", arguments=tuple(central)).verdict == "PAM_AUTHINFO_UNAVAIL"
     shown = trex("show", "--central", *options_of(central), "--user", "bob")
@@ -186,5 +186,5 @@ def test_doctor_makes_both_messages_and_says_what_refuses_the_login(
     RECORD.write_text(RECORD.read_text().replace(two[1], "cv25519@example.org"))
     done = trex("doctor", "--user", "bob", "--service", name)
     assert "expected keys of two people" in done.stdout, done.stdout
-    assert "--two-people --key FILE --fingerprint FPR1 --fingerprint FPR2" in done.stdout
+    assert "--two-people --fingerprint FPR1 --fingerprint FPR2 --yes --key - < FILE" in done.stdout
     assert Path(RECORD).exists()

@@ -39,8 +39,8 @@ def tell_what_is_left(location: Location, ended: list[Named], what: str) -> None
 
 def _with(record: Record) -> str:
     if record.needed == 1:
-        return "--key FILE"
-    return "--two-people --key FILE --fingerprint FPR --fingerprint FPR"
+        return "--key - < FILE"
+    return "--two-people --fingerprint FPR --fingerprint FPR --key - < FILE"
 
 
 def _other_ways(location: Location, ended: list[Named], what: str) -> list[str]:

@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from trex.login.options import Options
 
 EXTEND = (
-    "{enroll} --key FILE --yes  # where the secret key is: {commands}; then, for FILE: "
+    "{enroll} --yes --key - < FILE  # where the secret key is: {commands}; then, for FILE: "
     "gpg --armor --export {key}"
 )
-NEW_KEY = "{enroll} --key FILE --yes  # FILE: the user's public key"
+NEW_KEY = "{enroll} --yes --key - < FILE  # FILE: the user's public key"
 FIXES: dict[type[TrexError], str] = {
     OtherAccount: "trex remove{words} --user {user} --yes",
     KeyNotFound: NEW_KEY,
@@ -51,15 +51,15 @@ FIXES: dict[type[TrexError], str] = {
     RecordError: NEW_KEY,
     KeyExpired: EXTEND,
     SubkeyExpired: EXTEND,
-    KeyRevoked: "{enroll} --key FILE --yes  # FILE: a new key, as trex keygen makes one",
+    KeyRevoked: "{enroll} --yes --key - < FILE  # FILE: a new key, as trex keygen makes one",
     KeyNotTrusted: "{enroll} --trust --yes  # the record then vouches for its keys",
     NoEncryptionSubkey: (
-        "{enroll} --key FILE --yes  # where the secret key is: gpg --quick-add-key {key} cv25519 "
-        "encr; then, for FILE: gpg --armor --export {key}"
+        "{enroll} --yes --key - < FILE  # where the secret key is: gpg --quick-add-key {key} "
+        "cv25519 encr; then, for FILE: gpg --armor --export {key}"
     ),
     SamePerson: (
-        "{enroll} --two-people --key FILE --fingerprint FPR1 --fingerprint FPR2 --yes  # FILE: the "
-        "keys of two people"
+        "{enroll} --two-people --fingerprint FPR1 --fingerprint FPR2 --yes --key - < FILE  # FILE: "
+        "the keys of two people"
     ),
     SigningKeyLocked: "{as_reader}gpg --homedir {home} --passwd {key}  # an empty new passphrase",
     SigningKeyUnusable: "{enroll} --sign-as KEY --yes  # KEY: one that can sign, or nosign",

@@ -37,7 +37,7 @@ AS_ROOT = "sudo trex doctor"
 SILENT = "the home's file system does not answer"
 # By method: the first word of its checks, what its users have, and how they get it.
 SET_UP = {
-    "openpgp": ("record", "a record", "{enroll} --key FILE --yes"),
+    "openpgp": ("record", "a record", "{enroll} --yes --key - < FILE"),
     "totp": ("totp", "a secret", "{secret}"),
     "sms": ("sms", "a telephone number", "echo 'NAME NUMBER' >> {phones}"),
     "recovery": ("recovery", "recovery codes", "{codes}"),
