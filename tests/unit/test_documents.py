@@ -174,6 +174,12 @@ def test_the_documents_show_each_command_s_help() -> None:
         assert block.split() == told.output.split(), f"trex {command} --help"
 
 
+def test_the_page_of_commands_has_or_names_each() -> None:
+    page = text("docs/command.md")
+    told = set(re.findall(r"`(?:trex )?([a-z-]+)`|^### trex ([a-z]+)$", page, re.MULTILINE))
+    assert set(COMMANDS) - {name for pair in told for name in pair} == set()
+
+
 def test_how_long_root_s_commands_wait_is_as_the_page_says() -> None:
     page = text("docs/security.md").partition("## What hangs")[2].partition("## The caller's")[0]
     for row in (
