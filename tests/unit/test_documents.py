@@ -216,7 +216,7 @@ def test_a_man_page_of_several_commands_has_these_with_their_options_and_no_othe
                 assert f".SS {context.command_path} {name} " in page
                 for option in command.params:
                     assert option.opts[0].replace("-", "\\-") in page
-            assert "\ncopy\\-id\n" not in page, "a command of trex itself"
+            assert "\n.B copy\\-id\n" not in page, "a command of trex itself"
 
 
 def test_no_short_help_is_cut_off_in_a_list_of_commands() -> None:
