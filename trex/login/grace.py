@@ -29,10 +29,15 @@ MAX_FIELD = 255  # bytes
 
 
 class EarlierSuccess(Challenge):
-    """Whether an earlier success counts: `claim` is what was noted, `right` what holds now."""
+    """Whether an earlier success counts: `claim` is what was noted, `right` what holds now.
 
-    def __init__(self, login: "Login", claim: str, right: str, left: float) -> None:
-        super().__init__(left)
+    `until` is when the period ends (CLOCK_BOOTTIME). It is no number of seconds from now on: a user
+    can stop their own su for hours, wherever it is.
+    """
+
+    def __init__(self, login: "Login", claim: str, right: str, until: float) -> None:
+        super().__init__(0)
+        self.deadline = until
         self._login = login
         self._claim = claim
         self._right = right
@@ -101,22 +106,30 @@ class Grace:
             self._login.warnings.append(f"this success is not remembered: {error}")
 
     def _own(self, method: "Method") -> "Iterator[EarlierSuccess]":
-        """Yield what Trex has remembered."""
+        """Yield what Trex has remembered.
+
+        gpg takes as long as whoever stops it wants: so what counts is what is there afterwards.
+        """
+        if self._stored() is None:
+            return
+        basis = method.basis(self._login, self._options, self._account, self._reader)
+        if stored := self._stored():
+            since = int(stored["since"])
+            right = self._proof(self._fields(since), basis)
+            until = since / SECOND + self._options.grace_period
+            yield EarlierSuccess(self._login, stored[PROOF], right, until)
+
+    def _stored(self) -> dict[str, str] | None:
+        """Return what is remembered of a success whose period is not over, None for nothing."""
         try:
             stored = read_state(self._account.uid, self._name())
         except NoRecord:
-            return
+            return None
         except FileUnsafe as error:
             self._login.warnings.append(f"an earlier success cannot be read: {error}")
-            return
-        since = int(stored["since"])
-        ago = now() - since / SECOND
-        if 0 <= ago < self._options.grace_period:
-            basis = method.basis(self._login, self._options, self._account, self._reader)
-            right = self._proof(self._fields(since), basis)
-            yield EarlierSuccess(
-                self._login, stored[PROOF], right, self._options.grace_period - ago
-            )
+            return None
+        ago = now() - int(stored["since"]) / SECOND
+        return stored if 0 <= ago < self._options.grace_period else None
 
     def _noted(self, method: "Method") -> "Iterator[EarlierSuccess]":
         """Yield what pam_google_authenticator has noted in the user's file, since the boot.
@@ -126,13 +139,14 @@ class Grace:
         noted_logins = getattr(method, "noted_logins", None)
         if noted_logins is None or not is_remote(self._origin):
             return
-        clock = time.time()
-        first = max(clock - now(), cleared_at(self._account.uid))
-        for host, at in noted_logins(self._options, self._account, self._reader):
+        noted = noted_logins(self._options, self._account, self._reader)
+        begun, clock = now(), time.time()
+        first = max(clock - begun, cleared_at(self._account.uid))
+        for host, at in noted:
             ago = clock - at
             if at > first and 0 <= ago < self._options.grace_period:
-                left = self._options.grace_period - ago
-                yield EarlierSuccess(self._login, host, self._origin, left)
+                until = begun - ago + self._options.grace_period
+                yield EarlierSuccess(self._login, host, self._origin, until)
 
     def _fields(self, since: int) -> dict[str, str]:
         """Return who succeeds where; `since` is when (nanoseconds of CLOCK_BOOTTIME)."""

@@ -79,8 +79,11 @@ def write_state(uid: int, name: str, fields: dict[str, str]) -> None:
 
 def _make_room(directory: str) -> None:
     """Remove the oldest files, and what a login left that was ended while it wrote."""
+    found = []
     with os.scandir(directory) as entries:
-        found = [(entry.stat(follow_symlinks=False).st_mtime_ns, entry.path) for entry in entries]
+        for entry in entries:
+            with suppress(FileNotFoundError):  # another login has just renamed it
+                found.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.path))
     for _, path in sorted(found)[: max(0, len(found) - MOST + 1)]:
         with suppress(FileNotFoundError):  # another login was faster
             os.unlink(path)
@@ -101,11 +104,9 @@ def states() -> "Iterator[dict[str, str] | FileUnsafe]":
 def forget_successes(uid: int | None = None) -> int:
     """Remove the files of one uid, or of all; return how many there were.
 
-    A mark says when that was, for what other files have noted. Raises OSError.
+    A mark says when that was, for what other files have noted. It comes last: a full file system
+    has room for it then. Raises OSError.
     """
-    with suppress(FileExistsError):
-        os.mkdir(PLACE, 0o700)
-    write_durably(_mark(uid), f"{PLACE}/.{os.urandom(16).hex()}", b"", 0o600)
     count = 0
     for directory in [f"{PLACE}/{one}" for one in _uids() if uid in (None, one)]:
         for name in _names(directory):
@@ -114,6 +115,9 @@ def forget_successes(uid: int | None = None) -> int:
                 count += not name.startswith(".")
         with suppress(OSError):  # a login has just written
             os.rmdir(directory)
+    with suppress(FileExistsError):
+        os.mkdir(PLACE, 0o700)
+    write_durably(_mark(uid), f"{PLACE}/.{os.urandom(16).hex()}", b"", 0o600)
     return count
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from tests.support import sandbox
 from tests.support.grace import BOOT, DAY, HOME, OFFICE, PLACE, only_file
 from tests.support.owner import Owner
 from tests.support.sshd import Sshd, answering
+from trex.login.gracefile import forget_successes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -282,6 +284,34 @@ def test_nullok_steps_aside_for_nobody_else(
     log.clear()
     sandbox.ask_pam(client, both, "alice", "--rhost", HOME)
     assert "not asked, because of nullok" in log.verdict()
+
+
+def test_what_is_cleared_while_a_login_s_gpg_waits_lets_nobody_in(
+    alice: Account, service: Callable[..., str], from_: Callable[..., bool], place: Path
+) -> None:
+    """A user can stop their own su and its gpg for hours, and continue after `trex grace clear`."""
+    wait, waiting = place / "wait-of-grace", place / "gpg-of-grace"
+    waiting.write_text(
+        f'#!/bin/sh\nwhile [ -e {wait} ]; do sleep 0.07; done\nexec /usr/bin/gpg "$@"\n'
+    )
+    waiting.chmod(0o755)
+    day = service(DAY, f"gpg={waiting}")
+    try:
+        assert from_(HOME, day)
+        assert not from_(HOME, day)
+        wait.touch()
+        with ThreadPoolExecutor(1) as pool:
+            login = pool.submit(from_, HOME, day)
+            deadline = time.monotonic() + 30
+            while not any("sleep 0.07" in name for name in sandbox.processes_here().values()):
+                assert time.monotonic() < deadline
+                assert not login.done()
+            forget_successes(alice.uid)
+            wait.unlink()
+            assert login.result()
+    finally:
+        wait.unlink(missing_ok=True)
+        waiting.unlink()
 
 
 @pytest.mark.usefixtures("door")

@@ -6,6 +6,8 @@ import errno
 import os
 import resource
 import signal
+import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,6 +32,7 @@ from trex.system.privilege import Account
 from trex.system.rewriting import write_durably
 
 if TYPE_CHECKING:
+    from trex.errors import Outcome
     from trex.login.challenge import Conversation
     from trex.login.method import Method
 
@@ -129,6 +132,78 @@ def test_a_period_that_ends_between_reading_and_judging_is_over(host: Host) -> N
     assert not one.is_right
 
 
+@pytest.mark.parametrize("ends", ["the period", "the administrator"])
+def test_what_ends_while_gpg_is_kept_waiting_counts_for_nothing(host: Host, ends: str) -> None:
+    """Whoever calls su can stop it there for hours, and have it go on with what it read before."""
+
+    class Stopped(Method_):
+        def basis(self, *_: object) -> bytes:
+            if ends == "the period":
+                host.passed = 60
+            else:
+                host.files.clear()
+            return self.text
+
+    succeed(period())
+    host.passed = 59
+    assert judged(period(), Stopped()) == []
+
+
+def test_a_period_ends_when_it_does_wherever_a_login_is_stopped(host: Host) -> None:
+    succeed(period())
+    (since,) = (int(fields["since"]) for fields in host.files.values())
+    host.passed = 30
+    (one,) = period().earlier_successes(cast("Method", Method_()))
+    assert one.deadline == since / 1e9 + 60
+
+
+class Noting(Method_):
+    """A method that has noted a login of so many seconds ago itself, and is stopped meanwhile."""
+
+    def __init__(self, host: Host, ago: int, stopped: int = 0) -> None:
+        self._host = host
+        self._ago = ago
+        self._stopped = stopped
+
+    def noted_logins(self, *_: object) -> list[tuple[str, int]]:
+        noted = int(time.time()) - self._ago
+        self._host.passed += self._stopped
+        return [("192.0.2.1", noted)]
+
+
+@pytest.mark.parametrize(("ago", "expected"), [(58, [ACCEPTED]), (61, [])])
+@pytest.mark.usefixtures("place")
+def test_a_login_that_another_module_has_noted_counts_for_the_period_alone(
+    host: Host, ago: int, expected: list[Outcome]
+) -> None:
+    assert judged(period(), Noting(host, ago)) == expected
+
+
+@pytest.mark.usefixtures("place")
+def test_what_another_module_has_noted_ends_while_a_login_is_stopped(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall = time.time
+    monkeypatch.setattr(time, "time", lambda: wall() + host.passed)
+    assert judged(period(), Noting(host, 50, stopped=20)) == []
+    noting = Noting(host, 50)
+    (one,) = period().earlier_successes(cast("Method", noting))
+    assert now() + host.passed + 8 < one.deadline < now() + host.passed + 11
+
+
+@pytest.mark.usefixtures("place")
+def test_what_is_cleared_while_a_login_is_stopped_counts_for_nothing(
+    host: Host,
+) -> None:
+    class Cleared(Noting):
+        def noted_logins(self, *_: object) -> list[tuple[str, int]]:
+            noted = super().noted_logins()
+            forget_successes(1000)
+            return noted
+
+    assert judged(period(), Cleared(host, 1)) == []
+
+
 def test_a_success_of_a_time_to_come_counts_for_nothing(host: Host) -> None:
     """CLOCK_BOOTTIME goes back where a container is moved."""
     succeed(period())
@@ -143,6 +218,33 @@ def test_another_basis_or_line_is_wrong(host: Host) -> None:
     assert judged(period(), other) == [WRONG]
     assert judged(period(60, "192.0.2.1", "timeout=599")) == [WRONG]
     assert judged(period(61)) == [WRONG]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"user": "bob"}, {"uid": 1001}, {"service": "su"}, {"method": "totp"},
+     {"address": "192.0.2.2"}],
+)  # fmt: skip
+def test_what_was_written_for_another_user_service_method_or_place_is_wrong(
+    host: Host, change: dict[str, Any]
+) -> None:
+    told: dict[str, Any] = {
+        "user": "alice", "uid": 1000, "service": "sshd", "method": "openpgp", "address": "192.0.2.1",
+    }  # fmt: skip
+
+    def grace(user: str, uid: int, service: str, method: str, address: str) -> Grace:
+        arguments = [f"method={method}", "grace_period=60"]
+        options = parse_options(arguments)
+        account = Account(user, uid, uid, f"/home/{user}", [])
+        return Grace(Login(user, service, address, ["the same"]), options, account, account)
+
+    succeed(grace(**told))
+    ((_, written),) = host.files.items()
+    other = grace(**{**told, **change})
+    assert (other._name() in host.files) == ("uid" in change), "a uid has a directory of its own"
+    host.files[other._name()] = written
+    assert judged(other) == [WRONG]
+    assert judged(grace(**told)) == [ACCEPTED]
 
 
 def test_what_a_success_rests_on_has_to_be_known(host: Host) -> None:
@@ -212,6 +314,47 @@ def test_a_login_that_is_ended_while_it_writes_leaves_all_or_nothing(
     assert read_state(1000, "name") == FIELDS
     assert forget_successes(1000) == 1
     assert not (place / "1000").exists()
+
+
+@pytest.mark.parametrize("whose", ["", "1000"])
+def test_nothing_is_written_where_others_could_replace_it(place: Path, whose: str) -> None:
+    write_state(1000, "name", FIELDS)
+    (place / whose).chmod(0o777)
+    with pytest.raises(FileUnsafe, match="mode 0777"):
+        write_state(1000, "other", FIELDS)
+    assert not list(place.glob("*/other"))
+
+
+def test_a_file_that_another_login_has_just_renamed_is_no_error(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_state(1000, "name", FIELDS)
+    (place / "1000" / ".another").touch()
+    listed = os.scandir
+
+    def renamed(path: str) -> Any:
+        entries = list(listed(path))
+        os.rename(f"{path}/.another", f"{path}/other")
+        return nullcontext(entries)
+
+    monkeypatch.setattr(os, "scandir", renamed)
+    write_state(1000, "name", {**FIELDS, "since": "18"})
+    assert read_state(1000, "name")["since"] == "18"
+
+
+def test_a_full_file_system_keeps_no_grace_period_from_ending(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where others may write below /run, they can use up its inodes."""
+    write_state(1000, "name", FIELDS)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(gracefile, "write_durably", full)
+    with pytest.raises(OSError, match="No space left"):
+        forget_successes(1000)
+    assert list(states()) == []
 
 
 def test_a_limit_of_the_caller_s_on_a_file_s_size_ends_nothing(tmp_path: Path) -> None:
