@@ -274,6 +274,23 @@ def test_logins_at_once_are_all_let_in(
     assert not from_("192.0.2.0", day)
 
 
+def test_a_success_counts_although_a_later_module_refuses(
+    alice: Account, client: Path, holder: Holder, log: Log
+) -> None:
+    """docs/grace.md says so: libpam tells no module of the others' verdicts."""
+    both = sandbox.pam_service(
+        "grace-and-more", f"auth required {sandbox.DOOR} {DAY}", "auth required pam_deny.so",
+        "account required pam_permit.so",
+    )  # fmt: skip
+    for is_asked in (True, False):
+        log.clear()
+        options = ("--answer-with", holder.command(), "--rhost", HOME)
+        asked = sandbox.ask_pam(client, both, "alice", *options)
+        assert asked.verdict == "PAM_AUTH_ERR"
+        assert "accepted: user=alice" in log.verdict()
+        assert ("BEGIN PGP" in asked.prompt) == is_asked
+
+
 def test_nullok_steps_aside_for_nobody_else(
     alice: Account, client: Path, service: Callable[..., str], from_: Callable[..., bool], log: Log
 ) -> None:

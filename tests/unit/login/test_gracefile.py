@@ -191,17 +191,32 @@ def test_what_another_module_has_noted_ends_while_a_login_is_stopped(
     assert now() + host.passed + 8 < one.deadline < now() + host.passed + 11
 
 
+@pytest.mark.parametrize(("uid", "expected"), [(1000, []), (None, []), (1001, [ACCEPTED])])
 @pytest.mark.usefixtures("place")
 def test_what_is_cleared_while_a_login_is_stopped_counts_for_nothing(
-    host: Host,
+    host: Host, uid: int | None, expected: list[Outcome]
 ) -> None:
+    """One user's, or everybody's: there is nothing of Trex's to remove."""
+
     class Cleared(Noting):
         def noted_logins(self, *_: object) -> list[tuple[str, int]]:
             noted = super().noted_logins()
-            forget_successes(1000)
+            forget_successes(uid)
             return noted
 
-    assert judged(period(), Cleared(host, 1)) == []
+    assert judged(period(), Cleared(host, 1)) == expected
+
+
+def test_where_others_could_remove_the_mark_nothing_that_was_noted_counts(
+    host: Host, place: Path
+) -> None:
+    forget_successes(1001)
+    assert judged(period(), Noting(host, 1)) == [ACCEPTED]
+    forget_successes(1000)
+    os.utime(place / "cleared.1000", (1, 1))
+    assert judged(period(), Noting(host, 1)) == [ACCEPTED]
+    place.chmod(0o777)
+    assert judged(period(), Noting(host, 1)) == []
 
 
 def test_a_success_of_a_time_to_come_counts_for_nothing(host: Host) -> None:

@@ -83,7 +83,9 @@ def test_a_session_is_known_by_number_and_start(
     at_a_terminal: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = origin_of(login(caller=at_a_terminal))
-    assert f"session {at_a_terminal} of " in first
+    device = int(origin._stat(at_a_terminal)[4])  # tty_nr (proc(5))
+    assert os.major(device) == 136, "a pseudo terminal (devices.txt)"
+    assert first.startswith(f"terminal {device}, session {at_a_terminal} of ")
     assert OWN_LINE in first
     assert origin_of(login(caller=at_a_terminal)) == first
     real = origin._stat
@@ -101,6 +103,15 @@ def test_a_session_is_known_by_number_and_start(
 def test_who_has_started_a_program_has_to_be_known(at_a_terminal: int, invoker: str) -> None:
     with pytest.raises(NoOrigin, match="does not say who has started it"):
         origin_of(login(invoker=invoker, caller=at_a_terminal))
+
+
+def test_who_has_started_a_program_that_has_given_up_its_real_uid_is_whom_it_says(
+    at_a_terminal: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As sudo may: otherwise one in a session would use the grace period of another in it."""
+    monkeypatch.setattr(origin, "_real_uid", lambda _: 0)
+    nobody = pwd.getpwnam("nobody").pw_uid
+    assert f", uid {nobody}, " in origin_of(login(invoker="nobody", caller=at_a_terminal))
 
 
 def test_the_real_uid_is_not_another_s(at_a_terminal: int, monkeypatch: pytest.MonkeyPatch) -> None:
