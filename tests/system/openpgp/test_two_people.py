@@ -167,6 +167,15 @@ def test_a_record_that_asks_for_two_meanwhile_is_not_answered_by_one(
     assert "asks for two people since its prompt, which asked one" in log.verdict()
 
 
+def test_a_record_that_says_the_same_meanwhile_refuses_nobody(
+    pair: Account, prompt: Callable[..., OpenPrompt], holder: Holder, colleague: Holder
+) -> None:
+    """It is read again, and asks two people as its prompt did."""
+    begun = prompt("alice")
+    pair.write(pair.record.read_bytes() + b"# a comment\n")
+    assert begun.answer(" ".join(texts(begun.text, holder, colleague))).verdict == "PAM_SUCCESS"
+
+
 def test_a_key_of_the_two_that_ends_meanwhile_refuses_both(
     pair: Account, prompt: Callable[..., OpenPrompt], holder: Holder, colleague: Holder,
     keys: Keys, theirs: str, log: Log,

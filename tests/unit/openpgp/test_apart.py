@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import permutations, product
 
 import pytest
 
 from trex.errors import ACCEPTED, MISSING, WRONG
-from trex.openpgp.apart import TwoTexts
+from trex.login.options import parse_options
+from trex.openpgp.apart import TwoTexts, _check_apart
+from trex.openpgp.errors import SamePerson
 from trex.openpgp.gpg import Gpg
-from trex.openpgp.method import gpg_for
+from trex.openpgp.method import background_of, gpg_for
 from trex.openpgp.recipients import Chosen
 from trex.openpgp.record import AuthRecord
 from trex.system.privilege import Account
@@ -67,6 +70,22 @@ def test_the_text_of_a_key_that_was_left_out_is_not_right_and_who_answered_is_no
     assert told == ["B" * 40, "C" * 40, "the signer's"]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "apart"),
+    [("D", "E", True), ("D", "ED", False), ("D", "A", False), ("DB", "E", False)],
+)
+def test_keys_of_which_one_has_a_subkey_of_the_other_are_not_two_people(
+    first: str, second: str, *, apart: bool
+) -> None:
+    """Whoever has that secret part reads both messages, if gpg takes it for both."""
+    chosen = [
+        Chosen(NAMES[0], "A" * 40, [digit * 40 for digit in first]),
+        Chosen(NAMES[1], "B" * 40, [digit * 40 for digit in second]),
+    ]
+    with nullcontext() if apart else pytest.raises(SamePerson):
+        _check_apart(chosen)
+
+
 def test_a_record_for_two_is_never_encrypted_as_one_for_anybody() -> None:
     """Whoever forgets to ask which gpg a record needs gets no message."""
     record = AuthRecord(1, NAMES, trust=True)
@@ -76,3 +95,11 @@ def test_a_record_for_two_is_never_encrypted_as_one_for_anybody() -> None:
     with pytest.raises(RuntimeError):
         gpg.look_up(record)
     assert gpg_for(record) is not Gpg
+
+
+def test_no_code_is_drawn_of_messages_for_two_where_the_line_draws_one_for_all() -> None:
+    record = AuthRecord(1, NAMES, trust=True)
+    options = parse_options(["qr=terminal"])
+    assert background_of(record, options) == "dark"
+    record.needed = 2
+    assert background_of(record, options) == ""

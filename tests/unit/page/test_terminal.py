@@ -17,7 +17,7 @@ from trex.login.options import MOST_QR, Options
 from trex.page import terminal
 from trex.page.process.drawing import encode
 from trex.page.process.matrix import told
-from trex.page.terminal import BELOW, UNAVAILABLE, TerminalCode, TooLarge, drawn, modules_of
+from trex.page.terminal import BELOW, LARGE, UNAVAILABLE, TerminalCode, TooLarge, drawn, modules_of
 from trex.system import servant
 from trex.system.privilege import Account, find_account
 from trex.system.program import MAX_REPORT
@@ -162,6 +162,34 @@ def test_a_process_that_ends_or_stops_costs_the_code_alone(
     assert login.warnings[0].startswith("no QR code in the prompt: its process ")
     assert not os.path.exists(f"/proc/{pid}")
     assert code.show(message(395)) == UNAVAILABLE
+
+
+FOR_EVER = "import os\nDRAWN = 'drawn'\ndef main():\n    while True: "
+HOSTILE = {
+    "writes without an end": FOR_EVER + "os.write(3, b'1' * 4096)",
+    "writes one byte after the other": FOR_EVER + "os.write(3, b'1')",
+    "says no more": "import os, time\ndef main(): os.close(3); time.sleep(600)",
+    "reads nothing, and reports twice": "import os\ndef main(): os.write(3, b'drawn 21 0\\n' * 300)",
+    "sends what a terminal obeys": "import os\ndef main(): os.write(3, b'drawn 21 \\x1b[2J\\n')",
+    "fails": "def main(): raise SystemExit(1)",
+}
+
+
+@pytest.mark.parametrize("program", HOSTILE.values(), ids=HOSTILE)
+def test_whatever_its_process_does_the_login_goes_on_with_the_text(
+    login: Login, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    """The library is none of the login's; whoever has broken it has this process."""
+    monkeypatch.setattr(terminal, "SECONDS", 1.0)
+    with open(f"{servant.PACKAGE}/page/process/matrix.py", "w") as file:
+        file.write(f"{program}\n")
+    code = code_for(login)
+    code.open(USER, USER)
+    pid = code._program._pid
+    shown = code.show(message(395))
+    assert shown == UNAVAILABLE or shown.startswith(LARGE)
+    assert "\x1b" not in shown + login.warnings[0]
+    assert not os.path.exists(f"/proc/{pid}")
 
 
 @pytest.mark.parametrize(
