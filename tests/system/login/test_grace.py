@@ -15,6 +15,7 @@ import pytest
 from tests.support import sandbox
 from tests.support.grace import BOOT, DAY, HOME, OFFICE, PLACE, only_file
 from tests.support.owner import Owner
+from tests.support.page import OpenPrompt
 from tests.support.sshd import Sshd, answering
 from trex.login.gracefile import forget_successes
 
@@ -89,6 +90,16 @@ def test_a_change_of_what_the_success_rests_on_ends_it_at_once(
     change(alice, day)
     assert from_(HOME, day)
     assert not from_(HOME, day), "and the new one counts"
+
+
+def test_a_success_whose_record_has_changed_since_its_prompt_is_not_remembered(
+    alice: Account, client: Path, holder: Holder, day: str, from_: Callable[..., bool]
+) -> None:
+    """Its key may have ended just after its response was judged: then it must not count again."""
+    begun = OpenPrompt(client, day, "alice", "--rhost", HOME)
+    change_record(alice, day)
+    assert begun.answer(str(holder.decrypt(begun.shown.message)).strip()).verdict == "PAM_SUCCESS"
+    assert from_(HOME, day)
 
 
 def test_another_boot_ends_it(alice: Account, day: str, from_: Callable[..., bool]) -> None:

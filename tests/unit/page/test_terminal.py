@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import pytest
@@ -201,10 +203,37 @@ def test_whatever_its_process_does_the_login_goes_on_with_the_text(
     ],
 )
 def test_it_has_an_account_of_its_own(name: str, reason: str, login: Login) -> None:
-    code = code_for(login, web_user=name)
-    code.open(find_account("nobody"), USER)
+    for reader, user in permutations([find_account("nobody"), USER]):
+        code = code_for(login, web_user=name)
+        code.open(reader, user)
+        assert code.show(message(395)) == UNAVAILABLE
+        assert login.warnings.pop() == f"no QR code in the prompt: {reason}"
+
+
+def test_a_login_without_a_descriptor_to_spare_has_no_code(
+    login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever calls su can set that limit."""
+
+    def none_left() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    code = code_for(login)
+    monkeypatch.setattr(os, "pipe", none_left)
+    code.open(USER, USER)
     assert code.show(message(395)) == UNAVAILABLE
-    assert login.warnings == [f"no QR code in the prompt: {reason}"]
+    assert login.warnings == ["no QR code in the prompt: Too many open files"]
+
+
+def test_a_process_that_cannot_become_its_program_costs_the_code_alone(
+    login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is known only after the fork, as where an account has too many processes."""
+    monkeypatch.setattr(servant, "PYTHON", "/nonexistent/python3")
+    code = code_for(login)
+    code.open(USER, USER)
+    assert code.show(message(395)) == UNAVAILABLE
+    assert "run: No such file or directory" in login.warnings[0]
 
 
 def test_only_root_has_one_drawn(login: Login) -> None:
