@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 import trex.login.grace
-from trex.errors import ACCEPTED, LATE, WRONG, FileUnsafe, NoRecord
+from trex.errors import ACCEPTED, LATE, WRONG, FileUnsafe, NoRecord, NotGivenBack
 from trex.login import gracefile
 from trex.login.challenge import Challenge, now
 from trex.login.grace import Grace
@@ -266,6 +266,24 @@ def test_what_a_success_rests_on_has_to_be_known(host: Host) -> None:
     """As where a key was revoked just as its response came."""
     period().remember(Challenge(60))
     assert host.files == {}
+
+
+def test_ids_that_are_not_given_back_end_the_login_and_not_the_grace_period_alone(
+    host: Host,
+) -> None:
+    """What follows would run as somebody else."""
+
+    class Elsewhere(Method_):
+        def basis(self, *_: object) -> bytes:
+            raise NotGivenBack("cannot act as uid 0 again")
+
+    succeed(period())
+    with pytest.raises(NotGivenBack):
+        judged(period(), Elsewhere())
+    challenge = Challenge(60)
+    challenge.basis = Elsewhere().basis
+    with pytest.raises(NotGivenBack):
+        period().remember(challenge)
 
 
 def test_without_root_nothing_is_read_or_written(
