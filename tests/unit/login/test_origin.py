@@ -125,3 +125,17 @@ def test_a_process_that_has_gone_has_no_origin() -> None:
     gone.wait()
     with pytest.raises(NoOrigin, match="nothing is known of process"):
         origin_of(login("192.0.2.1", caller=gone.pid))
+
+
+@pytest.mark.parametrize("fault", [FileNotFoundError(2, "gone"), ValueError("x"), KeyError(23)])
+def test_what_the_kernel_does_not_tell_costs_the_grace_period_alone(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """As where a sandbox has a /proc of its own, with less in it."""
+
+    def fail(_: int) -> bool:
+        raise fault
+
+    monkeypatch.setattr(origin, "_is_set_id", fail)
+    with pytest.raises(NoOrigin, match="nothing is known of process"):
+        origin_of(login("192.0.2.1"))
