@@ -9,7 +9,15 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 from unittest.mock import patch
 
-from trex.errors import ACCEPTED, MISSING, WRONG, Outcome, RecordError, TooManyAttempts
+from trex.errors import (
+    ACCEPTED,
+    MISSING,
+    WRONG,
+    OtherAccount,
+    Outcome,
+    RecordError,
+    TooManyAttempts,
+)
 from trex.login.options import parse_options
 from trex.system.packages import from_debian
 from trex.system.privilege import MAX_UID, Account
@@ -60,6 +68,8 @@ def check(data: bytes) -> None:
         after, response_text = check_judging(content, choices, response)
         if after != content:  # what was right once is judged by the new file
             check_judging(after, 0, response_text.encode("latin-1"))
+    except OtherAccount:
+        assert OtpState(content, PATH).uid not in (None, ALICE.uid)
     except RecordError as error:
         place = ERROR.fullmatch(str(error))
         assert place, "and no more of the file than the name of an option"
@@ -119,7 +129,7 @@ def check_judging(content: bytes, choices: int, response: bytes) -> tuple[bytes,
     with (
         patch.object(totp, "locked", locked),
         patch.object(totp, "time", clock),
-        totp.OneTimeCode(login, parse_options(arguments), ALICE, PATH) as challenge,
+        totp.OneTimeCode(login, parse_options(arguments), ALICE, ALICE, PATH) as challenge,
     ):
         outcome = challenge.judge(offered)
     before, after = OtpState(content, PATH), OtpState(file.written, PATH)

@@ -47,7 +47,7 @@ def prepare(
         read_fleet(options)
         find_sender(options, account)
     login.reminder = lambda: after_use(options, account, reader)
-    challenge = OneTimeCode(login, options, reader, path)
+    challenge = OneTimeCode(login, options, account, reader, path)
     challenge.basis = lambda: _resting_on(state)
     return challenge
 
@@ -87,12 +87,15 @@ def check_uid(state: OtpState, path: str, account: "Account") -> None:
 class OneTimeCode(Challenge):
     """The codes that are right at the moment of the judgement, by the user's file."""
 
-    def __init__(self, login: "Login", options: "Options", reader: "Account", path: str) -> None:
+    def __init__(
+        self, login: "Login", options: "Options", account: "Account", reader: "Account", path: str
+    ) -> None:
         super().__init__(options.timeout)
         self.echo = options.echo
         self.question = options.prompt or (QUESTION_FOR_BOTH if options.forward_pass else QUESTION)
         self._login = login
         self._options = options
+        self._account = account
         self._reader = reader
         self._path = path
         self._locks = ExitStack()
@@ -144,9 +147,15 @@ class OneTimeCode(Challenge):
         """
         self._locks.close()
         self._file = self._locks.enter_context(locked(self._path, self._reader))
-        self._state = OtpState(self._file.content, readable(self._path))
+        self._state = self._parsed(self._file.content)
         self._now = int(time.time())
         self._accepted = self._accepted_codes(self._state, self._now)
+
+    def _parsed(self, content: bytes) -> OtpState:
+        """Return what the file has, if it is this account's: it may have become another's."""
+        state = OtpState(content, readable(self._path))
+        check_uid(state, self._path, self._account)
+        return state
 
     def settle(self, offered: str, right: int | None) -> None:
         """Write what this attempt changes: a used code, a counter, a skew."""
@@ -230,7 +239,7 @@ class OneTimeCode(Challenge):
         It counts as an attempt: someone who guesses could disconnect now.
         """
         self._count()
-        state = OtpState(read_secret(self._path, self._reader), readable(self._path))
+        state = self._parsed(read_secret(self._path, self._reader))
         texts = [code.text for code in self._accepted_codes(state, int(time.time()))]
         return any([is_equal(text[-len(code) :], code) for code in texts])  # noqa: C419 (all)
 
@@ -246,7 +255,7 @@ class OneTimeCode(Challenge):
         self._counted = True
         for _ in tries():
             with locked(self._path, self._reader) as file, suppress(ChangedMeanwhile):
-                state = OtpState(file.content, readable(self._path))
+                state = self._parsed(file.content)
                 reason = count_attempt(state, int(time.time()))
                 if state.content != file.content:
                     file.replace(state.content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pyotp import HOTP
@@ -18,6 +18,7 @@ from trex.errors import (
     MISSING,
     WRONG,
     ConversationFailed,
+    OtherAccount,
     Outcome,
     ProgramFailed,
     TooManyAttempts,
@@ -130,6 +131,26 @@ def test_a_code_is_used_once_and_somebody_who_saw_it_is_told_of(phone: Phone) ->
     assert phone.answer(code(HERE)) is WRONG
     assert phone.warnings == [WARNING]
     assert phone.answer(code(HERE + 1)) is ACCEPTED
+
+
+@pytest.mark.parametrize("arguments", [(), ("try_first_pass",)])
+def test_a_file_that_becomes_another_account_s_while_the_prompt_is_open_lets_nobody_in(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """As where an account is removed, and its name and its central secret are the next one's."""
+    phone.write('" TOTP_AUTH', "12345678")
+    theirs = f'" TREX_UID {own_account().uid + 7}', '" RATE_LIMIT 3 30', '" TOTP_AUTH', "12345678"
+    prepare = totp.prepare
+
+    def later(*told: Any) -> Any:
+        challenge = prepare(*told)
+        phone.write(*theirs)
+        return challenge
+
+    monkeypatch.setattr(totp, "prepare", later)
+    with pytest.raises(OtherAccount):
+        phone.answer("12345678", *arguments, earlier="12345678")
+    assert phone.lines == list(theirs), "not even the attempt is in it"
 
 
 def test_an_emergency_code_is_used_once(phone: Phone) -> None:
