@@ -121,7 +121,7 @@ def authenticate(pamh: "PamHandle", flags: int, arguments: list[str]) -> int:
     _keep_libpython()
     is_final = login.one_try and outcome not in NO_REFUSAL
     code: int = getattr(pamh, FINAL if is_final else PAM_CODES[outcome])
-    if code == pamh.PAM_SUCCESS:
+    if code == pamh.PAM_SUCCESS and not login.remark:  # whoever was not asked has tried nothing
         bear_witness(login)
     return code
 

@@ -177,7 +177,7 @@ def test_two_messages_in_one_prompt(
 ) -> None:
     answers, shown = hostile.ask(laptop, encrypt(holder, to) + encrypt(holder, to))
     assert_nothing_said(answers, shown)
-    assert "there are 2 messages" in shown
+    assert "this login takes two people" in shown
 
 
 def test_of_two_challenges_in_a_row_one_is_answered(

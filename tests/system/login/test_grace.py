@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import sandbox
+from tests.support.activation import WITNESSES
 from tests.support.grace import BOOT, DAY, HOME, OFFICE, PLACE, only_file
 from tests.support.owner import Owner
 from tests.support.page import OpenPrompt
@@ -388,3 +389,18 @@ def test_ssh_is_asked_again_from_another_address(
 
     addresses = ["127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.1"]
     assert [asked_from(address) for address in addresses] == [True, False, True, False]
+
+
+def test_whoever_is_not_asked_confirms_no_activation(
+    alice: Account, day: str, from_: Callable[..., bool]
+) -> None:
+    notes = WITNESSES / day
+    notes.mkdir(parents=True, mode=0o700)
+    try:
+        assert from_(HOME, day)
+        asked = set(notes.iterdir())
+        assert asked
+        assert not from_(HOME, day)
+        assert set(notes.iterdir()) == asked
+    finally:
+        shutil.rmtree(WITNESSES)
