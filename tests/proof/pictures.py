@@ -156,9 +156,9 @@ def page(server: Server) -> None:
 
     terminal = server.terminal("carol@laptop:~$ ")
     shown = terminal.type(f"ssh carol@{HOST}", "Response: ").replace("\r\n", "\n")
-    browser = Browser(PLACE / "browser", width=1080, height=520, scale=2)
-    browser.visit(Shown(shown))
+    browser = Browser(PLACE / "browser", width=1240, height=600, scale=2)
     browser.driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
+    browser.visit(Shown(shown))
     # 32 colours are enough for text and squares.
     browser.screenshot().convert("RGB").quantize(32).save(IMAGES / "page.png", optimize=True)
     browser.close()
