@@ -24,6 +24,9 @@ class Kept(NamedTuple):
     gid: int
 
 
+READ: dict[Path, tuple[tuple[int, ...], Kept]] = {}  # what was read, and the file's state then
+
+
 def configuration() -> dict[Path, Kept]:
     """Return the files that a test may change."""
     found = {}
@@ -33,8 +36,7 @@ def configuration() -> dict[Path, Kept]:
         for entry in os.scandir(directory):
             path = Path(entry.path)
             if entry.is_file(follow_symlinks=False) and not _is_left_alone(path):
-                status = entry.stat(follow_symlinks=False)
-                found[path] = Kept(path.read_bytes(), status.st_mode, status.st_uid, status.st_gid)
+                found[path] = _kept(path, entry.stat(follow_symlinks=False))
     return found
 
 
@@ -49,6 +51,16 @@ def put_back(before: dict[Path, Kept]) -> None:
             path.write_bytes(kept.content)
             os.chown(path, kept.uid, kept.gid)
             path.chmod(kept.mode & 0o7777)
+
+
+def _kept(path: Path, status: os.stat_result) -> Kept:
+    state = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    if path not in READ or READ[path][0] != state:
+        READ[path] = (
+            state,
+            Kept(path.read_bytes(), status.st_mode, status.st_uid, status.st_gid),
+        )
+    return READ[path][1]
 
 
 def _is_left_alone(path: Path) -> bool:

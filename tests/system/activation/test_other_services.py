@@ -14,6 +14,7 @@ import pytest
 from tests.support import sandbox
 from tests.support.activation import run, until, watchers
 from tests.support.command import finish
+from tests.support.page_text import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 import pexpect
 
-README = (sandbox.PROJECT / "README.md").read_text("utf-8")
 MESSAGE = r"-----BEGIN PGP MESSAGE-----.*-----END PGP MESSAGE-----"
 RULE = Path("/etc/sudoers.d/trex-activation")
 TIOCGPTPEER = 0x5441  # ioctl_tty(2)
@@ -34,9 +34,8 @@ SERVICES = {"sudo": ["sudo", "sudo-i"], "su": ["su"], "login": ["login"]}
 @pytest.fixture
 def central(machine: Account, holder: Holder, keys: Keys) -> Iterator[Account]:
     """Central mode by the commands of the README, with alice and root in it."""
-    section = README.partition("\n### Central mode\n")[2]
-    block = section.partition("As root:\n\n")[2].partition("\n\n")[0]
-    subprocess.run(["bash", "-e", "-c", block], check=True)
+    accounts, *_ = blocks("README.md", "### Central mode")
+    subprocess.run(["bash", "-e", "-c", accounts], check=True)
     public = Path("/run/trex/login.asc")
     public.write_bytes(holder.public(keys["cv25519"]))
     for name in ("alice", "root"):

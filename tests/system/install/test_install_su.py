@@ -13,6 +13,7 @@ import pytest
 from tests.support import sandbox
 from tests.support.examination import CLOCK
 from tests.support.installation import install
+from tests.support.page_text import blocks
 from trex.cli.doctor.callers import check_callers
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tests.support.sandbox import Account
     from tests.system.conftest import Keys
 
-README = (sandbox.PROJECT / "README.md").read_text("utf-8")
 MESSAGE = r"-----BEGIN PGP MESSAGE-----.*-----END PGP MESSAGE-----"
 RULE = Path("/etc/sudoers.d/trex-installed")
 
@@ -41,16 +41,12 @@ def central(usr: None, var_lib: Path, no_service: None, alice: Account, holder: 
             ) -> Iterator[None]:  # fmt: skip
     """Trex installed, and central mode with alice in it, by the commands of the README."""
     assert install().returncode == 0
-    section = README.partition("\n### Central mode\n")[2]
-    commands = re.search(r"As root:\n\n((?:    .*\n)+)", section)
-    enrolling = re.search(r"^    (trex enroll --central .*)$", section, re.MULTILINE)
-    assert commands
-    assert enrolling
-    subprocess.run(["bash", "-e", "-c", commands[1]], check=True)
+    accounts, enrolling, *_ = blocks("README.md", "### Central mode")
+    subprocess.run(["bash", "-e", "-c", accounts], check=True)
     alice.record.unlink(missing_ok=True)
     public = holder.public(keys["cv25519"])
     Path("/run/trex/alice-login.asc").write_bytes(public)
-    enroll = enrolling[1].replace("--key -", "--yes --key -")
+    enroll = enrolling.replace("--key -", "--yes --key -")
     subprocess.run(["bash", "-e", "-c", enroll], check=True, cwd="/run/trex", capture_output=True)
     RULE.write_text("alice ALL=(ALL) ALL\n")
     RULE.chmod(0o440)
