@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import subprocess
 from pathlib import Path
@@ -314,6 +315,37 @@ def test_an_account_that_is_exempt_by_intention_is_not_named(
         assert "bob" not in not_set_up()
     finally:
         FILE.unlink()
+
+
+def test_an_account_that_has_expired_or_has_no_shell_is_not_named(
+    machine: Account, bob: Account
+) -> None:
+    """Whom it names are those that `trex list --not-enrolled` shows, and root."""
+    bob.record.unlink(missing_ok=True)
+    shell = pwd.getpwnam("bob").pw_shell
+    for set_so, set_back in (
+        (("--expiredate", "1"), ("--expiredate", "")),
+        (("--shell", "/opt/sbin/nologin"), ("--shell", shell)),
+    ):
+        assert "bob" in not_set_up()
+        subprocess.run(["usermod", *set_so, "bob"], check=True, capture_output=True)
+        try:
+            assert "bob" not in not_set_up()
+        finally:
+            subprocess.run(["usermod", *set_back, "bob"], check=True)
+
+
+def test_an_account_whose_shell_is_not_in_the_list_of_shells_is_named(
+    machine: Account, bob: Account
+) -> None:
+    """sshd starts any program, and refuses whoever has none: git-shell is in no /etc/shells."""
+    bob.record.unlink(missing_ok=True)
+    shell = pwd.getpwnam("bob").pw_shell
+    subprocess.run(["usermod", "--shell", "/usr/bin/git-shell", "bob"], check=True)
+    try:
+        assert "bob" in not_set_up()
+    finally:
+        subprocess.run(["usermod", "--shell", shell, "bob"], check=True)
 
 
 def not_set_up() -> list[str]:

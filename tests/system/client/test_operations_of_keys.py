@@ -159,7 +159,7 @@ def test_alice_is_told_what_reaches_the_administrator(
     server.write(laptop.account.run("gpg", "--export", keys["cv25519"]), "alice.asc")
     [line] = OWN
     told = server.run("sh", "-c", f"PATH=/usr/local/bin:$PATH; {line}").decode().strip()
-    assert told.endswith("< /home/alice/trex-alice.pgp")
+    assert told.endswith("--key /home/alice/trex-alice.pgp")
     as_root(f"{told} --yes", root_s)
     assert log_in("alice", arguments=CENTRAL).verdict == IN
 

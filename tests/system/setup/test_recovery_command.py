@@ -292,3 +292,23 @@ def test_what_is_made_says_when(bob: Account) -> None:
     assert shown.stdout.splitlines()[1].startswith("Made on 2025-11-27 at ")
     assert shown.stdout.splitlines()[1].endswith(": 2 of 3 codes left")
     assert shown.stdout.splitlines()[2].startswith(f"Used on {time.strftime('%Y-%m-%d at ')}")
+
+
+def test_codes_in_a_home_are_said_to_open_nothing_where_root_keeps_them(bob: Account) -> None:
+    """Their user may have nothing else left: a sheet that opens nothing would keep them out."""
+    kept = Path("/var/lib/trex/recovery")
+    told = "trex recovery make --central --user bob"
+    assert not kept.exists()
+    assert told not in trex(*MAKE, account=bob).stderr
+    made = [parent for parent in (kept.parent, kept) if not parent.exists()]
+    kept.mkdir(parents=True)
+    try:
+        for done in (
+            trex(*MAKE, "--yes", account=bob),
+            trex(*MAKE, "--yes", "--user", "bob"),
+        ):
+            assert done.returncode == 0
+            assert told in done.stderr, done.stderr
+    finally:
+        for directory in reversed(made):
+            directory.rmdir()

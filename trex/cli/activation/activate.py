@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trex.cli.accounts.people import LOGIN_DEFS
 from trex.cli.activation import arm, back, change, plan, reload, sshdfile, trial
 from trex.cli.activation.edits import NOTHING_CHANGED, edit_of, unified_difference
 from trex.cli.activation.lines import (
@@ -22,7 +23,7 @@ from trex.cli.activation.lines import (
     with_lines,
 )
 from trex.cli.activation.managed import no_longer_asked, notes_on, services_beside, services_of
-from trex.cli.activation.people import LOGIN_DEFS, set_up_and_not
+from trex.cli.activation.people import set_up_and_not
 from trex.cli.activation.turn import clock_of, finish_earlier, one_at_a_time, waiting_plan
 from trex.cli.activation.witnesses import open_witnesses
 from trex.cli.errors import CommandError

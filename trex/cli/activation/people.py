@@ -6,6 +6,7 @@ import os
 import pwd
 from typing import TYPE_CHECKING
 
+from trex.cli.accounts.people import NO_SHELLS, expired_names, uid_range
 from trex.cli.acknowledged import read_acknowledged
 from trex.cli.activation.lines import arguments_of
 from trex.cli.doctor.line import users_of
@@ -14,12 +15,6 @@ from trex.system.privilege import readable
 
 if TYPE_CHECKING:
     from trex.cli.activation.lines import Choice
-
-SHELLS = "/etc/shells"
-NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
-FIRST_UID = 1000  # of people's accounts: UID_MIN of login.defs(5), unless it says otherwise
-NOBODY = 65534
-LOGIN_DEFS = "/etc/login.defs"
 
 
 def set_up_and_not(choice: Choice) -> tuple[set[str], list[str]]:
@@ -35,34 +30,15 @@ def set_up_and_not(choice: Choice) -> tuple[set[str], list[str]]:
 
 
 def _login_accounts(root: int | None) -> list[str]:
-    """Return the accounts with the uid `root`, and people's, that have a shell; no exempt one."""
-    shells = _shells()
-    first = _first_uid()
+    """Return the accounts with the uid `root`, and those that `trex list` expects; no exempt one."""
+    first, last = uid_range()
+    expired = expired_names()
     known = read_acknowledged()
     return [
         readable(entry.pw_name)
         for entry in pwd.getpwall()
-        if (entry.pw_uid == root or first <= entry.pw_uid < NOBODY)
-        and entry.pw_shell not in NO_LOGIN
-        and (not shells or not entry.pw_shell or entry.pw_shell in shells)
+        if (entry.pw_uid == root or first <= entry.pw_uid <= last)
+        and os.path.basename(entry.pw_shell) not in NO_SHELLS
+        and readable(entry.pw_name) not in expired
         and not known.why_exempt(readable(entry.pw_name), entry.pw_gid)
     ]
-
-
-def _shells() -> set[str]:
-    return {line for line in _lines(SHELLS) if line.startswith("/")}
-
-
-def _first_uid() -> int:
-    for line in _lines(LOGIN_DEFS):
-        words = line.split()
-        if words[:1] == ["UID_MIN"] and words[1:2] and words[1].isdecimal():
-            return int(words[1])
-    return FIRST_UID
-
-
-def _lines(path: str) -> list[str]:
-    if not os.path.isfile(path):
-        return []
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read().splitlines()

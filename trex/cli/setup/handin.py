@@ -50,8 +50,9 @@ def write_hand_in(options: EnrollOptions) -> None:
         f"Written: {one_line(shown)}. Records of central mode are root's: hand this file in, and "
         "have the fingerprint compared.\nThe administrator types:"
     )
-    answer(f"sudo trex enroll{_typed(options)} --user {shlex.quote(location.user.name)} --key - "
-           f"< {shlex.quote(shown)}")  # fmt: skip
+    # No "- < FILE": the administrator's shell would open it, and may not read this home.
+    answer(f"sudo trex enroll{_typed(options)} --user {shlex.quote(location.user.name)} --key "
+           f"{shlex.quote(shown)}")  # fmt: skip
 
 
 def say_who_else_decides(location: Location) -> None:

@@ -55,7 +55,8 @@ def find_keys(location: Location, options: EnrollOptions, pipe: Pipe | None) -> 
         return keys_given(location, content, "standard input")
     if file is not None:
         path = os.path.abspath(file)
-        return _found(location, lambda: keyring.keys_in(keyring.read_keys(path), file))
+        content = bytes.fromhex(run_as(location.user, lambda: keyring.read_keys(path).hex()))
+        return keys_given(location, content, file)
     if address is not None:
         return _found(location, lambda: keyring.keys_at(address))
     return keys_there(location)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -110,10 +111,22 @@ def make(page: str | None, *, yes: bool, **arguments: Any) -> None:
                 raise CommandError(f"{page}: {error.strerror}", "another --page FILE") from None
         run_as(place.keeper, lambda: _write(place, content), FILE_SECONDS)
     say(f"Written: {place.shown}")
+    _say_which_are_asked(place)
     if page:
         say(f"Written: {page}, which has the codes: print it, and delete it")
     say(f"Recovery codes of {place.user.name} at {os.uname().nodename}. They are not shown again:")
     answer("\n".join(f"{n:4}  {in_groups(code)}" for n, code in enumerate(codes, start=1)))
+
+
+def _say_which_are_asked(place: KeptCodes) -> None:
+    """Say that codes in a home open nothing where logins ask for those that root keeps."""
+    kept = os.path.dirname(CENTRAL_RECOVERY)
+    if not place.options.run_as and os.path.isdir(kept):
+        name = shlex.quote(place.user.name)
+        say(
+            f"Where this host asks for codes that root keeps ({kept}), these open nothing:\n"
+            f"root makes those, by trex recovery make --central --user {name}"
+        )
 
 
 @command.command("show")
