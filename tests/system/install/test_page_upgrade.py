@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 PAGE = "docs/operations.md"
 UPGRADE, BACK = blocks(PAGE, "## Upgrade")
-UNINSTALL, FOR_GOOD = blocks(PAGE, "## Uninstall")
+UNINSTALL, HOOK_GONE, FOR_GOOD = blocks(PAGE, "## Uninstall")
+_, HOOK, _ = blocks(PAGE, "## Somebody leaves")
 SET_UP, *_ = blocks("README.md", "### Central mode")
 CODES = blocks("docs/totp.md", "## Secrets that users cannot read")[1]
 SIGNING, *_ = blocks("docs/configuration.md", "### Signed challenges")
@@ -127,6 +128,7 @@ def test_what_stays_is_said_and_goes_by_the_commands_that_are_printed(
         Path("/", path).write_text("x\n")
     said = typed(UNINSTALL, checkout)
     assert max(map(len, said.partition("This stays")[2].splitlines())) <= 80
+    assert "~/.trex_recovery\n" in said
     for path in ("/etc/trex ", "/var/lib/trex/gnupg ", "/var/lib/trex/totp ", "/var/lib/trex/sms "):
         assert f"\n    {path}" in said
     assert re.search(r"\n    accounts +_trex", said)
@@ -137,6 +139,15 @@ def test_what_stays_is_said_and_goes_by_the_commands_that_are_printed(
     assert not Path("/etc/trex").exists()
     assert not Path("/var/lib/trex").exists()
     assert "_trex" not in Path("/etc/passwd").read_text() + Path("/etc/group").read_text()
+
+
+def test_the_page_s_hook_of_userdel_goes_by_its_line(checkout: Path) -> None:
+    """Without trex it would say on each userdel that it is not found."""
+    hook = Path("/etc/shadow-maint/userdel-post.d/trex")
+    typed(HOOK, checkout)
+    assert hook.exists()
+    typed(HOOK_GONE, checkout)
+    assert not hook.exists()
 
 
 def test_where_nothing_stays_nothing_is_said(

@@ -30,7 +30,7 @@ def set_up_and_not(choice: Choice) -> tuple[set[str], list[str]]:
 
 
 def _login_accounts(root: int | None) -> list[str]:
-    """Return the accounts with the uid `root`, and those that `trex list` expects; no exempt one."""
+    """Return the accounts with the uid `root`, and whom `trex list` expects; no exempt one."""
     first, last = uid_range()
     expired = expired_names()
     known = read_acknowledged()
