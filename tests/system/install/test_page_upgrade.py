@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PAGE = "docs/operations.md"
 UPGRADE, BACK = blocks(PAGE, "## Upgrade")
 UNINSTALL, HOOK_GONE, FOR_GOOD = blocks(PAGE, "## Uninstall")
-_, HOOK, _ = blocks(PAGE, "## Somebody leaves")
+HOOK = blocks(PAGE, "## Somebody leaves")[1]
 SET_UP, *_ = blocks("README.md", "### Central mode")
 CODES = blocks("docs/totp.md", "## Secrets that users cannot read")[1]
 SIGNING, *_ = blocks("docs/configuration.md", "### Signed challenges")
