@@ -124,7 +124,7 @@ def test_where_the_process_that_waits_was_killed_cron_takes_it_back(
     cron: None, server: HostSshd, log: Log
 ) -> None:
     before = PAM.read_text()
-    done = run("trex", "activate", "sshd", "--yes", "--timeout", "10s")
+    done = run("trex", "activate", "sshd", "--yes", "--timeout", "20s")
     assert done.returncode == 0, done.stdout + done.stderr
     for pid in watchers():
         os.kill(pid, signal.SIGKILL)
