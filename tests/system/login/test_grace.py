@@ -324,7 +324,7 @@ def test_what_is_cleared_while_a_login_s_gpg_waits_lets_nobody_in(
         f'#!/bin/sh\nwhile [ -e {wait} ]; do sleep 0.07; done\nexec /usr/bin/gpg "$@"\n'
     )
     waiting.chmod(0o755)
-    day = service(DAY, f"gpg={waiting}")
+    day = service(DAY, f"gpg={waiting}", "gpg_timeout=60")
     try:
         assert from_(HOME, day)
         assert not from_(HOME, day)

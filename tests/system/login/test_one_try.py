@@ -89,7 +89,7 @@ def test_pam_faillock_counts_each_attempt_once(
     page = (sandbox.PROJECT / "docs/configuration.md").read_text(encoding="utf-8")
     part = page.partition("\n### One try\n")[2].partition("\n### ")[0].partition("|\n\n")[2]
     lines = [line.strip().replace("pam_python.so pam_trex.py", sandbox.DOOR)
-             for line in part.splitlines() if line.startswith("      auth ")]  # fmt: skip
+             for line in part.splitlines() if line.strip().startswith("auth ")]  # fmt: skip
     stack = [f"{line} method=totp" if sandbox.DOOR in line else line for line in lines]
     assert "authsucc" in stack[-1]
     assert sum("maxtries=bad" in line and "one_try" in line for line in stack) == 1
