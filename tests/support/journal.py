@@ -33,8 +33,9 @@ class Journal:
     """A journald of the sandbox's own."""
 
     def __init__(self) -> None:
-        if not os.path.ismount(CGROUPS):  # from systemd 257 on it ends without one
-            sandbox.mount("-t", "cgroup2", "trex-test", CGROUPS)
+        self._mounts = not os.path.ismount(CGROUPS)  # from systemd 257 on it ends without one
+        if self._mounts:
+            subprocess.run(["mount", "-t", "cgroup2", "trex-test", CGROUPS], check=True)
         Path(SOCKET).parent.mkdir(parents=True)
         Path("/run/log").mkdir()
         self._server = subprocess.Popen([JOURNALD], stderr=subprocess.DEVNULL)
@@ -65,3 +66,5 @@ class Journal:
         self._server.wait()
         shutil.rmtree("/run/systemd")
         shutil.rmtree("/run/log")
+        if self._mounts:
+            subprocess.run(["umount", CGROUPS], check=True)

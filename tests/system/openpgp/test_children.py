@@ -148,7 +148,7 @@ def test_gpg_ends_with_its_login_however_that_ends(
     time.sleep(0.2)  # with signing, the second gpg
     caller.send_signal(signal.SIGKILL)
     caller.wait()
-    wait_until(lambda: not hanging(), seconds=2)
+    wait_until(lambda: not hanging(), seconds=30)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
