@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support import sandbox
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
