@@ -6,10 +6,13 @@ import os
 import shlex
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pytest
 
 # The shell stays as process 1, where it takes the zombies of whoever has lost their parent. /proc is
 # made private before, because in a chroot what is mounted there might be seen outside.
@@ -28,3 +31,14 @@ def pytest_xdist_setupnodes(specs: Sequence[Any]) -> None:
     if os.geteuid() == 0:
         for spec in specs:
             spec.python = shlex.join(APART)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """End a worker whose tests would not run in its main thread: another takes its place.
+
+    Before execnet 2.1 that is a matter of chance. There signal(2) is not to be had, and /proc/self,
+    which is the main thread's, is in other namespaces than what the tests start.
+    """
+    is_worker = hasattr(config, "workerinput")
+    if is_worker and threading.current_thread() is not threading.main_thread():
+        os._exit(1)

@@ -59,3 +59,15 @@ def test_a_worker_sees_its_own_processes_and_no_other_worker_s(tmp_path: Path) -
     assert done.returncode == 0, done.stdout + done.stderr
     seen = [(tmp_path / f"seen-{number}").read_text() for number in (0, 1)]
     assert seen == ["1", "1"]
+
+
+def test_a_worker_that_runs_its_tests_in_another_thread_ends() -> None:
+    code = (
+        "import threading, types; from tests.conftest import pytest_configure as configure\n"
+        "worker = types.SimpleNamespace(workerinput={})\n"
+        "configure(worker)\n"
+        "threading.Thread(target=configure, args=[worker]).start()\n"
+        "threading.Event().wait(60)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, timeout=30, check=False)
+    assert done.returncode == 1
