@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from tests.support.examination import (
     write_sshd,
 )
 from tests.support.gateways import Authority, Gateway, RedisServer
+from tests.support.grace import PLACE as GRACE
 from tests.support.keys import Holder
 from tests.support.page import OpenPrompt
 from tests.support.remedies import Stage
@@ -119,6 +121,7 @@ def nothing_left(place: Path, holder: Holder) -> Iterator[None]:
     settings = configuration()
     yield
     put_back(settings)
+    shutil.rmtree(GRACE, ignore_errors=True)
     assert_nothing_left(before[0], holder)
     assert sandbox.listening_ports() <= before[1]
     assert sandbox.stray_files() <= before[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -191,6 +192,7 @@ def test_a_key_of_the_two_that_ends_meanwhile_refuses_both(
 def test_no_grace_period_leaves_one_of_the_two_unasked(
     pair: Account, client: Path, service: Callable[..., str], holder: Holder, colleague: Holder
 ) -> None:
+    shutil.rmtree(PLACE, ignore_errors=True)  # of earlier tests
     day = service(DAY)
     for _ in range(2):
         begun = OpenPrompt(client, day, "alice", "--rhost", HOME)
