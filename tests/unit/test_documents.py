@@ -24,7 +24,8 @@ from trex.cli.doctor.survey import SECONDS as SURVEY_SECONDS
 from trex.cli.main import COMMANDS, trex
 from trex.cli.manpage import contexts, man_page
 from trex.errors import OptionError
-from trex.login.options import ELSEWHERE, FLAGS, METHODS, Options, parse_options
+from trex.login.mistyped import ELSEWHERE
+from trex.login.options import FLAGS, METHODS, Options, parse_options
 from trex.login.pam import FINAL, PAM_CODES
 from trex.openpgp.record import MAX_RECIPIENTS, QR_MODES, RECORD
 from trex.sms.send import GATEWAYS

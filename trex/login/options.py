@@ -66,9 +66,6 @@ def parse_options(arguments: list[str]) -> Options:
     seen = set()
     for argument in arguments:
         name, equals, value = argument.partition("=")
-        if name in ELSEWHERE:
-            owner = "pam_google_authenticator's"
-            raise OptionError(f'argument "{argument}" is {owner}: {ELSEWHERE[name]}')
         if name in seen:
             raise OptionError(f'argument "{cut(argument, MAX_PATH)}": {cut(name)} is given twice')
         seen.add(name)
@@ -80,9 +77,10 @@ def parse_options(arguments: list[str]) -> Options:
             except ValueError as error:
                 raise OptionError(f'argument "{cut(argument, MAX_PATH)}": {error}') from None
         else:
-            raise OptionError(
-                f'argument "{cut(argument, MAX_PATH)}" is unknown{_suggestion(cut(name))}'
-            )
+            from trex.login.mistyped import reason
+
+            told = reason(name, FLAGS, list(READERS))
+            raise OptionError(f'argument "{cut(argument, MAX_PATH)}" {told}')
     _check_method(options.method, seen)
     if options.grace_period and options.forward_pass:
         raise OptionError(
@@ -320,21 +318,3 @@ READERS = {
     "sms_file": _absolute_path,
     "sms_user": _account_name,
 }
-# pam_google_authenticator's arguments that are different here (its manual page and parse_args).
-ELSEWHERE = {
-    "authtok_prompt": "write prompt= instead",
-    "user": "write run_as= instead, with the name of an account other than root, and secret=",
-    "echo_verification_code": "write echo instead",
-    "echo-verification-code": "write echo instead",
-    "no_strict_owner": "leave it out, and name the account that owns the secrets with run_as=",
-    "allowed_perm": "leave it out, and give the secret mode 0600 or less",
-    "allow_readonly": "write secret=/var/lib/trex/totp/%u run_as=_trex-totp instead",
-}
-
-
-def _suggestion(name: str) -> str:
-    from difflib import get_close_matches  # slow to import; needed only for a typo
-
-    spelled = {**{flag: flag for flag in FLAGS}, **{reader: f"{reader}=" for reader in READERS}}
-    close = get_close_matches(name.lower(), spelled, n=1)
-    return f', did you mean "{spelled[close[0]]}"?' if close else ""

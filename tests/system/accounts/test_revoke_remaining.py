@@ -157,40 +157,40 @@ def in_a_pid_namespace(script: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def with_sessions(user: Account, other: Account, words: str) -> str:
+    """Run `trex revoke` for alice, who has four processes, beside one of another user; return what it says."""
+    command = " ".join([*PYTHON, f"revoke --user alice --yes {words}"])
+    done = in_a_pid_namespace(SESSIONS.format(uid=user.uid, gid=user.gid, other=other.uid,
+                                              stubborn=STUBBORN, command=command))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_all_processes_of_the_user_are_ended_also_stopped_and_stubborn_ones(
     alice: Account, bob: Account
 ) -> None:
-    command = " ".join([*PYTHON, "revoke --user alice --end-sessions --yes"])
-    done = in_a_pid_namespace(SESSIONS.format(uid=alice.uid, gid=alice.gid, other=bob.uid,
-                                              stubborn=STUBBORN, command=command))  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "Ended: 4 processes (sh, sleep) of alice\n" in done.stdout
-    assert "left: 0, of others: 1\n" in done.stdout
+    told = with_sessions(alice, bob, "--end-sessions")
+    assert "Ended: 4 processes (sh, sleep) of alice\n" in told
+    assert "left: 0, of others: 1\n" in told
 
 
 def test_open_sessions_are_told_and_stay_unless_they_are_to_end(
     robbed: Account, owner: Owner, bob: Account
 ) -> None:
     robbed.write(owner.certificate(), "alice.rev")
-    command = " ".join([*PYTHON, "revoke --user alice --yes /home/alice/alice.rev"])
-    done = in_a_pid_namespace(SESSIONS.format(uid=robbed.uid, gid=robbed.gid, other=bob.uid,
-                                              stubborn=STUBBORN, command=command))  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "Open: 4 processes (sh, sleep) of alice. To end them:\n" in done.stdout
-    assert "  sudo trex revoke --user alice --end-sessions\n" in done.stdout
-    assert "left: 4, of others: 1\n" in done.stdout
+    told = with_sessions(robbed, bob, "/home/alice/alice.rev")
+    assert "Open: 4 processes (sh, sleep) of alice. To end them:\n" in told
+    assert "  sudo trex revoke --user alice --end-sessions\n" in told
+    assert "left: 4, of others: 1\n" in told
 
 
 def test_what_is_about_to_be_ended_is_not_advised(
     robbed: Account, owner: Owner, bob: Account
 ) -> None:
     robbed.write(owner.certificate(), "alice.rev")
-    command = " ".join([*PYTHON, "revoke --user alice --end-sessions --yes /home/alice/alice.rev"])
-    done = in_a_pid_namespace(SESSIONS.format(uid=robbed.uid, gid=robbed.gid, other=bob.uid,
-                                              stubborn=STUBBORN, command=command))  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "Ended: 4 processes (sh, sleep) of alice\n" in done.stdout
-    assert "To end them" not in done.stdout
+    told = with_sessions(robbed, bob, "--end-sessions /home/alice/alice.rev")
+    assert "Ended: 4 processes (sh, sleep) of alice\n" in told
+    assert "To end them" not in told
 
 
 def test_who_may_end_sessions_and_whose(alice: Account) -> None:
