@@ -15,6 +15,7 @@ from trex.cli.accounts.people import Person, known
 from trex.cli.delegate import FILE_SECONDS, WORK_SECONDS, run_as
 from trex.cli.directory import names_in
 from trex.cli.doctor.orphans import removal
+from trex.cli.doctor.remedy import without_number
 from trex.cli.doctor.survey import MOST_SILENT, survey_homes
 from trex.cli.errors import CommandError
 from trex.cli.location import ROOT
@@ -173,7 +174,7 @@ def _numbers(options: Options, people: dict[str, Person]) -> Gathered:
     for number, name, made_for in accounts_in_map(options.phones):
         place = f"{options.phones}:{number}"
         if not known(name, people):
-            fix = f"sed -i '{number}d' {shlex.quote(options.phones)}"
+            fix = without_number(options.phones, name)
             found.orphans.append(Orphan("number", options.phones, name, fix=fix))
         elif name in found.enrolments:
             found.enrolments[name].refuse(f"{place}: {name} is listed more than once")

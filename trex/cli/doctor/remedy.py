@@ -79,6 +79,12 @@ def as_pattern(text: str) -> str:
     return "".join(f"\\{c}" if c in SPECIAL else c for c in text)
 
 
+def without_number(path: str, name: str) -> str:
+    """Return the command that makes a user's line in a map of numbers a comment."""
+    script = rf"\|^[[:blank:]]*{as_pattern(name)}[[:blank:]]|s/^/# /"
+    return f"sed -i {shlex.quote(script)} {shlex.quote(path)}"
+
+
 def is_of_another(path: str, uid: int) -> bool:
     """Return whether this is a regular file, and another account's."""
     try:

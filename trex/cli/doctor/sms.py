@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from trex.cli.doctor.clock import until
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
 from trex.cli.doctor.gateways import check_gateways, for_user
-from trex.cli.doctor.remedy import as_pattern, by_hand
+from trex.cli.doctor.remedy import by_hand, without_number
 from trex.cli.doctor.state import (
     CLOSE,
     check_directory,
@@ -113,8 +113,7 @@ def check_numbers(options: Options) -> list[Finding]:
         except UserUnknown as error:
             what = f"{options.phones}: {name}: {error}"
             why = "Whoever gets an account of this name later also gets this number."
-            script = rf"\|^[[:blank:]]*{as_pattern(name)}[[:blank:]]|s/^/# /"
-            fix = f"sed -i {shlex.quote(script)} {shlex.quote(options.phones)}"
+            fix = without_number(options.phones, name)
             findings.append(Finding("sms-phones", WARNING, what, why, fix, name))
     return findings
 

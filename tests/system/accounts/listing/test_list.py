@@ -266,8 +266,14 @@ def test_numbers_are_enrolments_and_those_of_nobody_are_orphans(
     [gone] = report["orphans"]
     assert (gone["kind"], gone["place"], gone["name"]) == ("number", str(phones), "gone")
     assert "336" not in trex("list", "--long").stdout + str(report)
-    type_in(gone["fix"])
-    assert phones.read_text() == "bob +33612345678\n"
+    phones.write_text(
+        "gone +33612345679\nleft +33612345670\nbob +33612345678\ngone-by +33612345671\n"
+    )
+    for one in listed()["orphans"]:  # as they were printed, one after the other
+        type_in(one["fix"])
+    left = [text for text in phones.read_text().splitlines() if not text.startswith("#")]
+    assert left == ["bob +33612345678"]
+    assert listed()["orphans"] == []
     phones.write_text("bob uid=4242 +33612345678\n")
     [enrolment] = line(listed(), "bob")["enrolments"]
     assert (enrolment["state"], enrolment["inherited"]) == ("unusable", True)
