@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,21 @@ if TYPE_CHECKING:
     Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 
 PAM_SERVICES = "/etc/pam.d"
+VARIABLE = "_TREX_COMPLETE"  # by which click is told which shell asks
+PLAIN = re.compile(r"[\w@%+=:,./\\-]*")
 
 
 def beginning(values: Iterable[str], incomplete: str) -> list[str]:
-    """Return those values that begin with what was typed, each once, sorted."""
-    return sorted({value for value in values if value.startswith(incomplete)})
+    """Return those values that begin with what was typed, each once, sorted.
+
+    bash puts one into the command line as it stands, and click's function has it split and expanded
+    before. So it is given no name with a sign of the shell's, and a backslash twice.
+    """
+    found = sorted({value for value in values if value.startswith(incomplete)})
+    if not os.environ.get(VARIABLE, "").startswith("bash"):
+        return found
+    plain = [value for value in found if PLAIN.fullmatch(value)]
+    return [value.replace("\\", "\\\\") for value in plain]
 
 
 def fixed(*values: str) -> Completer:

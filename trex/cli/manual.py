@@ -8,6 +8,7 @@ writes `man/trex*.1` and `completions/trex.bash`, `.zsh` and `.fish`.
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import sys
 import tempfile
@@ -112,8 +113,7 @@ def manual(name: str, *, install: bool) -> None:
     ~/.local/share/man, where man(1) looks if ~/.local/bin is on PATH.
     """
     if install:
-        base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-        directory = os.path.join(base, "man/man1")
+        directory = os.path.join(_data_home(), "man/man1")
         write_pages(directory)
         answer(f"Written: {directory}/trex*.1")
         return
@@ -124,10 +124,20 @@ def manual(name: str, *, install: bool) -> None:
         write_pages(directory)
         for stem in (name or "trex", f"trex-{name}"):
             path = os.path.join(directory, f"{stem}.1")
-            if os.path.exists(path):
+            if "/" not in stem and os.path.exists(path):
                 subprocess.run([man, path], check=False)  # noqa: S603 (a list)
                 return
     raise CommandError(f"there is no page of the name {name!r}", "trex --help lists all commands")
+
+
+def _data_home() -> str:
+    """Return where a user's own data is: XDG Base Directory Specification.
+
+    Root's environment may be that of whoever has typed sudo -E, and what is in their home too.
+    """
+    if os.geteuid() == 0:
+        return os.path.join(pwd.getpwuid(0).pw_dir, ".local/share")
+    return os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
 
 
 @click.command("completion", epilog=SHELLS_FILES, short_help="Print a shell's completion of trex.")

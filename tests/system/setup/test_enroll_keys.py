@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.command import trex
+from tests.support.command import PYTHON, environment, trex
 from tests.support.keys import gnupg_version
 
 if TYPE_CHECKING:
@@ -125,6 +126,38 @@ def test_root_opens_no_file_that_the_user_may_not_read(bob: Account, place: Path
     assert f"use --key - < {secret}" in done.stderr
     missing = trex("enroll", "--user", "bob", "--key", "/nowhere.asc", "--yes").stderr
     assert missing == "trex: error: /nowhere.asc: No such file or directory\n"
+
+
+@pytest.mark.parametrize("name", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"])
+def test_standard_input_by_another_name(
+    name: str, bob: Account, holder: Holder, keys: Keys
+) -> None:
+    """The process that opens files as the user has none, and the administrator's is not bob's."""
+    content = holder.public(keys["cv25519"])
+    done = trex("enroll", "--user", "bob", "--key", name, "--yes", "--dry-run", stdin=content)
+    assert done.returncode == 0, done.stderr
+    assert keys["cv25519"] in done.stderr + done.stdout
+
+
+def test_a_pipe_of_the_shell_s_is_refused_with_what_works(
+    bob: Account, holder: Holder, keys: Keys
+) -> None:
+    """`--key <(...)`: whoever enrols bob has made it, so bob may not open it."""
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, holder.public(keys["cv25519"]))
+        os.close(writing)
+        done = subprocess.run(
+            [*PYTHON, "enroll", "--user", "bob", "--key", f"/dev/fd/{reading}", "--yes"],
+            capture_output=True, text=True, check=False, pass_fds=[reading],
+            env=environment(None), stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    finally:
+        os.close(reading)
+    assert done.returncode == 1
+    assert "Permission denied" in done.stderr
+    assert f"< /dev/fd/{reading}" not in done.stderr  # it is gone by then
+    assert "trex: hint: COMMAND | trex enroll ... --key -" in done.stderr
 
 
 def test_only_root_enrols_somebody_else(bob: Account, alice: Account) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -84,12 +85,13 @@ def replace_file(path: str, content: str) -> None:
     try:
         place = os.open(directory, DIRECTORY)
     except OSError as error:
-        raise CommandError(f"{directory}: {error.strerror}", f"install -d {directory}") from None
+        hint = f"install -d {shlex.quote(directory)}"
+        raise CommandError(f"{directory}: {error.strerror}", hint) from None
     try:
         _write(place, made, content)
         os.rename(made, name, src_dir_fd=place, dst_dir_fd=place)
     except OSError as error:
-        raise CommandError(f"{path}: {error.strerror}", f"ls -ld {path}") from None
+        raise CommandError(f"{path}: {error.strerror}", f"ls -ld {shlex.quote(path)}") from None
     finally:
         with suppress(FileNotFoundError):
             os.unlink(made, dir_fd=place)

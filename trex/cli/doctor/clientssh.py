@@ -102,7 +102,7 @@ def check_known_hosts(path: str) -> list[Finding]:
                 ERROR,
                 f"{path}: {error.strerror}",
                 why,
-                by_hand(f"ls -ld {path} shows it"),
+                by_hand(f"ls -ld {shlex.quote(path)} shows it"),
             )
         ]
     if mode & (stat.S_IWGRP | stat.S_IWOTH):

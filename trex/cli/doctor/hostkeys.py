@@ -143,7 +143,11 @@ def _unusable() -> list[Finding]:
         try:
             read_key(path)
         except (FileUnsafe, NoRecord) as error:
-            fix = _publish(path) if os.path.exists(path.removesuffix(".pub")) else f"rm {path}"
+            fix = (
+                _publish(path)
+                if os.path.exists(path.removesuffix(".pub"))
+                else f"rm {shlex.quote(path)}"
+            )
             if isinstance(error, FileUnsafe) and error.kind in (OWNER, WRITABLE):
                 fix = hint_for(error)
             what = f"challenges do not name a host key: {error}"

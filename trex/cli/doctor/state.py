@@ -46,7 +46,7 @@ def make_servant(options: Options) -> str:
 def directory_made(state: str, servant: Account) -> str:
     """Return the command that makes the directory of a `file:` state."""
     directory = shlex.quote(os.path.dirname(state.removeprefix(FILE)))
-    return f"install -d -m 0700 -o {servant.name} -g {servant.gid} {directory}"
+    return f"install -d -m 0700 -o {shlex.quote(servant.name)} -g {servant.gid} {directory}"
 
 
 def settings_fix(error: TrexError, path: str) -> str:

@@ -85,7 +85,7 @@ def _of_own(user: str, own: str, service: str) -> list[str]:
         raise CommandError(
             f"only root can ask PAM as {service} does",
             f"trex try --service sudo, or su; or log in once more while this session is open: "
-            f"trex ssh {own}@HOST",
+            f"trex ssh {shlex.quote(own)}@HOST",
         )
     return [*OWN[service], *([own] if service == "su" else [])]
 

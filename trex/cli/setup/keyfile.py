@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -159,7 +160,8 @@ def _make_directory(path: str, location: Location) -> None:
             os.chmod(directory, 0o755)  # noqa: S103 (the module reads in it with other rights)
     except OSError as error:
         raise CommandError(
-            f"{readable(directory)}: {error.strerror}", f"install -d {readable(directory)}"
+            f"{readable(directory)}: {error.strerror}",
+            f"install -d {shlex.quote(readable(directory))}",
         ) from None
 
 

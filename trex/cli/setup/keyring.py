@@ -47,9 +47,16 @@ def read_keys(path: str) -> bytes:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             content = file.read(MAX_KEYS + 1)
     except OSError as error:
-        hint = f"use --key - < {shlex.quote(path)}" if isinstance(error, PermissionError) else ""
+        hint = _by_standard_input(path) if isinstance(error, PermissionError) else ""
         raise CommandError(f"{path}: {error.strerror}", hint) from None
     return checked(content or b"", path)
+
+
+def _by_standard_input(path: str) -> str:
+    """Return how whoever runs the command gives it a file that the user may not read."""
+    if path.startswith(("/dev/fd/", "/proc/")):  # the shell's <(...), which is gone by then
+        return "COMMAND | trex enroll ... --key -"
+    return f"use --key - < {shlex.quote(path)}"
 
 
 def checked(content: bytes, source: str) -> bytes:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from trex.openpgp.keylist import Key
 
 
+# The process that opens a file as its user has no standard input.
+STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+
+
 @dataclass(frozen=True)
 class FoundKeys:
     """Keys as gpg's colon listing and, unless they are in the keyring already, armored."""
@@ -50,7 +54,7 @@ def find_keys(location: Location, options: EnrollOptions, pipe: Pipe | None) -> 
         return _found(location, lambda: keyring.keys_in(key, "standard input"))
     if (file is not None) + (address is not None) + options.from_keyring > 1:
         raise click.UsageError("expected only one of --key, --from-keyring and --locate")
-    if file == "-":
+    if file in STANDARD_INPUT:
         content = keyring.checked(sys.stdin.buffer.read(keyring.MAX_KEYS + 1), "standard input")
         return keys_given(location, content, "standard input")
     if file is not None:

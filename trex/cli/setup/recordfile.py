@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 import signal
 import stat
 from contextlib import suppress
@@ -57,14 +58,16 @@ def read_existing(path: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        hint = f"rm {readable(path)}" if os.path.islink(path) else f"ls -ld {readable(path)}"
+        quoted = shlex.quote(readable(path))
+        hint = f"rm {quoted}" if os.path.islink(path) else f"ls -ld {quoted}"
         found = "a symbolic link" if os.path.islink(path) else f'"{error.strerror}"'
         raise CommandError(
             f"{readable(path)}: expected a regular file, found {found}", hint
         ) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise CommandError(f"{readable(path)}: expected a regular file", f"ls -ld {readable(path)}")
+        hint = f"ls -ld {shlex.quote(readable(path))}"
+        raise CommandError(f"{readable(path)}: expected a regular file", hint)
     with open(descriptor, "rb") as file:
         content = file.read(MAX_SIZE + 1)
     if len(content) > MAX_SIZE:

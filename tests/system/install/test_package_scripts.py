@@ -1,0 +1,85 @@
+"""What Debian's packages run as they go: on trees of their own, in a mount namespace."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from tests.support.sandbox import PROJECT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EMPTY = "for tree in /etc /var/lib /run; do mount -t tmpfs tmpfs $tree; done\n"
+
+
+def run(before: str, script: str, action: str, after: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a maintainer script on an empty /etc, /var/lib and /run."""
+    work = f"{EMPTY}{before}\nsh {PROJECT}/debian/{script} {action} || exit 1\n{after}"
+    return subprocess.run(
+        ["unshare", "--mount", "sh", "-euc", work], capture_output=True, text=True, check=False
+    )  # fmt: skip
+
+
+def test_a_service_behind_a_link_is_named_before_the_module_goes(tmp_path: Path) -> None:
+    """Such links are those of authselect and of configuration management."""
+    (tmp_path / "pam-auth-update").symlink_to("/bin/true")
+    done = run(
+        f"PATH={tmp_path}:$PATH; mkdir -p /etc/pam.d /etc/kept; mkfifo /etc/pam.d/waits\n"
+        "echo 'auth required pam_trex.so' >/etc/kept/sshd; ln -s ../kept/sshd /etc/pam.d/sshd\n"
+        "echo 'auth required pam_python.so pam_trex.py' >/etc/pam.conf\n"
+        "echo '# pam_trex.so' >/etc/pam.d/su; ln -s . /etc/pam.d/round",
+        "libpam-trex.prerm", "remove",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "NOBODY CAN LOG IN" in done.stderr
+    assert {"    /etc/pam.d/sshd", "    /etc/pam.conf"} <= set(done.stderr.splitlines())
+    assert "/etc/pam.d/su\n" not in done.stderr
+
+
+def test_purging_takes_what_is_empty_and_what_logins_have_left() -> None:
+    done = run(
+        "mkdir -p /var/lib/trex/gnupg /var/lib/trex/activation /var/lib/trex/totp /etc/trex/users\n"
+        "mkdir -p /run/trex-pam.home /run/trex-pam.grace/1000 /run/trex-pam.activation/sshd\n"
+        "touch /run/trex-pam.pages /run/trex-pam.grace/1000/x /var/lib/trex/activation/lock\n"
+        "touch /run/trex-pam.activation/.since /run/trex-pam.activation/sshd/1.2\n"
+        "head -c 32 /dev/zero >/var/lib/trex/gnupg/pubring.kbx",
+        "libpam-trex.postrm", "purge", "find /var/lib /etc /run -mindepth 1",
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_purging_follows_no_link_and_leaves_what_somebody_has_put_there() -> None:
+    done = run(
+        "mkdir -p /var/lib/trex/gnupg /var/lib/kept/empty /etc/trex/users\n"
+        "touch /var/lib/kept/pubring.kbx /var/lib/kept/file /etc/trex/users/alice\n"
+        "ln -s ../../kept/pubring.kbx /var/lib/trex/gnupg/pubring.kbx\n"
+        "ln -s ../kept/empty /var/lib/trex/totp; ln -s /var/lib/kept /run/trex-pam.grace\n"
+        "ln -s /var/lib/kept /run/trex-pam.activation; ln -s /var/lib/kept/empty /run/trex-pam.home\n"
+        "ln -s /var/lib/kept/file /run/trex-pam.pages; ln -s ../kept /var/lib/trex/activation\n"
+        "ln -s /var/lib/kept/file /var/lib/kept/lock",
+        "libpam-trex.postrm", "purge", "find /var/lib/kept /etc/trex -type f -o -type d -empty",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.split()) == [
+        "/etc/trex/users/alice", "/var/lib/kept/empty", "/var/lib/kept/file",
+        "/var/lib/kept/pubring.kbx",
+    ]  # fmt: skip
+    for left in ("/var/lib/trex/totp", "/var/lib/trex/activation", "/etc/trex/users"):
+        assert f"Left there, because it is not empty: {left}\n" in done.stderr
+
+
+def test_a_keyring_with_a_key_stays() -> None:
+    done = run(
+        "mkdir -p /var/lib/trex/gnupg; head -c 33 /dev/zero >/var/lib/trex/gnupg/pubring.kbx",
+        "libpam-trex.postrm", "purge", "ls /var/lib/trex/gnupg",
+    )  # fmt: skip
+    assert done.stdout == "pubring.kbx\n"
+
+
+def test_removing_without_purging_leaves_what_is_there() -> None:
+    done = run(
+        "mkdir -p /var/lib/trex/gnupg /etc/trex; touch /run/trex-pam.pages",
+        "libpam-trex.postrm", "remove", "find /var/lib /etc /run -mindepth 1",
+    )  # fmt: skip
+    assert len(done.stdout.split()) == 4
