@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from trex.cli.activation import arm
+from trex.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 IDENTITY = "0123456789abcdef"
 
@@ -50,6 +52,38 @@ def test_the_way_back_needs_python_s_standard_library_alone() -> None:
     done = subprocess.run([*arm.command_of("--due", "none")], capture_output=True, text=True,
                           check=False)  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_nothing_is_changed_where_the_way_back_would_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd would start it minutes later: from trex.pyz, which is no directory, it cannot."""
+    arm.check_way_back()
+    (tmp_path / "trex.pyz").touch()
+    for attribute, value, why in (
+        ("__file__", f"{tmp_path}/trex.pyz/trex/cli/activation/arm.py", "exit status 2"),
+        ("PYTHON", "/nowhere/python3", "No such file or directory"),
+        ("PYTHON", "/bin/false", "exit status 1"),
+    ):
+        with monkeypatch.context() as changed:
+            changed.setattr(arm, attribute, value)
+            with pytest.raises(CommandError) as error:
+                arm.check_way_back()
+        assert str(error.value).startswith("the way back does not start")
+        assert why in str(error.value)
+        assert "nothing was changed" in error.value.hint
+
+
+def test_a_path_that_systemd_or_cron_would_read_otherwise_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a b", "50%", "$HOME"):
+        shutil.copytree(
+            arm.__file__.removesuffix("/cli/activation/arm.py"), tmp_path / name / "trex"
+        )
+        monkeypatch.setattr(arm, "__file__", f"{tmp_path}/{name}/trex/cli/activation/arm.py")
+        with pytest.raises(CommandError, match="expected a path of letters"):
+            arm.check_way_back()
 
 
 def test_cron_is_shown_a_second_of_change_that_it_has_not_seen(

@@ -207,6 +207,7 @@ def _tell(choice: Choice, edits: list[Edit]) -> None:
 
 def _check(choice: Choice, edits: list[Edit], *, anyway: bool, watcher_alone: bool) -> None:
     """Have sshd and the doctor judge, and say who is not enrolled yet. Raises CommandError."""
+    arm.check_way_back()
     if not arm.survives_reboot() and not watcher_alone:
         raise CommandError(arm.NO_REBOOT, f"{NOTHING_CHANGED}; --watcher-alone accepts that")
     able, missing = set_up_and_not(choice)

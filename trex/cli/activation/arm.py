@@ -7,6 +7,7 @@ lets somebody log in. Else a process that waits, and cron, which looks at the st
 from __future__ import annotations
 
 import os
+import re
 import select
 import subprocess
 from contextlib import suppress
@@ -14,17 +15,22 @@ from contextlib import suppress
 from trex.cli.activation import reload
 from trex.cli.activation.plan import STATE
 from trex.cli.errors import CommandError
+from trex.cli.installed import how_to_install
+from trex.errors import one_line
+from trex.system.privilege import readable
 from trex.system.rewriting import sync_directory, write_durably
+from trex.system.servant import PYTHON
 
 PROGRAM = "cli/activation/back.py"
 INSTALLED, CURRENT = "/usr/lib/trex-pam/", "/usr/lib/trex-pam/current"
-PYTHON = "/usr/bin/python3"
 UNITS = "/etc/systemd/system"
 SERVICE, TIMER = "trex-activation.service", "trex-activation.timer"
 WANTED = f"{UNITS}/sysinit.target.wants/{SERVICE}"
 CRON = "/etc/cron.d/trex-activation"
 CROND = ("/run/crond.pid", "/run/cron.pid")
 READY_SECONDS = 20
+# What neither systemd (systemd.syntax(7)) nor cron (crontab(5)) reads as anything else.
+PLAIN = re.compile(r"[\w./@:+~-]+", re.ASCII)
 NO_REBOOT = "neither systemd nor cron runs here: after a crash nothing would take the change back"
 
 SERVICE_TEXT = """\
@@ -73,6 +79,31 @@ def command_of(*words: str) -> list[str]:
     if package.startswith(INSTALLED):  # an upgrade meanwhile may remove this version
         package = f"{CURRENT}/trex"
     return [PYTHON, "-I", "-S", "-B", os.path.join(package, PROGRAM), *words]
+
+
+def check_way_back() -> None:
+    """Start the way back once, with nothing to do: systemd and cron do so only when it counts.
+
+    It cannot be started from within trex.pyz. Raises CommandError.
+    """
+    hint = f"nothing was changed; install Trex on this host: {how_to_install()}"
+    command = command_of("--due", "none")
+    if strange := [word for word in command if not PLAIN.fullmatch(word)]:
+        found = one_line(readable(strange[0]))
+        raise CommandError(f"expected a path of letters, digits and ./@:+~-, found {found}", hint)
+    try:
+        done = subprocess.run(  # noqa: S603 (absolute paths and a list)
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, cwd="/", env=reload.ENVIRONMENT, check=False,
+            timeout=READY_SECONDS,
+        )  # fmt: skip
+        problem = f"exit status {done.returncode}" if done.returncode else ""
+    except OSError as error:
+        problem = f"{command[0]}: {error.strerror}"
+    except subprocess.TimeoutExpired:
+        problem = "it does not end"
+    if problem:
+        raise CommandError(f"the way back does not start: {problem}", hint)
 
 
 def has_systemd() -> bool:
