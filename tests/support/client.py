@@ -140,14 +140,17 @@ class Client:
         )  # fmt: skip
 
     def type(
-        self, *arguments: str, environment: dict[str, str] | None = None
+        self, *arguments: str, environment: dict[str, str] | None = None, columns: int = 160
     ) -> pexpect.spawn[str]:
-        """Run a program at a pseudo-terminal."""
+        """Run a program at a pseudo-terminal.
+
+        A program must not set its size itself: pexpect does so once more after its start.
+        """
         command = ["--reuid", self.account.name, "--regid", self.account.name, "--clear-groups",
                    *arguments]  # fmt: skip
         return pexpect.spawn(
             "/usr/bin/setpriv", command, cwd=str(self.home), encoding="utf-8", timeout=30,
-            env={**self.environment, **(environment or {})}, dimensions=(50, 160),
+            env={**self.environment, **(environment or {})}, dimensions=(50, columns),
         )  # fmt: skip
 
     def make_locked_key(self, address: str) -> bytes:

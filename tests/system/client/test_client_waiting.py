@@ -49,7 +49,7 @@ def test_a_passphrase_that_is_awaited_is_named_and_the_line_goes_away(
 
 def test_a_narrow_terminal_gets_no_second_row(laptop: Client, holder: Holder, slow: str) -> None:
     laptop.account.write(encrypt(holder, "slow@example.org"), "prompt")
-    terminal = laptop.type("sh", "-c", "stty cols 40; exec trex respond prompt")
+    terminal = laptop.type("trex", "respond", "prompt", columns=40)
     terminal.expect_exact("trex: to answer what you pasted: waitin")
     laptop.account.write("", "go")
     terminal.expect_exact(ERASE)
