@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,7 +45,7 @@ def test_a_page_that_is_not_ours_is_not_shown(
     (tmp_path / "planted.1").write_text(".TH")
     shown: list[object] = []
     monkeypatch.setattr(module, "find_program", lambda _name: "/bin/true")
-    monkeypatch.setattr(module.subprocess, "run", lambda words, **_: shown.append(words))
+    monkeypatch.setattr(subprocess, "run", lambda words, **_: shown.append(words))
     done = CliRunner().invoke(manual, [str(tmp_path / "planted")])
     assert shown == []
     assert done.exit_code != 0
