@@ -8,9 +8,9 @@ import time
 from contextlib import ExitStack, suppress
 from functools import partial
 
-from trex.errors import OtherAccount, ProgramFailed, TooManyAttempts
-from trex.login.challenge import Challenge, is_equal, random_text
-from trex.login.method import find_record, find_sender, find_servant
+from trex.errors import OtherAccount, TooManyAttempts
+from trex.login.challenge import Challenge, is_equal
+from trex.login.method import find_record, find_sender
 from trex.recovery.notice import after_use
 from trex.system.packages import from_debian
 from trex.system.privilege import readable
@@ -44,6 +44,8 @@ def prepare(
     path, state = _find_state(options, account, reader)
     from_debian("pyotp", "python3-pyotp")
     if options.fleet:
+        from trex.totp.fleet import read_fleet
+
         read_fleet(options)
         find_sender(options, account)
     login.reminder = lambda: after_use(options, account, reader)
@@ -177,6 +179,8 @@ class OneTimeCode(Challenge):
         text = accepted.text
         with ExitStack() as undo:
             if self._options.fleet:
+                from trex.totp.fleet import spend_for_all
+
                 undo.callback(spend_for_all(self._options, self._login, self._state, accepted))
             if self._options.forward_pass and self._conversation:
                 self._conversation.pass_on(offered[: -len(text)])
@@ -273,53 +277,3 @@ def _codes(state: OtpState) -> "HOTP":
     from pyotp import HOTP  # Debian's, which `prepare` has loaded
 
     return HOTP(state.secret)
-
-
-def read_fleet(options: "Options") -> str:
-    """Return the URL of the fleet's Redis. Raises SettingsError and others."""
-    from trex.sms.settings import read_settings
-
-    state = str(read_settings(options.sms_file)["state"])
-    if state.startswith("file:"):
-        from trex.sms.errors import SettingsError
-
-        expected = "a redis:// URL, which fleet needs"
-        raise SettingsError(f"{options.sms_file}: state: expected {expected}")
-    return state
-
-
-def spend_for_all(
-    options: "Options", login: "Login", state: OtpState, accepted: "AcceptedCode"
-) -> "Callable[[], None]":
-    """Spend a code on all hosts: a shared home does not show the same file everywhere at once.
-
-    Return a function that gives it back, for a login that is refused after all.
-    Raises CodeSpent, and StateNotWritten if it is unknown whether the code was spent.
-    """
-    from hashlib import sha256  # `pyotp` has it
-
-    identified = f"{state.secret} {accepted.text} {accepted.identity}"
-    name = sha256(identified.encode()).hexdigest()
-    told = {"state": read_fleet(options), "name": name, "token": random_text()}
-    servant = find_servant("sms_user", options.sms_user)
-    word, reason = _tell_fleet(servant, told, release=False)
-    if word == "spent":
-        raise CodeSpent("another host of the fleet has accepted this code")
-    if word != "claimed":
-        raise StateNotWritten(f"the code cannot be spent for the fleet: {reason}")
-
-    def give_back() -> None:
-        word, reason = _tell_fleet(servant, told, release=True)
-        if word != "released":
-            login.steps.append(f"the code could not be given back to the fleet: {reason}")
-
-    return give_back
-
-
-def _tell_fleet(servant: "Account", told: dict[str, str], *, release: bool) -> tuple[str, str]:
-    from trex.system.servant import have_done
-
-    try:
-        return have_done(servant, "trex.totp.claim", {**told, "release": release})
-    except ProgramFailed as error:
-        return "", str(error)

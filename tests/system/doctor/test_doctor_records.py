@@ -178,7 +178,7 @@ def test_what_is_said_of_a_spare_key_that_expires_soon(
     soon = holder.make("spare-20@example.org", expire="20d")
     host.import_keys(holder.public(soon))
     record = f"{soon},{keys['cv25519']} trust nosign\n"
-    for note, then in (("", "every login of this user is refused."),
+    for note, then in (("", "every login of this user by key is refused."),
                        ("# trex: leave-out-unusable\n", "it is left out.")):  # fmt: skip
         host.write(note + record)
         assert only()["why"] == f"From then on {then}"

@@ -27,6 +27,7 @@ from trex.errors import (
 from trex.login.method import Login
 from trex.login.options import parse_options
 from trex.system.secretfile import LockedFile, StateNotWritten
+from trex.totp import fleet as fleets
 from trex.totp import method as totp
 from trex.totp.errors import CodeSpent
 
@@ -356,8 +357,8 @@ def test_what_is_shown(phone: Phone, argument: str) -> None:
 def fleet(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
     """What the fleet's program was told; it answers that the code is new."""
     told: list[dict[str, str]] = []
-    monkeypatch.setattr(totp, "read_fleet", lambda _options: "redis://x")
-    monkeypatch.setattr(totp, "find_servant", lambda *named: named)
+    monkeypatch.setattr(fleets, "read_fleet", lambda _options: "redis://x")
+    monkeypatch.setattr(fleets, "find_servant", lambda *named: named)
     answer_with(monkeypatch, told, ("claimed", ""))
     return told
 
@@ -372,7 +373,7 @@ def answer_with(
             raise said
         return said
 
-    monkeypatch.setattr(trex.system.servant, "have_done", have_done)
+    monkeypatch.setattr(fleets, "have_done", have_done)
 
 
 def test_each_code_is_claimed_under_a_name_of_its_own(
@@ -487,7 +488,7 @@ def test_a_code_that_cannot_be_given_back_is_refused_for_the_first_reason(
             raise ProgramFailed("no answer")
         return "claimed", ""
 
-    monkeypatch.setattr(trex.system.servant, "have_done", fail_at_release)
+    monkeypatch.setattr(fleets, "have_done", fail_at_release)
     monkeypatch.setattr(LockedFile, "replace", no_room)
     with pytest.raises(StateNotWritten, match="no room"):
         phone.answer(code(HERE), "fleet")

@@ -12,9 +12,9 @@ import pytest
 import trex.system.secretfile
 from tests.unit.totp.test_totp import HERE, NOW, Phone, code
 from trex.errors import ACCEPTED, WRONG, TooManyAttempts
-from trex.system import rewriting, servant
+from trex.system import rewriting
 from trex.system.secretfile import StateNotWritten
-from trex.totp import method as totp
+from trex.totp import fleet as fleets
 from trex.totp.errors import CodeSpent
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         told.append(tells["release"])
         return ("released" if tells["release"] else "claimed"), ""
 
-    monkeypatch.setattr(totp, "read_fleet", lambda _options: "redis://x")
-    monkeypatch.setattr(totp, "find_servant", lambda *named: named)
-    monkeypatch.setattr(servant, "have_done", have_done)
+    monkeypatch.setattr(fleets, "read_fleet", lambda _options: "redis://x")
+    monkeypatch.setattr(fleets, "find_servant", lambda *named: named)
+    monkeypatch.setattr(fleets, "have_done", have_done)
     return told
 
 

@@ -18,7 +18,7 @@ from trex.cli.doctor.state import (
 from trex.errors import FileUnsafe, OptionError, UserUnknown
 from trex.sms.errors import SettingsError, StateUnusable
 from trex.system.privilege import find_account
-from trex.totp.method import read_fleet
+from trex.totp.fleet import read_fleet
 
 if TYPE_CHECKING:
     from trex.login.options import Options

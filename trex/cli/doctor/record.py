@@ -48,8 +48,8 @@ MAX_NAME = 200
 QR_BYTES = 2953  # ISO/IEC 18004, table 7: version 40, level L, bytes
 OURS = "trex-doctor"  # the service in the doctor's messages, which no login takes an answer to
 ADDRESS = len("255.255.255.255")  # the longest of IPv4
-WHY = "Every login of this user is refused."
-LAST = "From then on every login of this user is refused."
+WHY = "Every login of this user by key is refused."
+LAST = "From then on every login of this user by key is refused."
 SPARE = "From then on it is left out."
 
 

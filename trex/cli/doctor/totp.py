@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from trex.system.privilege import Account
 
 FEW = 2  # emergency codes left, of five
-WHY = "Every login of this user is refused."
+WHY = "Every login of this user by code is refused."
 FIXES: dict[type[TrexError], str] = {
     NoRecord: "{make}",
     OtherAccount: "rm {path}",
