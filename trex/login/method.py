@@ -3,9 +3,9 @@
 A method is a module with `prepare(login, options, account, reader)`, which returns a
 `trex.login.challenge.Challenge`, or raises an error and leaves nothing behind. Its `question` is
 what to show, its `deadline` how long it is valid, `judge` tells whether a response is right, and
-`end` is called after the judgement. For a grace period the module also has
-`basis`. `account` logs in; the method works with the rights of
-`reader`. `prepare` raises NoRecord for an account that is not set up for the method.
+`end` is called after the judgement. For a grace period the module also has `basis`. `account` logs
+in; the method works with the rights of `reader`. `prepare` raises NoRecord for an account that is
+not set up for the method.
 """
 
 import os
