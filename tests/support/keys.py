@@ -45,7 +45,7 @@ class Holder:
         """Make a key; return its fingerprint. `at` fakes the time, as 20200101T000000."""
         details = dict(self.KINDS[kind], name_real=name, name_email=address, expire_date=expire)
         details |= {"passphrase": passphrase} if passphrase else {"no_protection": True}
-        self.gpg.options = ["--faked-system-time", at] if at else []
+        self.gpg.options = ["--faked-system-time", f"{at}!"] if at else []  # ! stops the clock
         made = self.gpg.gen_key(self.gpg.gen_key_input(**details))
         self.gpg.options = []
         assert made.fingerprint, made.stderr

@@ -62,7 +62,7 @@ def _expires(stage: Stage) -> None:
 def _subkey_expired(stage: Stage) -> None:
     made = _made(stage, "sub@example.org", expire="0", at="20200101T000000")
     keyring = ["gpg", "--homedir", str(stage.holder.home), "--batch", "--faked-system-time",
-               "20200101T000000", "--quick-set-expire", made, "1d", "*"]  # fmt: skip
+               "20200102T000000!", "--quick-set-expire", made, "1d", "*"]  # fmt: skip
     subprocess.run(keyring, check=True, capture_output=True)
     stage.user.import_keys(stage.holder.public(made))
 

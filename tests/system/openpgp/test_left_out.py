@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NOTE = "# trex: leave-out-unusable\n"
 TEXT_INFO = 4
-LONG_AGO = ["--faked-system-time", "20200101T000000"]
+LONG_AGO = ["--faked-system-time", "20200101T000000!"]
 
 
 def info(asked: Asked) -> str:

@@ -40,7 +40,7 @@ def owner(place: Path) -> Iterator[Holder]:
 
 def make(owner: Holder, primary: str, subkey: str, at: str = "") -> str:
     """Make a key whose parts have these ends."""
-    fake = ("--faked-system-time", at) if at else ()
+    fake = ("--faked-system-time", f"{at}!") if at else ()  # ! stops the clock
     owner._run(*fake, "--quick-generate-key", "ending@example.org", "ed25519", "default", primary)
     (key,) = parse_listing(owner._run("--with-colons", "--list-keys").decode())
     owner._run(*fake, "--quick-add-key", key.fingerprint, "cv25519", "encr", subkey)
