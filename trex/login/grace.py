@@ -11,7 +11,7 @@ import time
 
 from trex.errors import FileUnsafe, NoRecord, NotGivenBack, TrexError, one_line
 from trex.login.challenge import Challenge, now
-from trex.login.gracefile import PROOF, cleared_at, read_state, write_state
+from trex.login.gracefile import PROOF, cleared_at, clearings, read_state, write_state
 from trex.login.origin import is_remote, origin_of
 
 TYPE_CHECKING = False
@@ -73,6 +73,7 @@ class Grace:
                 raise PermissionError("the program does not run as root")
             self._origin = origin_of(login)
             self._boot = boot_id()
+            self._clearings = clearings(account.uid)  # before anything is judged
         except (OSError, TrexError) as error:
             self._origin = ""
             login.steps.append(f"no grace period: {error}")
@@ -96,7 +97,7 @@ class Grace:
         fields = self._fields(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
         try:
             if basis := challenge.basis():
-                fields[PROOF] = self._proof(fields, basis)
+                fields[PROOF] = self._proof(fields, basis, self._clearings)
                 write_state(self._account.uid, self._name(), fields)
             else:
                 self._login.steps.append("no grace period: changed meanwhile, or for two people")
@@ -108,14 +109,15 @@ class Grace:
     def _own(self, method: "Method") -> "Iterator[EarlierSuccess]":
         """Yield what Trex has remembered.
 
-        gpg takes as long as whoever stops it wants: so what counts is what is there afterwards.
+        gpg takes as long as whoever stops it wants: so what counts is what is there afterwards. So
+        may a login that writes: what it wrote may have been cleared before.
         """
         if self._stored() is None:
             return
         basis = method.basis(self._login, self._options, self._account, self._reader)
         if stored := self._stored():
             since = int(stored["since"])
-            right = self._proof(self._fields(since), basis)
+            right = self._proof(self._fields(since), basis, clearings(self._account.uid))
             until = since / SECOND + self._options.grace_period
             yield EarlierSuccess(self._login, stored[PROOF], right, until)
 
@@ -161,10 +163,10 @@ class Grace:
             "seconds": str(self._options.grace_period),
         }
 
-    def _proof(self, fields: dict[str, str], basis: bytes) -> str:
-        """Return the hash of a success: of its fields, the line's arguments, and its basis."""
+    def _proof(self, fields: dict[str, str], basis: bytes, cleared: str) -> str:
+        """Return the hash of a success: of its fields, what was cleared, its line and basis."""
         arguments = [f"{len(argument)}:{argument}" for argument in self._login.arguments]
-        return _hash(repr(sorted(fields.items())), *arguments, rest=basis)
+        return _hash(repr(sorted(fields.items())), cleared, *arguments, rest=basis)
 
     def _name(self) -> str:
         """Return the file's name: one for each service, method and origin."""

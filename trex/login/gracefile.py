@@ -138,6 +138,16 @@ def cleared_at(uid: int) -> float:
     return max(times)
 
 
+def clearings(uid: int) -> str:
+    """Return what no two times have between which the files of a uid were removed."""
+    found = []
+    for path in (_mark(uid), _mark(None)):
+        with suppress(OSError):  # none yet; whoever reads or writes a file says what else is wrong
+            status = os.lstat(path)
+            found.append((path, status.st_ino, status.st_ctime_ns))
+    return repr(found)
+
+
 def _mark(uid: int | None) -> str:
     return f"{PLACE}/cleared{'' if uid is None else f'.{uid}'}"
 

@@ -207,6 +207,34 @@ def test_what_is_cleared_while_a_login_is_stopped_counts_for_nothing(
     assert judged(period(), Cleared(host, 1)) == expected
 
 
+@pytest.mark.parametrize(
+    ("uid", "expected"), [(1000, [WRONG]), (None, [WRONG]), (1001, [ACCEPTED])]
+)
+@pytest.mark.usefixtures("place")
+def test_a_success_that_is_written_after_it_was_cleared_counts_for_nothing(
+    uid: int | None, expected: list[Outcome]
+) -> None:
+    """Whoever calls su can stop it between its judgement and its file, and have it go on then."""
+    stopped = period()
+    forget_successes(uid)
+    succeed(stopped)
+    assert judged(period()) == expected
+
+
+@pytest.mark.usefixtures("place")
+def test_nor_does_it_for_a_login_whose_gpg_is_kept_waiting_meanwhile() -> None:
+    stopped = period()
+
+    class Cleared(Method_):
+        def basis(self, *_: object) -> bytes:
+            forget_successes(1000)
+            succeed(stopped)
+            return self.text
+
+    succeed(period())
+    assert judged(period(), Cleared()) == [WRONG]
+
+
 def test_where_others_could_remove_the_mark_nothing_that_was_noted_counts(
     host: Host, place: Path
 ) -> None:
