@@ -119,9 +119,7 @@ def _enrol_again(options: "Options", gpg: "Gpg", user: str) -> str:
         for name, value in CENTRAL.items()
         if getattr(options, name) != value
     )
-    files = [one.name for one in gpg.chosen if is_file(one.name)]
-    key_file = f" --key-file {quote(files[0])}" if files else ""
     return (
         "Then give key.asc to whoever administers this machine: "
-        f"trex enroll --central{central}{key_file}{others} --user {quote(user)} --key - < key.asc"
+        f"trex enroll --central{central}{others} --user {quote(user)} --key - < key.asc"
     )

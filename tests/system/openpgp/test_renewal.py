@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,9 +17,9 @@ from trex.openpgp.keylist import DAY, parse_listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.support.sandbox import Account, Asked, Log
+    from tests.system.conftest import Keys
 
 IN_TEN_DAYS, OVER = "seconds=864000", "2020-06-01"
 # What the primary key and its encryption subkey have as their end.
@@ -115,15 +116,19 @@ def test_what_is_said_after_the_day(
     assert checks("--user", "alice") == []
 
 
+@pytest.mark.parametrize("first", ["", "spare.pgp"])
 def test_in_central_mode_the_step_is_the_administrator_s(
-    alice: Account, owner: Holder, central: list[str], ask: Callable[..., Asked]
-) -> None:
+    alice: Account, owner: Holder, central: list[str], ask: Callable[..., Asked], holder: Holder,
+    keys: Keys, first: str,
+) -> None:  # fmt: skip
+    """Another key of the record, in a file that stands before this one's, stays what it is."""
     made = make(owner, *KINDS["both"])
-    users = central[0].removeprefix("auth_file=").removesuffix("/%u")
-    with open(f"{users}/alice", "w", encoding="ascii") as record:
-        record.write(f"{users}/alice.pgp trust nosign\n")
-    with open(f"{users}/alice.pgp", "wb") as key:
-        key.write(owner.public())
+    users = Path(central[0].removeprefix("auth_file=").removesuffix("/%u"))
+    spare, spares = users / "spare.pgp", holder.public(keys["cv25519"])
+    spare.write_bytes(spares)
+    names = ",".join(str(users / name) for name in (first, "alice.pgp") if name)
+    (users / "alice").write_text(f"{names} trust nosign\n")
+    (users / "alice.pgp").write_bytes(owner.public())
     asked = ask("alice", "--answer-with", owner.command(), arguments=tuple(central))
     [text] = [fact for fact in asked.facts["say"] if fact.startswith("4 ")]
     told = re.search(
@@ -139,3 +144,5 @@ def test_in_central_mode_the_step_is_the_administrator_s(
         "say" not in ask("alice", "--answer-with", owner.command(), arguments=tuple(central)).facts
     )
     assert made in done.stderr
+    assert spare.read_bytes() == spares
+    assert (users / "alice").read_text().endswith(f"{names} trust nosign\n")

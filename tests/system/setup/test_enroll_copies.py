@@ -250,3 +250,22 @@ def test_a_path_that_begins_as_another_one_does(
     assert done.returncode == 0, done.stderr
     record = (sandbox.PLACE / "central/users/bob").read_text()
     assert record.endswith(f"{files}/a.pgp2,{files}/a.pgp trust nosign\n")
+
+
+def test_a_key_that_is_added_takes_no_file_of_the_record_s_other_key(
+    bob: Account, holder: Holder, keys: Keys,
+    enroll: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:  # fmt: skip
+    """Whose key it is would be locked out, and --add keeps the record's keys."""
+    path = sandbox.PLACE / "central/keys/bob.pgp"
+    option = ("--key-file", str(path))
+    assert enroll("bob", holder.public(keys["cv25519"]), *option).returncode == 0
+    before, record = path.read_bytes(), (sandbox.PLACE / "central/users/bob").read_bytes()
+    done = enroll("bob", holder.public(keys["nistp256"]), *option, "--add")
+    assert done.returncode == 1, done.stderr
+    assert "with another key in it, and --add keeps that" in done.stderr
+    assert (path.read_bytes(), (sandbox.PLACE / "central/users/bob").read_bytes()) == (
+        before, record,
+    )  # fmt: skip
+    assert enroll("bob", holder.public(keys["cv25519"]), *option, "--add").returncode == 0
+    assert enroll("bob", holder.public(keys["nistp256"]), *option).returncode == 0, "in its place"

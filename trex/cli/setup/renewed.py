@@ -33,6 +33,12 @@ def names_for_record(
     own = [[name for name in there if _is_of(location, name, key)] for key in chosen]
     if options.key_file:
         path = keyfile.path_of(options.key_file, location)
+        if options.add and path in there and [path] not in own and keyfile.read(location, path):
+            raise CommandError(
+                f"{readable(path)}: the record names this file, with another key in it, and --add "
+                "keeps that",
+                "--key-file with another path",
+            )
         return path, there if [path] in own else [path]
     files = [name for names in own for name in names if is_file(name)]
     path = files[0] if is_new and files and len(chosen) == 1 else ""
