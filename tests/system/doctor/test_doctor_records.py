@@ -184,11 +184,17 @@ def test_what_is_said_of_a_spare_key_that_expires_soon(
         assert only()["why"] == f"From then on {then}"
 
 
-def test_an_address_that_two_keys_carry(host: Account, holder: Holder) -> None:
+def test_an_address_that_two_keys_carry(host: Account, holder: Holder, keys: Keys) -> None:
+    """What is printed against it keeps the record's other keys, or says what to write."""
     for _ in range(2):
         host.import_keys(holder.public(holder.make("twice@example.org")))
     host.write("twice@example.org trust nosign\n")
     assert only()["check"] == "key-ambiguous"
+    host.write(f"{keys['cv25519']},twice@example.org trust nosign\n")
+    assert f"--from-keyring --fingerprint {keys['cv25519']} --fingerprint " in only()["fix"]
+    spare = host.write(holder.public(keys["cv25519"]), "spare.pgp")
+    host.write(f"{spare},twice@example.org trust nosign\n")
+    assert only()["fix"].startswith("# write ")
 
 
 def test_a_message_that_is_too_large_for_one_code(host: Account, holder: Holder) -> None:

@@ -73,6 +73,12 @@ def _revoked(stage: Stage) -> None:
     stage.user.import_keys(stage.holder.public(made))
 
 
+def _revoked_of_two(stage: Stage) -> None:
+    """A key is another one then, and whose it is has to be said: the other person's stays."""
+    _revoked(stage)
+    stage.user.write(f"2of:{stage.keys['cv25519']},{stage.user.record.read_text()}")
+
+
 def _signing_only(stage: Stage) -> None:
     _made(stage, "only-signs@example.org", "signing")
 
@@ -163,6 +169,18 @@ def _twice_an_address(stage: Stage) -> None:
     for _ in range(2):
         stage.user.import_keys(stage.holder.public(stage.holder.make("twins@example.org")))
     stage.user.write("twins@example.org trust nosign\n")
+
+
+def _twice_beside_another(stage: Stage) -> None:
+    _twice_an_address(stage)
+    stage.user.write(f"2of:{stage.keys['cv25519']},twins@example.org trust nosign\n")
+
+
+def _twice_the_signer_s(stage: Stage) -> None:
+    for _ in range(2):
+        key = stage.holder.make("signers@example.org", "signing")
+        stage.user.import_keys(stage.holder.secret(key))
+    stage.user.write(f"{stage.keys['cv25519']} trust signers@example.org\n")
 
 
 def _central(stage: Stage) -> None:
@@ -280,6 +298,9 @@ CASES = [
     Case("record-SubkeyExpired", _subkey_expired, HERS, FROM_HOME, before=at_home),
     Case("record-KeyRevoked", _revoked, HERS, HANDED_IN),
     Case("record-SamePerson", record("2of:{cv25519},cv25519@example.org trust nosign"), HERS, OF_TWO),
+    Case("record-KeyNotFound", record("2of:{cv25519},nobody@example.org trust nosign"), HERS, OF_TWO),
+    Case("record-RecordError", record("2of:{cv25519},nobody trust nosign"), HERS, OF_TWO),
+    Case("record-KeyRevoked", _revoked_of_two, HERS, OF_TWO),
     Case("record-KeyNotTrusted", record("{cv25519} notrust nosign"), HERS),
     Case("record-NoEncryptionSubkey", _signing_only, HERS, FROM_HOME, before=at_home),
     Case("record-SigningKeyUnusable", _signer_cannot, HERS, {"KEY": "nosign"}),
@@ -300,6 +321,8 @@ CASES = [
     Case("key-copied", _copied, HERS),
     Case("key-copied", _shared_subkey, HERS),
     Case("key-ambiguous", _twice_an_address),
+    Case("key-ambiguous", _twice_beside_another),
+    Case("key-ambiguous", _twice_the_signer_s),
     Case("key-expires", _expires, (), FROM_HOME, before=at_home),
     Case("page", _no_pair, by_hand="there are many causes, and the message names this one"),
     Case("page-expires", _dated("login.example.org", 10),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trex.cli.delegate import as_user, hint_for
 from trex.cli.doctor.remedy import by_hand, is_of_another
 from trex.cli.location import words_of
+from trex.cli.setup.recordfile import fields_of
 from trex.errors import (
     OWNER,
     WRITABLE,
@@ -38,12 +39,17 @@ if TYPE_CHECKING:
     from trex.cli.location import Location
     from trex.errors import OpenPGPError
     from trex.login.options import Options
+    from trex.openpgp.record import AuthRecord
 
 EXTEND = (
     "{enroll} --yes --key - < FILE  # where the secret key is: {commands}; then, for FILE: "
     "gpg --armor --export {key}"
 )
 NEW_KEY = "{enroll} --yes --key - < FILE  # FILE: the user's public key"
+OF_TWO = (
+    "{enroll} --two-people --fingerprint FPR1 --fingerprint FPR2 --yes --key - < FILE  # FILE: the "
+    "keys of two people"
+)
 FIXES: dict[type[TrexError], str] = {
     OtherAccount: "trex remove{words} --user {user} --yes",
     KeyNotFound: NEW_KEY,
@@ -57,15 +63,13 @@ FIXES: dict[type[TrexError], str] = {
         "{enroll} --yes --key - < FILE  # where the secret key is: gpg --quick-add-key {key} "
         "cv25519 encr; then, for FILE: gpg --armor --export {key}"
     ),
-    SamePerson: (
-        "{enroll} --two-people --fingerprint FPR1 --fingerprint FPR2 --yes --key - < FILE  # FILE: "
-        "the keys of two people"
-    ),
+    SamePerson: OF_TWO,
     SigningKeyLocked: "{as_reader}gpg --homedir {home} --passwd {key}  # an empty new passphrase",
     SigningKeyUnusable: "{enroll} --sign-as KEY --yes  # KEY: one that can sign, or nosign",
     NotStarted: "apt install gnupg  # or correct gpg= in the PAM line",
     GpgTimedOut: "# raise gpg_timeout=; how long does gpg --list-keys take, as {reader}?",
 }
+ANEW = KeyNotFound, RecordError, KeyRevoked  # another key than before: two people need two
 
 
 def extra_lines(content: str, line: int) -> list[int]:
@@ -86,12 +90,14 @@ def evened(location: Location, extra: list[int]) -> str:
     return as_user(location.writer.name, command)
 
 
-def fix_for(location: Location, error: TrexError) -> str:
+def fix_for(location: Location, error: TrexError, content: bytes) -> str:
     """Return how a record that raises `error` becomes one that a login can use."""
     if isinstance(error, FileUnsafe):
         return _safe(location, error)
     key = error.key if isinstance(error, KeyUnusable) else ""
     fix = FIXES.get(type(error), NEW_KEY)
+    if isinstance(error, ANEW) and needed_by(location, content) > 1:
+        fix = OF_TWO
     return fix.format(
         words=words_of(location.options), user=shlex.quote(location.user.name),
         enroll=enroll_again(location), reader=location.reader.name, key=key,
@@ -114,6 +120,11 @@ def _safe(location: Location, error: FileUnsafe) -> str:
     return f"{away}; {NEW_KEY.format(enroll=enroll_again(location))}"
 
 
+def needed_by(location: Location, content: bytes) -> int:
+    """Return how many people a record asks for, however wrong it is."""
+    return fields_of(content, location.record, readable(location.user.home)).needed
+
+
 def enroll_again(location: Location) -> str:
     """Return the command that writes this record anew; what it is to change follows."""
     return enrolling(location.options, location.user.name)
@@ -129,14 +140,29 @@ def extended(location: Location, commands: str, key: str) -> str:
     return EXTEND.format(commands=commands, enroll=enroll_again(location), key=key)
 
 
+def named_by_key(location: Location, record: AuthRecord, address: str, key: str) -> str:
+    """Return how a record names a key in the place of an address; its other keys stay."""
+    if address not in record.recipients:
+        return f"{enroll_again(location)} --sign-as {key} --yes"
+    names = [key if name == address else name for name in record.recipients]
+    if not all(map(_is_plain, names)):
+        return by_hand(f"write {key} in the place of {address} in {location.shown}")
+    fingerprints = " ".join(f"--fingerprint {name}" for name in names)
+    return f"{enroll_again(location)} --from-keyring {fingerprints} --yes"
+
+
+def _is_plain(name: str) -> bool:
+    """Tell whether a record's name is the fingerprint of a primary key."""
+    return not is_file(name) and "@" not in name and ONE_SUBKEY not in name
+
+
 def without(location: Location, why: OpenPGPError, left: list[str]) -> str:
     """Return how a key that is left out can answer again, or leaves the record to the others."""
     if isinstance(why, KeyExpired):
         again = f"{enroll_again(location)} --add"
         return EXTEND.format(commands=why.commands, enroll=again, key=why.key)
     key = why.key if isinstance(why, KeyUnusable) and not isinstance(why, KeyNotFound) else ""
-    plain = [not is_file(name) and "@" not in name and ONE_SUBKEY not in name for name in left]
-    if not key.isalnum() or not all(plain):
+    if not key.isalnum() or not all(map(_is_plain, left)):
         return by_hand(f"take it out of {location.shown}")
     user = shlex.quote(location.user.name)
     return f"trex revoke{words_of(location.options)} --user {user} {key} --yes"

@@ -15,6 +15,7 @@ from trex.cli.doctor.enrolment import (
     extended,
     extra_lines,
     fix_for,
+    named_by_key,
     without,
 )
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
@@ -97,7 +98,9 @@ def check_record(location: Location, service: str) -> Examined:
     for name, listing in told["listings"].items():
         is_signer = name == examined.record.sign_as and name not in examined.record.recipients
         then = SPARE if is_spare and not is_signer else LAST
-        examined.findings += _check_key(location, name, listing, then, is_signer=is_signer)
+        examined.findings += _check_key(
+            location, examined.record, name, listing, then, is_signer=is_signer
+        )
     examined.findings += [_copied(location, *copy) for copy in told["copies"]]
     if examined.record.web_qr and location.options.web and len(examined.message) > QR_BYTES:
         what = f"{subject}: a message of {len(examined.message)} bytes"
@@ -111,6 +114,7 @@ def _examine(location: Location, service: str) -> dict[str, Any]:
     """Do what a login does up to its prompt, in a process of the reader's."""
     told: dict[str, Any] = {"fault": None, "warnings": [], "listings": {}, "copies": [], "gpg": ""}
     told |= {"extra": [], "home": {}, "left_out": []}
+    content = b""
     try:
         if is_absent(location.record, location.reader):
             raise NoRecord(f"{location.shown}: no such file")
@@ -142,7 +146,7 @@ def _examine(location: Location, service: str) -> dict[str, Any]:
             "check": f"record-{type(error).__name__}",
             "absent": isinstance(error, NoRecord),
             "text": str(error),
-            "fix": fix_for(location, error),
+            "fix": fix_for(location, error, content),
         }
     return told
 
@@ -232,8 +236,8 @@ def _message(
         return gpg.message().armored, gpg.left_out
 
 
-def _check_key(
-    location: Location, name: str, listing: str, then: str, *, is_signer: bool
+def _check_key(  # noqa: PLR0913 (what there is to know of a key)
+    location: Location, record: AuthRecord, name: str, listing: str, then: str, *, is_signer: bool
 ) -> list[Finding]:
     findings = []
     keys = parse_listing(listing)
@@ -242,8 +246,8 @@ def _check_key(
             Finding("key-ambiguous", WARNING,
                     f"{location.user.name}: {len(keys)} keys carry the address {name}",
                     "gpg chooses one of them, perhaps a key that another person has added.",
-                    f"{enroll_again(location)} --from-keyring --fingerprint "
-                    f"{keys[0].fingerprint} --yes  # if that is the right one of them",
+                    f"{named_by_key(location, record, name, keys[0].fingerprint)}  "
+                    "# if that is the right one of them",
                     location.user.name)
         )  # fmt: skip
     named, _ = verdict(name, keys, trust=True, use=SIGN if is_signer else ENCRYPT)
