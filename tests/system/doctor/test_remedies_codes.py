@@ -210,6 +210,7 @@ RECOVERY = [
     Case("recovery-room", by_hand="what takes the room is the administrator's to remove"),
     Case("recovery-always", by_hand="which line is to come first is the administrator's to say"),
     Case("recovery-untold", by_hand="an argument of another line: which, its text says"),
+    Case("two-alone", unrun="test_doctor_two_people types the command for a sheet of codes"),
     Case("recovery-orphan", unrun="test_doctor_recovery types it for such an account"),
 ]
 CASES = [

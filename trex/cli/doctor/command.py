@@ -12,6 +12,7 @@ import click
 
 from trex.cli.completing import accounts, services
 from trex.cli.doctor.admission import account_stack, check_account_stack, check_admission
+from trex.cli.doctor.alone import check_alone
 from trex.cli.doctor.callers import check_callers, is_called_by_users
 from trex.cli.doctor.client import check_client, is_server
 from trex.cli.doctor.clock import check_clock
@@ -202,6 +203,7 @@ def _check_lines(
         check_line(options, users, service, online=online)
         for (_, options), users in zip(lines, who, strict=True)
     ]
+    findings += check_alone(stack, asking, who)
     if is_one_of_two([rule for rule, _ in asking]):
         found = either(found)
     return list(dict.fromkeys([*findings, *(finding for some in found for finding in some)]))
