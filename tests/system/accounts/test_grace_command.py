@@ -102,6 +102,25 @@ def test_a_user_s_periods_are_ended_or_everybody_s(
     assert [asked("alice"), asked("bob")] == [True, True]
 
 
+@pytest.mark.parametrize(("user", "count"), [("alice", 2), ("gone", 1)])
+def test_what_is_remembered_under_a_name_ends_whatever_uid_has_it_now(
+    alice: Account, asked: Callable[..., bool], user: str, count: int
+) -> None:
+    """The account may be gone, or have another uid: trex grace list shows it by that name."""
+    asked()
+    content = only_file(alice).read_text()
+    (PLACE / "4711").mkdir(mode=0o700)
+    other = PLACE / "4711" / only_file(alice).name
+    other.write_text(
+        content.replace("user alice\n", f"user {user}\n").replace(f"uid {alice.uid}", "uid 4711")
+    )
+    other.chmod(0o600)
+    assert run("grace", "list", "--user", user).count(f"{user}: ") == count
+    assert run("grace", "clear", "--user", user).startswith(f"Ended: {count} grace period")
+    assert run("grace", "list", "--user", user) == "Nobody has a grace period now.\n"
+    assert asked() == (user == "alice"), "nobody else's"
+
+
 @pytest.mark.parametrize("words", [(), ("--all", "--user", "alice"), ("--user", "no-such")])
 def test_whose_periods_end_has_to_be_said(alice: Account, words: tuple[str, ...]) -> None:
     run("grace", "clear", *words, status=1)

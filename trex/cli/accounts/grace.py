@@ -12,7 +12,7 @@ from trex.cli.completing import accounts
 from trex.cli.errors import CommandError
 from trex.cli.remembered import end_grace
 from trex.cli.terminal import answer, say
-from trex.errors import FileUnsafe, one_line
+from trex.errors import FileUnsafe, UserUnknown, one_line
 from trex.login.challenge import now
 from trex.login.grace import SECOND, boot_id
 from trex.login.gracefile import states
@@ -72,9 +72,24 @@ def clear(user: str | None, *, everybody: bool) -> None:
     if everybody == bool(user):
         raise click.UsageError("expected --user NAME or --all")
     _check_root("clear")
-    count = end_grace(find_account(user).uid if user else None)
+    count = sum(map(end_grace, sorted(_uids(user)))) if user else end_grace(None)
     whose = user or "everybody"
     answer(f"Ended: {count} grace period{'s' * (count != 1)} of {whose}")
+
+
+def _uids(user: str) -> set[int]:
+    """Return the uid of a user, and those that are remembered: the account may be gone by now.
+
+    Raises UserUnknown.
+    """
+    known = [state for state in states() if not isinstance(state, FileUnsafe)]
+    found = {int(state["uid"]) for state in known if state["user"] == user}
+    try:
+        return found | {find_account(user).uid}
+    except UserUnknown:
+        if not found:
+            raise
+        return found
 
 
 def seconds_left(state: dict[str, str]) -> int:
