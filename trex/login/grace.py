@@ -71,11 +71,10 @@ class Grace:
         try:
             if os.geteuid() != 0:
                 raise PermissionError("the program does not run as root")
-            self._origin = origin_of(login)
             self._boot = boot_id()
             self._clearings = clearings(account.uid)  # before anything is judged
+            self._origin = origin_of(login)
         except (OSError, TrexError) as error:
-            self._origin = ""
             login.steps.append(f"no grace period: {error}")
 
     def earlier_successes(self, method: "Method") -> "Iterator[EarlierSuccess]":

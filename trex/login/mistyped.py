@@ -25,6 +25,6 @@ def reason(name: str, flags: "Sequence[str]", readers: "Sequence[str]") -> str:
     if name in ELSEWHERE:
         return f"is pam_google_authenticator's: {ELSEWHERE[name]}"
     spelled = {**{flag: flag for flag in flags}, **{reader: f"{reader}=" for reader in readers}}
-    close = get_close_matches(cut(name).lower(), spelled, n=1)
+    close = get_close_matches(cut(name).lower(), spelled)
     hint = f', did you mean "{spelled[close[0]]}"?' if close else ""
     return f"is unknown{hint}"

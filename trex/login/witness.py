@@ -29,7 +29,6 @@ def bear_witness(login: "Login") -> None:
         return
     place = f"{PLACE}/{login.service.lower()}"
     try:
-        os.lstat(native(place))
         parent, started = status_of_process(login.caller)
         _note(place, login.caller, started, login.account)
         if _is_session_of(parent, login.caller):

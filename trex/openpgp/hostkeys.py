@@ -59,7 +59,7 @@ def read_key(path: str) -> str:
 
     Raises FileUnsafe or NoRecord if the file does not count.
     """
-    words = read_safely(path, ROOT).split(maxsplit=2)
+    words = read_safely(path, ROOT).split()
     try:
         return key_named(*words[:2])
     except (TypeError, ValueError):

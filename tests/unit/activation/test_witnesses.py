@@ -73,6 +73,43 @@ def test_the_process_of_one_connection_is_sshd_s_own_and_root_s(
         assert witness._is_session_of(parent, caller) is is_noted
 
 
+@contextmanager
+def asking(title: str) -> Iterator[list[int]]:
+    """Yield a process that asks PAM, and its parent with that title."""
+    code = "sh -c 'echo $$; read end'; exit"
+    with subprocess.Popen(
+        [title, "-c", code], executable="/bin/sh", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout
+        yield [int(parent.stdout.readline()), parent.pid]
+
+
+@pytest.mark.parametrize(("title", "both"), [("sshd: alice [priv]", True), ("sshd: alice", False)])
+def test_the_process_that_asks_is_noted_and_sshd_s_for_its_connection(
+    notes: Path, title: str, both: bool
+) -> None:
+    login = Login("Alice", "SSHD", "", [])
+    login.account = "alice"
+    before = os.listdir("/proc/self/fd")
+    with asking(title) as processes:
+        assert witness.status_of_process(processes[0])[0] == processes[1]
+        login.caller = processes[0]
+        witness.bear_witness(login)
+        expected = [f"{pid}.{witness.status_of_process(pid)[1]}" for pid in processes]
+    assert {path.name for path in (notes / "sshd").iterdir()} == set(expected[: 1 + both])
+    for path in (notes / "sshd").iterdir():
+        assert path.read_text() == "alice"
+        assert path.stat().st_mode & 0o7777 == 0o600
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_link_in_the_place_of_a_note_is_not_followed(notes: Path) -> None:
+    name = f"{HERE}.{witness.status_of_process(HERE)[1]}"
+    (notes / "sshd" / name).symlink_to(notes / "elsewhere")
+    witness.bear_witness(Login("alice", "sshd", "", []))
+    assert noted(notes) == [".since"]
+
+
 def test_a_note_counts_only_of_a_process_that_is_younger(notes: Path) -> None:
     started = witness.status_of_process(HERE)[1]
     note = notes / "sshd" / f"{HERE}.{started}"

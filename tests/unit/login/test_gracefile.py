@@ -17,8 +17,10 @@ import trex.login.grace
 from trex.errors import ACCEPTED, LATE, WRONG, FileUnsafe, NoRecord, NotGivenBack
 from trex.login import gracefile
 from trex.login.challenge import Challenge, now
-from trex.login.grace import Grace
+from trex.login.grace import EarlierSuccess, Grace
 from trex.login.gracefile import (
+    MOST,
+    cleared_at,
     content_of,
     forget_successes,
     parse,
@@ -47,6 +49,9 @@ WHOLE = content_of(FIELDS)
 
 def test_what_is_written_is_read_again() -> None:
     assert parse(WHOLE, "/run/x") == FIELDS
+    other = {**FIELDS, "origin": "terminal 34816, session 1 of 2", "since": "1" * 20,
+             "proof": "0123456789abcdef" * 4}  # fmt: skip
+    assert parse(content_of(other), "/run/x") == other
 
 
 @pytest.mark.parametrize(
@@ -56,7 +61,9 @@ def test_what_is_written_is_read_again() -> None:
      WHOLE.replace(b"since 17", b"since"), WHOLE.replace(b"since 17", b"since " + b"1" * 21),
      WHOLE.replace(b"aaaa\n", b"AAAA\n"), WHOLE.replace(b"aaaa\n", b"\n"),
      WHOLE.replace(b"uid 1000\n", b""), WHOLE.replace(b"uid 1000\n", b"uid 1000\nuid 1000\n"),
-     WHOLE.replace(b"alice", b"\xff")],
+     WHOLE.replace(b"alice", b"\xff"), WHOLE + b"x",
+     WHOLE.replace(b"since 17", "since \u0661\u0667".encode()),
+     WHOLE.replace(b"since 17", "since \u00b2".encode())],
 )  # fmt: skip
 def test_what_is_not_whole_is_nothing(content: bytes) -> None:
     with pytest.raises(FileUnsafe, match="something else, or a part of it"):
@@ -104,6 +111,10 @@ def period(seconds: int = 60, address: str = "192.0.2.1", *more: str) -> Grace:
     return Grace(login, parse_options(arguments), ALICE, ALICE)
 
 
+def steps(grace: Grace) -> list[str]:
+    return grace._login.steps
+
+
 def succeed(grace: Grace) -> None:
     challenge = Challenge(60)
     challenge.basis = lambda: Method_.text
@@ -130,6 +141,38 @@ def test_a_period_that_ends_between_reading_and_judging_is_over(host: Host) -> N
     one.deadline = now()
     assert one.judge(one.obtain(NOBODY_ASKED)) is LATE
     assert not one.is_right
+
+
+@pytest.mark.parametrize(("ago", "counts"), [(-0.001, 0), (0, 1), (59.999, 1), (60, 0)])
+def test_a_period_begins_with_the_success_and_ends_to_the_moment(
+    host: Host, monkeypatch: pytest.MonkeyPatch, ago: float, counts: int
+) -> None:
+    monkeypatch.setattr(time, "clock_gettime_ns", lambda _: 5_000_000_000)
+    monkeypatch.setattr(trex.login.grace, "now", lambda: 5 + ago)
+    succeed(period())
+    assert len(list(period().earlier_successes(cast("Method", Method_())))) == counts
+
+
+@pytest.mark.parametrize(("ago", "left"), [(10, 50), (59.7, 0), (62, 0)])
+def test_the_log_says_how_long_the_period_still_lasts(
+    host: Host, monkeypatch: pytest.MonkeyPatch, ago: float, left: int
+) -> None:
+    """It is 0 where a login is stopped just after its judgement."""
+    succeed(period())
+    later = period()
+    (one,) = later.earlier_successes(cast("Method", Method_()))
+    assert isinstance(one, EarlierSuccess)
+    monkeypatch.setattr(trex.login.grace, "now", lambda: one.deadline - 60 + ago)
+    assert one.judge(one.obtain(NOBODY_ASKED)) is ACCEPTED
+    assert later._login.remark == f"not asked: {left} seconds of the grace period are left"
+
+
+def test_where_nothing_is_remembered_no_gpg_is_started(host: Host) -> None:
+    class Asked(Method_):
+        def basis(self, *_: object) -> bytes:
+            raise AssertionError
+
+    assert judged(period(), Asked()) == []
 
 
 @pytest.mark.parametrize("ends", ["the period", "the administrator"])
@@ -177,6 +220,29 @@ def test_a_login_that_another_module_has_noted_counts_for_the_period_alone(
     host: Host, ago: int, expected: list[Outcome]
 ) -> None:
     assert judged(period(), Noting(host, ago)) == expected
+
+
+@pytest.mark.parametrize(
+    ("noted", "counts"),
+    [(939, 0), (940, 0), (941, 1), (1000, 1), (1001, 0)],
+)
+def test_what_another_module_has_noted_counts_by_the_second(
+    host: Host, monkeypatch: pytest.MonkeyPatch, place: Path, noted: int, counts: int
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    monkeypatch.setattr(trex.login.grace, "now", lambda: 500.0)
+    noting = Noting(host, 1000 - noted)
+
+    def found() -> int:
+        return len(list(period().earlier_successes(cast("Method", noting))))
+
+    assert found() == counts
+    forget_successes(1000)
+    os.utime(place / "cleared.1000", (noted, noted))
+    assert found() == 0, "cleared in the same second"
+    monkeypatch.setattr(trex.login.grace, "now", lambda: 1000.0 - noted)
+    os.utime(place / "cleared.1000", (1, 1))
+    assert found() == 0, "noted before the boot, or as it came"
 
 
 @pytest.mark.usefixtures("place")
@@ -258,7 +324,9 @@ def test_another_basis_or_line_is_wrong(host: Host) -> None:
     succeed(period())
     other = Method_()
     other.text = b"as it was not"
-    assert judged(period(), other) == [WRONG]
+    another = period()
+    assert judged(another, other) == [WRONG]
+    assert another._login.remark == ""
     assert judged(period(60, "192.0.2.1", "timeout=599")) == [WRONG]
     assert judged(period(61)) == [WRONG]
 
@@ -292,8 +360,63 @@ def test_what_was_written_for_another_user_service_method_or_place_is_wrong(
 
 def test_what_a_success_rests_on_has_to_be_known(host: Host) -> None:
     """As where a key was revoked just as its response came."""
-    period().remember(Challenge(60))
+    begun = period()
+    begun.remember(Challenge(60))
     assert host.files == {}
+    assert steps(begun) == ["no grace period: changed meanwhile, or for two people"]
+
+
+def test_names_cannot_add_fields_and_fit(host: Host) -> None:
+    arguments = ["grace_period=60"]
+    long = Account("a\nproof " + "b" * 300, 1000, 1000, "/home/alice", [])
+    login = Login(long.name, "s\nproof " + "d" * 300, "192.0.2.1", arguments)
+    succeed(Grace(login, parse_options(arguments), long, long))
+    ((name, fields),) = host.files.items()
+    assert name.isalnum()
+    assert {len(fields[one].encode()) for one in ("user", "service")} == {255}
+    assert parse(content_of(fields), name) == fields
+
+
+@pytest.mark.parametrize("fault", ["record", "file"])
+def test_what_cannot_be_read_is_told_and_has_the_question_asked(
+    host: Host, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """The login itself says what is wrong with a record; nothing else does of root's file."""
+
+    class Unsafe(Method_):
+        def basis(self, *_: object) -> bytes:
+            raise FileUnsafe("/x", "a", "b")
+
+    def unsafe(*_: object) -> None:
+        raise FileUnsafe("/x", "a", "b")
+
+    succeed(period())
+    if fault == "file":
+        monkeypatch.setattr(trex.login.grace, "read_state", unsafe)
+    begun = period()
+    assert judged(begun, Unsafe()) == []
+    told = [f"no grace period: {FileUnsafe('/x', 'a', 'b')}"]
+    seen = [f"an earlier success cannot be read: {FileUnsafe('/x', 'a', 'b')}"]
+    assert (steps(begun), begun._login.warnings) == (
+        (told, []) if fault == "record" else ([], seen)
+    )
+
+
+def test_a_boot_is_known_by_the_kernel_s_name_for_it() -> None:
+    assert trex.login.grace.boot_id() == Path(trex.login.grace.BOOT).read_text().strip()
+
+
+@pytest.mark.parametrize("missing", ["boot", "origin"])
+def test_without_boot_or_origin_there_is_no_grace_period(
+    host: Host, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    if missing == "boot":
+        monkeypatch.setattr(trex.login.grace, "BOOT", "/nonexistent")
+    begun = period(60, "192.0.2.1" if missing == "boot" else "office.example.org")
+    succeed(begun)
+    assert host.files == {}
+    (told,) = steps(begun)
+    assert told.startswith("no grace period: ")
 
 
 def test_ids_that_are_not_given_back_end_the_login_and_not_the_grace_period_alone(
@@ -318,10 +441,13 @@ def test_without_root_nothing_is_read_or_written(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     succeed(period())
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert judged(period()) == []
     host.files.clear()
-    succeed(period())
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    begun = period()
+    assert steps(begun) == ["no grace period: the program does not run as root"]
+    monkeypatch.setattr(trex.login.grace, "read_state", None)
+    assert judged(begun) == []
+    succeed(begun)
     assert host.files == {}
 
 
@@ -375,6 +501,52 @@ def test_a_login_that_is_ended_while_it_writes_leaves_all_or_nothing(
     assert read_state(1000, "name") == FIELDS
     assert forget_successes(1000) == 1
     assert not (place / "1000").exists()
+
+
+def modes(place: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o7777 for path in (place, *place.rglob("*"))}
+
+
+def test_all_of_it_is_root_s_alone(place: Path) -> None:
+    forget_successes()
+    assert modes(place) == {"grace": 0o700, "cleared": 0o600}
+    (place / "cleared").unlink()
+    place.rmdir()
+    write_state(1000, "name", FIELDS)
+    assert modes(place) == {"grace": 0o700, "1000": 0o700, "name": 0o600}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_that_is_not_root_s_is_told_in_its_place(place: Path) -> None:
+    write_state(1000, "hers", FIELDS)
+    write_state(1000, "mine", FIELDS)
+    os.chown(place / "1000" / "hers", 1, 0)
+    with pytest.raises(FileUnsafe, match="owner uid 1"):
+        read_state(1000, "hers")
+    unsafe, mine = states()
+    assert isinstance(unsafe, FileUnsafe)
+    assert mine == FIELDS
+
+
+def test_a_new_file_takes_the_place_of_the_oldest(place: Path) -> None:
+    """A link to nothing, too: who has written one is not asked what it is."""
+    directory = place / "1000"
+    directory.mkdir(parents=True, mode=0o700)
+    for number in range(1, MOST + 2):
+        (directory / f"{number}").symlink_to("/nonexistent")
+        os.utime(directory / f"{number}", (number, number), follow_symlinks=False)
+    write_state(1000, "name", FIELDS)
+    write_state(1000, "other", FIELDS)
+    kept = sorted(path.name for path in directory.iterdir())
+    assert kept == sorted([*(f"{number}" for number in range(4, MOST + 2)), "name", "other"])
+    assert len(kept) == MOST == 64
+
+
+def test_where_it_is_unknown_what_was_cleared_nothing_is_taken_for_later(place: Path) -> None:
+    assert cleared_at(1000) == 0
+    place.touch(0o600)
+    with pytest.raises(FileUnsafe, match="expected a file that can be read"):
+        cleared_at(1000)
 
 
 @pytest.mark.parametrize("whose", ["", "1000"])

@@ -129,6 +129,9 @@ def test_one_login_s_options_are_not_another_s() -> None:
         ("run_as=", "the name of an account"),
         ("run_as=../root", "the name of an account"),
         ("run_as=-x", "the name of an account"),
+        ("run_as=a/b", "the name of an account"),
+        ("message=", "prompt or info"),
+        ("message=page", "prompt or info"),
         ("prompt=", "a text of 1 to 200 characters"),
         ("prompt=" + "x" * 201, "a text of 1 to 200 characters"),
         ("prompt=a\nb", "control characters"),
@@ -171,7 +174,7 @@ def test_one_login_s_options_are_not_another_s() -> None:
         ("web_host=-a", "a host's name or address"),
         ("web_host=a..b", "a host's name or address"),
         ("web_host=" + "a" * 64, "a host's name or address"),
-        ("web_host=" + "a." * 127 + "a", "a host's name or address"),
+        ("web_host=" + "a." * 126 + "aa", "a host's name or address"),
         ("web_host=192.0.2.256", "a host's name or address"),
         ("web_host=\u00e9", "a host's name or address"),
         ("grace_period=0", "seconds from 1 to 604800"),
@@ -197,10 +200,20 @@ def test_whatever_is_not_an_argument_is_refused_with_its_reason(argument: str, r
 
 @pytest.mark.parametrize(
     "host", ["server", "server.example.org", "server.example.org.", "192.0.2.1", "2001:db8::1",
-             "a" * 63 + ".example", "xn--bcher-kva.example", "web_1.example"],
+             "a" * 63 + ".example", "a." * 126 + "a", "xn--bcher-kva.example", "web_1.example"],
 )  # fmt: skip
 def test_a_page_s_host_is_a_name_or_an_address(host: str) -> None:
     assert parse_options([f"web_host={host}"]).web_host == host
+
+
+@pytest.mark.parametrize("size", [(40, 20), (120, 64)])
+def test_a_code_has_the_limits_themselves(size: tuple[int, int]) -> None:
+    columns, lines = size
+    assert parse_options([f"qr_size={columns}x{lines}"]).qr_size == size
+
+
+def test_a_prompt_has_up_to_200_characters() -> None:
+    assert parse_options(["prompt=" + "x" * 200]).prompt == "x" * 200
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import pwd
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,11 +14,13 @@ import pytest
 from trex.login import origin
 from trex.login.method import Login
 from trex.login.origin import NoOrigin, is_remote, origin_of
+from trex.login.witness import status_of_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OWN_NAME = pwd.getpwuid(os.getuid()).pw_name
+NOBODY = pwd.getpwnam("nobody").pw_uid
 OWN_LINE = f"uid {os.getuid()}, audit "
 
 
@@ -65,6 +68,13 @@ def test_a_server_s_login_comes_from_an_address(address: str) -> None:
     assert is_remote(address)
 
 
+@pytest.mark.parametrize("name", ["office.example.org", "UNKNOWN", "192.0.2.1 "])
+def test_a_name_is_no_place(name: str) -> None:
+    """It is what the DNS says of one today."""
+    with pytest.raises(NoOrigin, match="expected an address as remote host"):
+        origin_of(login(name))
+
+
 def test_a_set_user_id_program_has_no_address(
     monkeypatch: pytest.MonkeyPatch, at_a_terminal: int, without_terminal: int
 ) -> None:
@@ -75,8 +85,37 @@ def test_a_set_user_id_program_has_no_address(
     assert not is_remote(origin_of(login("192.0.2.1", caller=at_a_terminal)))
 
 
-def test_the_kernel_says_whether_a_program_is_set_user_id() -> None:
-    assert not origin._is_set_id(os.getpid())
+@pytest.fixture
+def as_if_set_user_id() -> Iterator[int]:
+    """A process that was started with root's effective uid and the real one of nobody."""
+    code = f"import os; os.setresuid({NOBODY}, 0, 0); os.execv('/bin/cat', ['cat'])"
+    with subprocess.Popen(
+        [sys.executable, "-I", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdin
+        assert child.stdout
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+        child.stdout.readline()
+        yield child.pid
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start it")
+def test_the_kernel_says_whether_a_program_is_set_user_id_and_who_has_started_it(
+    as_if_set_user_id: int,
+) -> None:
+    assert origin._is_set_id(as_if_set_user_id) is True
+    assert origin._real_uid(as_if_set_user_id) == NOBODY
+    assert origin._is_set_id(os.getpid()) is False
+
+
+def test_the_audit_session_is_a_number_or_a_dash() -> None:
+    """A kernel without audit has no such file, and a process that has gone has none either."""
+    kept = Path("/proc/self/sessionid")
+    assert origin._audit_session(os.getpid()) == (kept.read_text() if kept.exists() else "-")
+    gone = subprocess.Popen(["/bin/true"])
+    gone.wait()
+    assert origin._audit_session(gone.pid) == "-"
 
 
 def test_a_session_is_known_by_number_and_start(
@@ -85,7 +124,8 @@ def test_a_session_is_known_by_number_and_start(
     first = origin_of(login(caller=at_a_terminal))
     device = int(origin._stat(at_a_terminal)[4])  # tty_nr (proc(5))
     assert os.major(device) == 136, "a pseudo terminal (devices.txt)"
-    assert first.startswith(f"terminal {device}, session {at_a_terminal} of ")
+    started = status_of_process(at_a_terminal)[1]
+    assert first.startswith(f"terminal {device}, session {at_a_terminal} of {started}, ")
     assert OWN_LINE in first
     assert origin_of(login(caller=at_a_terminal)) == first
     real = origin._stat
@@ -110,8 +150,7 @@ def test_who_has_started_a_program_that_has_given_up_its_real_uid_is_whom_it_say
 ) -> None:
     """As sudo may: otherwise one in a session would use the grace period of another in it."""
     monkeypatch.setattr(origin, "_real_uid", lambda _: 0)
-    nobody = pwd.getpwnam("nobody").pw_uid
-    assert f", uid {nobody}, " in origin_of(login(invoker="nobody", caller=at_a_terminal))
+    assert f", uid {NOBODY}, " in origin_of(login(invoker="nobody", caller=at_a_terminal))
 
 
 def test_the_real_uid_is_not_another_s(at_a_terminal: int, monkeypatch: pytest.MonkeyPatch) -> None:

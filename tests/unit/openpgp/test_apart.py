@@ -10,7 +10,7 @@ import pytest
 from trex.errors import ACCEPTED, MISSING, WRONG
 from trex.login.options import parse_options
 from trex.openpgp.apart import TwoTexts, _check_apart
-from trex.openpgp.errors import SamePerson
+from trex.openpgp.errors import KeyEnded, SamePerson
 from trex.openpgp.gpg import Gpg
 from trex.openpgp.method import background_of, gpg_for
 from trex.openpgp.recipients import Chosen
@@ -68,6 +68,31 @@ def test_the_text_of_a_key_that_was_left_out_is_not_right_and_who_answered_is_no
     _, b, c = other.plaintext.decode().split()
     assert other.judge(f"{c} {b}") is ACCEPTED
     assert told == ["B" * 40, "C" * 40, "the signer's"]
+
+
+class Ended:
+    """A standing whose keys do not count any more."""
+
+    def check(self) -> None:
+        raise KeyEnded("A" * 40)
+
+
+def test_two_right_texts_for_keys_that_have_ended_let_nobody_in() -> None:
+    challenge, texts = made(NAMES)
+    challenge.standing = Ended()  # type: ignore[assignment]
+    with pytest.raises(KeyEnded):
+        challenge.judge(f"{texts[0]} {texts[1]}")
+    challenge, texts = made(NAMES)
+    challenge.standing = Ended()  # type: ignore[assignment]
+    assert challenge.judge("x y") is WRONG
+
+
+@pytest.mark.parametrize(("question", "last"), [("", "Both responses: "), ("Both? ", "Both? ")])
+def test_the_prompt_says_what_is_to_be_done_and_has_no_code(question: str, last: str) -> None:
+    shown = made(NAMES)[0].prompt("alice", "Message 1 of 2\n", "a code\n", 600, question)
+    assert "a code" not in shown
+    assert "two people decrypt one message each;\nanswer with both texts, in any order." in shown
+    assert shown.rpartition("\n")[2] == last
 
 
 @pytest.mark.parametrize(
