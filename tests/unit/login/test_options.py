@@ -74,6 +74,11 @@ def test_one_login_s_options_are_not_another_s() -> None:
     assert parse_options([]).timeout == 600
 
 
+def test_the_defaults_that_the_table_of_arguments_has_in_words() -> None:
+    """tests/unit/test_documents.py holds the others to it."""
+    assert (Options.qr_size, Options.web_ports) == ((80, 50), (0, 0))
+
+
 @pytest.mark.parametrize(
     ("argument", "reason"),
     [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.accounts import own_account
-from tests.support.publickeys import ALICE, BOB, CAROL, ENDS, exported, keyring
+from tests.support.publickeys import ALICE, BOB, CAROL, DAVE, ENDS, exported, keyring
 from tests.support.recovery import CODES, text
 from trex.errors import GpgFailed, NotGivenBack
 from trex.login.options import parse_options
@@ -96,6 +96,13 @@ def test_what_becomes_of_a_login_then_depends_on_the_other_keys(
 ) -> None:
     monkeypatch.setattr(Gpg, "people", people)
     assert desk.told(record) == f"{expires(then)}Then here: trex enroll --add --key key.asc"
+
+
+def test_of_two_keys_that_end_soon_the_first_to_end_is_told(desk: Desk) -> None:
+    keyring(desk.home, "until-2099", "until-may-2099")
+    told = desk.told(f"{LEAVES_OUT}{BOB},{DAVE}")
+    assert f"of the key {DAVE} expires on 2099-05-31. From then on you cannot log in." in told
+    assert BOB not in told
 
 
 def test_one_key_alone_is_not_left_out(desk: Desk) -> None:

@@ -82,6 +82,16 @@ def test_a_file_that_goes_is_a_change_too(desk: Desk) -> None:
     assert not standing.is_unchanged()
 
 
+def test_a_keyring_under_another_name_is_a_change_too(desk: Desk) -> None:
+    """Behind a link it has the inode and the time that it had."""
+    ring = desk.home / "pubring.gpg"
+    ring.rename(desk.place / "ring")
+    ring.with_suffix(".kbx").symlink_to(desk.place / "ring")
+    standing = desk.begin(FIRST)
+    ring.with_suffix(".kbx").rename(ring)
+    assert not standing.is_unchanged()
+
+
 def test_what_is_added_meanwhile_keeps_nobody_out(desk: Desk) -> None:
     standing = desk.begin(*BOTH)
     keyring(desk.home, "until-2099", "two-subkeys")

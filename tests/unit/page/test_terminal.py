@@ -16,7 +16,7 @@ from tests.support.screen import as_picture, by_zbar, by_zxing
 from trex.errors import PageUnavailable
 from trex.login.method import Login
 from trex.login.options import MOST_QR, Options
-from trex.page import terminal
+from trex.page import needs, terminal
 from trex.page.process.drawing import encode
 from trex.page.process.matrix import told
 from trex.page.terminal import BELOW, LARGE, UNAVAILABLE, TerminalCode, TooLarge, drawn, modules_of
@@ -71,6 +71,7 @@ def test_the_quiet_zone_has_four_modules_above_and_below() -> None:
     for lines, quiet in ((dark, "\u2588" * 29), (light, "")):
         assert lines[:2] == lines[-3:-1] == [quiet] * 2
         assert quiet not in (lines[2], lines[-4])
+    assert (dark[2][:5], dark[2][-5:]) == ("\u2588" * 4 + " ", " " + "\u2588" * 4)
 
 
 def test_lines_are_counted_with_those_below_that_have_to_be_in_sight() -> None:
@@ -101,7 +102,7 @@ def test_a_code_that_may_be_drawn_fits_into_a_report(version: int) -> None:
         ("drawn 0 0", "the message is too long for any"),
         *[(line, "expected a code from its process, found something else") for line in (
             "drawn", "drawn ", "drawn 21", "drawn 21 ", "drawn 22 0", "drawn 181 0", "drawn -21 0",
-            "drawn 21 1", f"drawn 21 {1 << 441:x}", f"drawn 21 {'F' * 110}", "drawn 21 0x1",
+            "drawn 0021 0", "drawn 21 1", f"drawn 21 {1 << 441:x}", f"drawn 21 {'F' * 110}", "drawn 21 0x1",
             "drawn 21 \x1b[2J", "drawn \u0662\u0661 0", "drawn 25 " + "f" * 4000,
         )],
     ],
@@ -149,6 +150,7 @@ def test_its_process_is_confined_draws_and_ends(login: Login) -> None:
     assert by_zbar(as_picture("\n".join(lines[1:-2]), is_dark=True)) == message(470)
     assert not os.path.exists(f"/proc/{pid}")
     assert login.warnings == []
+    assert login.steps == ["a QR code in the prompt, 73 modules on a side"]
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
@@ -208,6 +210,17 @@ def test_it_has_an_account_of_its_own(name: str, reason: str, login: Login) -> N
         code.open(reader, user)
         assert code.show(message(395)) == UNAVAILABLE
         assert login.warnings.pop() == f"no QR code in the prompt: {reason}"
+
+
+def test_without_the_library_no_process_is_started(
+    login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(needs, "DEBIAN_PACKAGES", "/nonexistent")
+    code = code_for(login)
+    code.open(USER, USER)
+    assert code.show(message(395)) == UNAVAILABLE
+    missing = "Debian's package python3-qrcode is missing"
+    assert login.warnings == [f"no QR code in the prompt: {missing}"]
 
 
 def test_a_login_without_a_descriptor_to_spare_has_no_code(
