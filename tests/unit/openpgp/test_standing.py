@@ -42,7 +42,7 @@ class Desk:
 
     def begin(self, *used: str, asked: str = ALICE, arguments: tuple[str, ...] = ()) -> Standing:
         """Return what stands of a challenge whose message is for these subkeys."""
-        options = parse_options(list(arguments))
+        options = parse_options(["gpg_timeout=300", *arguments])
         standing = Standing(options, ME, ME, str(self.record), str(self.home))
         standing.watch(parse_record(self.record.read_bytes(), str(self.record), "/"))
         key = Chosen(asked, ALICE, list(used))
