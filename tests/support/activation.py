@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.sandbox import PLACE
 from tests.support.servers import end, free_port, wait_for_port
 from tests.support.sshd import PATIENT, version
+from trex.cli.activation import plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +26,9 @@ WITNESSES = Path("/run/trex-pam.activation")
 PAM = Path("/etc/pam.d/sshd")
 DROP_IN = Path("/etc/ssh/sshd_config.d/01-trex.conf")
 WATCHER = "cli/activation/back.py"
+NOBODY_LISTENS = re.compile(
+    r"Connection (refused|reset)|^kex_exchange_identification: ", re.MULTILINE
+)
 
 
 def run(*command: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -63,13 +70,27 @@ class HostSshd:
                 "-i", str(self.directory / "client_key"), *options, f"{user}@127.0.0.1"]  # fmt: skip
 
     def log_in(self, user: str, askpass: Path, what: str) -> subprocess.CompletedProcess[str]:
-        """Log in with both keys and run `what` there."""
-        return subprocess.run(
-            [*self.command(user), what], capture_output=True, text=True, check=False, timeout=120,
-            stdin=subprocess.DEVNULL, start_new_session=True,
-            env={"PATH": "/usr/bin:/bin", "HOME": str(self.directory), "LC_ALL": "C.UTF-8",
-                 "SSH_ASKPASS": str(askpass), "SSH_ASKPASS_REQUIRE": "force"},
-        )  # fmt: skip
+        """Log in with both keys and run `what` there, when sshd has read its configuration again.
+
+        At SIGHUP it starts itself anew, and for a moment nobody listens.
+        """
+        until(lambda: not self._is_to_start_anew())
+        deadline = time.monotonic() + 60
+        while True:
+            done = subprocess.run(
+                [*self.command(user), what], capture_output=True, text=True, check=False,
+                timeout=120, stdin=subprocess.DEVNULL, start_new_session=True,
+                env={"PATH": "/usr/bin:/bin", "HOME": str(self.directory), "LC_ALL": "C.UTF-8",
+                     "SSH_ASKPASS": str(askpass), "SSH_ASKPASS_REQUIRE": "force"},
+            )  # fmt: skip
+            if not NOBODY_LISTENS.search(done.stderr) or time.monotonic() > deadline:
+                return done
+
+    def _is_to_start_anew(self) -> bool:
+        """Tell whether sshd has a SIGHUP that it has not taken yet (SigPnd and ShdPnd in proc(5))."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        pending = re.findall(r"^(?:Sig|Shd)Pnd:\t([0-9a-f]+)$", status, re.MULTILINE)
+        return any(int(mask, 16) >> signal.SIGHUP - 1 & 1 for mask in pending)
 
     def close(self) -> None:
         """End the server."""
@@ -89,6 +110,13 @@ def watchers() -> list[int]:
             except OSError:
                 continue
     return found
+
+
+def make_due() -> None:
+    """Have the time of the activation that waits be over."""
+    [one] = plan.read_plans(plan.PENDING)
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    plan.write_plan(replace(one, deadline=now), plan.PENDING)
 
 
 def until(what: Callable[[], object], seconds: float = 60) -> None:

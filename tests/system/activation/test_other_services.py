@@ -56,7 +56,7 @@ def as_alice(account: Account, *command: str) -> pexpect.spawn:
         "setpriv", ["--reuid", str(account.uid), "--regid", str(account.gid), "--clear-groups", *command],
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(account.home), "TERM": "dumb",
              "LC_ALL": "C.UTF-8"},
-        encoding="utf-8", timeout=60, echo=False, dimensions=(60, 200), cwd=str(account.home),
+        encoding="utf-8", timeout=120, echo=False, dimensions=(60, 200), cwd=str(account.home),
     )  # fmt: skip
 
 
@@ -129,11 +129,12 @@ def test_a_login_at_a_console_confirms_login(machine: Account, holder: Holder, k
     done = run("trex", "activate", "login", "--yes", "--watcher-alone")
     assert done.returncode == 0, done.stdout + done.stderr
     console = pexpect.spawn(
-        "login", ["-p", "alice"], env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TERM": "dumb"},
-        encoding="utf-8", timeout=60, dimensions=(60, 200), cwd="/",
+        "sh", ["-c", "read go; exec login -p alice"], env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TERM": "dumb"},
+        encoding="utf-8", timeout=120, dimensions=(60, 200), cwd="/",
     )  # fmt: skip
     # As in test_programs.py: util-linux's login closes its terminal for a moment.
     held = fcntl.ioctl(console.child_fd, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
+    console.sendline()
     respond(console, holder)
     os.close(held)
     console.expect(r"\$ ")
