@@ -9,6 +9,8 @@ from typing import ClassVar
 
 import gnupg
 
+from tests.support.sandbox import wait_for_daemons
+
 # Decrypts each message of a prompt, and prints the texts on one line.
 EACH = """\
 import re, subprocess, sys
@@ -89,8 +91,9 @@ class Holder:
         ).stdout  # fmt: skip
 
     def close(self) -> None:
-        """End the agent."""
+        """End the agent, and see it end."""
         subprocess.run(["gpgconf", "--homedir", self.home, "--kill", "all"], check=True)
+        wait_for_daemons(self.home)
 
 
 def gnupg_version() -> tuple[int, ...]:

@@ -190,7 +190,7 @@ class Log:
         mark = f"<7>mark {next(self._marks)}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.sendto(mark.encode(), "/dev/log")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while mark not in self.lines:
             assert time.monotonic() < deadline
             time.sleep(0.002)
@@ -239,10 +239,15 @@ class Account:
         self.own(self.gnupg, 0o700)
         self.run("gpg", "--batch", "--quiet", "--import", stdin=exported)
         self.run("gpgconf", "--kill", "all")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while any(self.gnupg.glob("S.gpg-agent*")):  # it removes them only as it ends
             assert time.monotonic() < deadline, "the agent has not ended"
             time.sleep(0.01)
+
+    def end_daemons(self) -> None:
+        """End the daemons of the account's own keyring, and see them end."""
+        self.run("gpgconf", "--kill", "all")
+        wait_for_daemons(self.gnupg)
 
     def leave(self) -> None:
         """Delete the account; its home stays, and whatever was made for it elsewhere."""
@@ -311,7 +316,7 @@ class Asked:
 
 
 def ask_pam(
-    client: Path, service: str, user: str, *options: str, seconds: float = 60,
+    client: Path, service: str, user: str, *options: str, seconds: float = 180,
     then: Sequence[str] = (), stdin: bytes = b"ABCDEFGHIJ\n",
 ) -> Asked:  # fmt: skip
     """Authenticate with the PAM client, run `then` from it, and return what it saw."""
@@ -346,6 +351,14 @@ def processes_here() -> dict[int, str]:
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
     return found
+
+
+def wait_for_daemons(home: Path) -> None:
+    """Wait until GnuPG's daemons of a home have ended: they answer first, and remove files then."""
+    deadline = time.monotonic() + 60
+    while left := [name for name in processes_here().values() if f"--homedir {home} " in name]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.01)
 
 
 def listening_ports() -> set[int]:

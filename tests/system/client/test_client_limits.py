@@ -89,7 +89,7 @@ def test_a_message_that_keeps_gpg_busy_is_refused(laptop: Client, holder: Holder
 
 def test_the_agent_has_no_such_limits(laptop: Client, holder: Holder, to: str) -> None:
     """It runs longer than gpg, and everything that uses it would end with it."""
-    laptop.account.run("gpgconf", "--kill", "gpg-agent")
+    laptop.account.end_daemons()
     assert laptop.run("trex", "respond", stdin=encrypt(holder, to).encode()).returncode == 0
     pid = laptop.account.run("gpg-connect-agent", "getinfo pid", "/bye").decode().split()[1]
     limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
@@ -98,7 +98,7 @@ def test_the_agent_has_no_such_limits(laptop: Client, holder: Holder, to: str) -
 
 def test_a_gpg_that_has_limits_starts_no_agent(laptop: Client, holder: Holder, to: str) -> None:
     """Also if the agent has ended since the keys were listed."""
-    laptop.account.run("gpgconf", "--kill", "gpg-agent")
+    laptop.account.end_daemons()
     message = gpg_bytes(holder, CHALLENGE, "--encrypt", "--recipient", to)
     assert run_gpg(laptop, message) == "2 False\n"
     assert not any("gpg-agent" in name and "laptop" in name for name in processes_here().values())

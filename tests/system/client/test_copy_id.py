@@ -16,6 +16,7 @@ import pytest
 from tests.support import sandbox
 from tests.support.client import BIN, PASSPHRASE
 from tests.support.hostile import context, encrypt, gpg_bytes
+from tests.support.journal import wait_for
 from trex.cli.client.armor import checksum
 from trex.cli.errors import CommandError
 from trex.cli.workstation import remote
@@ -141,9 +142,10 @@ def test_the_challenge_of_a_login_is_not_answered(
     """What the server shows is the challenge that another one has shown to it."""
     message = encrypt(holder, keys["cv25519"], name=context(user="bob", service=service))
     bob.write(message, "message")
-    trex = fake(laptop, bob, f"cat {bob.home}/message; cat > {bob.home}/heard")
+    trex = fake(laptop, bob, f"cat {bob.home}/message; cat > {bob.home}/heard; touch ended")
     done = copy_id(laptop, name, trex=trex)
     assert done.returncode == 1
+    wait_for((bob.home / "ended").exists)  # the client has left it
     assert (
         f"expected a challenge for bob by trex enroll, found one for bob by {service}"
         in done.stderr
@@ -387,7 +389,7 @@ def test_what_is_printed_revokes_the_key_on_a_server_by_its_own_command(
 def test_who_has_no_key_gets_one(
     account: Callable[[str], Account], asked: Client, bob: Account, name: str
 ) -> None:
-    asked.account.run("gpgconf", "--kill", "all")
+    asked.account.end_daemons()
     asked.account.run("rm", "-r", ".gnupg/private-keys-v1.d", ".gnupg/pubring.kbx")
     done = copy_id(asked, name)
     assert done.returncode == 0, done.stderr

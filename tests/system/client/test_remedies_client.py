@@ -63,11 +63,11 @@ def _pinned(stage: Stage) -> None:
 
 def _pinentry(stage: Stage) -> None:
     stage.user.write("pinentry-program /nowhere/pinentry\n", ".gnupg/gpg-agent.conf")
-    stage.user.run("gpgconf", "--kill", "gpg-agent")
+    stage.user.end_daemons()
 
 
 def _no_secret_key(stage: Stage) -> None:
-    stage.user.run("gpgconf", "--kill", "gpg-agent")
+    stage.user.end_daemons()
     shutil.rmtree(stage.user.gnupg)
     stage.user.gnupg.mkdir(mode=0o700)
     stage.user.own(stage.user.gnupg, 0o700)

@@ -61,7 +61,7 @@ def test_the_check_looks_at_keys_pins_and_files(prepared: Client, server: Sshd) 
     account.write(f"server.example.org {'A' * 40}\n", ".config/trex/pins")
     account.run("chmod", "666", ".ssh/known_hosts")
     account.write("pinentry-program /nowhere/pinentry\n", ".gnupg/gpg-agent.conf")
-    account.run("gpgconf", "--kill", "gpg-agent")
+    account.end_daemons()
     found = in_session(prepared, "trex setup --check")
     assert found.returncode == 2
     for told in (
