@@ -23,8 +23,8 @@ IN, REFUSED = "PAM_SUCCESS", "PAM_AUTHINFO_UNAVAIL"
 @pytest.fixture
 def ending(owner: Owner) -> Owner:
     """The owner's first key has expired, and its subkey."""
+    owner._run("--quick-set-expire", owner.stolen, "seconds=1", "*")  # while the key has not ended
     owner._run("--quick-set-expire", owner.stolen, "seconds=1")
-    owner._run("--quick-set-expire", owner.stolen, "seconds=1", "*")
     wait_until_ended(owner.key)
     return owner
 

@@ -153,7 +153,7 @@ def in_a_pid_namespace(script: str) -> subprocess.CompletedProcess[str]:
     """Run a script where no process is but its own: an account of the host may have the same uid."""
     return subprocess.run(
         ["unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "bash", "-c",
-         script], env=environment(None), capture_output=True, text=True, check=False, timeout=60,
+         script], env=environment(None), capture_output=True, text=True, check=False, timeout=180,
     )  # fmt: skip
 
 

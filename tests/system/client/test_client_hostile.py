@@ -32,41 +32,44 @@ def test_a_challenge_for_this_user_and_host_is_answered(
     assert RESPONSE not in shown
 
 
-OTHERS = {
-    "a mail": ("", MAIL),
-    "a mail that calls itself a challenge": (None, MAIL),
-    "ten characters in a mail": ("", CHALLENGE),
-    "ten characters in a mail with a file name": ("password.txt", CHALLENGE),
-    "nine characters": (None, b"hzA8vx2i2\n"),
-    "eleven characters": (None, b"hzA8vx2i2YY\n"),
-    "no newline": (None, b"hzA8vx2i2Y"),
-    "two newlines": (None, b"hzA8vx2i2Y\n\n"),
-    "a carriage return": (None, b"hzA8vx2i2Y\r\n"),
-    "another alphabet": (None, b"hzA8vx2i2-\n"),
-    "nothing": (None, b""),
-    "a megabyte": (None, b"hzA8vx2i2Y\n" * 100_000),
-    "another user's": (context(user="bob"), CHALLENGE),
-    "another host's": (context(host="bank"), CHALLENGE),
-    "one for a host whose name begins the same": (context(host="bank.example.org"), CHALLENGE),
-    "an old one": (context(seconds=-5), CHALLENGE),
-    "one that is good for ever": (context(seconds=10**8), CHALLENGE),
-    "one until never": (context(until="2026-13-32T99:99:99Z"), CHALLENGE),
-    "a longer context": (context() + " user=alice", CHALLENGE),
-    "a name that was cut": (context(user="al*"), CHALLENGE),
-}
+def others() -> dict[str, tuple[str | None, bytes]]:
+    """Return messages that are no challenge of this login's, by what they are, made now."""
+    return {
+        "a mail": ("", MAIL),
+        "a mail that calls itself a challenge": (None, MAIL),
+        "ten characters in a mail": ("", CHALLENGE),
+        "ten characters in a mail with a file name": ("password.txt", CHALLENGE),
+        "nine characters": (None, b"hzA8vx2i2\n"),
+        "eleven characters": (None, b"hzA8vx2i2YY\n"),
+        "no newline": (None, b"hzA8vx2i2Y"),
+        "two newlines": (None, b"hzA8vx2i2Y\n\n"),
+        "a carriage return": (None, b"hzA8vx2i2Y\r\n"),
+        "another alphabet": (None, b"hzA8vx2i2-\n"),
+        "nothing": (None, b""),
+        "a megabyte": (None, b"hzA8vx2i2Y\n" * 100_000),
+        "another user's": (context(user="bob"), CHALLENGE),
+        "another host's": (context(host="bank"), CHALLENGE),
+        "one for a host whose name begins the same": (context(host="bank.example.org"), CHALLENGE),
+        "an old one": (context(seconds=-5), CHALLENGE),
+        "one that is good for ever": (context(seconds=10**8), CHALLENGE),
+        "one until never": (context(until="2026-13-32T99:99:99Z"), CHALLENGE),
+        "a longer context": (context() + " user=alice", CHALLENGE),
+        "a name that was cut": (context(user="al*"), CHALLENGE),
+    }
 
 
 def test_what_is_not_this_login_s_challenge_is_not_answered(
     hostile: Hostile, laptop: Client, holder: Holder, to: str
 ) -> None:
+    made = others()
     prompts = [
-        f"\n{encrypt(holder, to, text, name=name)}Response: " for name, text in OTHERS.values()
+        f"\n{encrypt(holder, to, text, name=name)}Response: " for name, text in made.values()
     ]
     answers, shown = hostile.ask_each(laptop, *prompts)
-    assert dict(zip(OTHERS, answers, strict=True)) == dict.fromkeys(OTHERS, "")
+    assert dict(zip(made, answers, strict=True)) == dict.fromkeys(made, "")
     assert RESPONSE not in shown
     assert "4711" not in shown
-    assert shown.count("trex: error: ") == len(OTHERS)
+    assert shown.count("trex: error: ") == len(made)
 
 
 def test_a_host_says_in_its_prompt_that_it_is_another(

@@ -57,7 +57,7 @@ def stack() -> Iterator[Callable[[str], None]]:
 
 def message_shown(terminal: pexpect.spawn[str]) -> str:
     """Return the message in a program's prompt, which then waits for an answer."""
-    terminal.expect("-----BEGIN PGP MESSAGE-----.*-----END PGP MESSAGE-----", timeout=20)
+    terminal.expect("-----BEGIN PGP MESSAGE-----.*-----END PGP MESSAGE-----")
     message: str = terminal.after.replace("\r\n", "\n") + "\n"
     terminal.expect("Response: ")
     return message
@@ -81,7 +81,7 @@ def test_what_su_and_sudo_ask_for_is_never_answered_in_a_login_by_ssh(
     who, command = ("bob", ["su", "alice"]) if service == "su" else ("alice", ["sudo", "true"])
     asking = pexpect.spawn(
         "/usr/bin/setpriv", [f"--reuid={who}", f"--regid={who}", "--init-groups", *command],
-        encoding="utf-8", timeout=20,
+        encoding="utf-8", timeout=120,
     )  # fmt: skip
     try:
         passed_on = message_shown(asking)

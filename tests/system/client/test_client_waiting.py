@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 RESPONSE = CHALLENGE.decode().strip()
 ERASE = "\r\x1b[K"
 CARD = "D2760001240103040006123456780000"
+# Bounded, so that no pinentry and no scdaemon of a test that fails stays.
+UNTIL_SAID = "until grep -q '{words}' ~/said || [ $((n+=1)) -gt 600 ]; do sleep 0.1; done"
 
 
 @pytest.fixture
@@ -57,13 +59,21 @@ def test_a_narrow_terminal_gets_no_second_row(laptop: Client, holder: Holder, sl
     terminal.expect(pexpect.EOF)
 
 
+def respond_to(laptop: Client, message: str) -> tuple[str, str]:
+    """Answer without a terminal; return the response, and what was said, which is also in `said`."""
+    laptop.account.write("", "said")
+    done = laptop.run("sh", "-c", "exec trex respond 2> said", stdin=message.encode())
+    return done.stdout, (laptop.home / "said").read_text()
+
+
 def test_without_a_terminal_it_is_a_line(laptop: Client, holder: Holder, slow: str) -> None:
-    laptop.use_pinentry(laptop.write_pinentry(f"sleep 2; echo D {PASSPHRASE}; echo OK"))
-    done = laptop.run("trex", "respond", stdin=encrypt(holder, "slow@example.org").encode())
-    said = f"trex: to answer what you pasted: waiting for the passphrase of {slow}\n"
-    assert done.stderr.startswith(said)
-    assert "\x1b" not in done.stderr
-    assert done.stdout == f"{RESPONSE}\n"
+    until = UNTIL_SAID.format(words="for the passphrase")
+    laptop.use_pinentry(laptop.write_pinentry(f"{until}; echo D {PASSPHRASE}; echo OK"))
+    response, said = respond_to(laptop, encrypt(holder, "slow@example.org"))
+    line = f"trex: to answer what you pasted: waiting for the passphrase of {slow}\n"
+    assert said.count(line) == 1, said
+    assert "\x1b" not in said
+    assert response == f"{RESPONSE}\n"
 
 
 def test_an_agent_that_says_nothing_is_named(laptop: Client, holder: Holder, slow: str) -> None:
@@ -102,13 +112,15 @@ def test_a_card_that_is_awaited_is_named_by_its_number(
         f"{point[1].hex().upper()}#)(shadowed t1-v1 (#{CARD}# OPENPGP.2))))\n", path,
     )  # fmt: skip
     laptop.use_pinentry(laptop.write_pinentry("echo ERR 83886179 no"))
-    stuck = laptop.account.write("#!/bin/sh\nexec sleep 2\n", "scdaemon")
+    until = UNTIL_SAID.format(words="for the card")
+    listed = "pgrep -f -- --unwrap >/dev/null || exit"  # GnuPG 2.4 asks also for a list of keys
+    stuck = laptop.account.write(f"#!/bin/sh\n{listed}\n{until}\n", "scdaemon")
     stuck.chmod(0o700)
     with (laptop.account.gnupg / "gpg-agent.conf").open("a") as configuration:
         configuration.write(f"scdaemon-program {stuck}\n")
-    done = laptop.run("trex", "respond", stdin=encrypt(holder, to).encode())
-    assert done.stderr.count("waiting for the card 0006 12345678 (its PIN, or a touch)") == 1
-    assert "error: not decrypted" in done.stderr
+    _, said = respond_to(laptop, encrypt(holder, to))
+    assert said.count("waiting for the card 0006 12345678 (its PIN, or a touch)") == 1
+    assert "error: not decrypted" in said
 
 
 def readkey(laptop: Client, grip: str) -> bytes:
@@ -131,6 +143,7 @@ def test_a_pinentry_on_the_same_terminal_has_it_for_itself(
     terminal.expect_exact("Passphrase: ")
     with pytest.raises(pexpect.TIMEOUT):
         terminal.expect_exact("waiting", timeout=3)
+    assert terminal.waitnoecho(60), "what is typed before that is thrown away"
     terminal.sendline(PASSPHRASE)
     terminal.expect_exact(RESPONSE)
     terminal.expect(pexpect.EOF)

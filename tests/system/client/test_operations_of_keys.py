@@ -71,7 +71,7 @@ def as_root(line: str, where: Path) -> str:
     """Type a line as root at a terminal, and a yes to each question; return what was shown."""
     told = {"PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
     terminal = pexpect.spawn("sh", ["-c", line.removeprefix("sudo ")], cwd=str(where), env=told,
-                             encoding="utf-8", timeout=60, echo=False, dimensions=(60, 400))  # fmt: skip
+                             encoding="utf-8", timeout=120, echo=False, dimensions=(60, 400))  # fmt: skip
     shown = ""
     while terminal.expect_exact(["[y/N] ", pexpect.EOF]) == 0:
         shown += str(terminal.before)
@@ -88,7 +88,7 @@ def key_of(account: Account, fingerprint: str) -> Key:
 
 def shorten(laptop: Client, fingerprint: str, when: str) -> bytes:
     """Give the key and its subkey an end; return it as it is exported then."""
-    for subkeys in ([], ["*"]):
+    for subkeys in (["*"], []):  # while the key has not ended: then gpg passes over them
         laptop.account.run("gpg", "--batch", "--quick-set-expire", fingerprint, when, *subkeys)
     if when == "seconds=1":
         wait_until_ended(lambda: key_of(laptop.account, fingerprint))
@@ -234,7 +234,7 @@ def test_the_thief_s_sessions_are_ended(server: Account, root_s: Path) -> None:
     script = f"{session} {there}; PATH={BIN}:$PATH; {line.removeprefix('sudo ')} --yes"
     done = subprocess.run(
         ["unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script],
-        capture_output=True, text=True, check=False, timeout=60, cwd=root_s,
+        capture_output=True, text=True, check=False, timeout=180, cwd=root_s,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Ended: 1 process (sleep) of alice" in done.stdout

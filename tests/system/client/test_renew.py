@@ -32,7 +32,7 @@ def key_of(account: Account, fingerprint: str) -> Key:
 
 def let_expire(laptop: Client, fingerprint: str, when: str) -> None:
     """Give the key and its subkeys an end; one that is a second away is waited for."""
-    for subkeys in ([], ["*"]):
+    for subkeys in (["*"], []):  # while the key has not ended: then gpg passes over them
         laptop.account.run("gpg", "--batch", "--quick-set-expire", fingerprint, when, *subkeys)
     if when == "seconds=1":
         wait_until_ended(lambda: key_of(laptop.account, fingerprint))

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("server")
 SUDOERS = Path("/etc/sudoers.d/alice")
+PATIENT = {"ANSIBLE_TIMEOUT": "120"}  # seconds, for a connection and for sudo's prompt
 
 
 @pytest.fixture
 def controller(laptop: Client) -> Iterator[Client]:
     """An account that runs Ansible with the page's inventory; its connections end with the test."""
     laptop.account.write(tools.blocks("Ansible")[0] + "\n", "hosts")
+    laptop.environment |= PATIENT
     yield laptop
     for socket in (laptop.home / ".ansible/cp").glob("*"):
         laptop.account.run("ssh", "-o", f"ControlPath={socket}", "-O", "exit", "server.example.org")

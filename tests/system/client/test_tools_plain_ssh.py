@@ -38,7 +38,7 @@ def test_ansible_needs_its_two_options_and_no_other_program(
     assert len(kept) == len(lines) - 1
     prepared.account.write("\n".join(kept) + "\n", "hosts")
     try:
-        done = in_session(prepared, tools.blocks("Ansible")[1])
+        done = in_session(prepared, tools.blocks("Ansible")[1], {"ANSIBLE_TIMEOUT": "120"})
         assert '"ping": "pong"' in done.stdout, done.stdout + done.stderr
         assert len(log.trex("accepted: user=alice")) == 1
     finally:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SSH, SUDOERS = Path("/etc/ssh"), Path("/etc/sudoers.d/alice")
 OTHER = "A" * 16  # a host key
+PATIENT = {"ANSIBLE_TIMEOUT": "120"}  # seconds, for sudo's prompt
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def test_a_forwarded_agent_answers_on_a_server(
     command = f"PATH={BIN}:$PATH trex sudo id -un"
     alone = laptop.run("trex", "ssh", name, command)
     assert (alone.returncode, alone.stdout) == (1, ""), "the key is on the laptop alone"
-    alice.run("gpgconf", "--kill", "all")
+    alice.end_daemons()  # else it removes, as it ends, the socket that ssh puts there
     done = laptop.run("trex", "ssh", *forward, name, f"{command}; rm -f {far}")
     assert done.stdout == "root\n", done.stderr
     assert log.trex("accepted: user=alice service=sudo")
@@ -210,7 +211,7 @@ def test_ansible_s_become_answers_through_a_forwarded_agent(
     config = f"Host *\nStreamLocalBindUnlink yes\nRemoteForward {far} {near}\n"
     laptop.account.write(config, ".ssh/config")
     try:
-        done = laptop.run("bash", "-c", tools.line("Ansible's become"))
+        done = laptop.run("bash", "-c", tools.line("Ansible's become"), environment=PATIENT)
         assert "\nroot\n" in done.stdout, done.stdout + done.stderr
         assert log.trex("accepted: user=alice service=sudo")
     finally:
