@@ -16,7 +16,7 @@ from tests.support.servers import end
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE = 30  # seconds until a code is on the screen
+PATIENCE = 90  # seconds until a code is on the screen
 BLUR = 2  # pixels
 COLOURS = {"dark": ("black", "white"), "light": ("white", "black")}  # background, letters
 
@@ -28,7 +28,9 @@ class Screen:
         reading, writing = os.pipe()
         self._server = subprocess.Popen(
             ["Xvfb", "-displayfd", str(writing), "-nolisten", "unix", "-listen", "tcp", "-ac",
-             "-noreset"],  # else it begins anew, deaf to others, when a picture has been taken
+             "-noreset",  # else it begins anew, deaf to others, when a picture has been taken
+             "-r",  # no key repeats itself while xdotool waits for the processor
+             "-nolock"],  # /tmp is every worker's, and a process id there may be another's here
             pass_fds=[writing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(writing)

@@ -28,7 +28,9 @@ def display() -> Iterator[str]:
     """A virtual screen on loopback: a socket would be visible to the whole machine."""
     reading, writing = os.pipe()
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writing), "-nolisten", "unix", "-listen", "tcp", "-ac"],
+        ["Xvfb", "-displayfd", str(writing), "-nolisten", "unix", "-listen", "tcp", "-ac",
+         "-r",  # no key repeats itself while xdotool waits for the processor
+         "-nolock"],  # /tmp is every worker's, and a process id there may be another's here
         pass_fds=[writing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     os.close(writing)
