@@ -27,7 +27,7 @@ QUIET = [
     "--disable-dev-shm-usage", "--no-proxy-server",
 ]  # fmt: skip
 AXE = ".venv/lib/python3*/site-packages/axe_core_python/axe.min.js"
-PAGE_SECONDS = 20
+PAGE_SECONDS = 60
 
 
 class Browser:

@@ -25,7 +25,7 @@ def environment(account: Account | None) -> dict[str, str]:
 
 
 def trex(
-    *arguments: str, account: Account | None = None, stdin: bytes = b"", seconds: float = 60
+    *arguments: str, account: Account | None = None, stdin: bytes = b"", seconds: float = 180
 ) -> subprocess.CompletedProcess[str]:
     """Run the command without a terminal; as root where no account is given."""
     who = (
@@ -49,7 +49,7 @@ def on_terminal(*arguments: str, account: Account | None = None) -> pexpect.spaw
         command = ["setpriv", "--reuid", str(account.uid), "--regid", str(account.gid),
                    "--clear-groups", *command]  # fmt: skip
     return pexpect.spawn(
-        command[0], command[1:], env=environment(account), encoding="utf-8", timeout=60,
+        command[0], command[1:], env=environment(account), encoding="utf-8", timeout=120,
         echo=False, dimensions=(60, 200), cwd=str(account.home) if account else "/",
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in background
     )  # fmt: skip

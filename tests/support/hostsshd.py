@@ -57,7 +57,7 @@ class HostSshd:
                  "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
                  "-o", "NumberOfPasswordPrompts=1", "-o", "IdentitiesOnly=yes", "-i", self.key,
                  f"{user.name}@127.0.0.1", "true"],
-                capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL,
+                capture_output=True, text=True, check=False, timeout=180, stdin=subprocess.DEVNULL,
                 start_new_session=True,
                 env={"PATH": "/usr/bin:/bin", "HOME": str(self.directory), "LC_ALL": "C.UTF-8",
                      "SSH_ASKPASS": str(self.askpass), "SSH_ASKPASS_REQUIRE": "force"},

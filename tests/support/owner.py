@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def wait_until_ended(key: Callable[[], Key]) -> None:
     """Wait for a key that ends in a second."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while key().lasts_until:
         assert time.monotonic() < deadline, "it does not end"
         time.sleep(0.05)

@@ -34,7 +34,7 @@ def pam_sm_authenticate(pamh, flags, argv):
         answer = pamh.conversation(pamh.Message(pamh.PAM_PROMPT_ECHO_ON, prompt)).resp
         with open(here + "/answer", "w", encoding="utf-8") as pipe:
             pipe.write((answer or "") + "\\n")
-        ssh.wait(30)
+        ssh.wait(120)
     finally:
         ssh.kill()
         ssh.wait()

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
-START_SECONDS = 20
-END_SECONDS = 10
+START_SECONDS = 60
+END_SECONDS = 60
 
 
 def free_port() -> int:

@@ -119,7 +119,7 @@ class Sshd:
         ]  # fmt: skip
 
     def log_in(self, user: str, askpass: Path, run: str = "echo logged in as $(id -un)",
-               methods: str = "keyboard-interactive", seconds: float = 60,
+               methods: str = "keyboard-interactive", seconds: float = 180,
                ) -> subprocess.CompletedProcess[str]:  # fmt: skip
         """Log in through ssh; `askpass` answers."""
         return subprocess.run(

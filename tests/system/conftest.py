@@ -101,7 +101,7 @@ def keys(holder: Holder) -> Keys:
 
 def assert_nothing_left(before: set[int], holder: Holder) -> None:
     """Wait a little for every process to end that is neither of before nor the holder's agent."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         left = {
             pid: name

@@ -54,7 +54,11 @@ def in_session(shell: subprocess.Popen[str], command: str) -> list[str]:
     assert shell.stdout
     shell.stdin.write(f"{command} 2>&1; echo END\n")
     shell.stdin.flush()
-    return list(iter(lambda: shell.stdout.readline().strip(), "END"))  # type: ignore[union-attr]
+    lines: list[str] = []
+    while (line := shell.stdout.readline()) != "END\n":
+        assert line, f"the session has ended: {lines}"
+        lines.append(line.strip())
+    return lines
 
 
 def test_a_login_that_trex_lets_in_confirms_it_and_no_session_from_before(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +13,6 @@ from tests.support.browser import Browser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -21,7 +22,8 @@ def browser(place: Path) -> Iterator[Callable[..., Browser]]:
     before = sandbox.stray_files()
 
     def open_one(**options: object) -> Browser:
-        opened.append(Browser(place / f"browser-{len(opened)}", **options))  # type: ignore[arg-type]
+        profile = Path(mkdtemp(prefix="browser-", dir=place))
+        opened.append(Browser(profile, **options))  # type: ignore[arg-type]
         return opened[-1]
 
     yield open_one

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support import sandbox
 from tests.support.page import UNAVAILABLE, answer_to
+from tests.support.silent import wait_until_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +114,9 @@ def test_web_max(with_page: WithPage, prompt: Prompt, holder: Holder, log: Log) 
     assert third.shown.about.startswith(UNAVAILABLE)
     assert log.trex("2 pages are open already (web_max=)")
     assert third.answer(answer_to(holder, third)).verdict == "PAM_SUCCESS"
+    page = first.page_process()
     first.kill()
+    wait_until_gone([page], 60)
     assert prompt("alice", arguments=arguments).shown.url, "its place is free again"
 
 

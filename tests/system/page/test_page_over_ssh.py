@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     WithPage = Callable[..., Account]
 
-GRACE_SECONDS = 6
+GRACE_SECONDS = 12  # in which a prompt and its page come
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ class Login:
         self.server = server
         command, *arguments = server.command("alice")
         self.terminal = pexpect.spawn(
-            command, arguments, encoding="utf-8", timeout=30, dimensions=(60, 200)
+            command, arguments, encoding="utf-8", timeout=120, dimensions=(60, 200)
         )
         self.terminal.expect("Response: ")
         self.shown = Shown(self.terminal.before.replace("\r\n", "\n"))

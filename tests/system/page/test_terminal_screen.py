@@ -87,7 +87,7 @@ def test_without_utf_8_the_text_is_whole_and_logs_in(
     with_page("qrTerminal")
     command, *arguments = [*sshd().command("alice"), "echo let in as $(id -un)"]
     terminal = pexpect.spawn(
-        command, arguments, encoding="ascii", timeout=30, dimensions=(50, 80),
+        command, arguments, encoding="ascii", timeout=120, dimensions=(50, 80),
         env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
     try:

@@ -184,13 +184,15 @@ def test_logins_while_the_record_is_replaced(
 
     worker = threading.Thread(target=enrol)
     worker.start()
+    deadline = time.monotonic() + 120
     try:
         # Where its key has left the record meanwhile, an answer no longer counts.
         verdicts = {log_in("alice").verdict for _ in range(15)}
+        while "PAM_SUCCESS" not in verdicts or len(outcomes) < 2:
+            assert time.monotonic() < deadline
+            verdicts.add(log_in("alice").verdict)
     finally:
         stop.set()
         worker.join()
-    assert "PAM_SUCCESS" in verdicts
     assert verdicts <= {"PAM_SUCCESS", "PAM_AUTHINFO_UNAVAIL"}
-    assert len(outcomes) > 1
     assert set(outcomes) == {0}

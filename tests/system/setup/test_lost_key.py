@@ -61,7 +61,7 @@ def typed(place: Path) -> Iterator[Callable[..., str]]:
     def run(line: str, status: int = 0) -> str:
         done = subprocess.run(
             ["sh", "-c", line], cwd=here, env={**told, "PATH": f"{here}:{told['PATH']}"},
-            capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False, timeout=180, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert done.returncode == status, done.stderr
         return done.stdout

@@ -180,7 +180,7 @@ def test_a_first_login_through_ssh_enrolls_and_the_next_is_asked_for_a_code(
     ))  # fmt: skip
     try:
         command = server.command("bob", "-tt")
-        first = pexpect.spawn(command[0], command[1:], encoding="utf-8", timeout=30,
+        first = pexpect.spawn(command[0], command[1:], encoding="utf-8", timeout=120,
                               dimensions=(60, 200))  # fmt: skip
         first.expect("Password: ")
         first.sendline("correct")
