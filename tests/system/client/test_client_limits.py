@@ -75,11 +75,8 @@ def bomb() -> bytes:
     return inside
 
 
-def test_gpg_has_a_few_seconds_of_processor_time(laptop: Client) -> None:
-    assert run_gpg(laptop, bomb()) == f"{-signal.SIGXCPU} False\n"
-
-
 def test_a_message_that_keeps_gpg_busy_is_refused(laptop: Client, holder: Holder, to: str) -> None:
+    """What it says is for SIGXCPU: gpg has a few seconds of processor time."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     done = laptop.run("trex", "respond", stdin=sealed(holder, to, bomb()).encode(), seconds=300)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < MOST
