@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support import sandbox
-from tests.support.servers import START_SECONDS, end
+from tests.support.servers import end, wait_for_socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,22 +108,8 @@ def directory(*people: Person) -> Iterator[None]:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _start(place: Path, program: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
+def _start(socket: Path, program: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
     server = subprocess.Popen([shutil.which(program, path="/usr/sbin") or program, *arguments],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
-    deadline = time.monotonic() + START_SECONDS
-    while not _listens(place):
-        assert server.poll() is None, f"{program} has ended"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for_socket(socket, server)
     return server
-
-
-def _listens(path: Path) -> bool:
-    """Tell whether a server takes connections: its socket's file is there before."""
-    with socket.socket(socket.AF_UNIX) as client:
-        try:
-            client.connect(str(path))
-        except OSError:
-            return False
-    return True

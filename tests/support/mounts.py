@@ -55,7 +55,7 @@ def overlaid(*directories: Path) -> Iterator[None]:
 
 
 def _detach(directory: Path) -> None:
-    """Unmount, though a program that runs from there, or is about to end, may keep it busy."""
+    """Unmount, though programs that run from there may keep it busy."""
     subprocess.run(["umount", "--lazy", directory], check=True)
 
 

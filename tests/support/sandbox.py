@@ -21,6 +21,7 @@ import stat
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,8 @@ STAYING = {
     "/run/trex-pam.grace",
 }  # one of each for the host, and empty
 PAM_SERVICES = Path("/etc/pam.d")
+# What gpg-agent and keyboxd remove only as they end.
+ENDING = "S.gpg-agent*", "S.keyboxd", "public-keys.d/*.lock", "public-keys.d/.#lk*"
 PAM_CODES = {
     0: "PAM_SUCCESS", 1: "PAM_OPEN_ERR", 2: "PAM_SYMBOL_ERR", 3: "PAM_SERVICE_ERR",
     4: "PAM_SYSTEM_ERR", 5: "PAM_BUF_ERR", 6: "PAM_PERM_DENIED",
@@ -71,6 +74,9 @@ def enter() -> None:
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "no private mount and network namespaces to be had")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    with suppress(OSError):  # it is read only in some containers
+        # Of the ten lines that the kernel keeps, a busy machine may read the first too late.
+        Path("/proc/sys/net/unix/max_dgram_qlen").write_text("1000", encoding="ascii")
     # In a plain chroot "/" is no mount point: what is mounted there may be seen outside until the
     # end, when it is taken away in any case.
     subprocess.run(["mount", "--make-rprivate", "/"], check=False, capture_output=True)
@@ -190,7 +196,7 @@ class Log:
         mark = f"<7>mark {next(self._marks)}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.sendto(mark.encode(), "/dev/log")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 30
         while mark not in self.lines:
             assert time.monotonic() < deadline
             time.sleep(0.002)
@@ -239,9 +245,9 @@ class Account:
         self.own(self.gnupg, 0o700)
         self.run("gpg", "--batch", "--quiet", "--import", stdin=exported)
         self.run("gpgconf", "--kill", "all")
-        deadline = time.monotonic() + 60
-        while any(self.gnupg.glob("S.gpg-agent*")):  # it removes them only as it ends
-            assert time.monotonic() < deadline, "the agent has not ended"
+        deadline = time.monotonic() + 30
+        while any(path for name in ENDING for path in self.gnupg.glob(name)):
+            assert time.monotonic() < deadline, "the agent or keyboxd has not ended"
             time.sleep(0.01)
 
     def end_daemons(self) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
+    from pathlib import Path
 
 START_SECONDS = 60
-END_SECONDS = 60
+END_SECONDS = 30
 
 
 def free_port() -> int:
@@ -34,6 +35,21 @@ def wait_for_port(
         except ConnectionRefusedError:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+        else:
+            return
+
+
+def wait_for_socket(path: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the server listens at a Unix socket: bind(2) makes its file before."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        assert process.poll() is None, f"{process.args!r} has ended"
+        try:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         else:
             return
 

@@ -79,7 +79,7 @@ def _state(pid: int) -> str:
     return line.rpartition(")")[2].split()[0]
 
 
-def wait_until_gone(pids: list[int], seconds: float = 10) -> None:
+def wait_until_gone(pids: list[int], seconds: float = 30) -> None:
     """Wait for processes that are no children of this one, and that nobody may reap (state Z)."""
     deadline = time.monotonic() + seconds
     while any(_state(pid) not in ("", "Z") for pid in pids):

@@ -70,7 +70,7 @@ def test_a_keyring_of_links_lets_its_owner_in_where_gpg_may_have_keyboxd(
 ) -> None:
     """So have it those who keep their settings in a repository. GnuPG 2.2 has no keyboxd."""
     keep_in_keyboxd(alice, holder.public(keys["cv25519"]))
-    alice.run("gpgconf", "--kill", "all")
+    alice.end_daemons()
     away = alice.home / "away"
     away.mkdir()
     alice.own(away, 0o700)

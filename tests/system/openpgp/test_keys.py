@@ -129,7 +129,7 @@ def test_a_signing_key_with_a_passphrase_is_refused_and_no_pinentry_appears(
     alice.gnupg.mkdir(exist_ok=True)
     alice.run("gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "secret",
               "--quick-gen-key", "Locked <locked@example.org>", "ed25519", "sign", "never")  # fmt: skip
-    alice.run("gpgconf", "--kill", "all")
+    alice.end_daemons()
     canary = alice.home / "pinentry-ran"
     pinentry = alice.write(f"#!/bin/sh\ntouch {canary}\n", "pinentry")
     pinentry.chmod(0o755)

@@ -147,7 +147,7 @@ def test_a_copy_of_the_signer_keeps_nobody_out_and_signs_nothing(
             assert signer in log.verdict()
             assert cast.strangers not in log.verdict()
         finally:
-            alice.run("gpgconf", "--kill", "all")
+            alice.end_daemons()
         log.clear()
 
 
@@ -298,7 +298,7 @@ def test_where_keyboxd_keeps_the_keys(
         sources = [cast.honest, cast.carrying[what]]
         for number in order:
             alice.run("gpg", "--batch", "--import", stdin=sources[number], check=False)
-        alice.run("gpgconf", "--kill", "all")
+        alice.end_daemons()
         if gnupg_version() < (2, 4) and order[0]:  # it does not import what another key carries
             continue
         for name in (cast.key, f"{cast.subkey}!", "owner@example.org"):

@@ -68,7 +68,7 @@ def make_locked_key(alice: Account, keys: Keys) -> str:
     """Make a signing key with a passphrase, for an agent that may be told it."""
     alice.run("gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", PASSPHRASE,
               "--quick-gen-key", "Locked <locked@example.org>", "ed25519", "sign", "never")  # fmt: skip
-    alice.run("gpgconf", "--kill", "all")
+    alice.end_daemons()
     alice.write(f"{keys['cv25519']} trust locked@example.org\n")
     return "locked@example.org"
 

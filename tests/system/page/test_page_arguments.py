@@ -116,7 +116,7 @@ def test_web_max(with_page: WithPage, prompt: Prompt, holder: Holder, log: Log) 
     assert third.answer(answer_to(holder, third)).verdict == "PAM_SUCCESS"
     page = first.page_process()
     first.kill()
-    wait_until_gone([page], 60)
+    wait_until_gone([page])
     assert prompt("alice", arguments=arguments).shown.url, "its place is free again"
 
 

@@ -156,7 +156,7 @@ def test_a_program_that_gpg_agent_conf_names_cannot_become_root(
     """The agent that signs runs as the user, and so does all that it runs."""
     alice.run("gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "secret",
               "--quick-gen-key", "Locked <locked@example.org>", "ed25519", "sign", "never")  # fmt: skip
-    alice.run("gpgconf", "--kill", "all")
+    alice.end_daemons()
     alice.write(f"scdaemon-program {spy}\npinentry-program {spy}\n", ".gnupg/gpg-agent.conf")
     alice.write(f"{keys['cv25519']} trust locked@example.org\n")
     ask("alice")
