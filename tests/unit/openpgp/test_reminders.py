@@ -117,11 +117,10 @@ def test_a_key_in_a_file_is_looked_at_and_in_central_mode_root_is_named(desk: De
     central = ("run_as=nobody", "auth_file=/etc/trex/users/%u", "gnupg_home=/srv/x y")
     command = (
         "trex enroll --central --gnupg-home '/srv/x y' --run-as nobody "
-        f"--key-file '{desk.place}/until-2099'\"'\"'s.pgp' --user {ME.name} --key - < key.asc"
+        f"--user {ME.name} --key - < key.asc"
     )
     root = f"Then give key.asc to whoever administers this machine: {command}"
     assert desk.told(str(path), SOON, *central) == f"{expires()}{root}"
-    assert "--key-file" not in desk.told(BOB, SOON, *central)
 
 
 def test_a_key_that_was_left_out_is_named_with_what_extends_it(desk: Desk) -> None:
