@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # A user with a key, and an sshd on loopback whose PAM service asks for it. To be sourced.
 
-readonly user=trex-test port=2299
+readonly user=trex-test
 work=$(mktemp -d)
 export GNUPGHOME=$work/gnupg
 cp -a /etc/pam.d "$work/pam.d"
@@ -27,21 +27,36 @@ make_user() {
   trex enroll --user "$user" --key "$work/login.asc" --yes
 }
 
-# Have sshd ask through the module $1.
+# Have sshd ask through the module $1, on a port that is free: whoever takes it first, another one is tried.
 start_sshd() {
+  local _
   printf '%s\n' "auth required $1" "account required pam_permit.so" "session required pam_permit.so" >/etc/pam.d/sshd
   mkdir -p /run/sshd
   ssh-keygen -q -A
-  /usr/sbin/sshd -D -e -p "$port" -o ListenAddress=127.0.0.1 -o UsePAM=yes -o KbdInteractiveAuthentication=yes \
-    -o PasswordAuthentication=no -o AuthenticationMethods=keyboard-interactive:pam -o LoginGraceTime=600 2>"$work/sshd.log" &
-  sshd=$!
-  local _
-  for _ in {1..100}; do
-    if ssh-keyscan -p "$port" 127.0.0.1 >"$work/known" 2>/dev/null && [[ -s $work/known ]]; then return; fi
-    sleep 0.1
+  for _ in {1..5}; do
+    port=$(/usr/bin/python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
+    rm -f "$work/sshd.log"
+    /usr/sbin/sshd -D -e -p "$port" -o ListenAddress=127.0.0.1 -o UsePAM=yes -o KbdInteractiveAuthentication=yes \
+      -o PasswordAuthentication=no -o AuthenticationMethods=keyboard-interactive:pam -o LoginGraceTime=600 2>"$work/sshd.log" &
+    sshd=$!
+    if listens; then
+      ssh-keyscan -T 60 -p "$port" 127.0.0.1 >"$work/known" 2>/dev/null
+      return
+    fi
   done
   cat "$work/sshd.log" >&2
   exit 1
+}
+
+# Wait until sshd listens. It ends where it cannot.
+listens() {
+  local _
+  for _ in {1..600}; do
+    if grep --quiet --no-messages '^Server listening on' "$work/sshd.log"; then return; fi
+    kill -0 "$sshd" 2>/dev/null || return 1
+    sleep 0.1
+  done
+  return 1
 }
 
 stop_sshd() {
