@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from trex.cli.errors import CommandError
 from trex.cli.setup import keyring
+from trex.cli.setup.givenfile import Wanted
 from trex.openpgp.keyblock import (
     PUBLIC_KEY,
     PUBLIC_SUBKEY,
@@ -33,6 +34,7 @@ HINT = "gpg writes one beside each new key, in ~/.gnupg/openpgp-revocs.d; or gpg
 # Signatures by whose key they are in ("" for a certificate alone), and which subkey they are about
 # ("" for the key as a whole).
 Revocations = list[tuple[str, str, bytes]]
+REVOCATION = Wanted("a revocation", HINT, "trex revoke", "-")
 
 
 def read_revocations(content: bytes, source: str) -> Revocations:

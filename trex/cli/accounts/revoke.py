@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from trex.cli.accounts import sessions
-from trex.cli.accounts.certificate import read_revocations
+from trex.cli.accounts.certificate import REVOCATION, read_revocations
 from trex.cli.accounts.ending import import_revocations, read_record, take_away
 from trex.cli.accounts.remaining import tell_what_is_left, tell_what_is_open
-from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
 from trex.cli.location import find_location, location_options
 from trex.cli.remembered import end_grace
-from trex.cli.setup import keyring
+from trex.cli.setup.givenfile import read_given
 from trex.cli.setup.questions import confirm
 from trex.cli.terminal import answer
 from trex.openpgp.record import FINGERPRINT_LENGTHS, HEX_DIGITS, ONE_SUBKEY
 
 if TYPE_CHECKING:
-    from trex.cli.accounts.certificate import Revocations
-    from trex.cli.location import Location
     from trex.system.privilege import Account
 
 EPILOG = """\b
@@ -58,7 +53,9 @@ def command(*, what: str | None, end_sessions: bool, yes: bool, **arguments: Any
         sessions.check_may_end(location.user)
     if what:
         fingerprint = fingerprint_in(what)
-        revocations = [] if fingerprint else _read(location, what)
+        revocations = (
+            [] if fingerprint else read_revocations(*read_given(location.user, what, REVOCATION))
+        )
         record = read_record(location)
         ended = (
             take_away(record, fingerprint, silently=yes)
@@ -80,19 +77,6 @@ def fingerprint_in(what: str) -> str:
     digits = plain.removesuffix(ONE_SUBKEY)
     is_one = len(digits) in FINGERPRINT_LENGTHS and HEX_DIGITS.issuperset(digits)
     return plain if is_one else ""
-
-
-def _read(location: Location, file: str) -> Revocations:
-    """Read a file with the rights of the keyring's account: root opens no user's file."""
-    if file == "-":
-        content = keyring.checked(sys.stdin.buffer.read(keyring.MAX_KEYS + 1), "standard input")
-        return read_revocations(content, "standard input")
-    path = os.path.abspath(file)
-    try:
-        told = run_as(location.reader, lambda: keyring.read_keys(path).hex())
-    except CommandError as error:
-        raise CommandError(str(error), error.hint.replace("--key - <", "- <")) from None
-    return read_revocations(bytes.fromhex(told), file)
 
 
 def _end_sessions(user: Account, *, silently: bool) -> None:

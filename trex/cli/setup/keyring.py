@@ -29,7 +29,6 @@ GPG = Options.gpg
 NO_GPG = "install GnuPG (Debian: gnupg)"
 OPTIONS = ["--no-options", "--no-auto-check-trustdb", "--trust-model", "always"]
 KEYRINGS = ("pubring.kbx", "pubring.gpg", "public-keys.d")  # the last one is keyboxd's
-MAX_KEYS = 1 << 20  # bytes; keys with many signatures take several hundred kB
 LOCATE_SECONDS = 60
 FIPS_KEY = (
     "gpg --quick-generate-key ADDRESS rsa3072 default 2y, then "
@@ -39,34 +38,6 @@ ENTIRELY_NEW = "1"  # doc/DETAILS of GnuPG, IMPORT_OK
 KNOWN_ALGORITHMS = frozenset(map(int, ALGORITHMS))
 
 logging.getLogger("gnupg").setLevel(logging.CRITICAL)  # errors are reported once, here
-
-
-def read_keys(path: str) -> bytes:
-    """Return the content of a file with keys. Raises CommandError."""
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            content = file.read(MAX_KEYS + 1)
-    except OSError as error:
-        hint = _by_standard_input(path) if isinstance(error, PermissionError) else ""
-        raise CommandError(f"{path}: {error.strerror}", hint) from None
-    return checked(content or b"", path)
-
-
-def _by_standard_input(path: str) -> str:
-    """Return how whoever runs the command gives it a file that the user may not read."""
-    if path.startswith(("/dev/fd/", "/proc/")):  # the shell's <(...), which is gone by then
-        return "COMMAND | trex enroll ... --key -"
-    return f"use --key - < {shlex.quote(path)}"
-
-
-def checked(content: bytes, source: str) -> bytes:
-    """Return the content without a byte order mark. Raises CommandError if empty or too large."""
-    if not content.strip():
-        raise CommandError(f"{source}: expected a key, found nothing", "gpg --armor --export KEY")
-    if len(content) > MAX_KEYS:
-        hint = "gpg --armor --export-options export-minimal --export KEY"
-        raise CommandError(f"{source}: expected at most {MAX_KEYS >> 20} MiB", hint)
-    return content.removeprefix(codecs.BOM_UTF8)  # gpg reads no armor after one
 
 
 def keys_in(content: bytes, source: str) -> dict[str, str]:

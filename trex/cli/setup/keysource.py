@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import click
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
 from trex.cli.setup import keyring
+from trex.cli.setup.givenfile import KEY, read_given
 from trex.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from trex.cli.setup.enrolment import EnrollOptions
     from trex.cli.setup.piped import Pipe
     from trex.openpgp.keylist import Key
-
-
-# The process that opens a file as its user has no standard input.
-STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
 
 @dataclass(frozen=True)
@@ -54,13 +50,8 @@ def find_keys(location: Location, options: EnrollOptions, pipe: Pipe | None) -> 
         return _found(location, lambda: keyring.keys_in(key, "standard input"))
     if (file is not None) + (address is not None) + options.from_keyring > 1:
         raise click.UsageError("expected only one of --key, --from-keyring and --locate")
-    if file in STANDARD_INPUT:
-        content = keyring.checked(sys.stdin.buffer.read(keyring.MAX_KEYS + 1), "standard input")
-        return keys_given(location, content, "standard input")
     if file is not None:
-        path = os.path.abspath(file)
-        content = bytes.fromhex(run_as(location.user, lambda: keyring.read_keys(path).hex()))
-        return keys_given(location, content, file)
+        return keys_given(location, *read_given(location.user, file, KEY))
     if address is not None:
         return _found(location, lambda: keyring.keys_at(address))
     return keys_there(location)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from trex.cli.delegate import run_as
 from trex.cli.errors import CommandError
 from trex.cli.setup import keyring
+from trex.cli.setup.givenfile import MAX_BYTES
 from trex.cli.setup.proof import make_message
 from trex.cli.terminal import answer
 from trex.errors import ACCEPTED
@@ -40,7 +41,7 @@ class Pipe:
 
     def read_key(self) -> bytes:
         """Return what comes up to the end of an armored key. Raises CommandError."""
-        return self._read(END_OF_KEY, keyring.MAX_KEYS, KEY_SECONDS)
+        return self._read(END_OF_KEY, MAX_BYTES, KEY_SECONDS)
 
     def read_response(self, seconds: float) -> str:
         """Return the next line. Raises CommandError."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from trex.cli.delegate import hint_for
 from trex.cli.errors import CommandError
 from trex.cli.location import ROOT
-from trex.cli.setup import keyring
+from trex.cli.setup.givenfile import MAX_BYTES, checked
 from trex.cli.setup.recordfile import check_parents
 from trex.errors import FileUnsafe, one_line
 from trex.system.privilege import readable
@@ -49,8 +49,8 @@ class Entry:
     def key(self) -> bytes:
         """Return the key file's content. Raises CommandError, FileUnsafe or NoRecord."""
         check_parents(self.path, ROOT, READS)
-        content = read_safely(self.path, ROOT, keyring.MAX_KEYS)
-        return keyring.checked(content, readable(self.path))
+        content = read_safely(self.path, ROOT, MAX_BYTES)
+        return checked(content, readable(self.path))
 
 
 def read_roster(path: str) -> list[Entry]:
