@@ -11,6 +11,7 @@ PACKAGED = "/usr/lib/trex-pam/debian"  # as in debian/rules
 DOCUMENTS = "/usr/share/doc/libpam-trex"
 REINSTALL = "apt install --reinstall libpam-trex"
 OF_FILE = "from no repository: name its file, ./libpam-trex_VERSION.deb"
+COMMAND = "/usr/bin/trex"
 
 
 def is_of_a_package() -> bool:
@@ -27,3 +28,8 @@ def document(path: str) -> str:
 def how_to_install(option: str = "") -> str:
     """Return the command that installs Trex, or what of it is missing."""
     return f"{REINSTALL}  # {OF_FILE}" if is_of_a_package() else f"sudo script/install{option}"
+
+
+def how_to_install_command() -> str:
+    """Return the command that installs the command, which libpam-trex does not bring."""
+    return how_to_install().replace("libpam-trex", "trex")

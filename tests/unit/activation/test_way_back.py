@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from trex.cli import installed
 from trex.cli.activation import arm
 from trex.cli.errors import CommandError
 
@@ -61,7 +62,7 @@ def test_nothing_is_changed_where_the_way_back_would_not_start(
     arm.check_way_back()
     (tmp_path / "trex.pyz").touch()
     for attribute, value, why in (
-        ("__file__", f"{tmp_path}/trex.pyz/trex/cli/activation/arm.py", "exit status 2"),
+        ("__file__", f"{tmp_path}/trex.pyz/trex/cli/activation/arm.py", "no such file: /"),
         ("PYTHON", "/nowhere/python3", "No such file or directory"),
         ("PYTHON", "/bin/false", "exit status 1"),
     ):
@@ -72,6 +73,34 @@ def test_nothing_is_changed_where_the_way_back_would_not_start(
         assert str(error.value).startswith("the way back does not start")
         assert why in str(error.value)
         assert "nothing was changed" in error.value.hint
+
+
+def test_from_one_file_the_installed_command_is_named_or_what_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libpam-trex has no command: to install that again would change nothing."""
+    monkeypatch.setattr(arm, "__file__", f"{tmp_path}/trex.pyz/trex/cli/activation/arm.py")
+    command = tmp_path / "command"
+    monkeypatch.setattr(arm, "COMMAND", str(command))
+    monkeypatch.setattr(installed, "PACKAGED", str(tmp_path))
+    assert (
+        "install it on this host: apt install --reinstall trex  # from no repository: " in refusal()
+    )
+    assert "./trex_VERSION.deb" in refusal()
+    monkeypatch.setattr(installed, "PACKAGED", str(tmp_path / "none"))
+    assert refusal().endswith("install it on this host: sudo script/install")
+    command.touch()
+    assert refusal() == f"nothing was changed; use the installed command: {command}"
+    monkeypatch.undo()
+    monkeypatch.setattr(arm, "PYTHON", "/bin/false")
+    assert "install it on this host" in refusal(), "what is broken is perhaps that one"
+
+
+def refusal() -> str:
+    """Return the hint of a refusal."""
+    with pytest.raises(CommandError) as error:
+        arm.check_way_back()
+    return error.value.hint
 
 
 def test_a_path_that_systemd_or_cron_would_read_otherwise_is_refused(

@@ -15,7 +15,7 @@ from contextlib import suppress
 from trex.cli.activation import reload
 from trex.cli.activation.plan import STATE
 from trex.cli.errors import CommandError
-from trex.cli.installed import how_to_install
+from trex.cli.installed import COMMAND, how_to_install_command
 from trex.errors import one_line
 from trex.system.privilege import readable
 from trex.system.rewriting import sync_directory, write_durably
@@ -86,11 +86,15 @@ def check_way_back() -> None:
 
     It cannot be started from within trex.pyz. Raises CommandError.
     """
-    hint = f"nothing was changed; install Trex on this host: {how_to_install()}"
+    install = f"nothing was changed; install it on this host: {how_to_install_command()}"
+    other = f"nothing was changed; use the installed command: {COMMAND}"
+    hint = other if os.path.exists(COMMAND) else install
     command = command_of("--due", "none")
     if strange := [word for word in command if not PLAIN.fullmatch(word)]:
         found = one_line(readable(strange[0]))
         raise CommandError(f"expected a path of letters, digits and ./@:+~-, found {found}", hint)
+    if not os.path.isfile(program := command_of()[-1]):
+        raise CommandError(f"the way back does not start: no such file: {program}", hint)
     try:
         done = subprocess.run(  # noqa: S603 (absolute paths and a list)
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -103,7 +107,7 @@ def check_way_back() -> None:
     except subprocess.TimeoutExpired:
         problem = "it does not end"
     if problem:
-        raise CommandError(f"the way back does not start: {problem}", hint)
+        raise CommandError(f"the way back does not start: {problem}", install)
 
 
 def has_systemd() -> bool:
