@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.sandbox import PROJECT
 
 if TYPE_CHECKING:
@@ -83,3 +85,20 @@ def test_removing_without_purging_leaves_what_is_there() -> None:
         "libpam-trex.postrm", "remove", "find /var/lib /etc /run -mindepth 1",
     )  # fmt: skip
     assert len(done.stdout.split()) == 4
+
+
+@pytest.mark.parametrize(
+    "action", ["abort-upgrade 1", "abort-remove", "abort-deconfigure", "triggered"]
+)
+def test_a_package_that_stays_after_all_has_its_bundle_again(action: str) -> None:
+    """Its prerm has run, and removed that."""
+    tree = "/usr/lib/trex-pam/debian"
+    done = run(
+        "mkdir /run/upper /run/work\n"
+        "mount -t overlay -o lowerdir=/usr/lib,upperdir=/run/upper,workdir=/run/work trex /usr/lib\n"
+        f"mkdir -p {tree}; cp -r {PROJECT}/trex {PROJECT}/pam_trex.py {PROJECT}/script/bundle {tree}\n"
+        f"touch {tree}/trex/bundle.pyc; sh {PROJECT}/debian/libpam-trex.prerm upgrade\n"
+        f"! test -e {tree}/trex/bundle.pyc",
+        "libpam-trex.postinst", action, f"test -s {tree}/trex/bundle.pyc",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
