@@ -12,6 +12,7 @@ from pyotp import HOTP
 from tests.support import sandbox
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.sandbox import Account
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEE"  # noqa: S105 (a test's)
 FILE = ".google_authenticator"
 STEADY = '" DISALLOW_REUSE'
-BEHIND = 0.2  # seconds
+BEHIND = 0.2  # seconds, by which time(2) may be behind: google-authenticator asks it
+TRIES = 6
 ACCOUNT_LINES = ("account required pam_permit.so", "session required pam_permit.so")
 
 
@@ -32,13 +34,29 @@ def here(step: int = 30) -> int:
 
 
 def early_in_a_step(step: int) -> int:
-    """Wait for the beginning of a step, so that it is the same for all that follows at once.
-
-    Not the very beginning: google-authenticator asks time(2), which is some milliseconds behind.
-    """
+    """Wait for the beginning of a step, so that it is the same for all that follows at once."""
     while not BEHIND < time.time() % step < step / 4:
         time.sleep(0.02)
     return here(step)
+
+
+def in_one_step(step: int, attempt: Callable[[int], None]) -> None:
+    """Call a function with the number of a step that is the same until its end.
+
+    It begins again where the step was over meanwhile: what it asserts was then of two of them.
+    """
+    for _ in range(TRIES):
+        while time.time() % step < BEHIND:
+            time.sleep(0.02)
+        now = here(step)
+        try:
+            attempt(now)
+        except AssertionError:
+            if here(step) == now:
+                raise
+        if here(step) == now:
+            return
+    raise AssertionError(f"no step of {step} seconds was long enough")
 
 
 def text(*lines: str, secret: str = SECRET) -> str:
@@ -79,7 +97,9 @@ def write_services() -> dict[str, str]:
     return made
 
 
-def write_altered_service(name: str, module: str, line: str, instead: str) -> str:
+def write_altered_service(
+    name: str, module: str, line: str, instead: str, arguments: str = "method=totp nullok"
+) -> str:
     """Write a PAM service of a copy of Trex in which one line of a module is another."""
     copy = sandbox.PLACE / name
     shutil.copytree(sandbox.PROJECT / "trex", copy / "trex")
@@ -87,5 +107,5 @@ def write_altered_service(name: str, module: str, line: str, instead: str) -> st
     source = (copy / "trex" / module).read_text(encoding="utf-8")
     assert source.count(line) == 1
     (copy / "trex" / module).write_text(source.replace(line, instead), encoding="utf-8")
-    entry = f"auth required pam_python.so {copy}/pam_trex.py method=totp nullok"
+    entry = f"auth required pam_python.so {copy}/pam_trex.py {arguments}"
     return sandbox.pam_service(name, entry, *ACCOUNT_LINES)

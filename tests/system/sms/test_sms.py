@@ -66,7 +66,7 @@ def test_another_answer_is_refused(sms: Sms, options: list[str], outcome: str) -
 
 def test_a_late_pin(sms: Sms) -> None:
     sms.configure(by_http(sms.gateway))
-    asked = sms("--answer-with", f"sleep 5; {PIN}", arguments=("timeout=4",))
+    asked = sms("--answer-with", f"sleep 1.3; {PIN}", arguments=("timeout=1",))
     assert asked.verdict == "PAM_AUTH_ERR"
     assert ": late response: " in sms.log.verdict()
 
