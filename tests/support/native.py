@@ -16,13 +16,15 @@ STRICT = ["-std=gnu17", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror"
 FLAGS = [f"@{sandbox.PROJECT}/native/flags"]
 if platform.machine() == "x86_64":
     FLAGS.append("-fcf-protection")
-# A helper that a test writes begins like this, and the module waits for it so long.
+# A helper that a test writes begins like this.
 START = """\
 import os, signal, socket, sys, time
 door = socket.socket(fileno=3)
 fields = door.recv(65536).split(b"\\0")
 """
+# How long the module waits for a helper that hangs, and for any other one.
 SHORT = "-DSILENCE_MS=1500L", "-DEND_MS=500L"
+PATIENT = "-DSILENCE_MS=120000L", "-DEND_MS=60000L"
 
 
 def build(made: Path, helper: Path, *options: str) -> Path:

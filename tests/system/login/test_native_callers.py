@@ -41,7 +41,7 @@ def call(callers: Path, place: Path) -> Callable[..., list[str]]:
 
     def run(
         how: str, helper: str, *count: str, user: str = "root",
-        options: tuple[str, ...] = native.SHORT, caller: Mapping[str, Any] = {},
+        options: tuple[str, ...] = native.PATIENT, caller: Mapping[str, Any] = {},
     ) -> list[str]:  # fmt: skip
         path = place / "called.py"
         path.write_text(f"{native.START}{helper}\nos._exit(0)\n")
@@ -138,13 +138,14 @@ def test_a_helper_that_hangs_is_ended_where_other_children_have_the_caller_s_end
 ) -> None:
     """After a change of ids it would not end with its keeper; `nothing_left` looks for it."""
     helper = "os.seteuid(65534); os.seteuid(0); door.send(b'vsuccess'); time.sleep(60)"
-    assert call("forks", helper) == ["verdict 4"] * 3 + ["children 50"]
+    assert call("forks", helper, options=native.SHORT) == ["verdict 4"] * 3 + ["children 50"]
 
 
 def test_a_caller_that_reaps_whatever_ends_keeps_nobody_waiting(
     call: Callable[..., list[str]],
 ) -> None:
-    assert call("reaps", "door.send(b'vauth_err')") == ["verdict 7"] * 3 + ["children 0"]
+    said = call("reaps", "door.send(b'vauth_err')", options=("-DEND_MS=500L",))
+    assert said == ["verdict 7"] * 3 + ["children 0"]
 
 
 @pytest.fixture

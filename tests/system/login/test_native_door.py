@@ -102,12 +102,16 @@ def helper(place: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def liar(place: Path, helper: Path) -> str:
-    """Return the service of a module whose helper is the test's."""
+    """Return the service of a module whose helper is the test's, however long that takes."""
+    module = native.build(place / "pam_liar.so", helper, *native.PATIENT)
+    return native.service("native-liar", module, "debug", "[x=y z]")
+
+
+@pytest.fixture(scope="module")
+def hasty(place: Path, helper: Path) -> str:
+    """The same of a module that does not wait long."""
     return native.service(
-        "native-liar",
-        native.build(place / "pam_liar.so", helper, *native.SHORT),
-        "debug",
-        "[x=y z]",
+        "native-hasty", native.build(place / "pam_hasty.so", helper, *native.SHORT)
     )
 
 
@@ -115,10 +119,10 @@ def liar(place: Path, helper: Path) -> str:
 def lie(helper: Path, liar: str, client: Path, log: Log) -> Callable[..., Asked]:
     """Log in through the module with a helper that does this."""
 
-    def ask(code: str, *options: str, status: int = 0) -> Asked:
+    def ask(code: str, *options: str, status: int = 0, service: str = liar) -> Asked:
         helper.write_text(f"{native.START}{code}\nos._exit({status})\n")
         log.clear()
-        return sandbox.ask_pam(client, liar, "root", *options)
+        return sandbox.ask_pam(client, service, "root", *options)
 
     return ask
 
@@ -150,9 +154,9 @@ def test_the_first_verdict_counts(lie: Callable[..., Asked]) -> None:
 
 
 @pytest.mark.parametrize("code", ["time.sleep(60)", "door.send(b'vsuccess'); time.sleep(60)"])
-def test_a_helper_that_hangs_is_ended(lie: Callable[..., Asked], code: str) -> None:
+def test_a_helper_that_hangs_is_ended(lie: Callable[..., Asked], hasty: str, code: str) -> None:
     begun = time.monotonic()
-    assert lie(code).verdict == "PAM_SYSTEM_ERR"
+    assert lie(code, service=hasty).verdict == "PAM_SYSTEM_ERR"
     assert time.monotonic() - begun < 30
 
 
@@ -166,10 +170,12 @@ def test_a_helper_that_hangs_is_ended(lie: Callable[..., Asked], code: str) -> N
         "os.kill(os.getppid(), signal.SIGSTOP)",
     ],
 )
-def test_a_helper_that_is_stopped_is_ended(lie: Callable[..., Asked], before: str) -> None:
+def test_a_helper_that_is_stopped_is_ended(
+    lie: Callable[..., Asked], hasty: str, before: str
+) -> None:
     """After a change of ids it would outlive its parent: PR_SET_PDEATHSIG is gone (prctl(2))."""
     code = f"door.send(b'vsuccess'); {before}; os.kill(os.getpid(), signal.SIGSTOP)"
-    assert lie(code).verdict == "PAM_SYSTEM_ERR"
+    assert lie(code, service=hasty).verdict == "PAM_SYSTEM_ERR"
 
 
 def test_a_keeper_that_cannot_fork_refuses_and_signals_nobody(place: Path, client: Path) -> None:
@@ -265,9 +271,10 @@ def test_what_the_application_runs_meanwhile_has_no_end_of_the_socket(
     assert "socket:" not in said.read_text()
 
 
-def test_a_helper_without_its_keeper_ends(lie: Callable[..., Asked]) -> None:
+def test_a_helper_without_its_keeper_ends(lie: Callable[..., Asked], hasty: str) -> None:
     """The fixture `nothing_left` looks for it."""
-    assert lie("os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)").verdict == "PAM_SYSTEM_ERR"
+    code = "os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)"
+    assert lie(code, service=hasty).verdict == "PAM_SYSTEM_ERR"
 
 
 def test_what_the_helper_starts_with(lie: Callable[..., Asked], place: Path) -> None:

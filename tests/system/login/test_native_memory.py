@@ -80,7 +80,7 @@ def calling(place: Path) -> list[str | Path]:
     subprocess.run(["gcc", *native.STRICT, "-o", caller, source, "-lpam"], check=True)
     stub = place / "unknown.c"
     stub.write_text(UNKNOWN)
-    module = native.build(place / "pam_memory.so", helper, *native.SHORT,
+    module = native.build(place / "pam_memory.so", helper, *native.PATIENT,
                           "-Dclose_range=known_close_range", "-Dsyscall=known_syscall", str(stub))  # fmt: skip
     return [caller, "twice", native.service("native-memory", module), "root"]
 
