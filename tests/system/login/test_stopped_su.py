@@ -40,9 +40,9 @@ def su(place: Path) -> Iterator[Callable[..., None]]:
 @pytest.fixture
 def central(
     su: Callable[..., None], account: Callable[[str], Account], holder: Holder,
-    keys: dict[str, str], place: Path,
+    keys: dict[str, str], place: Path, seconds: int,
 ) -> Account:  # fmt: skip
-    """Central mode for alice; return the account that runs gpg."""
+    """Central mode for alice, whose gpg has so many seconds; return the account that runs it."""
     reader = account("reader")
     reader.import_keys(holder.public(keys["cv25519"]))
     users = place / "stopped-su-users"
@@ -54,7 +54,7 @@ def central(
     )
     waiting.chmod(0o755)
     su(f"auth_file={users}/%u", f"gnupg_home={reader.gnupg}", "run_as=reader",
-       f"gpg={waiting}", "gpg_timeout=5")  # fmt: skip
+       f"gpg={waiting}", f"gpg_timeout={seconds}")  # fmt: skip
     return reader
 
 
@@ -115,6 +115,7 @@ def stopped(caller: Account, number: int) -> Iterator[None]:
             one.communicate()
 
 
+@pytest.mark.parametrize("seconds", [120])
 @pytest.mark.usefixtures("alice")
 def test_su_that_somebody_has_stopped_take_no_processes_from_others(
     account: Callable[[str], Account], central: Account, log: Log
@@ -131,6 +132,7 @@ def test_su_that_somebody_has_stopped_take_no_processes_from_others(
     assert "wrong response: user=alice" in log.verdict()
 
 
+@pytest.mark.parametrize("seconds", [5])
 @pytest.mark.usefixtures("alice")
 def test_gpg_ends_in_time_although_its_login_is_stopped(
     account: Callable[[str], Account], central: Account
