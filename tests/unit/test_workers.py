@@ -54,7 +54,7 @@ def test_a_worker_sees_its_own_processes_and_no_other_worker_s(tmp_path: Path) -
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "tests.conftest",
          "-p", "no:cacheprovider", f"--rootdir={tmp_path}", tmp_path / "test_look.py"],
-        cwd=PROJECT, capture_output=True, text=True, check=False, timeout=300,
+        cwd=PROJECT, capture_output=True, text=True, check=False, timeout=1200,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     seen = [(tmp_path / f"seen-{number}").read_text() for number in (0, 1)]
@@ -67,7 +67,7 @@ def test_a_worker_that_runs_its_tests_in_another_thread_ends() -> None:
         "worker = types.SimpleNamespace(workerinput={})\n"
         "configure(worker)\n"
         "threading.Thread(target=configure, args=[worker]).start()\n"
-        "threading.Event().wait(60)\n"
+        "threading.Event().wait(200)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, timeout=120, check=False)
     assert done.returncode == 1

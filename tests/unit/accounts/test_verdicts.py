@@ -131,7 +131,7 @@ def test_a_time_without_a_year_is_the_last_one_that_was() -> None:
     stamp = f"{MONTHS[now.month - 1]} {now.day:2} {now:%H:%M:%S}"
     found = _seconds(stamp)
     assert found is not None
-    assert abs(found - time.time()) < 5
+    assert abs(found - time.time()) < 60
     december = _seconds("Dec 31 23:59:59")
     assert december is not None
     assert december <= time.time() + 86400

@@ -117,7 +117,7 @@ def served() -> Iterator[Callable[..., Served]]:
 
 
 def begin(kept: ExitStack) -> Served:
-    site = Served()
+    site = Served(patience=50)
     kept.callback(site.end)
     return site
 
@@ -273,8 +273,8 @@ def test_nobody_s_connection_lasts(served: Callable[..., Served]) -> None:
 
 
 def test_it_serves_until_the_deadline_and_ends_by_itself(served: Callable[..., Served]) -> None:
-    site = served(seconds=5)
     started = time.monotonic()
+    site = served(seconds=5)
     assert site.ask().startswith(b"HTTP/1.1 200 OK")
     pidfd = os.pidfd_open(site.pid)
     try:

@@ -90,7 +90,7 @@ def gateway(package: Path, tmp_path: Path) -> Iterator[tuple[Gateway, dict[str, 
 
 
 def test_a_gateway_can_be_reached_or_not(
-    package: Path, gateway: tuple[Gateway, dict[str, Any]]
+    package: Path, gateway: tuple[Gateway, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, table = gateway
     assert done(package, "trex.sms.reach", gateway=table) == ("reached", "")
@@ -99,9 +99,10 @@ def test_a_gateway_can_be_reached_or_not(
     assert server.requests == []
     with socket.create_server(("127.0.0.1", 0)) as silent:
         slow = {**table, "url": f"https://localhost:{silent.getsockname()[1]}/"}
-        begun = time.monotonic()
+        # Of 60 seconds it has two: all the others are for its report, on a busy machine.
+        monkeypatch.setattr(servant, "SECONDS", 60)
+        monkeypatch.setattr(servant, "SPARE_SECONDS", 58)
         assert done(package, "trex.sms.reach", gateway=slow) == ("failed", "no answer in time")
-        assert time.monotonic() - begun < 10
 
 
 def test_a_pin_is_sent(package: Path, counts: str, gateway: tuple[Gateway, dict[str, Any]]) -> None:

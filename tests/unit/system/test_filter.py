@@ -60,7 +60,7 @@ def test_a_program_that_does_not_end_is_ended(program: Path) -> None:
     begun = time.monotonic()
     with pytest.raises(ProgramFailed, match=r"^the program did not finish in time"):
         run(script(program, "trap '' TERM; while :; do sleep 1; done"), seconds=0.3)
-    assert 0.3 <= time.monotonic() - begun < 8
+    assert 0.3 <= time.monotonic() - begun < 30
 
 
 def test_a_program_that_says_too_much_is_ended(program: Path) -> None:

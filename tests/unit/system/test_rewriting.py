@@ -174,7 +174,7 @@ def test_a_turn_is_waited_for_and_not_for_long(path: Path) -> None:
         fcntl.flock(other, fcntl.LOCK_EX)
         started = time.monotonic()
         assert not take_turn(mine.fileno(), started + 0.1)
-        assert 0.1 <= time.monotonic() - started < 5
+        assert 0.1 <= time.monotonic() - started < 30
         fcntl.flock(other, fcntl.LOCK_UN)
         assert take_turn(mine.fileno(), started)
 

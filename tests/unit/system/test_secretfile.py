@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import stat
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -170,7 +171,19 @@ def test_a_file_that_cannot_be_read_is_no_empty_one(
 # ---------------------------------------------------------------------------- one at a time
 
 
-def test_who_waits_for_the_lock_reads_what_the_one_before_has_written(secret_file: Path) -> None:
+def test_who_waits_for_the_lock_reads_what_the_one_before_has_written(
+    secret_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long that takes, for this test."""
+    waits, pause = threading.Event(), time.sleep
+
+    def note(seconds: float) -> None:
+        waits.set()
+        pause(seconds)
+
+    monkeypatch.setattr("trex.system.secretfile.TURN_SECONDS", 60)
+    monkeypatch.setattr(rewriting, "sleep", note)
+
     def read() -> bytes:
         with locked(str(secret_file), me()) as later:
             return later.content
@@ -178,10 +191,10 @@ def test_who_waits_for_the_lock_reads_what_the_one_before_has_written(secret_fil
     with ThreadPoolExecutor(1) as pool:
         with locked(str(secret_file), me()) as file:
             waiting = pool.submit(read)
-            time.sleep(0.2)
+            assert waits.wait(30)
             assert not waiting.done()
             file.replace(b"new\n")
-        assert waiting.result(10) == b"new\n"
+        assert waiting.result(30) == b"new\n"
 
 
 def test_nobody_waits_for_a_turn_longer_than_a_second(secret_file: Path, clock: Clock) -> None:

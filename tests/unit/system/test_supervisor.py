@@ -197,8 +197,11 @@ def test_the_program_is_its_child_and_it_adopts_what_that_starts(
     assert gone(daemon)
 
 
-def test_when_the_program_ends_its_daemons_end_politely(begin: Callable[..., Supervised]) -> None:
+def test_when_the_program_ends_its_daemons_end_politely(
+    begin: Callable[..., Supervised], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """gpg-agent removes its sockets then."""
+    monkeypatch.setattr(supervisor, "TERMINATION_SECONDS", PATIENCE / 1000)
 
     def start(sink: int) -> None:
         ready, steady = os.pipe()
@@ -327,10 +330,23 @@ def test_two_logins_of_one_account_wait_for_neither_other(
 
 
 def test_when_time_is_up_the_program_ends_also_where_the_login_is_stopped(
-    begin: Callable[..., Supervised],
+    begin: Callable[..., Supervised], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The caller of su can stop it: its end of the lifeline stays open."""
-    one = begin(waiting, seconds=0.5)
+    ends: list[int] = []
+
+    def run(sink: int) -> None:
+        say(sink, os.getpid())
+        os.write(ends[1], b".")
+        wait()
+
+    def until(deadline: float) -> int:
+        """Have the time be up when the program runs."""
+        os.read(ends[0], 1)
+        return 1 if 900 < deadline - time.monotonic() <= 1000 else -1
+
+    monkeypatch.setattr(supervisor, "milliseconds_until", until)
+    one = begin(run, seconds=1000, before=lambda: ends.extend(os.pipe()))
     program = one.first()
     assert one.code() == 128 + signal.SIGKILL
     assert gone(program)
