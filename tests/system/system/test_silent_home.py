@@ -93,7 +93,7 @@ def test_a_page_s_certificate_that_hangs_is_a_finding(host: Account, place: Path
     away.mkdir()
     [key, *_] = host.record.read_text().split()
     host.write(f"{key} trust nosign webQrAuthTls {away}/key.pem {away}/cert.pem\n")
-    write_service("gpg_timeout=1")
+    write_service("gpg_timeout=3")
     try:
         with unanswered(away):
             report = examine("--user", "alice")

@@ -140,10 +140,10 @@ def test_a_lock_that_another_process_holds_keeps_nobody_out(
     bob: Account, trex_otp: Callable[..., Asked]
 ) -> None:
     path = bob.write(text('" TOTP_AUTH', "12345678"), FILE)
-    holder = subprocess.Popen(["flock", path, "sleep", "30"], user=bob.uid, group=bob.gid,
+    holder = subprocess.Popen(["flock", path, "sleep", "600"], user=bob.uid, group=bob.gid,
                               start_new_session=True)  # fmt: skip
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         with path.open() as here:
             while take_turn(here.fileno(), 0):  # until it has it
                 fcntl.flock(here, fcntl.LOCK_UN)

@@ -100,7 +100,7 @@ def test_what_becomes_of_gpg_is_told_in_its_name(
     gpg = tmp_path / "gpg"
     gpg.write_text(f"#!/bin/sh\n{program}\n")
     gpg.chmod(0o755)
-    keyring = Keyring(str(gpg), owner(tmp_path), str(tmp_path), 1)
+    keyring = Keyring(str(gpg), owner(tmp_path), str(tmp_path), 1 if error is GpgTimedOut else 60)
     with keyring, pytest.raises(error, match=message):
         keyring.list_keys([])
 
