@@ -74,7 +74,7 @@ def chrony(programs: Path, place: Path) -> Iterator[Callable[[str], None]]:
             [programs / "usr/sbin/chronyd", "-x", "-d", "-u", "root", "-f", configuration],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         ))  # fmt: skip
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (run / "chronyd.sock").exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -101,10 +101,10 @@ SOURCE = "server 127.0.0.1 port 11123 iburst minpoll -6 maxpoll -6"
 
 def test_the_offset_as_a_real_chrony_says_it(coder: Account, chrony: Callable[..., None]) -> None:
     for ahead, severity, pattern in ((0.0, "note", r"0\.\d+ seconds (ahead|behind)"),
-                                     (100.0, "warning", r"(99\.9|100\.0)\d+ seconds behind"),
-                                     (-60.0, "warning", r"(59\.9|60\.0)\d+ seconds ahead")):  # fmt: skip
+                                     (100.0, "warning", r"(99\.[5-9]|100\.[0-4])\d* seconds behind"),
+                                     (-60.0, "warning", r"(59\.[5-9]|60\.[0-4])\d* seconds ahead")):  # fmt: skip
         chrony(SOURCE, ahead=ahead)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while (said := clock_says())[0][0] == "clock-unknown" and time.monotonic() < deadline:
             time.sleep(0.5)
         [(check, found_severity, what)] = said

@@ -80,8 +80,9 @@ def test_a_gateway_that_does_not_answer_takes_ten_seconds(
         configure(f'kind = "http"\nurl = "https://localhost:{port}/"')
         started = time.monotonic()
         finding = found("sms-reach", "--online")
-    assert time.monotonic() - started < 25
-    assert "http: no answer in time" in finding["what"] or "Timeout" in finding["what"]
+    assert time.monotonic() - started < 50
+    ends = ("http: no answer in time", "Timeout", "did not finish in 10 seconds")
+    assert any(end in finding["what"] for end in ends)
 
 
 def test_what_online_lacks_is_named(sender: Account) -> None:

@@ -118,7 +118,7 @@ def test_a_socket_at_which_nobody_answers(sms: Sms, place: Path, accepting: bool
         sms.configure(by_http(sms.gateway), state=f"unix://{path}")
         started = time.monotonic()
         assert sms().verdict == "PAM_AUTHINFO_UNAVAIL"
-        assert time.monotonic() - started < 13
+        assert time.monotonic() - started < 50
     for one in waiting:
         one.close()
     assert sms.gateway.requests == []
