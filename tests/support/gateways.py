@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from tests.support.servers import end, free_port, wait_for_port
+from tests.support.servers import START_SECONDS, end, free_port, wait_for_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,7 +103,7 @@ class Server(http.server.ThreadingHTTPServer):
             address = last.getsockname()
         with self._changed:
             assert self._changed.wait_for(
-                lambda: address in self._came and len(self._came) == len(self._served), 10
+                lambda: address in self._came and len(self._came) == len(self._served), 60
             )
             self._came.clear()
             self._served.clear()
@@ -220,6 +220,7 @@ class Mailbox:
             hostname="127.0.0.1",
             port=free_port(),
             server_hostname="localhost",
+            ready_timeout=START_SECONDS,
             **kinds[kind],
         )
         self.controller.start()
@@ -267,6 +268,10 @@ class RedisServer:
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
         wait_for_port(self.port, self.process)
+        # It answers once it has its other socket, too, which comes after the port.
+        with socket.create_connection(("127.0.0.1", self.port), START_SECONDS) as asking:
+            asking.sendall(b"PING\r\n")
+            assert asking.recv(64)
 
     def close(self) -> None:
         """End it."""

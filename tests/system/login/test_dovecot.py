@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import sandbox
 from tests.support.codes import FILE, text
-from tests.support.servers import end
+from tests.support.servers import end, wait_for_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,15 +52,12 @@ def dovecot(place: Path) -> Iterator[Callable[[str, str], int]]:
     form = CONFIG_2_3 if version.stdout.startswith("2.3") else CONFIG_2_4
     config.write_text(form.format(directory=directory))
     process = subprocess.Popen(["dovecot", "-F", "-c", config], stdin=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while not (directory / "run/auth-client").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for_socket(directory / "run/auth-client", process)
 
     def log_in(user: str, password: str) -> int:
         test = ["auth", "test", "-x", "service=imap", user, password]
         done = subprocess.run(
-            ["doveadm", "-c", config, *test], check=False, capture_output=True, timeout=30
+            ["doveadm", "-c", config, *test], check=False, capture_output=True, timeout=60
         )
         return done.returncode
 
