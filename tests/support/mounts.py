@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
+import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +54,20 @@ def overlaid(*directories: Path) -> Iterator[None]:
             subprocess.run(["mount", "-t", "overlay", "trex", "-o", options, directory], check=True)
             undo.callback(_detach, directory)
         yield
+
+
+def remove_group(group: Path) -> None:
+    """Remove a cgroup: the kernel takes an ended process out of it after all else, even /proc."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            group.rmdir()
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _detach(directory: Path) -> None:

@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pexpect
 import pytest
 
 from tests.support import native, sandbox
@@ -40,6 +41,28 @@ if TYPE_CHECKING:
 def place() -> Path:
     sandbox.enter()
     return sandbox.PLACE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_terminals() -> Iterator[None]:
+    """Let a program at a terminal have the time that it needs to end when it is killed.
+
+    pexpect raises an error a tenth of a second after SIGKILL.
+    """
+    terminal = pexpect.pty_spawn.ptyprocess.PtyProcess
+    terminate = terminal.terminate
+
+    def wait_for_the_end(self: Any, force: bool = False) -> bool:  # noqa: FBT002 (pexpect's)
+        deadline = time.monotonic() + 30
+        has_ended: bool = terminate(self, force)
+        while force and not has_ended and time.monotonic() < deadline:
+            time.sleep(0.02)
+            has_ended = not self.isalive()
+        return has_ended
+
+    terminal.terminate = wait_for_the_end
+    yield
+    terminal.terminate = terminate
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +146,11 @@ def nothing_left(place: Path, holder: Holder) -> Iterator[None]:
     put_back(settings)
     shutil.rmtree(GRACE, ignore_errors=True)
     assert_nothing_left(before[0], holder)
-    assert sandbox.listening_ports() <= before[1]
+    # The kernel closes the files of a process after it has taken it out of its namespaces.
+    deadline = time.monotonic() + 30
+    while ports := sandbox.listening_ports() - before[1]:
+        assert time.monotonic() < deadline, f"left behind: {ports}"
+        time.sleep(0.01)
     assert sandbox.stray_files() <= before[2]
 
 

@@ -13,6 +13,7 @@ import pexpect
 import pytest
 
 from tests.support import native, sandbox
+from tests.support.mounts import remove_group
 from tests.system.login.test_native_su import MESSAGE
 from tests.system.login.test_path import Attacker
 
@@ -110,7 +111,7 @@ def group(mallory: Attacker) -> Iterator[Path]:
             Path(place, "cgroup.subtree_control").write_text("+pids")
         made = Path(tempfile.mkdtemp(prefix="trex-mallory-", dir=place))
         yield made
-        made.rmdir()
+        remove_group(made)
         subprocess.run(["umount", place], check=True)
 
 

@@ -15,6 +15,7 @@ import pexpect
 import pytest
 
 from tests.support import native, sandbox
+from tests.support.mounts import remove_group
 from tests.system.login.test_path import Attacker
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ def group(request: pytest.FixtureRequest, mallory: Attacker) -> Iterator[Path]:
     # The hierarchy is the kernel's, and others may try the same at the same time.
     made = Path(tempfile.mkdtemp(prefix="trex-mallory-", dir=root))
     yield made
-    made.rmdir()
+    remove_group(made)
     subprocess.run(["umount", *mounted], check=True)
 
 
