@@ -112,7 +112,7 @@ def test_zsh_completes_hosts_as_ssh_s(hosts: Account, start: str) -> None:
     """At a terminal: zsh completes nowhere else."""
     words = ["--reuid", "alice", "--regid", "alice", "--clear-groups", "zsh", "-f", "-i"]
     terminal = pexpect.spawn(
-        "/usr/bin/setpriv", words, cwd=str(hosts.home), encoding="utf-8", timeout=30,
+        "/usr/bin/setpriv", words, cwd=str(hosts.home), encoding="utf-8", timeout=60,
         env={"HOME": str(hosts.home), "PATH": "/usr/bin:/bin", "TERM": "dumb", "PS1": "ready> "},
     )  # fmt: skip
     terminal.expect_exact("ready> ")

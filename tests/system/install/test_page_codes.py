@@ -151,7 +151,7 @@ def test_the_script_sets_a_user_up_at_a_login_and_may_be_put_off(
 
 def session(server: Sshd) -> pexpect.spawn:
     command = server.command("bob", "-tt", methods="publickey,keyboard-interactive")
-    return pexpect.spawn(command[0], command[1:], encoding="utf-8", timeout=30,
+    return pexpect.spawn(command[0], command[1:], encoding="utf-8", timeout=60,
                          dimensions=(60, 200))  # fmt: skip
 
 

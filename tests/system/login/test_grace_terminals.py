@@ -31,7 +31,7 @@ class Shell:
         environment = {**os.environ, "TERM": "dumb", "LC_ALL": "C.UTF-8", "PS1": ""}
         arguments = ["--norc", "--noprofile"]
         self.terminal = pexpect.spawn(
-            "/bin/bash", arguments, encoding="utf-8", timeout=20, env=environment, echo=False
+            "/bin/bash", arguments, encoding="utf-8", timeout=60, env=environment, echo=False
         )
         self.holder = holder
 

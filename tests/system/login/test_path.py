@@ -57,7 +57,7 @@ class Attacker:
             environment["PATH"] = f"{home}/bin:/usr/bin:/bin"
         return pexpect.spawn(
             "/usr/bin/setpriv", [f"--reuid={name}", f"--regid={name}", "--init-groups", *command],
-            env=environment, cwd="/" if path else home, encoding="utf-8", timeout=20,
+            env=environment, cwd="/" if path else home, encoding="utf-8", timeout=60,
         )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("door")
 WRONG = "Trex: this response was wrong. If you are asked again, it is a new challenge."
+PATIENT = "gpg_timeout=120"  # for twenty at once
 TIOCGPTPEER = 0x5441  # ioctl_tty(2): the other side of a pseudo-terminal, as a descriptor
 
 
@@ -90,6 +91,7 @@ def test_a_client_that_goes_away_leaves_nothing(
     """Advisory CVE-2019-12210; the fixture `nothing_left` checks after the server is closed."""
     server = sshd()
     waiting = place / "waiting"
+    waiting.unlink(missing_ok=True)  # the other door's
     askpass = place / "askpass-slow"
     askpass.write_text(f"#!/bin/sh\ntouch {waiting}\nexec sleep 30\n")
     askpass.chmod(0o755)
@@ -98,7 +100,7 @@ def test_a_client_that_goes_away_leaves_nothing(
         start_new_session=True,
         env={"SSH_ASKPASS": str(askpass), "SSH_ASKPASS_REQUIRE": "force", "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not waiting.exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -127,14 +129,14 @@ def test_twenty_logins_at_once(
     alice: Account, holder: Holder, sshd: Callable[..., Sshd], place: Path
 ) -> None:
     """The C++ trex-pam kept state in globals: here each sees its own challenge only."""
-    server = sshd()
+    server = sshd(PATIENT)
 
     def log_in(number: int) -> str:
         directory = place / f"login-{number}"
         directory.mkdir(exist_ok=True)
         (directory / "shown").unlink(missing_ok=True)  # the other door's
         askpass = answering(directory, holder, directory / "shown")
-        done = server.log_in("alice", askpass, run=f"echo {number}")
+        done = server.log_in("alice", askpass, run=f"echo {number}", seconds=200)
         return done.stdout + done.stderr
 
     with ThreadPoolExecutor(20) as pool:
@@ -149,11 +151,11 @@ def test_twenty_signed_logins_at_once(
     """They take turns with the agent, which each of them starts and ends."""
     alice.import_keys(holder.secret(keys["signing"]))
     alice.write(f"{keys['cv25519']} trust signing@example.org\n")
-    server = sshd()
+    server = sshd(PATIENT)
     askpass = answering(place, holder, place / "shown-signed")
 
     def log_in(number: int) -> str:
-        done = server.log_in("alice", askpass, run=f"echo {number}")
+        done = server.log_in("alice", askpass, run=f"echo {number}", seconds=200)
         return done.stdout + done.stderr
 
     with ThreadPoolExecutor(20) as pool:
@@ -162,7 +164,7 @@ def test_twenty_signed_logins_at_once(
 
 def respond(terminal: pexpect.spawn[str], holder: Holder) -> None:
     """Answer at a terminal, as a person does."""
-    terminal.expect(r"-----BEGIN PGP MESSAGE-----.*-----END PGP MESSAGE-----", timeout=20)
+    terminal.expect(r"-----BEGIN PGP MESSAGE-----.*-----END PGP MESSAGE-----")
     message = terminal.after.replace("\r\n", "\n")
     terminal.expect("Response: ")
     terminal.sendline(str(holder.decrypt(message)).strip())
@@ -172,7 +174,7 @@ ENVIRONMENT = {**os.environ, "TERM": "dumb", "LC_ALL": "C.UTF-8"}
 
 
 def spawn(command: list[str]) -> pexpect.spawn[str]:
-    return pexpect.spawn(command[0], command[1:], encoding="utf-8", timeout=20, env=ENVIRONMENT)
+    return pexpect.spawn(command[0], command[1:], encoding="utf-8", timeout=60, env=ENVIRONMENT)
 
 
 @pytest.fixture

@@ -297,6 +297,6 @@ def test_a_log_that_nobody_reads_holds_up_no_login(
     try:
         started = time.monotonic()
         assert log_in("alice").verdict == "PAM_SUCCESS"
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 50
     finally:
         aside.rename(socket)

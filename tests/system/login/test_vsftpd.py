@@ -36,7 +36,7 @@ isolate=NO
 isolate_network=NO
 seccomp_sandbox=NO
 """
-PATIENCE = 20  # seconds; libpam's delay after a refusal is two
+PATIENCE = 60  # seconds; libpam's delay after a refusal is two
 
 
 class Vsftpd:
@@ -51,7 +51,7 @@ class Vsftpd:
         config = directory / "vsftpd.conf"
         config.write_text(CONFIG.format(port=self.port, service=service, empty=empty))
         self._process = subprocess.Popen(["vsftpd", config])
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while self.port not in sandbox.listening_ports():
             assert time.monotonic() < deadline
             time.sleep(0.02)
