@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support.codes import write_altered_service
 from tests.support.gateways import TOKEN
 
 if TYPE_CHECKING:
@@ -46,6 +47,14 @@ def write_settings(authority: Authority, counts: Path) -> Callable[..., None]:
         SETTINGS.chmod(0o600)
 
     return write
+
+
+def patient_service(seconds: int) -> str:
+    """Write a service whose sender has so many seconds, and ten more for its report; once each."""
+    return write_altered_service(
+        f"sms-patient-{seconds}", "system/servant.py", "SPARE_SECONDS = 0.5",
+        f"SECONDS, SPARE_SECONDS = {seconds + 10}.0, 10.0", "method=sms",
+    )  # fmt: skip
 
 
 def free_mobile(gateway: Gateway, *only: str) -> str:

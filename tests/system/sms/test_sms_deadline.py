@@ -10,18 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.support import sandbox
-from tests.support.codes import write_altered_service
 from tests.support.gateways import TOKEN, Authority, Gateway
-from tests.support.pins import NUMBER, PIN, Sms, by_http, free_mobile, twilio
+from tests.support.pins import NUMBER, PIN, Sms, by_http, free_mobile, patient_service, twilio
 
 
 @pytest.fixture(scope="module")
 def patient(place: Path) -> str:
     """A service that waits longer for the sender's report, which may be late on a busy machine."""
-    return write_altered_service(
-        "sms-patient", "system/servant.py", "SPARE_SECONDS = 0.5",
-        "SECONDS, SPARE_SECONDS = 20.0, 10.0", "method=sms",
-    )  # fmt: skip
+    return patient_service(10)
 
 
 def test_the_next_gateway_is_tried_when_one_is_down_or_slow(

@@ -18,11 +18,19 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def slow(place: Path) -> str:
-    """A service of Trex's that pauses between reading the file and comparing."""
+    """A service of Trex's that pauses between reading the file and comparing.
+
+    Its turn is worth a minute of waiting: who did without it could find the file changed.
+    """
     read = "        self._accepted = self._accepted_codes(self._state, self._now)\n"
-    return write_altered_service(
-        "otp-slow", "totp/method.py", read, f"        time.sleep(0.2)\n{read}"
+    name = write_altered_service(
+        "otp-slow", "totp/method.py", read, f"        time.sleep(0.1)\n{read}"
     )
+    turns = place / name / "trex/system/rewriting.py"
+    source = turns.read_text(encoding="utf-8")
+    assert source.count("TURN_SECONDS = 1.0\n") == 1
+    turns.write_text(source.replace("TURN_SECONDS = 1.0\n", "TURN_SECONDS = 60.0\n"), "utf-8")
+    return name
 
 
 @pytest.mark.parametrize("reuse", ['" DISALLOW_REUSE', '" LATER_LINE'])
