@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.support.sandbox import Account, Log
 
 MANY = 6  # su of mallory's that are stopped
+GPGS = 2  # that each starts at once: one lists keys, the other will encrypt
 WAITING = "sleep 600"
 DYING = ("Z", "X")  # states of proc(5)
 
@@ -97,14 +98,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 @contextmanager
 def stopped(caller: Account, number: int) -> Iterator[None]:
-    """Start so many su, each stopped by its caller after it started a gpg, which waits."""
+    """Start so many su, each stopped by its caller after it started its gpgs, which wait."""
     running: list[subprocess.Popen[str]] = []
     wait = sandbox.PLACE / "wait"
     wait.touch()
     try:
         for so_many in range(1, number + 1):
             running.append(begun(caller))
-            wait_until(lambda so_many=so_many: are_waiting() >= so_many)  # type: ignore[misc]
+            wait_until(lambda so_many=so_many: are_waiting() >= GPGS * so_many)  # type: ignore[misc]
             caller.run("kill", "-STOP", str(running[-1].pid))
         wait.unlink()
         yield
@@ -126,7 +127,7 @@ def test_su_that_somebody_has_stopped_take_no_processes_from_others(
     """
     mallory, carol = account("mallory"), account("carol")
     with stopped(mallory, MANY):
-        assert len(states(central.uid)) >= MANY
+        assert len(states(central.uid)) >= GPGS * MANY
         said, _ = begun(carol, f"--nproc={MANY}:").communicate("x\n", timeout=60)
     assert "-----END PGP MESSAGE-----" in said, log.verdict()
     assert "wrong response: user=alice" in log.verdict()
