@@ -57,6 +57,7 @@ def check_record(record: AuthRecord) -> None:
         assert TWO <= len(record.recipients) <= MOST_PEOPLE
         assert len(set(record.recipients)) == len(record.recipients)
         assert record.web_qr is None, "no page"
+        assert not record.terminal_qr, "one code has one message"
     assert isinstance(record.trust, bool)
     assert bool(record.tls_key) == bool(record.tls_certificate)
     assert all(os.path.isabs(path) for path in (record.tls_key, record.tls_certificate) if path)
