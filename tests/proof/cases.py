@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 from tests.support import native
 from tests.support.codes import FILE, otp_file, text
 from tests.support.gateways import Authority, Gateway
+from tests.support.grace import DAY, HOME, only_file
+from tests.support.grace import PLACE as GRACE
 from tests.support.keys import Holder
 from tests.support.page import make_certificate
 from tests.support.pins import NUMBER, PHONES, SETTINGS, by_http, free_mobile, sending_account
 from tests.support.recovery import CODES, hashed, recovery_file, write_codes
 from tests.support.recovery import text as recovery_text
-from tests.support.sandbox import MODULE, Account, trex_service
-from trex.errors import TrexError
+from tests.support.sandbox import MODULE, Account, Asked, ask_pam, trex_service
+from trex.errors import FileUnsafe, TrexError
+from trex.login.gracefile import parse
 from trex.sms.counts import FileCounts
 from trex.system.rewriting import name_beside
 
@@ -29,7 +32,10 @@ if TYPE_CHECKING:
 WITH_KEY = ("plain", "made", "files", "drawn", "signed", "two", "native")
 # A PIN is sent; and none is, because the limit is reached.
 WITH_PIN = ("pin", "limit")
-VARIANTS = (*WITH_KEY, "code", "recovery", *WITH_PIN)
+# A success is remembered; and an earlier one spares the question.
+WITH_GRACE = ("grace", "unasked")
+VARIANTS = (*WITH_KEY, *WITH_GRACE, "code", "recovery", *WITH_PIN)
+WRONG = "--answer AAAAAAAAAA"
 EMERGENCY = "12345678"
 BEFORE, AFTER = (text('" RATE_LIMIT 3 30', '" TOTP_AUTH', *codes) for codes in ([EMERGENCY], []))
 LIMIT = 3  # messages in an hour: after one, both gateways may still be tried
@@ -50,12 +56,20 @@ class Case:
         self.user = user
         self.answers = {True: right.split(" ", 1), False: wrong.split(" ", 1)}
 
-    def prepare(self) -> None:
+    def prepare(self, *, right: bool) -> None:
         """Make what the login reads and writes as it is before each."""
 
-    def spoiled(self, verdict: str) -> list[str]:
+    def spoiled(self, asked: Asked, verdict: str, *, right: bool) -> list[str]:
         """Return what must not have become of what the login writes."""
         return []
+
+    def is_whole(self, asked: Asked) -> bool:
+        """Tell whether a login in which nothing failed did all that this case is for."""
+        return asked.verdict == self.verdict
+
+    def needs(self, role: str, place: str) -> bool:
+        """Tell whether the login may be refused for a call that fails once, after path `place`."""
+        return True
 
     def is_own(self, role: str, name: str, path: str) -> bool:
         """Tell whether a call of a child's program, after `path`, is Trex's own at its work."""
@@ -74,6 +88,75 @@ class NativeCase(Case):
         return name not in IMPORTING or path.startswith("/home/")
 
 
+class GraceCase(Case):
+    """A login with a grace period, after a success or without one.
+
+    Where the answer will be wrong, that success was another record's.
+    """
+
+    alone = True
+    options = ("--rhost", HOME)
+
+    def __init__(self, user: Account, right: str, client: Path, *, asks: bool) -> None:
+        """Log in once, so that there is a success to remember."""
+        # Long, as a loaded host must not refuse a right answer that `needs` says is not to be refused.
+        service = trex_service("trex-faults-grace", DAY, "gpg_timeout=20", "nullok")
+        super().__init__(service, user, right, WRONG)
+        self._asks = asks
+        done = ask_pam(client, service, user.name, *self.options, *self.answers[True])
+        assert done.verdict == "PAM_SUCCESS"
+        self._file = only_file(user)
+        self._earlier = self._file.read_bytes()
+        self._before = b""
+
+    def prepare(self, *, right: bool) -> None:
+        """Have a success remembered, or none."""
+        shutil.rmtree(GRACE, ignore_errors=True)
+        if self._asks:
+            return
+        for directory in (GRACE, self._file.parent):
+            directory.mkdir(0o700)
+        proof = self._earlier if right else re.sub(rb"(?m)^proof .*$", OTHER_PROOF, self._earlier)
+        self._file.write_bytes(proof)
+        self._file.chmod(0o600)
+        self._before = proof
+
+    def spoiled(self, asked: Asked, verdict: str, *, right: bool) -> list[str]:
+        """Nobody else was let in unasked or is remembered, and what is remembered is whole."""
+        was_asked = "prompt-us" in asked.facts
+        problems = []
+        if verdict == "PAM_SUCCESS" and not was_asked and (self._asks or not right):
+            problems.append("let in unasked")
+        there = list(self._file.parent.iterdir()) if self._file.parent.exists() else []
+        problems += [f"{path} stays" for path in there if path != self._file]
+        if self._content() != self._before:
+            problems += (
+                self._written() if right and was_asked else ["another success is remembered"]
+            )
+        return problems
+
+    def is_whole(self, asked: Asked) -> bool:
+        """See Case: it was asked and is remembered, or neither."""
+        was_asked, is_written = "prompt-us" in asked.facts, self._content() != self._before
+        return super().is_whole(asked) and self._asks == was_asked == is_written
+
+    def needs(self, role: str, place: str) -> bool:
+        """Whatever fails there has only this success forgotten, or the question asked."""
+        return role != "login" or not place.startswith(str(GRACE))
+
+    def _content(self) -> bytes:
+        return self._file.read_bytes() if self._file.exists() else b""
+
+    def _written(self) -> list[str]:
+        status = self._file.stat()
+        try:
+            parse(self._content(), str(self._file))
+        except FileUnsafe as error:
+            return [str(error)]
+        own = (status.st_mode & 0o7777, status.st_uid) == (0o600, 0)
+        return [] if own else [f"{status} is not root's alone"]
+
+
 class CodeCase(Case):
     """An emergency code, which a login takes out of the user's file."""
 
@@ -83,10 +166,10 @@ class CodeCase(Case):
         service = trex_service("trex-faults-code", "method=totp", "nullok")
         super().__init__(service, user, f"--answer {EMERGENCY}", "--answer 87654321")
 
-    def prepare(self) -> None:
+    def prepare(self, *, right: bool) -> None:
         self.user.write(BEFORE, FILE)
 
-    def spoiled(self, verdict: str) -> list[str]:
+    def spoiled(self, asked: Asked, verdict: str, *, right: bool) -> list[str]:
         """Whole is a file with the code, or without: it must be without after a success."""
         path = otp_file(self.user)
         content = re.sub(r'(" RATE_LIMIT 3 30)[ 0-9]*', r"\1", path.read_text())
@@ -104,11 +187,11 @@ class RecoveryCase(Case):
         service = trex_service("trex-faults-recovery", "method=recovery", "nullok")
         super().__init__(service, user, f"--answer {CODES[0]}", "--answer AAAA-AAAA-AAAA-AAAA")
 
-    def prepare(self) -> None:
+    def prepare(self, *, right: bool) -> None:
         """See Case."""
         write_codes(self.user)
 
-    def spoiled(self, verdict: str) -> list[str]:
+    def spoiled(self, asked: Asked, verdict: str, *, right: bool) -> list[str]:
         """Whole is a file with the code spent, or not: it must be spent after a success."""
         path = recovery_file(self.user)
         content = re.sub(r"(?m)^(code \w{64}) \d{10}$", r"\1 spent", path.read_text())
@@ -145,7 +228,7 @@ class PinCase(Case):
                             + "".join(tables))  # fmt: skip
         settings.chmod(0o600)
 
-    def prepare(self) -> None:
+    def prepare(self, *, right: bool) -> None:
         for old in self._place.iterdir():
             old.unlink()
         self._last.unlink(missing_ok=True)
@@ -153,7 +236,7 @@ class PinCase(Case):
         self._count(self.user.name, self._sent_before)
         os.chown(self._counts, self._owner, -1)
 
-    def spoiled(self, verdict: str) -> list[str]:
+    def spoiled(self, asked: Asked, verdict: str, *, right: bool) -> list[str]:
         """No message went out uncounted or over the limit, and the next login can count."""
         self.gateway.settle()
         received = len(self.gateway.texts)
@@ -182,6 +265,7 @@ class PinCase(Case):
         self.gateway.close()
 
 
+OTHER_PROOF = b"proof " + b"0" * 64
 HELPER = "1.1x"  # of the keeper, which runs no program
 
 # What libpython calls for each module that a program imports.
@@ -194,19 +278,20 @@ IMPORTING = frozenset((
 class Cases:
     """All of them, each taken by one worker at a time where it must be."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, client: Path) -> None:
         self._until_closed = ExitStack()
         self._free: dict[str, SimpleQueue[Case]] = {variant: SimpleQueue() for variant in VARIANTS}
         self.users: dict[str, Account] = {}
         for variant in VARIANTS:
             self.users[variant] = Account(f"fault-{variant}")
             self._until_closed.callback(self.users[variant].remove)
-        self._add_keys(place)
+        self._until_closed.callback(shutil.rmtree, GRACE, ignore_errors=True)
+        self._add_keys(place, client)
         self._free["code"].put(CodeCase(self.users["code"]))
         self._free["recovery"].put(RecoveryCase(self.users["recovery"]))
         self._add_pins(place)
 
-    def _add_keys(self, place: Path) -> None:
+    def _add_keys(self, place: Path, client: Path) -> None:
         holder = Holder(place / "fault-holder")
         self._until_closed.callback(holder.close)
         service = trex_service("trex-faults", "gpg_timeout=5", "nullok")
@@ -220,7 +305,7 @@ class Cases:
                   "drawn": "nosign qrTerminal", "signed": signer}  # fmt: skip
         door = native.build(place / "pam_trex.so", MODULE / "trex/login/helper.py")
         services = {"native": native.service("trex-faults-native", door, "gpg_timeout=5", "nullok")}
-        for variant in WITH_KEY:
+        for variant in (*WITH_KEY, *WITH_GRACE):
             user = self.users[variant]
             user.import_keys(holder.public(key))
             right = f"--answer-with {holder.command()}"
@@ -230,8 +315,11 @@ class Cases:
                 recipients = f"2of:{key},{second}"
                 right = f"--answer-with {holder.command_for_two()}"
             user.write(f"{recipients} trust {fields.get(variant, 'nosign')}\n")
+            if variant in WITH_GRACE:
+                self._free[variant].put(GraceCase(user, right, client, asks=variant == "grace"))
+                continue
             kind = NativeCase if variant in services else Case
-            case = kind(services.get(variant, service), user, right, "--answer AAAAAAAAAA")
+            case = kind(services.get(variant, service), user, right, WRONG)
             self._free[variant].put(case)
 
     def _add_pins(self, place: Path) -> None:

@@ -138,6 +138,7 @@ static void path_of(pid_t pid, const struct user_regs_struct *regs, char *text, 
         break;
     case SYS_open: case SYS_stat: case SYS_lstat: case SYS_readlink: case SYS_access:
     case SYS_execve: case SYS_chdir: case SYS_statfs:
+    case SYS_mkdir: case SYS_rename: case SYS_unlink:
         read_text(pid, regs->rdi, text, size);
     }
 }

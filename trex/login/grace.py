@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 BOOT = "/proc/sys/kernel/random/boot_id"
 SECOND = 1_000_000_000  # nanoseconds
 MAX_FIELD = 255  # bytes
+# What costs a grace period alone; a module cannot be imported where descriptors or memory are out.
+OPTIONAL = OSError, ImportError, TrexError
 
 
 class EarlierSuccess(Challenge):
@@ -86,7 +88,7 @@ class Grace:
             yield from self._noted(method)
         except NotGivenBack:
             raise
-        except TrexError as error:  # the login itself will say so
+        except OPTIONAL as error:  # the login itself will say so, if it cannot do without
             self._login.steps.append(f"no grace period: {error}")
 
     def remember(self, challenge: Challenge) -> None:
@@ -102,7 +104,7 @@ class Grace:
                 self._login.steps.append("no grace period: changed meanwhile, or for two people")
         except NotGivenBack:
             raise
-        except (OSError, TrexError) as error:
+        except OPTIONAL as error:
             self._login.warnings.append(f"this success is not remembered: {error}")
 
     def _own(self, method: "Method") -> "Iterator[EarlierSuccess]":
@@ -126,7 +128,7 @@ class Grace:
             stored = read_state(self._account.uid, self._name())
         except NoRecord:
             return None
-        except FileUnsafe as error:
+        except (OSError, FileUnsafe) as error:
             self._login.warnings.append(f"an earlier success cannot be read: {error}")
             return None
         ago = now() - int(stored["since"]) / SECOND

@@ -220,11 +220,11 @@ def write_durably(path: str, made: str, content: bytes, mode: int) -> None:
     """
     descriptor = os.open(made, NEW, 0o600)
     try:
-        with _no_signal_of_a_limit(), open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
+        try:
             os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
+            _write(descriptor, content)
+        finally:
+            os.close(descriptor)
         os.rename(made, path)
         sync_directory(os.path.dirname(path))
     except BaseException:

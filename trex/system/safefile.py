@@ -42,10 +42,18 @@ def open_safely(path: str, account: "Account", access: int = os.O_RDONLY) -> int
 
 
 def _check_file(path: str, descriptor: int, account: "Account") -> None:
-    status = os.fstat(descriptor)
+    status = file_status(descriptor, path)
     if not stat.S_ISREG(status.st_mode):
         raise FileUnsafe(readable(path), _kind(status.st_mode), A_FILE)
     _check_writers(path, status, account, descriptor)
+
+
+def file_status(descriptor: int, path: str) -> os.stat_result:
+    """Return the status of `path`, an open file. Raises FileUnsafe."""
+    try:
+        return os.fstat(descriptor)
+    except OSError as error:
+        raise FileUnsafe(readable(path), _os_message(error), A_FILE) from None
 
 
 def read_safely(path: str, account: "Account", most: int = MAX_SIZE) -> bytes:

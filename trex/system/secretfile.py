@@ -20,7 +20,13 @@ from trex.system.rewriting import (
     replace_in,
     take_turn,
 )
-from trex.system.safefile import MAX_SIZE, check_directories, open_safely, read_whole
+from trex.system.safefile import (
+    MAX_SIZE,
+    check_directories,
+    file_status,
+    open_safely,
+    read_whole,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +99,7 @@ class LockedFile:
         self._path = path
         self._account = account
         self._directory = directory
-        self._read = os.fstat(descriptor)
+        self._read = file_status(descriptor, path)
         self.content = read_whole(descriptor, path)
 
     def replace(self, content: bytes) -> None:
@@ -167,7 +173,7 @@ def _open_to_lock(path: str, account: "Account") -> int:
 def _open(path: str, account: "Account", access: int = os.O_RDONLY) -> int:
     descriptor = open_safely(path, account, access)
     try:
-        _check_private(path, os.fstat(descriptor), account)
+        _check_private(path, file_status(descriptor, path), account)
     except BaseException:
         os.close(descriptor)
         raise

@@ -437,6 +437,39 @@ def test_ids_that_are_not_given_back_end_the_login_and_not_the_grace_period_alon
         period().remember(challenge)
 
 
+FAULTS = [OSError(errno.EIO, "Input/output error"), ImportError("no module named hashlib")]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=["call", "module"])
+def test_what_cannot_be_found_out_has_the_question_asked_and_refuses_nobody(
+    host: Host, fault: Exception
+) -> None:
+    class Failing(Method_):
+        def basis(self, *_: object) -> bytes:
+            raise fault
+
+    succeed(period())
+    assert judged(period(), Failing()) == []
+    challenge = Challenge(60)
+    challenge.basis = Failing().basis
+    grace = period()
+    grace.remember(challenge)
+    assert grace._login.warnings == [f"this success is not remembered: {fault}"]
+
+
+def test_a_file_that_cannot_be_closed_has_the_question_asked(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> dict[str, str]:
+        raise FAULTS[0]
+
+    succeed(period())
+    monkeypatch.setattr(trex.login.grace, "read_state", fail)
+    grace = period()
+    assert judged(grace) == []
+    assert grace._login.warnings == [f"an earlier success cannot be read: {FAULTS[0]}"]
+
+
 def test_without_root_nothing_is_read_or_written(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ from trex.system.safefile import (
     MAX_SIZE,
     check_directories,
     check_writers,
+    file_status,
     open_safely,
     read_safely,
 )
@@ -311,6 +312,11 @@ def test_a_file_that_cannot_be_read_on(
     monkeypatch.setattr(os, "read", fail)
     with pytest.raises(FileUnsafe, match='found "Input/output error"'):
         read_safely(str(record), alice)
+
+
+def test_an_open_file_that_cannot_be_examined() -> None:
+    with pytest.raises(FileUnsafe, match='found "Bad file descriptor"'):
+        file_status(-1, "/etc/passwd")
 
 
 @pytest.mark.parametrize(("number", "counts"), [(errno.ENOTSUP, True), (errno.EIO, False)])
