@@ -10,7 +10,7 @@ from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnec
 from tornado.iostream import IOStream
 
 from fuzz.request import KEY, LOCKED
-from trex.page.process.server import BUFFER, MAX_BODY, MAX_HEADERS
+from trex.page.process.server import BUFFER, MAX_HEADERS
 
 SECONDS = 5.0
 ANSWERS = (b"HTTP/1.1 200 ", b"HTTP/1.1 400 ", b"HTTP/1.1 401 ", b"HTTP/1.1 404 ", b"HTTP/1.1 405 ")
@@ -33,8 +33,7 @@ async def _talk(data: bytes) -> bytes:
     here.setblocking(False)  # noqa: FBT003 (the socket's own way)
     stream = IOStream(there, max_buffer_size=BUFFER, read_chunk_size=MAX_HEADERS)
     parameters = HTTP1ConnectionParameters(
-        chunk_size=MAX_HEADERS, max_header_size=MAX_HEADERS, max_body_size=MAX_BODY,
-        header_timeout=SECONDS, body_timeout=SECONDS,
+        chunk_size=MAX_HEADERS, max_header_size=MAX_HEADERS, header_timeout=SECONDS,
     )  # fmt: skip
     connection = HTTP1ServerConnection(stream, parameters)
     connection.start_serving(LOCKED)

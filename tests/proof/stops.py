@@ -110,6 +110,7 @@ class Signed(Variant):
         gpg = ["gpg", "--homedir", str(self.home), "--batch", "--quiet"]
         keeper.run(*gpg, "--import", stdin=exported)
         keeper.run("gpgconf", "--homedir", str(self.home), "--kill", "all")
+        sandbox.wait_for_daemons(self.home)  # they remove their sockets as they end
         self.records.mkdir(mode=0o755)
         for name in ("alice", "carol"):
             (self.records / name).write_text(f"{key} trust {signer}\n")

@@ -402,3 +402,4 @@ def test_a_key_that_cannot_be_made_is_told(asked: Client) -> None:
     done = asked.run("trex", "keygen", "--expires", "yesterday")
     assert (done.returncode, done.stdout) == (1, "")
     assert "gpg made no key: " in done.stderr
+    assert "trex: hint: --expires takes an end such as 2y or 2028-11-22" in done.stderr

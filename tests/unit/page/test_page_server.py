@@ -360,6 +360,21 @@ def test_a_body_that_is_claimed_gets_no_answer_of_its_own(served: Callable[..., 
     assert whole.count(b"HTTP/1.1 ") == 1
 
 
+@pytest.mark.parametrize("chunk", ["-5", "-1", "-0x10", "+5", "5_0", "x"])
+def test_no_body_is_read_however_it_is_written(served: Callable[..., Served], chunk: str) -> None:
+    """Tornado 6.2 reads a chunk of fewer bytes than none for ever, and nobody else is served."""
+    site = served()
+    body = f"Transfer-Encoding: chunked\r\n\r\n{chunk}\r\nhello\r\n".encode()
+    assert site.ask(GET + body).startswith(b"HTTP/1.1 200 OK")
+    assert site.ask().startswith(b"HTTP/1.1 200 OK")
+
+
+def test_one_request_is_answered_and_what_follows_it_is_not_read(
+    served: Callable[..., Served],
+) -> None:
+    assert served().ask((GET + b"\r\n") * 3).count(b"HTTP/1.1 ") == 1
+
+
 def test_what_is_no_http_gets_nothing_and_ends_nothing(served: Callable[..., Served]) -> None:
     site = served()
     for request in (b"\0" * 100 + b"\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9\r\n\r\n"):

@@ -79,7 +79,10 @@ def make_key(name: str, expires: str) -> Key:
     made = [row[3] for row in rows if row[1:2] == [CREATED] and len(row) > 3]  # noqa: PLR2004 (the fingerprint)
     if done.returncode != 0 or not made:
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise CommandError(f"gpg made no key: {''.join(last)}", "gpg --list-secret-keys")
+        raise CommandError(
+            f"gpg made no key: {''.join(last)}",
+            "--expires takes an end such as 2y or 2028-11-22; gpg --list-secret-keys shows keys",
+        )
     return parse_listing(UserGpg().list_public(made[0]))[0]
 
 

@@ -14,7 +14,7 @@ import time
 from base64 import b64encode
 from collections import Counter
 from hmac import compare_digest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import (
@@ -34,6 +34,7 @@ from trex.page.process.settings import LISTENER_FD, Settings
 if TYPE_CHECKING:
     from typing import Any
 
+    from tornado.http1connection import HTTP1Connection
     from tornado.iostream import IOStream
 
     from trex.page.process.document import Document, Response
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS = 96  # with one more, the oldest is closed
 CONNECTION_SECONDS = 10.0  # from the accept to the end, TLS handshake included
 MAX_HEADERS = 16 * 1024
-MAX_BODY = 1 << 40  # no body is read, whatever length it announces
 BUFFER = 64 * 1024
 REALM = 'Basic realm="Trex", charset="UTF-8"'  # RFC 7617
 NOT_SHOWN = "User name and password are shown at the prompt in your terminal.\n"
@@ -72,9 +72,7 @@ async def _serve(door: _Door, settings: Settings, context: ssl.SSLContext | None
         ssl_options=context,
         no_keep_alive=True,
         idle_connection_timeout=CONNECTION_SECONDS,
-        body_timeout=CONNECTION_SECONDS,
         max_header_size=MAX_HEADERS,
-        max_body_size=MAX_BODY,
         max_buffer_size=BUFFER,
         chunk_size=MAX_HEADERS,
     )
@@ -147,7 +145,7 @@ class _Door(HTTPServerConnectionDelegate):
         request_conn: HTTPConnection,
     ) -> HTTPMessageDelegate:
         """Return a delegate for one request (Tornado's interface)."""
-        return _Visit(self, request_conn)
+        return _Visit(self, cast("HTTP1Connection", request_conn))
 
     def answer(self, method: str, path: str, headers: HTTPHeaders) -> Response:
         """Return the response to a request. For `HEAD` it is the same, but its body is not sent."""
@@ -176,13 +174,17 @@ def _without_authority(target: str) -> str:
 
 
 class _Visit(HTTPMessageDelegate):
-    """One request, answered as soon as its headers are complete, without its body."""
+    """One request, answered as soon as its headers are complete.
 
-    def __init__(self, door: _Door, connection: HTTPConnection) -> None:
+    Nothing behind them is read, neither a body nor another request: Tornado 6.2 hangs at a body
+    with a chunk of fewer bytes than none.
+    """
+
+    def __init__(self, door: _Door, connection: HTTP1Connection) -> None:
         self._door = door
         self._connection = connection
 
-    def headers_received(
+    async def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> None:
         """Send the response (Tornado's interface; a server gets no ResponseStartLine)."""
@@ -193,5 +195,7 @@ class _Visit(HTTPMessageDelegate):
         fields["Content-Length"] = str(len(answer.body))
         body = b"" if method == "HEAD" else answer.body
         status = ResponseStartLine("HTTP/1.1", answer.status, answer.reason)
-        self._connection.write_headers(status, fields, body)
-        self._connection.finish()
+        try:
+            await self._connection.write_headers(status, fields, body)
+        finally:
+            self._connection.detach().close()
