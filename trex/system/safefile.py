@@ -108,7 +108,12 @@ def check_writers(path: str, account: "Account") -> None:
     """
     resolved = os.path.realpath(path)
     check_directories(os.path.dirname(resolved), account)
-    _check_writers(resolved, os.stat(resolved), account, resolved)
+    check_entry(resolved, account)
+
+
+def check_entry(path: str, account: "Account") -> None:
+    """Check that nobody else can write `path` itself, which is no link; see `check_writers`."""
+    _check_writers(path, os.stat(path), account, path)
 
 
 A_FILE = "a regular file, no link, that its user may read"

@@ -20,7 +20,7 @@ from trex.cli.doctor.remedy import (
 from trex.cli.installed import PACKAGED, is_of_a_package
 from trex.cli.location import ROOT
 from trex.errors import MAX_PATH, FileUnsafe, cut
-from trex.system.safefile import check_writers
+from trex.system.safefile import check_directories, check_entry
 
 if TYPE_CHECKING:
     from trex.cli.doctor.stack import Rule
@@ -253,9 +253,14 @@ def root_alone(path: str) -> str:
 
 def _check_files(paths: list[str]) -> list[Finding]:
     """Return the first file that others can write; all of them run as root."""
+    checked: set[str] = set()  # directories, which hundreds of files share
     for path in paths:
         try:
-            check_writers(path, ROOT)
+            resolved = os.path.realpath(path)
+            if (directory := os.path.dirname(resolved)) not in checked:
+                check_directories(directory, ROOT)
+                checked.add(directory)
+            check_entry(resolved, ROOT)
         except FileUnsafe as error:
             fix = root_alone(error.path)
             why = "It runs as root in every login."
