@@ -22,6 +22,14 @@ APART = [
     "sh", "-c", FIRST, "sh", sys.executable,
 ]  # fmt: skip
 
+# Files that mostly wait, for a minute and more, are begun first: as the last ones they would keep the
+# run from its end, with nothing beside them.
+SLOW = (
+    "tests/system/system/test_silent_home.py", "tests/system/proof/test_stops.py",
+    "tests/system/totp/test_totp_skew.py", "tests/system/proof/test_faults.py",
+    "tests/system/install/test_ansible_role.py",
+)  # fmt: skip
+
 # unshare of util-linux 2.38 leaves them blocked in what it starts; 2.41 does not.
 signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
 
@@ -42,3 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
     is_worker = hasattr(config, "workerinput")
     if is_worker and threading.current_thread() is not threading.main_thread():
         os._exit(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of SLOW before all others; pytest-xdist hands files out in this order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(SLOW))
