@@ -83,15 +83,15 @@ def write_services() -> dict[str, str]:
     for name, line in (("trex", trex), ("google", google)):
         for arguments in ("", "noskewadj", "no_increment_hotp"):
             made[f"{name} {arguments}".strip()] = sandbox.pam_service(
-                f"otp-{name}{arguments}", f"{line} {arguments}", *ACCOUNT_LINES
+                f"trex-otp-{name}{arguments}", f"{line} {arguments}", *ACCOUNT_LINES
             )
         made[f"{name} forward"] = sandbox.pam_service(
-            f"otp-{name}-forward", f"{line} forward_pass", "auth required pam_unix.so use_first_pass",
+            f"trex-otp-{name}-forward", f"{line} forward_pass", "auth required pam_unix.so use_first_pass",
             *ACCOUNT_LINES,
         )  # fmt: skip
         for mode in ("try", "use"):
             made[f"{name} {mode}"] = sandbox.pam_service(
-                f"otp-{name}-{mode}", "auth [default=ignore] pam_unix.so",
+                f"trex-otp-{name}-{mode}", "auth [default=ignore] pam_unix.so",
                 f"{line} {mode}_first_pass", *ACCOUNT_LINES,
             )  # fmt: skip
     return made

@@ -20,12 +20,15 @@ DEFS = Path("/etc/login.defs")
 @pytest.fixture(autouse=True)
 def made_here(place: Path) -> Iterator[None]:
     """Have people's uids begin behind those of the machine, whose accounts are copied to /etc."""
-    for path in sandbox.PAM_SERVICES.glob("trex-*"):  # of earlier tests
+    earlier = {path: path.read_bytes() for path in sandbox.PAM_SERVICES.glob("trex-*")}
+    for path in earlier:  # services that other tests of this run share
         path.unlink()
     kept = DEFS.read_text()
     DEFS.write_text(re.sub(r"^UID_MIN.*$", "UID_MIN 30000", kept, flags=re.MULTILINE))
     yield
     DEFS.write_text(kept)
+    for path, content in earlier.items():
+        path.write_bytes(content)
 
 
 @pytest.fixture

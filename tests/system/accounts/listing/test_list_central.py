@@ -18,6 +18,8 @@ from tests.support.listing import listed, states
 from tests.support.remedies import type_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.support.keys import Holder
     from tests.support.sandbox import Account
     from tests.system.conftest import Keys
@@ -168,8 +170,23 @@ def test_keys_in_files_are_listed_and_those_of_nobody_shown(
     subprocess.run(["rm", "-r", KEY_FILES], check=True)
 
 
+@pytest.fixture
+def without_confiner() -> Iterator[None]:
+    """Let gpg start what counts its runs."""
+    confiner = sandbox.MODULE / "trex-confine"
+    kept = confiner.rename(confiner.with_suffix(".kept"))
+    yield
+    kept.rename(confiner)
+
+
 def test_gpg_runs_once_for_all_and_one_bad_key_spoils_no_other(
-    users: Path, bob: Account, carol: Account, holder: Holder, keys: Keys, place: Path
+    users: Path,
+    bob: Account,
+    carol: Account,
+    holder: Holder,
+    keys: Keys,
+    place: Path,
+    without_confiner: None,
 ) -> None:
     counted = place / "list-gpg"
     runs = Path("/var/log/list-gpg-runs")
@@ -177,8 +194,6 @@ def test_gpg_runs_once_for_all_and_one_bad_key_spoils_no_other(
     runs.chmod(0o666)
     counted.write_text(f'#!/bin/sh\necho >>{runs}\nexec /usr/bin/gpg "$@"\n')
     counted.chmod(0o755)
-    confiner = sandbox.MODULE / "trex-confine"  # it lets gpg start nothing
-    confiner.rename(confiner.with_suffix(".kept"))
     sandbox.trex_service(
         "sshd", f"auth_file={users}/%u", f"gnupg_home={users.parent}/gnupg", "run_as=_trex",
         f"gpg={counted}",
@@ -198,7 +213,6 @@ def test_gpg_runs_once_for_all_and_one_bad_key_spoils_no_other(
     whole = files[1].read_bytes()
     files[1].write_bytes(whole[: whole.index(b"Test Key") - 2])  # a key without a user id
     assert states(listed(), "alice", "bob", "carol") == ["ok", "unusable", "ok"]
-    confiner.with_suffix(".kept").rename(confiner)
     for path in (*files, counted, runs):
         path.unlink()
 
