@@ -115,7 +115,7 @@ def status(line: str) -> int:
     """Return a status line's number, in any form that Python accepts; 0 for another line."""
     words = line.split()
     try:
-        return int(words[1]) if words and words[0].startswith("HTTP/1") else 0
+        return int(words[1]) if words and words[0].startswith(("HTTP/1", "HTTP/0.9")) else 0
     except (IndexError, ValueError):
         return 0
 
