@@ -230,7 +230,7 @@ def test_the_way_back_needs_no_space_on_the_disk(machine: Account, server: HostS
     before = PAM.read_bytes()
     small = Path("/run/trex/small-pam.d")
     small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "small", small], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "small", small], check=True)
     try:
         subprocess.run(["cp", "-a", "/etc/pam.d/.", small], check=True)
         subprocess.run(["mount", "--bind", small, "/etc/pam.d"], check=True)
@@ -238,7 +238,7 @@ def test_the_way_back_needs_no_space_on_the_disk(machine: Account, server: HostS
         assert PAM.read_bytes() != before
         filler = small / ".filler"
         with pytest.raises(OSError, match="No space left"):
-            filler.write_bytes(bytes(1 << 20))
+            filler.write_bytes(bytes(8 << 20))
         assert "Taken back" in tells("trex", "deactivate", "sshd")
         assert PAM.read_bytes() == before
     finally:
