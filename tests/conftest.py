@@ -22,13 +22,9 @@ APART = [
     "sh", "-c", FIRST, "sh", sys.executable,
 ]  # fmt: skip
 
-# Files that mostly wait, for a minute and more, are begun first: as the last ones they would keep the
-# run from its end, with nothing beside them.
-SLOW = (
-    "tests/system/system/test_silent_home.py", "tests/system/proof/test_stops.py",
-    "tests/system/totp/test_totp_skew.py", "tests/system/proof/test_faults.py",
-    "tests/system/install/test_ansible_role.py",
-)  # fmt: skip
+# This file waits for two minutes and a half. It is begun first: as the last one it would keep the run
+# from its end, with nothing beside it.
+SLOW = "tests/system/system/test_silent_home.py"
 
 # unshare of util-linux 2.38 leaves them blocked in what it starts; 2.41 does not.
 signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
@@ -53,5 +49,5 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of SLOW before all others; pytest-xdist hands files out in this order."""
+    """Put the tests of SLOW before all others: pytest-xdist hands files out in this order."""
     items.sort(key=lambda item: not item.nodeid.startswith(SLOW))
