@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import stat
 import subprocess
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tests.support.sandbox import Account
 
 PYTHON = ["/usr/bin/python3", "-B", "-m", "trex.cli"]
+PIPE = "<(...)"
 
 
 def environment(account: Account | None) -> dict[str, str]:
@@ -40,6 +42,21 @@ def trex(
     return subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
     )
+
+
+def with_pipe(content: bytes, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as root, with PIPE in `words` as the shell's `<(...)` names a pipe."""
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, content)
+        os.close(writing)
+        named = [f"/dev/fd/{reading}" if word == PIPE else word for word in words]
+        return subprocess.run(
+            [*PYTHON, *named], capture_output=True, text=True, check=False, pass_fds=[reading],
+            env=environment(None), stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    finally:
+        os.close(reading)
 
 
 def on_terminal(*arguments: str, account: Account | None = None) -> pexpect.spawn:

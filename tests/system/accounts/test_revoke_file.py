@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.command import PYTHON, environment, options_of, record_of, trex
+from tests.support.command import PIPE, options_of, record_of, trex, with_pipe
 from tests.support.owner import Owner, enrolled
 
 if TYPE_CHECKING:
@@ -65,17 +64,7 @@ def test_standard_input_by_another_name(robbed: Account, owner: Owner, name: str
 
 def test_a_pipe_of_the_shell_s_is_refused_with_what_works(robbed: Account, owner: Owner) -> None:
     """`trex revoke <(...)`: whoever runs it has made that, so alice may not open it."""
-    reading, writing = os.pipe()
-    try:
-        os.write(writing, owner.certificate())
-        os.close(writing)
-        done = subprocess.run(
-            [*PYTHON, "revoke", "--user", robbed.name, f"/dev/fd/{reading}", "--yes"],
-            capture_output=True, text=True, check=False, pass_fds=[reading],
-            env=environment(None), stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    finally:
-        os.close(reading)
+    done = with_pipe(owner.certificate(), "revoke", "--user", robbed.name, PIPE, "--yes")
     assert done.returncode == 1
     assert "trex: hint: COMMAND | trex revoke ... -\n" in done.stderr
 

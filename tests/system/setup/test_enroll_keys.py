@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.command import PYTHON, environment, trex
+from tests.support.command import PIPE, trex, with_pipe
 from tests.support.keys import gnupg_version
 
 if TYPE_CHECKING:
@@ -143,20 +142,11 @@ def test_a_pipe_of_the_shell_s_is_refused_with_what_works(
     bob: Account, holder: Holder, keys: Keys
 ) -> None:
     """`--key <(...)`: whoever enrols bob has made it, so bob may not open it."""
-    reading, writing = os.pipe()
-    try:
-        os.write(writing, holder.public(keys["cv25519"]))
-        os.close(writing)
-        done = subprocess.run(
-            [*PYTHON, "enroll", "--user", "bob", "--key", f"/dev/fd/{reading}", "--yes"],
-            capture_output=True, text=True, check=False, pass_fds=[reading],
-            env=environment(None), stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    finally:
-        os.close(reading)
+    content = holder.public(keys["cv25519"])
+    done = with_pipe(content, "enroll", "--user", "bob", "--key", PIPE, "--yes")
     assert done.returncode == 1
     assert "Permission denied" in done.stderr
-    assert f"< /dev/fd/{reading}" not in done.stderr  # it is gone by then
+    assert "< /dev/fd/" not in done.stderr  # it is gone by then
     assert "trex: hint: COMMAND | trex enroll ... --key -" in done.stderr
 
 
