@@ -110,6 +110,14 @@ def test_files_that_others_may_write(host: Account) -> None:
         assert only()["check"] == "module-writable"
     finally:
         os.chown(path, 0, -1)
+    above = sandbox.MODULE.resolve()
+    above.chmod(0o777)
+    try:
+        finding = only()
+    finally:
+        above.chmod(0o755)
+    assert finding["check"] == "module-writable"
+    assert f"chmod go-w {above}" in finding["fix"]
 
 
 def test_a_module_that_is_not_there(host: Account) -> None:
