@@ -62,9 +62,13 @@ class Holder:
         """Export secret keys that have no passphrase."""
         return self._run("--export-secret-keys", *keys)
 
-    def take(self, exported: bytes) -> None:
-        """Import keys from another holder."""
-        self._run("--import", stdin=exported)
+    def take(self, exported: bytes) -> str:
+        """Import keys from another holder; return the fingerprint of the first.
+
+        The address is no name for it: of keys that were made in one second gpg takes any.
+        """
+        said = self._run("--status-fd", "1", "--import", stdin=exported).decode()
+        return next(line for line in said.splitlines() if " IMPORT_OK " in line).split()[3]
 
     def revoke(self, fingerprint: str) -> None:
         """Import the revocation certificate that gpg made with the key."""

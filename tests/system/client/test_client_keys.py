@@ -27,9 +27,9 @@ QUESTION = "May it answer"
 @pytest.fixture
 def mail(laptop: Client, holder: Holder) -> str:
     """A second key of the client's, with a passphrase; `asked` tells whether gpg asks for it."""
-    holder.take(laptop.make_locked_key("mail@example.org"))
+    key = holder.take(laptop.make_locked_key("mail@example.org"))
     laptop.use_pinentry(laptop.write_pinentry(f"touch {laptop.home}/asked; echo ERR 83886179 no"))
-    return "mail@example.org"
+    return key
 
 
 def was_asked(laptop: Client) -> bool:

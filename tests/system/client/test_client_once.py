@@ -75,12 +75,12 @@ def test_nobody_is_asked_for_a_passphrase_that_no_answer_needs(
 
 def test_of_several_at_once_one_answers(laptop: Client, holder: Holder) -> None:
     """None is answered when they begin: all wait for a passphrase first."""
-    holder.take(laptop.make_locked_key("slow@example.org"))
+    slow = holder.take(laptop.make_locked_key("slow@example.org"))
     laptop.answer_with("slow@example.org")
     laptop.use_pinentry(laptop.write_pinentry(
         f"until [ -e {laptop.home}/go ]; do sleep 0.1; done; echo D {PASSPHRASE}; echo OK"
     ))  # fmt: skip
-    message = encrypt(holder, "slow@example.org")
+    message = encrypt(holder, slow)
     prompts = [message, *framings(message).values()][:MANY]
     running = [start(laptop, prompt) for prompt in prompts]
     deadline = time.monotonic() + 60

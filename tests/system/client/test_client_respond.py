@@ -191,9 +191,9 @@ FAILURES = {
 
 def test_a_passphrase_that_does_not_come(laptop: Client, holder: Holder) -> None:
     """The error says why, in gpg's own words if Trex has none."""
-    holder.take(laptop.make_locked_key("locked@example.org"))
+    locked = holder.take(laptop.make_locked_key("locked@example.org"))
     laptop.answer_with("locked@example.org")
-    message = encrypt(holder, "locked@example.org")
+    message = encrypt(holder, locked)
     for does, error in FAILURES.items():
         laptop.use_pinentry(laptop.write_pinentry(does))
         done = laptop.run("trex", "respond", stdin=message.encode())
@@ -205,10 +205,10 @@ def test_a_passphrase_that_does_not_come(laptop: Client, holder: Holder) -> None
 
 def test_interrupted_while_the_agent_asks(laptop: Client, holder: Holder) -> None:
     """The fixture `nothing_left` checks that no process is left."""
-    holder.take(laptop.make_locked_key("slow@example.org"))
+    slow = holder.take(laptop.make_locked_key("slow@example.org"))
     laptop.answer_with("slow@example.org")
     laptop.use_pinentry(laptop.write_pinentry(f"touch {laptop.home}/asked"))
-    laptop.account.write(encrypt(holder, "slow@example.org"), "prompt")
+    laptop.account.write(encrypt(holder, slow), "prompt")
     terminal = laptop.type("trex", "respond", "prompt")
     laptop.wait_for("asked")
     terminal.sendintr()

@@ -187,11 +187,11 @@ def test_after_a_refusal_nothing_is_decrypted(
     hostile: Hostile, laptop: Client, holder: Holder, to: str
 ) -> None:
     """Never three pinentries after one cancel, and no probing of the keyring, key by key."""
-    holder.take(laptop.make_locked_key("locked@example.org"))
+    locked = holder.take(laptop.make_locked_key("locked@example.org"))
     laptop.answer_with("locked@example.org")
     count = laptop.home / "count"
     laptop.use_pinentry(laptop.write_pinentry(f"echo >> {count}; echo ERR 83886179 no"))
-    prompts = [encrypt(holder, "locked@example.org") for _ in range(3)]
+    prompts = [encrypt(holder, locked) for _ in range(3)]
     answers, _ = hostile.ask(laptop, *prompts, encrypt(holder, to))
     assert answers == [""]
     assert count.read_text() == "\n"

@@ -169,10 +169,10 @@ def test_ssh_is_killed_while_the_agent_asks(
     hostile: Hostile, laptop: Client, holder: Holder
 ) -> None:
     """The fixture `nothing_left` checks that neither trex-askpass nor gpg is left."""
-    holder.take(laptop.make_locked_key("slow@example.org"))
+    slow = holder.take(laptop.make_locked_key("slow@example.org"))
     laptop.answer_with("slow@example.org")
     laptop.use_pinentry(laptop.write_pinentry(f"touch {laptop.home}/asked"))
-    hostile.will_ask(encrypt(holder, "slow@example.org"))
+    hostile.will_ask(encrypt(holder, slow))
     terminal = laptop.type("sh", "-c", f"trex ssh {laptop.knows(hostile.server)}; echo ended")
     laptop.wait_for("asked")
     os.kill(child_of(terminal.pid, "ssh"), signal.SIGKILL)

@@ -39,7 +39,7 @@ def slow(laptop: Client, holder: Holder) -> str:
 def test_a_passphrase_that_is_awaited_is_named_and_the_line_goes_away(
     hostile: Hostile, laptop: Client, holder: Holder, slow: str
 ) -> None:
-    hostile.will_ask(encrypt(holder, "slow@example.org"))
+    hostile.will_ask(encrypt(holder, slow))
     terminal = laptop.type("trex", "ssh", laptop.knows(hostile.server))
     where = f"alice at [127.0.0.1]:{hostile.server.port}"
     terminal.expect_exact(f"trex: to answer {where}: waiting for the passphrase of {slow}")
@@ -50,7 +50,7 @@ def test_a_passphrase_that_is_awaited_is_named_and_the_line_goes_away(
 
 
 def test_a_narrow_terminal_gets_no_second_row(laptop: Client, holder: Holder, slow: str) -> None:
-    laptop.account.write(encrypt(holder, "slow@example.org"), "prompt")
+    laptop.account.write(encrypt(holder, slow), "prompt")
     terminal = laptop.type("trex", "respond", "prompt", columns=40)
     terminal.expect_exact("trex: to answer what you pasted: waitin")
     laptop.account.write("", "go")
@@ -69,7 +69,7 @@ def respond_to(laptop: Client, message: str) -> tuple[str, str]:
 def test_without_a_terminal_it_is_a_line(laptop: Client, holder: Holder, slow: str) -> None:
     until = UNTIL_SAID.format(words="for the passphrase")
     laptop.use_pinentry(laptop.write_pinentry(f"{until}; echo D {PASSPHRASE}; echo OK"))
-    response, said = respond_to(laptop, encrypt(holder, "slow@example.org"))
+    response, said = respond_to(laptop, encrypt(holder, slow))
     line = f"trex: to answer what you pasted: waiting for the passphrase of {slow}\n"
     assert said.count(line) == 1, said
     assert "\x1b" not in said
@@ -81,7 +81,7 @@ def test_an_agent_that_says_nothing_is_named(laptop: Client, holder: Holder, slo
     laptop.account.run("gpg", "--list-secret-keys")
     pid = laptop.account.run("gpg-connect-agent", "getinfo pid", "/bye").decode().split()[1]
     laptop.account.write("", "go")
-    laptop.account.write(encrypt(holder, "slow@example.org"), "prompt")
+    laptop.account.write(encrypt(holder, slow), "prompt")
     gpg = laptop.account.write(
         f'#!/bin/sh\ncase "$*" in *--unwrap*) kill -STOP {pid};; esac\nexec /usr/bin/gpg "$@"\n',
         "gpg",
@@ -135,7 +135,7 @@ def test_a_pinentry_on_the_same_terminal_has_it_for_itself(
 ) -> None:
     """A curses pinentry would be overwritten, and it says itself what it asks for."""
     laptop.use_pinentry("/usr/bin/pinentry-tty")
-    laptop.account.write(encrypt(holder, "slow@example.org"), "prompt")
+    laptop.account.write(encrypt(holder, slow), "prompt")
     terminal = laptop.type("sh", "-c", "tty; read go; exec trex respond prompt")
     terminal.expect(r"(/dev/pts/\d+)\r\n")
     os.chown(terminal.match[1], laptop.account.uid, -1)  # as it is after a login
