@@ -6,11 +6,13 @@ import os
 import signal
 import stat
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pexpect
 
-from tests.support.sandbox import MODULE
+from tests.support.sandbox import MODULE, processes_here
+from tests.support.silent import state_of
 
 if TYPE_CHECKING:
     from tests.support.sandbox import Account
@@ -78,6 +80,18 @@ def finish(terminal: pexpect.spawn) -> int:
     terminal.close()
     status: int = terminal.exitstatus if terminal.exitstatus is not None else -terminal.signalstatus
     return status
+
+
+def wait_until_it_reads(words: str) -> None:
+    """Wait until the process with `words` in its command line sleeps at its question.
+
+    Python sees a signal that comes after the question is shown, and before it reads, only when
+    something is typed.
+    """
+    deadline = time.monotonic() + 60
+    while not any(words in name and state_of(pid) == "S" for pid, name in processes_here().items()):
+        assert time.monotonic() < deadline, f"nothing sleeps in {words}"
+        time.sleep(0.01)
 
 
 def record_of(account: Account) -> str:

@@ -67,10 +67,10 @@ def silent(place: Path) -> Iterator[Silent]:
 
 def is_stuck(pid: int) -> bool:
     """Tell whether a process sleeps where no signal reaches it."""
-    return _state(pid) == "D"
+    return state_of(pid) == "D"
 
 
-def _state(pid: int) -> str:
+def state_of(pid: int) -> str:
     """Return a process's state (proc(5)), "" if there is none."""
     try:
         line = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -82,7 +82,7 @@ def _state(pid: int) -> str:
 def wait_until_gone(pids: list[int], seconds: float = 30) -> None:
     """Wait for processes that are no children of this one, and that nobody may reap (state Z)."""
     deadline = time.monotonic() + seconds
-    while any(_state(pid) not in ("", "Z") for pid in pids):
+    while any(state_of(pid) not in ("", "Z") for pid in pids):
         assert time.monotonic() < deadline, pids
         time.sleep(0.01)
 

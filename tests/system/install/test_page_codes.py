@@ -12,6 +12,7 @@ import pytest
 
 from tests.support import sandbox
 from tests.support.codes import ACCOUNT_LINES, FILE, code, here, text
+from tests.support.command import wait_until_it_reads
 from tests.support.installation import install
 from tests.support.page_text import blocks, typed
 from tests.support.sandbox import PAM_SERVICES
@@ -132,6 +133,7 @@ def test_the_script_sets_a_user_up_at_a_login_and_may_be_put_off(
     assert "nullok, and a user without a record is asked nothing else" in said
     put_off = session(server)
     put_off.expect("the phone shows now: ")
+    wait_until_it_reads("totp enroll")
     put_off.sendintr()
     put_off.expect(r"\$ ")
     leave(put_off)

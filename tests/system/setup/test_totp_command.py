@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.support import sandbox
 from tests.support.codes import ACCOUNT_LINES, FILE, SECRET, code, here, otp_file, text
-from tests.support.command import PYTHON, finish, on_terminal
+from tests.support.command import PYTHON, finish, on_terminal, wait_until_it_reads
 from tests.support.page_text import blocks
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ def test_a_picture_goes_with_a_run_that_is_ended(bob: Account, number: int) -> N
     enroll = totp(bob, "enroll", "--svg", str(picture))
     enroll.expect("the phone shows now: ")
     assert picture.exists()
+    wait_until_it_reads("totp enroll")
     enroll.kill(number)
     assert finish(enroll) == 130
     assert not picture.exists()
@@ -162,6 +163,7 @@ def test_a_profile_script_asks_only_in_a_terminal(bob: Account) -> None:
     assert done.stdout == done.stderr == b""
     asking = totp(bob, "enroll", "--if-missing")
     asking.expect("the phone shows now: ")
+    wait_until_it_reads("totp enroll")
     asking.sendintr()
     assert finish(asking) == 130
     assert not otp_file(bob).exists()
