@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -188,3 +189,29 @@ def test_doctor_makes_both_messages_and_says_what_refuses_the_login(
     assert "expected keys of two people" in done.stdout, done.stdout
     assert "--two-people --fingerprint FPR1 --fingerprint FPR2 --yes --key - < FILE" in done.stdout
     assert Path(RECORD).exists()
+
+
+@pytest.mark.parametrize("is_central", [False, True], ids=["in the home", "central"])
+def test_what_one_person_makes_for_an_account_of_two_is_said_to_open_it_to_one(
+    bob: Account, central: list[str], is_central: bool
+) -> None:
+    record = "2of:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA,BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB trust nosign\n"
+    usual = Path("/etc/trex/users/bob")
+    if is_central:
+        assert "run_as=_trex" in central
+        usual.parent.mkdir(parents=True)
+        usual.write_text(record)
+    else:
+        bob.write(record)
+    try:
+        for make, what in (
+            ("recovery make", "a recovery code"),
+            ("totp enroll", "a code from a phone"),
+        ):
+            done = trex(*make.split(), "--user", "bob")
+            assert done.returncode == 0, done.stderr
+            warning = f"the record of bob takes two people. One of them gets in alone where a service takes {what}"
+            assert warning in done.stderr
+    finally:
+        if is_central:
+            shutil.rmtree(usual.parent.parent)

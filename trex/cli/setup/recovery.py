@@ -18,6 +18,7 @@ from trex.cli.location import HINT, NOBODY, ROOT, account_of, own_name
 from trex.cli.setup.keptplace import prepare_directory
 from trex.cli.setup.newfile import NewFile
 from trex.cli.setup.questions import confirm
+from trex.cli.setup.twopeople import warn_of_one
 from trex.cli.terminal import answer, say
 from trex.errors import OptionError, TrexError, one_line
 from trex.login.method import expand_path, find_servant, is_absent
@@ -112,6 +113,7 @@ def make(page: str | None, *, yes: bool, **arguments: Any) -> None:
         run_as(place.keeper, lambda: _write(place, content), FILE_SECONDS)
     say(f"Written: {place.shown}")
     _say_which_are_asked(place)
+    warn_of_one(place.user.name, "a recovery code")
     if page:
         say(f"Written: {page}, which has the codes: print it, and delete it")
     say(f"Recovery codes of {place.user.name} at {os.uname().nodename}. They are not shown again:")

@@ -15,6 +15,7 @@ import click
 from trex.cli.completing import accounts
 from trex.cli.errors import CommandError
 from trex.cli.setup.secretplace import SecretPlace, find_place
+from trex.cli.setup.twopeople import warn_of_one
 from trex.cli.terminal import answer, say
 from trex.login.challenge import random_digits
 from trex.system.privilege import find_account, native, readable
@@ -101,6 +102,7 @@ def enroll(svg: str | None, *, if_missing: bool, counter: bool, prove: bool, **w
     proves = prove or where["user"] is None
     codes = _make(place, svg, counter=counter, prove=proves)
     say(f"Written: {place.shown}")
+    warn_of_one(place.user.name, "a code from a phone")
     if not proves:
         say(f"Not proved: {place.user.name}'s first login shows whether the phone has this secret.")
     _show_codes(codes)
