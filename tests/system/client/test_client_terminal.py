@@ -151,6 +151,54 @@ def test_a_message_for_a_key_that_is_elsewhere_comes_to_the_terminal(
     assert hostile.heard() == ["from my telephone"]
 
 
+# Each call first sleeps, in which a signal's handler runs: the call itself is not interrupted.
+LATE = """\
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <poll.h>
+#include <unistd.h>
+
+static void late(int descriptor)
+{
+        if (isatty(descriptor))
+                usleep(500000);
+}
+
+ssize_t read(int descriptor, void *buffer, size_t size)
+{
+        ssize_t (*next)(int, void *, size_t) = dlsym(RTLD_NEXT, "read");
+        late(descriptor);
+        return next(descriptor, buffer, size);
+}
+
+int poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+        int (*next)(struct pollfd *, nfds_t, int) = dlsym(RTLD_NEXT, "poll");
+        late(count == 1 ? fds[0].fd : -1);
+        return next(fds, count, timeout);
+}
+"""
+
+
+def test_interrupted_just_before_it_reads(hostile: Hostile, laptop: Client) -> None:
+    """Python sees such a signal only after its next call, and nobody typed: it outlived its ssh."""
+    source = laptop.account.write(LATE, "late.c")
+    library = source.with_suffix(".so")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-o", library, source],
+                   check=True)  # fmt: skip
+    hostile.will_ask("Password: ")
+    name = laptop.knows(hostile.server)
+    terminal = laptop.type(
+        "sh", "-c", f"LD_PRELOAD={library} trex ssh {name}; echo ended; exec sleep 300"
+    )
+    terminal.expect_exact("Password: ")
+    wait_for_no_echo(terminal)
+    os.kill(child_of(terminal.pid, "ssh"), signal.SIGKILL)
+    terminal.expect_exact("ended")
+    wait_for_echo(terminal)
+    terminal.close(force=True)
+
+
 def test_interrupted_at_a_question(hostile: Hostile, laptop: Client) -> None:
     """The fixture `nothing_left` checks that no process is left."""
     hostile.will_ask("Password: ")

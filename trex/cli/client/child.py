@@ -24,6 +24,7 @@ PIECE = 1 << 16  # bytes
 MAX_OUTPUT = 16 << 20  # bytes that are kept: more than anybody here takes
 MAX_WORDS = 4096  # bytes that are kept of what it says on standard error
 PAUSE = 0.001  # seconds
+LOOK_UP = 1  # seconds, after which Python sees a signal that came just before a wait
 UNKNOWN = 255  # an exit status that nobody has seen
 STATUS = 3  # the descriptor that the program gets for its status lines
 
@@ -87,7 +88,8 @@ class RunningProgram:
                 if late and passed >= soon:
                     late()
                     late = None
-                self._listen(min(seconds, soon if late else seconds) - passed, hear)
+                left = min(seconds, soon if late else seconds) - passed
+                self._listen(min(left, LOOK_UP), hear)
         finally:
             self.end()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import sys
 import termios
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 WAYLAND = "WAYLAND_DISPLAY"
 DEFAULT_ASKPASS = "ssh-askpass"
 MAX_ANSWER = 1024  # bytes, as in readpass.c
+LOOK_UP = 1000  # milliseconds, after which a signal is seen at the latest
 MAX_SHOWN = 100  # characters of a prompt, in an error
 # ssh's own questions about a host key. ssh does not tell an askpass program whether to echo, so
 # only the answers to these are echoed.
@@ -93,12 +95,25 @@ def read_line(prompt: str, *, echo: bool) -> bytes | None:
         try:
             termios.tcsetattr(terminal, termios.TCSAFLUSH, quiet)
             os.write(terminal, printable(prompt).encode())
-            line = os.read(terminal, MAX_ANSWER)
+            line = _typed(terminal)
         finally:
             termios.tcsetattr(terminal, termios.TCSAFLUSH, saved)
             if not echo:
                 os.write(terminal, b"\n")
     return line.rstrip(b"\r\n") if line else None
+
+
+def _typed(terminal: int) -> bytes:
+    """Return the line that is typed.
+
+    Python sees a signal that comes between two calls of its own only when the next one ends, and
+    that may be a read(2) after which nobody types: this process would outlive the ssh that asks.
+    """
+    poller = select.poll()
+    poller.register(terminal, select.POLLIN)
+    while not poller.poll(LOOK_UP):
+        pass
+    return os.read(terminal, MAX_ANSWER)
 
 
 def _ask_for_git(prompt: str, before: Handover, *, has_terminal: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 TERMINAL = "/dev/tty"
+LOOK_UP = 1  # seconds, after which Python sees a signal that came just before it would have read
 
 
 def ask_user(question: str) -> str:
@@ -26,6 +28,8 @@ def ask_user(question: str) -> str:
     """
     with _answers() as source:
         show(question)
+        while not select.select([source], [], [], LOOK_UP)[0]:
+            pass
         line = source.readline()
     if not line:
         raise click.Abort
