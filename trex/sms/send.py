@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 GATEWAYS = {"free-mobile": "free_mobile", "twilio": "twilio", "http": "http", "email": "email"}
 MIN_SECONDS = 0.01
+AGAIN = 1  # seconds, because Python sees a signal that comes just before a wait only after it
 
 
 def send(told: "Table") -> str:
@@ -73,8 +74,8 @@ def at_most(seconds: float, error: Exception) -> "Iterator[None]":
         raise error
 
     signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, max(MIN_SECONDS, seconds))
     try:
+        signal.setitimer(signal.ITIMER_REAL, max(MIN_SECONDS, seconds), AGAIN)
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

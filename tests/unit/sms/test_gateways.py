@@ -522,12 +522,21 @@ def test_what_is_not_counted_in_time_is_not_sent_by_the_next_gateway_either(
     assert gateway.requests == []
 
 
+def lose_one_signal_and_wait() -> None:
+    """Do what a signal that comes just before a wait does to it."""
+    with suppress(NotSent):
+        time.sleep(60)
+    time.sleep(60)
+
+
 def test_time_that_is_over_ends_what_waits_and_nothing_after() -> None:
     begun = time.monotonic()
     for seconds in (-5.0, 0.0, 0.2):
         with pytest.raises(NotSent, match=r"^over$"), send.at_most(seconds, NotSent("over")):
             time.sleep(20)
     assert time.monotonic() - begun < 15
+    with pytest.raises(NotSent), send.at_most(0.01, NotSent("over")):
+        lose_one_signal_and_wait()
     with suppress(ValueError), send.at_most(0.1, NotSent("over")):
         raise ValueError
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
