@@ -16,9 +16,9 @@ from trex.cli.accounts.gathering import CENTRAL_SECONDS, CHUNK, HOMES_SECONDS
 from trex.cli.accounts.verdicts import SECONDS as LOG_SECONDS
 from trex.cli.delegate import END_SECONDS, FILE_SECONDS, KILL_SECONDS, WORK_SECONDS
 from trex.cli.doctor.asking import SECONDS as MODULES_SECONDS
+from trex.cli.doctor.judging import PER_SOURCE, STARTUPS
 from trex.cli.doctor.page import OPEN_SECONDS
 from trex.cli.doctor.programs import BLIND
-from trex.cli.doctor.sshd import PER_SOURCE, STARTUPS
 from trex.cli.doctor.survey import MOST_SILENT
 from trex.cli.doctor.survey import SECONDS as SURVEY_SECONDS
 from trex.cli.main import COMMANDS, trex

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support import sandbox
 from tests.support.sshd import Sshd, answering
-from trex.cli.doctor.sshd import PER_SOURCE, STARTUPS
+from trex.cli.doctor.judging import PER_SOURCE, STARTUPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

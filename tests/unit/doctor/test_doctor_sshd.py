@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trex.cli.doctor.effective import Effective
-from trex.cli.doctor.sshd import _judge_asking
+from trex.cli.doctor.judging import judge_asking
 
 ASKS = {"usepam": "yes", "kbdinteractiveauthentication": "yes", "passwordauthentication": "no"}
 
@@ -19,4 +19,4 @@ def test_another_service_than_the_one_that_is_looked_at(
 ) -> None:
     """OpenSSH has the setting from 9.8 on; tests/system asks the real one where it is there."""
     settings = Effective({name: [value] for name, value in {**ASKS, **service}.items()})
-    assert [finding.check for finding in _judge_asking(settings)] == checks
+    assert [finding.check for finding in judge_asking(settings)] == checks

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from trex.cli.acknowledged import FILE, Acknowledged, AcknowledgementError, read_acknowledged
 from trex.cli.doctor.effective import Effective, Sshd
+from trex.cli.doctor.judging import ASKS_PAM
 from trex.cli.doctor.matching import traits
-from trex.cli.doctor.sshd import ASKS_PAM
 
 if TYPE_CHECKING:
     from trex.system.privilege import Account

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trex.cli.doctor.sshd import PER_SOURCE, STARTUPS
+from trex.cli.doctor.judging import PER_SOURCE, STARTUPS
 from trex.cli.doctor.sshdfile import FILE
 
 # What Trex cannot do without, whatever the file said before.

@@ -15,6 +15,7 @@ import termios
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from trex.cli.client.child import LOOK_UP
 from trex.cli.client.handover import KIND
 from trex.cli.client.processes import program_name
 from trex.cli.client.target import split_prompt
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 WAYLAND = "WAYLAND_DISPLAY"
 DEFAULT_ASKPASS = "ssh-askpass"
 MAX_ANSWER = 1024  # bytes, as in readpass.c
-LOOK_UP = 1000  # milliseconds, after which a signal is seen at the latest
 MAX_SHOWN = 100  # characters of a prompt, in an error
 # ssh's own questions about a host key. ssh does not tell an askpass program whether to echo, so
 # only the answers to these are echoed.
@@ -111,7 +111,7 @@ def _typed(terminal: int) -> bytes:
     """
     poller = select.poll()
     poller.register(terminal, select.POLLIN)
-    while not poller.poll(LOOK_UP):
+    while not poller.poll(LOOK_UP * 1000):
         pass
     return os.read(terminal, MAX_ANSWER)
 

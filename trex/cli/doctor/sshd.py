@@ -9,40 +9,20 @@ from typing import TYPE_CHECKING
 
 from trex.cli.acknowledged import Acknowledged, read_acknowledged
 from trex.cli.doctor.barred import check_barred, is_barred
-from trex.cli.doctor.blocks import WAY, Told
+from trex.cli.doctor.blocks import Told
 from trex.cli.doctor.finding import ERROR, NOTE, WARNING, Finding
+from trex.cli.doctor.judging import ASKS_PAM, judge_around, judge_settings
 from trex.cli.doctor.matching import LOOPBACK, MAX_ORIGINS, PUBLIC, bare
 from trex.cli.doctor.remedy import by_hand
-from trex.cli.doctor.sshdfile import PRIVILEGE_SEPARATION, setting
+from trex.cli.doctor.sshdfile import PRIVILEGE_SEPARATION
 from trex.cli.doctor.ways import ways_around
 from trex.cli.errors import CommandError
 
 if TYPE_CHECKING:
-    from trex.cli.doctor.effective import Effective, Sshd
+    from trex.cli.doctor.effective import Sshd
     from trex.cli.doctor.matching import Origin
 
-SERVICE = "sshd"
-DEFAULT_GRACE = 120  # seconds; sshd's own MaxStartups was chosen for it
-# Connections before login: from where on some are dropped, their percentage, the maximum.
-STARTUPS = "100:30:200"
-FEWEST_STARTUPS = 50
-PER_SOURCE = 20
-FEWEST_TRIES = 3  # an agent offers several keys, and each counts as a try
-METHOD = "keyboard-interactive"
-ASKS_PAM = (METHOD, "password")
-# PermitRootLogin, and what root's SSH login is then.
-NEVER = "no"
-ROOT_MAY = ("yes",)
-INSTEAD = "leave it, log in as yourself, and use su or sudo: trex doctor --service su --user root"
-# What people without an SSH key can do, by method.
-STRANGERS = {
-    "openpgp": "strangers can make the server run gpg",
-    "totp": "strangers can guess codes",
-    "sms": "strangers can have messages sent",
-    "recovery": "strangers can try codes",
-}
 UNREADABLE = (OSError, subprocess.TimeoutExpired, ValueError)  # what `Sshd` raises
-INTENDED = "If that is intended: [[exempt]] in /etc/trex/doctor.toml."
 
 
 def check_sshd(sshd: Sshd, users: list[str], others: list[str], method: str, timeout: int
@@ -131,7 +111,7 @@ def _check_settings(
             if user and _is_exempt(sshd, acknowledged, user, origin):
                 continue  # Trex is not to ask them: a note says so below
             effective = sshd.ask(user, origin)
-            for finding in _judge(effective, user, method, timeout):
+            for finding in judge_settings(effective, user, method, timeout):
                 told.add(finding, effective, user, origin)
         for user in dict.fromkeys([*users, *others]):
             if not _is_way_around(sshd, user, origin):
@@ -140,7 +120,7 @@ def _check_settings(
                 notes.setdefault(note)
                 continue
             effective = sshd.ask(user, origin)
-            for finding in _judge_around(effective, STRANGERS[method]):
+            for finding in judge_around(effective, method):
                 told.add(finding, effective, user, origin)
     return [*told.findings(), *_other_origins(sshd), *notes]
 
@@ -185,136 +165,3 @@ def _other_origins(sshd: Sshd) -> list[Finding]:
     return [
         Finding("sshd-origins", WARNING, what, why, by_hand(f"fewer Match lines in {sshd.config}"))
     ]
-
-
-def _judge(settings: Effective, user: str, method: str, timeout: int) -> list[Finding]:
-    return [
-        *_judge_asking(settings),
-        *_judge_methods(settings, STRANGERS[method]),
-        *_judge_time(settings, timeout),
-        *_judge_startups(settings, timeout),
-        *_judge_root(settings, user),
-    ]
-
-
-def _judge_asking(settings: Effective) -> list[Finding]:
-    findings = []
-    for name, written in (
-        ("usepam", "UsePAM"),
-        ("kbdinteractiveauthentication", "KbdInteractiveAuthentication"),
-    ):
-        if settings.get(name) != "yes":
-            findings.append(
-                Finding(f"sshd-{name}", ERROR, f"sshd has {written} {settings.get(name, 'no')}",
-                        "PAM cannot ask a question.",
-                        setting(written, "yes", settings.get(name, "no")))
-            )  # fmt: skip
-    service = settings.get("pamservicename", SERVICE)  # from OpenSSH 9.8 on
-    if service != SERVICE:
-        findings.append(
-            Finding("sshd-service", ERROR, f"sshd has PAMServiceName {service}",
-                    f"sshd asks that service, but {SERVICE} was checked.",
-                    setting("PAMServiceName", SERVICE, service)
-                    + f"  # or: trex doctor --service {service}")
-        )  # fmt: skip
-    if settings.get("passwordauthentication") == "yes":
-        findings.append(
-            Finding("sshd-password", WARNING, "sshd has PasswordAuthentication yes",
-                    "Such a login uses the same PAM service, but cannot show a challenge.",
-                    setting("PasswordAuthentication", "no", "yes"))
-        )  # fmt: skip
-    tries = settings.get("maxauthtries", "6")
-    if tries.isdecimal() and int(tries) < FEWEST_TRIES:
-        findings.append(
-            Finding("sshd-tries", WARNING, f"sshd has MaxAuthTries {tries}",
-                    "A client whose agent offers several SSH keys is cut off before it is asked.",
-                    setting("MaxAuthTries", "6", tries))
-        )  # fmt: skip
-    return findings
-
-
-def _judge_methods(settings: Effective, strangers: str) -> list[Finding]:
-    """Return what is wrong with AuthenticationMethods for somebody whom Trex is to ask."""
-    written = settings.get("authenticationmethods", "any")
-    what = f"sshd has AuthenticationMethods {written}"
-    fix = setting("AuthenticationMethods", WAY, written)
-    if written != "any" and not any(METHOD in way for way in written.split()):
-        why = f"None of these ways asks PAM, so Trex is not asked.{_intended(settings)}"
-        return [Finding("sshd-methods", ERROR, what, why, fix)]
-    if any(way.startswith(METHOD) for way in written.split()):
-        why = f"{strangers.capitalize()}, and learn who is enrolled."
-        return [Finding("sshd-strangers", WARNING, what, why, fix)]
-    return []
-
-
-def _judge_around(settings: Effective, strangers: str) -> list[Finding]:
-    """Return what it is that lets somebody in without Trex."""
-    written = settings.get("authenticationmethods", "any")
-    what = f"sshd has AuthenticationMethods {written}"
-    severity, why = WARNING, "One of these ways does not ask Trex."
-    if written == "any":
-        what = "sshd has no AuthenticationMethods"
-        why = f"An SSH key alone is enough, and {strangers}."
-    elif not any(METHOD in way for way in written.split()):
-        severity, why = ERROR, "None of these ways asks PAM, so Trex is not asked."
-    why += _intended(settings)
-    fix = setting("AuthenticationMethods", WAY, written)
-    return [Finding("sshd-methods", severity, what, why, fix)]
-
-
-def _intended(settings: Effective) -> str:
-    return f" {INTENDED}" if settings.block("authenticationmethods") else ""
-
-
-def _judge_time(settings: Effective, timeout: int) -> list[Finding]:
-    grace = settings.get("logingracetime", "120")
-    if not grace.isdecimal() or not 0 < int(grace) < timeout:
-        return []
-    return [
-        Finding("sshd-grace", WARNING,
-                f"sshd has LoginGraceTime {grace}, but a challenge is valid for {timeout} seconds",
-                "sshd closes the connection while the challenge can still be answered.",
-                setting("LoginGraceTime", str(timeout), grace))
-    ]  # fmt: skip
-
-
-def _judge_startups(settings: Effective, timeout: int) -> list[Finding]:
-    """Check whether open prompts, each a connection before login, keep others out."""
-    grace = settings.get("logingracetime", "120")
-    patience = max(int(grace) if grace.isdecimal() else 0, timeout)
-    if patience <= DEFAULT_GRACE:
-        return []
-    findings = []
-    written = settings.get("maxstartups", "10:30:100")
-    begin = written.partition(":")[0]
-    if begin.isdecimal() and int(begin) < FEWEST_STARTUPS:
-        _, rate, full = [*written.split(":"), "100", begin][:3]
-        part = "all" if rate == "100" or full == begin else f"{rate}%, and soon more,"
-        findings.append(
-            Finding("sshd-startups", WARNING,
-                    f"MaxStartups of sshd: expected {FEWEST_STARTUPS} or more as its first number, "
-                    f"found {written}; a prompt may be open for {patience} seconds",
-                    f"From {begin} open prompts on, sshd drops {part} of the new connections.",
-                    setting("MaxStartups", STARTUPS, written))
-        )  # fmt: skip
-    if settings.get("persourcemaxstartups", "none") == "none":
-        findings.append(
-            Finding("sshd-source", NOTE, "sshd has no PerSourceMaxStartups",
-                    "One address can take all connections of MaxStartups, without a key.",
-                    setting("PerSourceMaxStartups", str(PER_SOURCE), "none"))
-        )  # fmt: skip
-    return findings
-
-
-def _judge_root(settings: Effective, user: str) -> list[Finding]:
-    permitted = settings.get("permitrootlogin", "")
-    if user != "root" or permitted in ROOT_MAY:
-        return []
-    what = f"sshd has PermitRootLogin {permitted}"
-    if permitted == NEVER:
-        why = "Root does not log in over SSH, whatever record there is."
-        return [Finding("sshd-root", NOTE, what, why, by_hand(INSTEAD))]
-    why = "sshd then asks root nothing, so root cannot log in where an answer is required."
-    opens = setting("PermitRootLogin", "yes", permitted)
-    fix = f"{opens}  # this opens root's login to the network; or {INSTEAD}"
-    return [Finding("sshd-root", ERROR, what, why, fix)]
