@@ -76,13 +76,14 @@ def basis(login: "Login", options: Options, account: "Account", reader: "Account
 def _resting_on(standing: Standing) -> bytes:
     """Return what a success rests on, b"" if that has changed since the standing was made.
 
-    Nor does anything stand for two people: one of them could be alone the next time.
+    A record that was changed and changed back is another one. Nor does anything stand for two
+    people: one of them could be alone the next time.
     """
     content, able = standing.able()
-    if standing.asks_for_two:
+    if standing.asks_for_two or not standing.is_unchanged():
         return b""
     keys = sorted(" ".join([key, *sorted(subkeys)]) for key, subkeys in able.items())
-    return "\n".join([*keys, "", ""]).encode() + content if standing.is_unchanged() else b""
+    return "\n".join([*keys, standing.written, ""]).encode() + content
 
 
 def gpg_for(record: "AuthRecord") -> type[Gpg]:

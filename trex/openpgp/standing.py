@@ -69,6 +69,12 @@ class Standing:
         """Whether the record that `able` has read asks for two people."""
         return self._needed_now > 1
 
+    @property
+    def written(self) -> str:
+        """Which file the record was, and when it last changed, as text; "" for none."""
+        _, *what = self._seen[0] or ("",)
+        return " ".join(map(str, what))
+
     def is_unchanged(self) -> bool:
         """Tell whether record, keyring and key files are what they were."""
         return self._look() == self._seen

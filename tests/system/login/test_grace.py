@@ -78,12 +78,18 @@ def change_record(user: Account, _: str) -> None:
     user.write(user.record.read_bytes() + b"# another line\n")
 
 
+def change_record_and_back(user: Account, service: str) -> None:
+    before = user.record.read_bytes()
+    change_record(user, service)
+    user.write(before)
+
+
 def change_line(_: Account, service: str) -> None:
     path = sandbox.PAM_SERVICES / service
     path.write_text(path.read_text().replace(DAY, f"{DAY} timeout=500"))
 
 
-@pytest.mark.parametrize("change", [change_record, change_line])
+@pytest.mark.parametrize("change", [change_record, change_record_and_back, change_line])
 def test_a_change_of_what_the_success_rests_on_ends_it_at_once(
     alice: Account, day: str, from_: Callable[..., bool], change: Callable[[Account, str], None]
 ) -> None:
