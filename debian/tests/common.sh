@@ -5,6 +5,7 @@ readonly user=trex-test
 work=$(mktemp -d)
 export GNUPGHOME=$work/gnupg
 cp -a /etc/pam.d "$work/pam.d"
+cp -a /var/lib/pam "$work/pam"
 also=() # what else a test needs
 
 # In a test of autopkgtest's they are installed already.
@@ -16,6 +17,22 @@ install_packages() {
     cat "$work/apt" >&2
     exit 1
   }
+}
+
+# Make $work/newer.deb: the package that is installed, with a higher version, and with what the command $1 changes in its
+# files. Set `older` to it as it is.
+make_newer() {
+  if [[ ! ${PACKAGES-} ]]; then
+    mkdir "$work/packed"
+    (cd "$work/packed" && dpkg-repack libpam-trex) >/dev/null
+    chmod 755 "$work"
+  fi
+  older=$(echo "${PACKAGES:-$work/packed}"/libpam-trex_*.deb)
+  dpkg-deb -R "$older" "$work/newer"
+  sed -i 's/^Version: .*/&.1/' "$work/newer/DEBIAN/control"
+  (cd "$work/newer" && "$@")
+  dpkg-deb -b "$work/newer" "$work/newer.deb" >/dev/null
+  rm -r "$work/newer"
 }
 
 make_user() {
@@ -74,6 +91,7 @@ clean_up() {
   gpgconf --kill all || true
   if [[ ${sshd-} ]]; then kill "$sshd" 2>/dev/null || true; fi
   cp -a "$work/pam.d/." /etc/pam.d
+  cp -a "$work/pam/." /var/lib/pam
   userdel --remove --force "$user" 2>/dev/null || true
   rm -rf "$work"
 }

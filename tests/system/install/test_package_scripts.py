@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -13,21 +14,44 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EMPTY = "for tree in /etc /var/lib /run; do mount -t tmpfs tmpfs $tree; done\n"
+# The machine's own pam-auth-update, with Trex's profile and no file that was edited.
+PROFILES = f"""
+mount -t tmpfs tmpfs /run
+for tree in etc usr var; do
+  mkdir -p /run/$tree/upper /run/$tree/work
+  mount -t overlay -o lowerdir=/$tree,upperdir=/run/$tree/upper,workdir=/run/$tree/work trex /$tree
+done
+cp -r {PROJECT}/debian/pam-configs {PROJECT}/debian/sysusers.d {PROJECT}/debian/tmpfiles.d /run
+cp /run/pam-configs/trex /usr/share/pam-configs
+cp /run/sysusers.d/trex.conf /usr/lib/sysusers.d
+cp /run/tmpfiles.d/trex.conf /usr/lib/tmpfiles.d
+rm -rf /usr/lib/trex-pam /etc/pam.d/common-* /var/lib/pam
+mkdir -p /usr/lib/trex-pam/debian /var/lib/pam
+cp -r {PROJECT}/trex {PROJECT}/pam_trex.py {PROJECT}/script/bundle /usr/lib/trex-pam/debian
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+pam-auth-update --force
+"""
+CHOOSE = "pam-auth-update --enable trex\n"
+CHANGE = "sed -i '/pam_trex/s/$/ qr=terminal/' /usr/share/pam-configs/trex\n"
+EDIT = "sed -i '/^# end of pam-auth-update/i auth optional pam_echo.so' /etc/pam.d/common-auth\n"
+KEEP = "cp /etc/pam.d/common-auth /run/before\n"
+SAME = "cmp /run/before /etc/pam.d/common-auth"
 
 
-def run(before: str, script: str, action: str, after: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a maintainer script on an empty /etc, /var/lib and /run."""
-    work = f"{EMPTY}{before}\nsh {PROJECT}/debian/{script} {action} || exit 1\n{after}"
+def run(
+    before: str, script: str, action: str, after: str = "", trees: str = EMPTY
+) -> subprocess.CompletedProcess[str]:
+    """Run a maintainer script on trees of its own: an empty /etc, /var/lib and /run, or PROFILES."""
+    work = f"{trees}{before}\nsh {PROJECT}/debian/{script} {action} || exit 1\n{after}"
     return subprocess.run(
         ["unshare", "--mount", "sh", "-euc", work], capture_output=True, text=True, check=False
     )  # fmt: skip
 
 
-def test_a_service_behind_a_link_is_named_before_the_module_goes(tmp_path: Path) -> None:
+def test_a_service_behind_a_link_is_named_before_the_module_goes() -> None:
     """Such links are those of authselect and of configuration management."""
-    (tmp_path / "pam-auth-update").symlink_to("/bin/true")
     done = run(
-        f"PATH={tmp_path}:$PATH; mkdir -p /etc/pam.d /etc/kept; mkfifo /etc/pam.d/waits\n"
+        "mkdir -p /etc/pam.d /etc/kept; mkfifo /etc/pam.d/waits\n"
         "echo 'auth required pam_trex.so' >/etc/kept/sshd; ln -s ../kept/sshd /etc/pam.d/sshd\n"
         "echo 'auth required pam_python.so pam_trex.py' >/etc/pam.conf\n"
         "echo '# pam_trex.so' >/etc/pam.d/su; ln -s . /etc/pam.d/round",
@@ -102,3 +126,52 @@ def test_a_package_that_stays_after_all_has_its_bundle_again(action: str) -> Non
         "libpam-trex.postinst", action, f"test -s {tree}/trex/bundle.pyc",
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_changed_profile_arrives_where_it_was_chosen() -> None:
+    done = run(
+        CHOOSE + CHANGE, "libpam-trex.postinst", "configure 0.0.9",
+        "cat /etc/pam.d/common-auth", PROFILES,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^auth\s+required\s+pam_trex\.so qr=terminal\s*$", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("script", "action"),
+    [("libpam-trex.postinst", "configure 0.0.9"), ("libpam-trex.prerm", "remove")],
+)
+def test_where_nobody_chose_the_profile_pam_stays_as_it_is(script: str, action: str) -> None:
+    done = run(EDIT + KEEP + CHANGE, script, action, f"{SAME}; grep pam_ /run/before", PROFILES)
+    assert done.returncode == 0, done.stderr
+    assert "pam_echo" in done.stdout
+    assert "pam_trex" not in done.stdout
+    assert "Local modifications" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "action"),
+    [("libpam-trex.postinst", "configure 0.0.9"), ("libpam-trex.prerm", "remove")],
+)
+def test_a_stack_that_was_edited_stays_and_nobody_is_asked_at_a_terminal(
+    tmp_path: Path, script: str, action: str
+) -> None:
+    """debconf would ask whether to overwrite it."""
+    at_terminal = tmp_path / "at-terminal"
+    at_terminal.write_text(
+        f"DEBIAN_FRONTEND=readline script -qefc 'sh {PROJECT}/debian/{script} {action}' /dev/null"
+    )
+    done = run(
+        f"{CHOOSE}{EDIT}{CHANGE}{KEEP}sh {at_terminal} </dev/null || exit 1",
+        script, action, SAME, PROFILES,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Local modifications to /etc/pam.d/common-*, not updating" in done.stdout
+    assert "Override local changes" not in done.stdout
+
+
+def test_removing_the_package_removes_its_profile() -> None:
+    done = run(CHOOSE, "libpam-trex.prerm", "remove", "cat /etc/pam.d/common-auth", PROFILES)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "pam_unix" in done.stdout
+    assert "pam_trex" not in done.stdout
