@@ -14,20 +14,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EMPTY = "for tree in /etc /var/lib /run; do mount -t tmpfs tmpfs $tree; done\n"
-# The machine's own pam-auth-update, with Trex's profile and no file that was edited.
+# The machine's own pam-auth-update with two profiles, of which that for passwords is chosen, and
+# the package's files.
 PROFILES = f"""
-mount -t tmpfs tmpfs /run
-for tree in etc usr var; do
-  mkdir -p /run/$tree/upper /run/$tree/work
-  mount -t overlay -o lowerdir=/$tree,upperdir=/run/$tree/upper,workdir=/run/$tree/work trex /$tree
-done
-cp -r {PROJECT}/debian/pam-configs {PROJECT}/debian/sysusers.d {PROJECT}/debian/tmpfiles.d /run
-cp /run/pam-configs/trex /usr/share/pam-configs
-cp /run/sysusers.d/trex.conf /usr/lib/sysusers.d
-cp /run/tmpfiles.d/trex.conf /usr/lib/tmpfiles.d
-rm -rf /usr/lib/trex-pam /etc/pam.d/common-* /var/lib/pam
-mkdir -p /usr/lib/trex-pam/debian /var/lib/pam
+kept=$(mktemp -d)
+cp /etc/debconf.conf /var/lib/dpkg/info/libpam-runtime.templates /usr/share/pam-configs/unix $kept
+for tree in /etc /var/lib /var/cache /run; do mount -t tmpfs tmpfs $tree; done
+mkdir /run/upper /run/work
+mount -t overlay -o lowerdir=/usr,upperdir=/run/upper,workdir=/run/work trex /usr
+mkdir -p /etc/pam.d /var/lib/pam /var/lib/dpkg/info /var/cache/debconf /usr/lib/trex-pam/debian
+cp $kept/debconf.conf /etc
+cp $kept/libpam-runtime.templates /var/lib/dpkg/info
+rm /usr/share/pam-configs/*
+cp $kept/unix {PROJECT}/debian/pam-configs/trex /usr/share/pam-configs
+rm -r $kept
+cp {PROJECT}/debian/sysusers.d/trex.conf /usr/lib/sysusers.d
+cp {PROJECT}/debian/tmpfiles.d/trex.conf /usr/lib/tmpfiles.d
 cp -r {PROJECT}/trex {PROJECT}/pam_trex.py {PROJECT}/script/bundle /usr/lib/trex-pam/debian
+echo root:x:0:0::/root:/bin/sh >/etc/passwd
+echo root:x:0: >/etc/group
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 pam-auth-update --force
 """
@@ -159,7 +164,7 @@ def test_a_stack_that_was_edited_stays_and_nobody_is_asked_at_a_terminal(
     """debconf would ask whether to overwrite it."""
     at_terminal = tmp_path / "at-terminal"
     at_terminal.write_text(
-        f"DEBIAN_FRONTEND=readline script -qefc 'sh {PROJECT}/debian/{script} {action}' /dev/null"
+        f"DEBIAN_FRONTEND=teletype script -qefc 'sh {PROJECT}/debian/{script} {action}' /dev/null"
     )
     done = run(
         f"{CHOOSE}{EDIT}{CHANGE}{KEEP}sh {at_terminal} </dev/null || exit 1",
