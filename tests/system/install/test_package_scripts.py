@@ -180,3 +180,14 @@ def test_removing_the_package_removes_its_profile() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "pam_unix" in done.stdout
     assert "pam_trex" not in done.stdout
+
+
+def test_a_removal_that_fails_before_its_end_leaves_the_profile() -> None:
+    """The package stays then, and nobody would know that its key is no longer asked for."""
+    done = run(
+        f"{CHOOSE}sed 's/^#DEBHELPER#/exit 1/' {PROJECT}/debian/libpam-trex.prerm >/run/prerm\n"
+        "! sh /run/prerm remove || exit 1",
+        "libpam-trex.postinst", "abort-remove", "cat /etc/pam.d/common-auth", PROFILES,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "pam_trex.so" in done.stdout
