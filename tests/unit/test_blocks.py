@@ -125,6 +125,7 @@ NOT_RUN = {
     ("docs/releasing.md", "script/release"): BUILT,
     ("docs/releasing.md", "git verify-tag"): BUILT,
     ("docs/releasing.md", "sudo script/screenshots"): "it takes pictures to look at; tests/unit/test_pictures.py has its parts",
+    ("docs/releasing.md", "sudo apt install piuparts"): "it builds a Debian of its own, with packages of two versions",
     ("docs/releasing.md", "sudo apt install reprotest"): "it builds twice, and varies the machine's clock and kernel",
     ("docs/sms.md", "sudo script/install --sms"): "tests/system/install/test_install_sms.py",
     ("docs/sms.md", "sudo trex doctor --online"): "it asks gateways; test_doctor_gateways.py has one of its own",
