@@ -9,7 +9,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from base64 import b64encode
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from aiosmtpd.smtp import SMTP, Envelope, Session
 
+PATIENCE = 60  # seconds
 TOKEN = "token-9f3c"  # noqa: S105 (the tests look for it where it must not be)
 
 
@@ -77,20 +77,23 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), handler)
         self._changed = threading.Condition()
         self._came: list[object] = []
-        self._served: list[object] = []
+        self._open: dict[object, socket.socket] = {}
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Note who came: in the order in which they did."""
         with self._changed:
             self._came.append(client_address)
+            self._open[client_address] = request
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve, and note the end."""
-        super().process_request_thread(request, client_address)
-        with self._changed:
-            self._served.append(client_address)
-            self._changed.notify_all()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._changed:
+                del self._open[client_address]
+                self._changed.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of half a handshake and half a message."""
@@ -103,10 +106,19 @@ class Server(http.server.ThreadingHTTPServer):
             address = last.getsockname()
         with self._changed:
             assert self._changed.wait_for(
-                lambda: address in self._came and len(self._came) == len(self._served), 60
+                lambda: address in self._came and not self._open, PATIENCE
             )
             self._came.clear()
-            self._served.clear()
+
+    def end(self) -> None:
+        """End, and see everybody hung up on: a thread that goes on would do so during other tests."""
+        self.shutdown()
+        with self._changed:
+            for request in self._open.values():
+                with suppress(OSError):
+                    socket.socket.shutdown(request, socket.SHUT_RDWR)
+            assert self._changed.wait_for(lambda: not self._open, PATIENCE)
+        self.server_close()
 
 
 class Gateway:
@@ -125,13 +137,15 @@ class Gateway:
         self.seconds = 0.0
         self.redirect = ""
         self.raw = b""  # sent in place of an answer
+        self.closed = threading.Event()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
                 gateway.requests.append((self.command, self.path, body))
                 gateway.headers.append(dict(self.headers))
-                time.sleep(gateway.seconds)
+                if gateway.closed.wait(gateway.seconds):
+                    return
                 if gateway.raw:
                     with suppress(OSError):
                         self.wfile.write(gateway.raw)
@@ -195,9 +209,9 @@ class Gateway:
         self.server.settle()
 
     def close(self) -> None:
-        """End the server."""
-        self.server.shutdown()
-        self.server.server_close()
+        """End the server, and what it has not answered yet: nothing of that is taken."""
+        self.closed.set()
+        self.server.end()
 
 
 class Mailbox:

@@ -10,6 +10,7 @@ import ssl
 import stat
 import time
 from contextlib import closing, suppress
+from http.client import HTTPSConnection
 from typing import TYPE_CHECKING
 
 import pytest
@@ -451,6 +452,24 @@ def connections_to(port: int) -> int:
                     inet = one.family in (socket.AF_INET, socket.AF_INET6)
                     found += inet and one.getpeername()[1] == port
     return found
+
+
+def test_a_gateway_that_is_closed_takes_nothing_after_its_test(
+    authority: Authority, tmp_path: Path
+) -> None:
+    """Its thread would write an old PIN while another test waits for its own."""
+    before = set(os.listdir("/proc/self/fd"))
+    slow = Gateway(authority, tmp_path / "last")
+    slow.seconds = 30
+    context = ssl.create_default_context(cafile=str(authority.ca))
+    with (
+        closing(HTTPSConnection("localhost", slow.port, context=context)) as client,
+        closing(socket.create_connection(("127.0.0.1", slow.port))),
+    ):
+        client.request("POST", "/json", f'{{"text": "{TEXT}"}}', {"Authorization": TOKEN})
+        slow.close()
+    assert set(os.listdir("/proc/self/fd")) <= before
+    assert not slow.last.exists()
 
 
 def test_a_redirection_is_none_of_an_error_s_meanings() -> None:
