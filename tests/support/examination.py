@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +118,14 @@ def found(check: str, *arguments: str) -> dict[str, str]:
     [finding] = [finding for finding in findings if finding["check"] == check]
     report: dict[str, str] = finding
     return report
+
+
+def said_end(what: str) -> float:
+    """Return the seconds until a limit ends."""
+    text = what.partition("until ")[2]
+    if " " not in text:
+        text = time.strftime("%Y-%m-%d ") + text
+    return time.mktime(time.strptime(text, "%Y-%m-%d %H:%M:%S")) - time.time()
 
 
 def secret(options: str = OPTIONS, codes: int = 5) -> str:

@@ -22,6 +22,7 @@ from tests.support.examination import (
     defects,
     examine,
     found,
+    said_end,
     secret,
     send,
     write_ssh_key,
@@ -57,14 +58,6 @@ def test_limits_that_are_reached(sender: Account, configure: Callable[..., None]
     ]  # fmt: skip
     configure(by_http(gateway), before="[limits]\nuser_day = 0")
     assert found("sms-limit")["what"] == "alice: the limit user_day = 0 is reached, and never ends"
-
-
-def said_end(what: str) -> float:
-    """Return the seconds until a limit ends."""
-    text = what.partition("until ")[2]
-    if " " not in text:
-        text = time.strftime("%Y-%m-%d ") + text
-    return time.mktime(time.strptime(text, "%Y-%m-%d %H:%M:%S")) - time.time()
 
 
 def test_what_a_clock_far_ahead_has_counted_reaches_no_limit(sender: Account, place: Path) -> None:
