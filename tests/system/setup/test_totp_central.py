@@ -124,7 +124,7 @@ def test_in_a_home_that_is_read_only_a_code_is_refused_unless_its_use_is_kept_el
     otp: Callable[..., bool], log: Log, place: Path,
 ) -> None:  # fmt: skip
     """allow_readonly of google-authenticator's forgets: there the same code is right again."""
-    bob.write(text('" RATE_LIMIT 3 60', '" TOTP_AUTH', '" DISALLOW_REUSE'), FILE)
+    bob.write(text('" RATE_LIMIT 3 3600', '" TOTP_AUTH', '" DISALLOW_REUSE'), FILE)
     google = sandbox.pam_service(
         "trex-readonly-google", "auth required pam_google_authenticator.so allow_readonly"
     )
@@ -144,7 +144,7 @@ def test_in_a_home_that_is_read_only_a_code_is_refused_unless_its_use_is_kept_el
             assert trex_otp("bob", code(now), *central).verdict == "PAM_AUTH_ERR"
             assert trex_otp("bob", code(now + 1), *central).verdict == "PAM_SUCCESS"
             assert trex_otp("bob", code(now - 1), *central).verdict == "PAM_AUTHINFO_UNAVAIL"
-            assert "more than 3 attempts in 60 seconds" in log.everything()
+            assert "more than 3 attempts in 3600 seconds" in log.everything()
             assert otp_file(bob).read_bytes() == before
         assert (KEPT.owner(), KEPT.stat().st_mode & 0o7777) == ("_trex-totp", 0o600)
         assert f'" TREX_UID {bob.uid}\n' in KEPT.read_text()

@@ -155,6 +155,7 @@ def age(state: str, user: str, seconds: list[int]) -> None:
 
 def test_hours_and_days_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counts, now = open_counts(f"file:{tmp_path}/counts"), time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
     counts.add("bob", "a", 7, LIMITS)
     monkeypatch.setattr(time, "time", lambda: now + 3599)
     with pytest.raises(TooManyAttempts, match="user_hour"):
