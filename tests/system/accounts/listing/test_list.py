@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import os
 import re
 import shutil
@@ -193,7 +194,7 @@ def test_keys_that_end_are_told_in_time(host: Account, holder: Holder) -> None:
     report = listed()
     assert (report["status"], states(report, "alice")) == (1, ["expiring"])
     until = line(report, "alice")["enrolments"][0]["until"]
-    left = time.mktime(time.strptime(until, "%Y-%m-%dT%H:%M:%SZ")) - time.time()
+    left = calendar.timegm(time.strptime(until, "%Y-%m-%dT%H:%M:%SZ")) - time.time()
     assert 18 * DAYS < left < 22 * DAYS
     assert states(listed("--expiring", "30d"), "alice") == ["expiring"]
     assert states(listed("--expiring", "3w"), "alice") == ["expiring"]
