@@ -100,7 +100,11 @@ def write_services() -> dict[str, str]:
 def write_altered_service(
     name: str, module: str, line: str, instead: str, arguments: str = "method=totp nullok"
 ) -> str:
-    """Write a PAM service of a copy of Trex in which one line of a module is another."""
+    """Write a PAM service of a copy of Trex in which one line of a module is another; return its name.
+
+    That is the copy's, too. It begins with what the tests that look at all services know.
+    """
+    name = f"trex-{name}"
     copy = sandbox.PLACE / name
     shutil.copytree(sandbox.PROJECT / "trex", copy / "trex")
     shutil.copy(sandbox.ENTRY, copy)
