@@ -7,11 +7,12 @@ import shutil
 import socket
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.support.sandbox import Account
 
@@ -41,18 +42,23 @@ class Journal:
 
     def take(self, message: str) -> None:
         """Write a line as syslog(3) does, and wait until the journal has it."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sink:
+        told = message.rpartition("]: ")[2].partition(" rhost=")[0]
+        with self._one_more(told), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sink:
             sink.connect(SOCKET)
             sink.send(message.encode())
-        told = message.rpartition("]: ")[2].partition(" rhost=")[0]
-        wait_for(lambda: told in self._everything())
 
     def take_from(self, user: Account, message: str) -> None:
         """Have a user's own process write a line."""
-        user.run(
-            "logger", "--socket", SOCKET, "--priority", "authpriv.info", "--tag", "sshd", message
-        )
-        wait_for(lambda: message[:60] in self._everything())
+        with self._one_more(message[:60]):
+            user.run("logger", "--socket", SOCKET, "--priority", "authpriv.info", "--tag", "sshd",
+                     message)  # fmt: skip
+
+    @contextmanager
+    def _one_more(self, told: str) -> Iterator[None]:
+        """Wait after the block until the journal has this once more: it may have one before."""
+        before = self._everything().count(told)
+        yield
+        wait_for(lambda: self._everything().count(told) > before)
 
     def _everything(self) -> str:
         return subprocess.run(
