@@ -14,7 +14,7 @@ import pexpect
 import pytest
 
 from tests.support import sandbox
-from tests.support.servers import end
+from tests.support.servers import end, wait_for_socket
 from tests.system.login.test_programs import respond
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ def polkit() -> Iterator[None]:
               "/", "org.freedesktop.DBus.NameHasOwner", "string:org.freedesktop.PolicyKit1"]  # fmt: skip
 
     def is_there() -> bool:
-        """Also the bus has its socket before it listens there."""
         return b"true" in subprocess.run(asking, capture_output=True, check=False).stdout
 
     with ExitStack() as started:
-        started.callback(end, start("dbus-daemon", "--system", "--nofork", "--nopidfile"))
-        wait_until((BUS / "system_bus_socket").exists)
+        bus = start("dbus-daemon", "--system", "--nofork", "--nopidfile")
+        started.callback(end, bus)
+        wait_for_socket(BUS / "system_bus_socket", bus)
         started.callback(end, start(POLKITD, "--no-debug"))
         wait_until(is_there)
         yield
