@@ -61,7 +61,9 @@ def with_pipe(content: bytes, *words: str) -> subprocess.CompletedProcess[str]:
         os.close(reading)
 
 
-def on_terminal(*arguments: str, account: Account | None = None) -> pexpect.spawn:
+def on_terminal(
+    *arguments: str, account: Account | None = None, columns: int = 200
+) -> pexpect.spawn:
     """Start the command on a pseudo-terminal; what is shown is in the object's `before`."""
     command = [*PYTHON, *arguments]
     if account:
@@ -69,7 +71,7 @@ def on_terminal(*arguments: str, account: Account | None = None) -> pexpect.spaw
                    "--clear-groups", *command]  # fmt: skip
     return pexpect.spawn(
         command[0], command[1:], env=environment(account), encoding="utf-8", timeout=120,
-        echo=False, dimensions=(60, 200), cwd=str(account.home) if account else "/",
+        echo=False, dimensions=(60, columns), cwd=str(account.home) if account else "/",
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in background
     )  # fmt: skip
 

@@ -80,8 +80,7 @@ def test_what_an_account_leaves_behind_is_shown(
     assert f"key {keys['cv25519-bob']} in {ring}, {owner}: no record names it" in table
     for orphan in (record, key):
         assert f"to remove it: {orphan['fix']}\n" in table
-    terminal = on_terminal("list")
-    terminal.setwinsize(24, 80)
+    terminal = on_terminal("list", columns=80)
     finish(terminal)
     seen = terminal.before.replace("\r\n", "\n")
     assert all(len(shown) <= 80 for shown in seen.splitlines())
