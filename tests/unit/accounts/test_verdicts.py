@@ -7,6 +7,7 @@ import re
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import pytest
 
@@ -14,6 +15,9 @@ from trex import errors
 from trex.cli.accounts import verdicts
 from trex.cli.accounts.verdicts import FILED, LINE, OUTCOMES, _entry, _newest, _seconds
 from trex.login.audit import MONTHS
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs/troubleshooting.md").read_text("utf-8")
 WHOLE = (
@@ -137,6 +141,16 @@ def test_a_time_without_a_year_is_the_last_one_that_was() -> None:
     assert december <= time.time() + 86400
     assert _seconds("Feb 31 23:59:59") is None
     assert _seconds("Foo 31 23:59:59") is None
+
+
+def test_a_29_february_is_that_of_the_year_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    class InJanuary(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls(2029, 1, 5, tzinfo=tz)
+
+    monkeypatch.setattr(verdicts, "datetime", InJanuary)
+    assert _seconds("Feb 29 23:59:59") == datetime(2028, 2, 29, 23, 59, 59).timestamp()  # noqa: DTZ001 (local time)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import re
 import select
 import subprocess
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -208,9 +208,10 @@ def _seconds(written: str) -> float | None:
         hour, minute, second = map(int, clock.split(":"))
         now = datetime.now().astimezone()
         for year in (now.year, now.year - 1):
-            when = datetime(year, MONTHS.index(month) + 1, int(day), hour, minute, second)  # noqa: DTZ001 (local time)
-            if when.timestamp() <= now.timestamp() + 24 * 3600:
-                return when.timestamp()
+            with suppress(ValueError):  # of these years perhaps one alone has a 29 February
+                when = datetime(year, MONTHS.index(month) + 1, int(day), hour, minute, second)  # noqa: DTZ001 (local time)
+                if when.timestamp() <= now.timestamp() + 24 * 3600:
+                    return when.timestamp()
     except (ValueError, OverflowError):
         return None
     return None
