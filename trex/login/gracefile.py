@@ -5,6 +5,7 @@ empties it. A login that is not root's has no such file.
 """
 
 import os
+import time
 from contextlib import suppress
 
 from trex.errors import FileUnsafe, NoRecord
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 PLACE = "/run/trex-pam.grace"
 MOST = 64  # files of one uid: a new one takes the place of the oldest
+WRITING_NS = 60_000_000_000  # a file takes milliseconds, unless its login is stopped or has ended
 FIRST_LINE = "trex-grace 1"
 TEXTS, NUMBERS = ("user", "service", "method", "origin", "boot"), ("uid", "since", "seconds")
 PROOF = "proof"
@@ -78,13 +80,21 @@ def write_state(uid: int, name: str, fields: dict[str, str]) -> None:
 
 
 def _make_room(directory: str) -> None:
-    """Remove the oldest files, and what a login left that was ended while it wrote."""
-    found = []
+    """Remove the oldest files, and what a login left that was ended while it wrote.
+
+    Whoever was stopped for so long, or has the clock set meanwhile, cannot rename it any more: that
+    success is not remembered.
+    """
+    found: list[tuple[int, str]] = []
+    left: list[tuple[int, str]] = []
+    begun = time.time_ns() - WRITING_NS
     with os.scandir(directory) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):  # another login has just renamed it
-                found.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.path))
-    for _, path in sorted(found)[: max(0, len(found) - MOST + 1)]:
+                written = entry.stat(follow_symlinks=False).st_mtime_ns
+                is_left = entry.name.startswith(".") and written < begun
+                (left if is_left else found).append((written, entry.path))
+    for _, path in [*left, *sorted(found)[: max(0, len(found) - MOST + 1)]]:
         with suppress(FileNotFoundError):  # another login was faster
             os.unlink(path)
 

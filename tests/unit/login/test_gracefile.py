@@ -575,6 +575,36 @@ def test_a_new_file_takes_the_place_of_the_oldest(place: Path) -> None:
     assert len(kept) == MOST == 64
 
 
+def test_what_a_login_left_that_was_ended_goes_and_what_may_be_in_work_stays(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute is long for a file, and a login may be stopped or its clock be set."""
+    clock = 1_800_000_000_000_000_000
+    write_state(1000, "name", FIELDS)
+    directory = place / "1000"
+    minute = 60_000_000_000
+    ages = {".ended": minute + 1, ".stopped": minute, ".to-come": -minute, "old": minute + 1}
+    for name, age in ages.items():
+        (directory / name).touch(0o600)
+        os.utime(directory / name, ns=(0, clock - age))
+    monkeypatch.setattr(time, "time_ns", lambda: clock)
+    write_state(1000, "other", FIELDS)
+    kept = {path.name for path in directory.iterdir()}
+    assert kept == {".stopped", ".to-come", "name", "old", "other"}
+
+
+def test_as_many_as_there_may_be_that_were_ended_take_no_place(place: Path) -> None:
+    """Whoever can answer may kill as many of their own su in that moment."""
+    write_state(1000, "name", FIELDS)
+    directory = place / "1000"
+    os.utime(directory / "name", (1, 1))
+    for number in range(MOST):
+        (directory / f".{number}").touch(0o600)
+        os.utime(directory / f".{number}", (2, 2))
+    write_state(1000, "other", FIELDS)
+    assert sorted(path.name for path in directory.iterdir()) == ["name", "other"]
+
+
 def test_where_it_is_unknown_what_was_cleared_nothing_is_taken_for_later(place: Path) -> None:
     assert cleared_at(1000) == 0
     place.touch(0o600)
