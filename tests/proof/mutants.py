@@ -70,7 +70,7 @@ CORE = {
     "totp/state": ((), ("unit/totp/test_otp",)),
     "system/secretfile": ((), ("unit/system/test_secretfile",)),
     "system/rewriting": (("MOST", "PAUSE_SECONDS", "TRIES"), ("unit/system/test_rewriting", "unit/system/test_secretfile")),
-    "openpgp/apart": (("Apart",), ("unit/openpgp/test_apart",)),
+    "openpgp/apart": ((), ("unit/openpgp/test_apart", "unit/openpgp/test_apart_messages")),
     "openpgp/record": (("_Line", "_quoted"), ("unit/openpgp/test_record",)),
     "system/safefile": (("_why_not_opened", "_os_message", "_kind"), ("unit/system/test_safefile",)),
     "openpgp/gpg": (("Gpg",), ("unit/openpgp/test_gpg",)),
