@@ -21,7 +21,7 @@ from tests.support.recovery import CODES, hashed, recovery_file, write_codes
 from tests.support.recovery import text as recovery_text
 from tests.support.sandbox import MODULE, Account, Asked, ask_pam, trex_service
 from trex.errors import FileUnsafe, TrexError
-from trex.login.gracefile import parse
+from trex.login.gracefile import parse, write_state
 from trex.sms.counts import FileCounts
 from trex.system.rewriting import name_beside
 
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 WITH_KEY = ("plain", "made", "files", "drawn", "signed", "two", "native")
 # A PIN is sent; and none is, because the limit is reached.
 WITH_PIN = ("pin", "limit")
-# A success is remembered; and an earlier one spares the question.
-WITH_GRACE = ("grace", "unasked")
+# A success is remembered; and an earlier one spares the question. So through `pam_trex.so`.
+NATIVE_GRACE = ("native-grace", "native-unasked")
+WITH_GRACE = ("grace", "unasked", *NATIVE_GRACE)
+NATIVE = ("native", *NATIVE_GRACE)
 VARIANTS = (*WITH_KEY, *WITH_GRACE, "code", "recovery", *WITH_PIN)
 WRONG = "--answer AAAAAAAAAA"
 EMERGENCY = "12345678"
@@ -79,7 +81,7 @@ class Case:
 class NativeCase(Case):
     """A login through `pam_trex.so`, whose helper is a child's program and the login itself."""
 
-    options = ("--log",)  # pam_syslog(3) leaves libc's socket open
+    options: tuple[str, ...] = ("--log",)  # pam_syslog(3) leaves libc's socket open
 
     def is_own(self, role: str, name: str, path: str) -> bool:
         """Leave out gpg, and what it takes to start Python and to import."""
@@ -95,12 +97,12 @@ class GraceCase(Case):
     """
 
     alone = True
-    options = ("--rhost", HOME)
+    options: tuple[str, ...] = ("--rhost", HOME)
 
-    def __init__(self, user: Account, right: str, client: Path, *, asks: bool) -> None:
+    def __init__(
+        self, service: str, user: Account, right: str, client: Path, *, asks: bool
+    ) -> None:
         """Log in once, so that there is a success to remember."""
-        # Long, as a loaded host must not refuse a right answer that `needs` says is not to be refused.
-        service = trex_service("trex-faults-grace", DAY, "gpg_timeout=20", "nullok")
         super().__init__(service, user, right, WRONG)
         self._asks = asks
         done = ask_pam(client, service, user.name, *self.options, *self.answers[True])
@@ -127,8 +129,7 @@ class GraceCase(Case):
         problems = []
         if verdict == "PAM_SUCCESS" and not was_asked and (self._asks or not right):
             problems.append("let in unasked")
-        there = list(self._file.parent.iterdir()) if self._file.parent.exists() else []
-        problems += [f"{path} stays" for path in there if path != self._file]
+        problems += [f"{path} stays" for path in self._others(verdict)]
         if self._content() != self._before:
             problems += (
                 self._written() if right and was_asked else ["another success is remembered"]
@@ -144,6 +145,10 @@ class GraceCase(Case):
         """Whatever fails there has only this success forgotten, or the question asked."""
         return role != "login" or not place.startswith(str(GRACE))
 
+    def _others(self, verdict: str) -> list[Path]:
+        there = list(self._file.parent.iterdir()) if self._file.parent.exists() else []
+        return [path for path in there if path != self._file]
+
     def _content(self) -> bytes:
         return self._file.read_bytes() if self._file.exists() else b""
 
@@ -155,6 +160,32 @@ class GraceCase(Case):
             return [str(error)]
         own = (status.st_mode & 0o7777, status.st_uid) == (0o600, 0)
         return [] if own else [f"{status} is not root's alone"]
+
+
+class NativeGraceCase(GraceCase, NativeCase):
+    """The same through `pam_trex.so`: the helper reads and writes what is remembered."""
+
+    options = (*GraceCase.options, *NativeCase.options)
+
+    def needs(self, role: str, place: str) -> bool:
+        """See GraceCase."""
+        return role != HELPER or not place.startswith(str(GRACE))
+
+    def _others(self, verdict: str) -> list[Path]:
+        """Return what still stays after a next success, if the helper was killed and a minute is over."""
+        there = super()._others(verdict)
+        if verdict != "PAM_SYSTEM_ERR" or not there:
+            return there
+        for path in there:
+            os.utime(path, (1, 1))
+        write_state(self.user.uid, "next", parse(self._earlier, ""))
+        self._file.with_name("next").unlink()
+        return super()._others(verdict)
+
+    def is_own(self, role: str, name: str, path: str) -> bool:
+        """See NativeCase; what is remembered is the helper's work, too."""
+        is_remembered = role == HELPER and path.startswith(str(GRACE))
+        return is_remembered or super().is_own(role, name, path)
 
 
 class CodeCase(Case):
@@ -304,7 +335,13 @@ class Cases:
         fields = {"made": "nosign webQrAuthTls", "files": "nosign webQrAuthTls page.key page.pem",
                   "drawn": "nosign qrTerminal", "signed": signer}  # fmt: skip
         door = native.build(place / "pam_trex.so", MODULE / "trex/login/helper.py")
-        services = {"native": native.service("trex-faults-native", door, "gpg_timeout=5", "nullok")}
+        # Long, as a loaded host must not refuse a right answer that `needs` says is not to be refused.
+        grace = (DAY, "gpg_timeout=20", "nullok")
+        services = {
+            "native": native.service("trex-faults-native", door, "gpg_timeout=5", "nullok"),
+            **dict.fromkeys(NATIVE_GRACE, native.service("trex-faults-native-grace", door, *grace)),
+            **dict.fromkeys(("grace", "unasked"), trex_service("trex-faults-grace", *grace)),
+        }
         for variant in (*WITH_KEY, *WITH_GRACE):
             user = self.users[variant]
             user.import_keys(holder.public(key))
@@ -316,9 +353,11 @@ class Cases:
                 right = f"--answer-with {holder.command_for_two()}"
             user.write(f"{recipients} trust {fields.get(variant, 'nosign')}\n")
             if variant in WITH_GRACE:
-                self._free[variant].put(GraceCase(user, right, client, asks=variant == "grace"))
+                of_door = NativeGraceCase if variant in NATIVE else GraceCase
+                asks = variant.endswith("grace")
+                self._free[variant].put(of_door(services[variant], user, right, client, asks=asks))
                 continue
-            kind = NativeCase if variant in services else Case
+            kind = NativeCase if variant in NATIVE else Case
             case = kind(services.get(variant, service), user, right, WRONG)
             self._free[variant].put(case)
 
