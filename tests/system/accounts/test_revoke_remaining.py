@@ -95,7 +95,7 @@ def test_users_are_told_of_their_own_codes_and_what_they_cannot_see(
     assert "method=recovery" not in told
     robbed.write(text(robbed.uid, CODES), FILE)
     told = said(owner.spare)
-    assert re.search(r"(?m)^  a recovery code \(method=recovery\): .*\blogin$", told)
+    assert re.search(r"(?m)^  a recovery code \(method=recovery\): .*\blogin\b", told)
     hidden = r"(?m)^  a code from a phone \(method=totp\), if root's files have any: .*\bsu\b"
     assert re.search(hidden, told)
 
@@ -111,7 +111,7 @@ def test_codes_and_ssh_keys_are_other_ways_and_are_told(
     robbed.write("# mine\nssh-ed25519 AAAA laptop\n", ".ssh/authorized_keys")
     write_sshd(AuthenticationMethods="publickey keyboard-interactive:pam")
     said = trex("revoke", "--user", "alice", "--yes", owner.spare).stdout
-    assert re.search(r"(?m)^  a code from a phone \(method=totp\): .*\blogin$", said)
+    assert re.search(r"(?m)^  a code from a phone \(method=totp\): .*\blogin\b", said)
     assert "  an SSH key alone: sshd\n" in said
     assert "  1 SSH key in ~/.ssh/authorized_keys, for what asks for one\n" in said
 
